@@ -1,0 +1,113 @@
+package httpboot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve starts a server on loopback and returns its base URL.
+func serve(t *testing.T, o Options) string {
+	t.Helper()
+	o.Log = slog.New(slog.DiscardHandler)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- New(o).Serve(ctx, l) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + l.Addr().String()
+}
+
+func get(t *testing.T, method, url string) (int, http.Header, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(b)
+}
+
+func TestScript(t *testing.T) {
+	base := serve(t, Options{Script: func(_ context.Context, r ScriptRequest) (string, error) {
+		switch r.MAC[5] {
+		case 1:
+			return fmt.Sprintf("%s from %s to %s", r.MAC, r.Remote.Addr(), r.Local.Addr()), nil
+		case 2:
+			return "", fmt.Errorf("refuse script: %w", ErrForbidden)
+		}
+		return "", errors.New("open disk: secret detail")
+	}})
+	for _, tt := range []struct {
+		path string
+		code int
+		body string
+	}{
+		{"/ipxe/52-54-00-00-00-01", 200, "52:54:00:00:00:01 from 127.0.0.1 to 127.0.0.1"},
+		{"/ipxe/52-54-00-00-00-02", 403, "another machine's"},
+		{"/ipxe/52-54-00-00-00-03", 500, "server's log"},
+		{"/ipxe/pc01", 400, "not a MAC"},
+		{"/ipxe/", 404, "404"},
+	} {
+		code, _, body := get(t, "GET", base+tt.path)
+		if code != tt.code || !strings.Contains(body, tt.body) || strings.Contains(body, "secret detail") {
+			t.Errorf("GET %s = %d %q, want %d %q", tt.path, code, body, tt.code, tt.body)
+		}
+	}
+}
+
+func TestLoader(t *testing.T) {
+	var fetched string
+	base := serve(t, Options{
+		Loaders: fstest.MapFS{
+			"snponly.efi":  {Data: []byte("MZ")},
+			"dir/file.efi": {Data: []byte("MZ")},
+		},
+		Fetched: func(name string, _ netip.AddrPort, n int64) { fetched += fmt.Sprint(name, n, " ") },
+	})
+	code, h, body := get(t, "GET", base+"/loader/snponly.efi")
+	if code != 200 || body != "MZ" || h.Get("Content-Type") != "application/efi" {
+		t.Errorf("GET = %d %q %v", code, body, h)
+	}
+	code, h, _ = get(t, "HEAD", base+"/loader/snponly.efi")
+	if code != 200 || h.Get("Content-Length") != "2" {
+		t.Errorf("HEAD = %d %v", code, h)
+	}
+	for _, p := range []string{"missing", "..%2f..%2fetc%2fpasswd", "dir%2ffile.efi%2f..%2f..", ""} {
+		if code, _, _ := get(t, "GET", base+"/loader/"+p); code < 400 {
+			t.Errorf("GET /loader/%s = %d, want refusal", p, code)
+		}
+	}
+	if fetched != "snponly.efi2 " {
+		t.Errorf("fetched = %q, want the one whole GET", fetched)
+	}
+}
