@@ -1,0 +1,48 @@
+# Boötes. The two commands for a newcomer: make demo, make test.
+# As root; everything else that they need they set up themselves.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 2s
+GO = go
+
+.PHONY: help setup build demo demo-down test test-full lint unit fuzz e2e bench
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: ## install the missing Debian packages, starting none of their daemons
+	@scripts/setup
+
+build: ## bin/bootes
+	@scripts/setup --go
+	$(GO) build -o bin/bootes ./cmd/bootes
+
+demo: setup ## boot two machines without disks; KEEP=1 leaves them up
+	@scripts/demo up
+
+demo-down: ## end a demo that KEEP=1 left up
+	@scripts/demo down
+
+test: setup lint unit fuzz e2e ## everything that CI runs, about 25 minutes
+	@echo "all passed"
+
+test-full: test ## the long ones too
+	$(GO) test -tags e2e,full -timeout 120m -count 1 -v ./e2e/...
+
+lint: ## gofmt, vet, staticcheck, go.mod
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these" >&2; exit 1; }
+	$(GO) vet -tags e2e,full ./...
+	$(GO) run $(STATICCHECK) -tags e2e,full ./...
+	$(GO) mod tidy -diff
+
+unit: ## unit and integration tests, under the race detector
+	$(GO) test -race -timeout 15m ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@scripts/fuzz $(FUZZTIME)
+
+e2e: ## real machines, booted for real
+	$(GO) test -tags e2e -timeout 45m -count 1 -v ./e2e/...
+
+bench: setup ## the figures of docs/BENCHMARKS.md
+	@scripts/bench
