@@ -1,0 +1,98 @@
+package iscsi
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"bootes.dev/internal/scsi"
+)
+
+// Login is who asks to log in, for what, by what address. Names are in lower
+// case; Target is empty in a discovery session.
+type Login struct {
+	Initiator string
+	Target    string
+	ISID      [6]byte
+	Remote    netip.AddrPort
+	Local     netip.AddrPort
+}
+
+// Authority decides who may log in. Its methods are called from many
+// goroutines, each under a context that ends with the time allowed for logins.
+type Authority interface {
+	// Account returns the secret of the CHAP name user. With ok=false the
+	// login fails exactly as with a wrong secret, after the same work.
+	Account(ctx context.Context, req Login, user string) (secret string, ok bool)
+
+	// Admit is asked, in normal sessions, once user has proved its secret.
+	// An error that wraps a *Refusal is answered with that status, any other
+	// with StatusTargetError.
+	Admit(ctx context.Context, req Login, user string) (*Grant, error)
+
+	// Visible lists the names of the targets that user may log in to.
+	Visible(ctx context.Context, req Login, user string) []string
+
+	// Refused is told of each login that failed, with the reason in words.
+	// The user is empty when the login failed before it was named.
+	Refused(req Login, user, reason string)
+}
+
+// Grant is the permission to hold one target.
+type Grant struct {
+	// Owner names who holds the target: for Boötes one boot of one machine.
+	// Sessions of one owner coexist. A login of another owner fences: the
+	// sessions of the former are ended, and all their I/O has returned,
+	// before Open is called.
+	Owner string
+
+	// Open is called for the owner's first session; later sessions share
+	// what it returned.
+	Open func(ctx context.Context) (Units, error)
+}
+
+// Units are the logical units of one target.
+type Units struct {
+	LUNs map[uint8]*scsi.Disk
+
+	// Close is called after the owner's last session has ended and its last
+	// I/O has returned. It may be nil.
+	Close func()
+}
+
+// Status is a login status: class in the high byte, detail in the low one
+// (RFC 7143, 11.13.5).
+type Status uint16
+
+// Login statuses.
+const (
+	StatusSuccess            Status = 0x0000
+	StatusInitiatorError     Status = 0x0200
+	StatusAuthFailure        Status = 0x0201
+	StatusForbidden          Status = 0x0202
+	StatusNotFound           Status = 0x0203
+	StatusTargetRemoved      Status = 0x0204
+	StatusBadVersion         Status = 0x0205
+	StatusTooManyConnections Status = 0x0206
+	StatusMissingParameter   Status = 0x0207
+	StatusBadSessionType     Status = 0x0209
+	StatusNoSession          Status = 0x020a
+	StatusInvalidRequest     Status = 0x020b
+	StatusTargetError        Status = 0x0300
+	StatusUnavailable        Status = 0x0301
+	StatusOutOfResources     Status = 0x0302
+)
+
+// Refusal is the error of a login that is answered with a status.
+type Refusal struct {
+	Status Status
+	Reason string // for the operator; never sent
+}
+
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("refuse login with status %04x: %s", uint16(r.Status), r.Reason)
+}
+
+func refuse(status Status, format string, args ...any) error {
+	return &Refusal{Status: status, Reason: fmt.Sprintf(format, args...)}
+}

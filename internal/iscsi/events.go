@@ -1,0 +1,55 @@
+package iscsi
+
+import "time"
+
+// EventKind says what happened to a session.
+type EventKind int
+
+// What can happen to a session. FirstRead and FirstWrite come at most once
+// per session; Ended comes last, after Fenced where a newer owner took over.
+const (
+	LoggedIn   EventKind = iota
+	HandedOver           // logged in beside a running session of the same owner: iPXE to kernel
+	FirstRead
+	FirstWrite
+	Fenced // a login of another owner, named in Reason, is ending the session
+	Ended
+)
+
+var eventNames = [...]string{"logged in", "handed over", "first read", "first write", "fenced", "ended"}
+
+func (k EventKind) String() string { return eventNames[k] }
+
+// Event is one step in the life of a normal session.
+type Event struct {
+	Kind    EventKind
+	Session SessionInfo
+	Reason  string
+}
+
+// Events hears of sessions. It is called on the goroutine that serves them,
+// so it must not block. Nothing is reported per I/O.
+type Events interface {
+	SessionEvent(Event)
+}
+
+// SessionInfo describes a session. Usage is that of its owner on the target:
+// the sum over all sessions that held the same units.
+type SessionInfo struct {
+	Login
+	Owner string
+	User  string
+	TSIH  uint16
+	Since time.Time
+	Usage Usage
+}
+
+// Usage counts what was transferred, in commands and bytes.
+type Usage struct {
+	Reads, ReadBytes     uint64
+	Writes, WrittenBytes uint64
+}
+
+type noEvents struct{}
+
+func (noEvents) SessionEvent(Event) {}
