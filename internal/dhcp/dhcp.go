@@ -1,0 +1,196 @@
+// Package dhcp is a DHCP server (RFC 2131, RFC 2132) and a ProxyDHCP server
+// (PXE specification 2.1, RFC 4578) for machines that boot from the network.
+//
+// Each interface has one of two modes. As a server we lease addresses and say
+// what to boot:
+//
+//	client                         us
+//	  │ DISCOVER ── broadcast ──▶ :67
+//	  │ ◀── OFFER yiaddr, siaddr, file, 60 "PXEClient", 43 {6: 8}
+//	  │ REQUEST (54 = us) ──────▶ :67
+//	  │ ◀── ACK
+//
+// As a proxy we stand beside the site's own DHCP server, never give an
+// address, and add only what to boot, and only for firmware:
+//
+//	client                         site's server      us
+//	  │ DISCOVER ── broadcast ──▶ :67 ──────────────▶ :67
+//	  │ ◀── OFFER yiaddr ──────────┘                   │
+//	  │ ◀── OFFER yiaddr 0, siaddr, file, 60 ──────────┘
+//	  │ REQUEST/ACK with the site's server
+//	  │ REQUEST, unicast ────────────────────────────▶ :4011
+//	  │ ◀── ACK siaddr, file ──────────────────────────┘
+//
+// BIOS ROMs get option 43 with the discovery control bit "use the boot file
+// name, do not search boot servers", and skip the 4011 round. UEFI must not
+// get it from a proxy: EDK2 drops proxy offers that carry option 43; without
+// it, it takes the offer for Microsoft's BINL and asks siaddr on port 4011.
+//
+// Identity is chaddr alone. Option 61 is ignored: ROM, iPXE, initramfs and OS
+// each send another one, and the machine must keep one address through all.
+//
+// What a client is allowed and what it boots is asked of a Policy, which is
+// also told what was answered, or why nothing was. Addresses come from Leases.
+package dhcp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Policy is what the servers ask.
+type Policy interface {
+	// Decide is called once for every well-formed client message.
+	Decide(ctx context.Context, q Query) Decision
+	// Sent is called once after each Decide: what was answered, or why
+	// nothing was.
+	Sent(q Query, r Reply)
+}
+
+// Query is a client's message, as far as a decision may depend on it.
+type Query struct {
+	Interface string
+	Mode      Mode
+	Server    netip.Addr // our address on that interface
+	Port      int        // ServerPort or ProxyPort
+	Type      MessageType
+	MAC       net.HardwareAddr
+	Xid       uint32
+	UUID      [16]byte // option 97 in canonical byte order; zero if absent or a dummy
+	Firmware  Firmware
+	IPXE      bool // by user class (77) or encapsulated options (175)
+	NetBoot   bool // PXE or HTTP-boot firmware, or iPXE
+
+	VendorClass string // option 60
+	Hostname    string // option 12, as the client calls itself
+
+	Requested netip.Addr // option 50
+	ServerID  netip.Addr // option 54
+	CIAddr    netip.Addr
+}
+
+// Decision is what a client gets.
+type Decision struct {
+	Machine  string // "" for an unknown one
+	Hostname string // option 12
+	Serve    bool   // may have a lease in server mode
+	Boot     bool   // is told what to boot, if it is net-booting
+	// Filename is the TFTP path or the URL for this client.
+	Filename   string
+	NextServer netip.Addr // zero: Query.Server
+	Reason     string     // in words, why it gets no lease or no boot
+}
+
+// Reply is what was answered.
+type Reply struct {
+	Decision Decision
+	Type     MessageType    // 0: nothing was sent
+	Addr     netip.Addr     // the address given
+	To       netip.AddrPort // where the answer went
+	Boot     bool           // it said what to boot
+	Reason   string         // why nothing was sent, or why no boot options were
+	Err      error          // a fault of ours: leases unavailable, send failed
+}
+
+// Leases hands out addresses. Implementations decide by transaction.
+type Leases interface {
+	// Offer picks an address and marks it offered for a short time: this
+	// MAC's lease, else Wanted if it is free, else a free one, else the one
+	// that expired longest ago.
+	Offer(ctx context.Context, r LeaseRequest) (Lease, error)
+	// Commit makes the address Wanted this MAC's for TTL. Errors that wrap
+	// ErrLeaseTaken or ErrOutOfPool are told to the client as a NAK.
+	Commit(ctx context.Context, r LeaseRequest) (Lease, error)
+	// Release ends a lease; the address stays this MAC's by preference.
+	Release(ctx context.Context, mac net.HardwareAddr, addr netip.Addr) error
+	// Decline marks an address that the client found in use.
+	Decline(ctx context.Context, mac net.HardwareAddr, addr netip.Addr) error
+}
+
+// LeaseRequest asks for an address out of First to Last, both included.
+type LeaseRequest struct {
+	MAC         net.HardwareAddr
+	Interface   string
+	First, Last netip.Addr
+	Wanted      netip.Addr // zero: any
+	TTL         time.Duration
+	Hostname    string
+	Exclude     []netip.Addr // never given: server, router, DNS servers
+}
+
+// Lease is an address that belongs to a MAC for a time.
+type Lease struct {
+	Addr    netip.Addr
+	MAC     string // lower case, colons
+	Expires time.Time
+}
+
+// Errors by which Leases tells what the client must be told.
+var (
+	ErrLeaseTaken = errors.New("address belongs to another machine")
+	ErrOutOfPool  = errors.New("address is not in the pool")
+	ErrPoolFull   = errors.New("no address left in the pool")
+)
+
+// Mode is what we are on an interface.
+type Mode uint8
+
+const (
+	ModeProxy  Mode = iota // beside the site's DHCP server; gives no addresses
+	ModeServer             // the DHCP server of this network
+)
+
+func (m Mode) String() string {
+	if m == ModeServer {
+		return "server"
+	}
+	return "proxy"
+}
+
+// InterfaceConfig is one interface to serve. Fields below Mode are for server
+// mode only.
+type InterfaceConfig struct {
+	Name string
+	Mode Mode
+
+	First, Last  netip.Addr   // the pool, both included
+	Prefix       netip.Prefix // zero: that of the interface's address
+	Router       netip.Addr   // zero: none
+	DNS          []netip.Addr
+	Domain       string
+	LeaseTime    time.Duration // zero: DefaultLeaseTime
+	Force        bool          // serve though another DHCP server answers
+	ServeUnknown bool          // lease to machines that nobody added, too
+}
+
+// DefaultLeaseTime is long enough for a working day: a machine whose disk is
+// on the network cannot live without its address.
+const DefaultLeaseTime = 12 * time.Hour
+
+// Options configures a Server.
+type Options struct {
+	Interfaces []InterfaceConfig
+	Policy     Policy
+	Leases     Leases // may be nil if every interface is a proxy
+	Log        *slog.Logger
+	// ProbeTime is how long Run listens for a rival before it serves
+	// (default 3 s: ISC dhcpd pings an address for 1 s before offering it).
+	ProbeTime time.Duration
+	// Ready, if set, is closed once all sockets are open and probed.
+	Ready chan<- struct{}
+}
+
+// Rival is a DHCP server that answered a probe.
+type Rival struct {
+	Interface string
+	Source    netip.Addr // where its offer came from
+	ServerID  netip.Addr // as it names itself (option 54)
+	Offered   netip.Addr // the address it would give; zero from a ProxyDHCP server
+}
+
+// Proxy reports whether the rival gives no addresses.
+func (r Rival) Proxy() bool { return !r.Offered.IsValid() }

@@ -1,0 +1,103 @@
+// Package tftp is a read-only TFTP server: RFC 1350 with the option extension
+// (RFC 2347) and the options blksize (RFC 2348), tsize and timeout (RFC 2349)
+// and windowsize (RFC 7440).
+//
+//	client                                server
+//	  │ RRQ name octet [blksize tsize …] ──▶ :69
+//	  │ ◀── OACK (options agreed) ──────────  a new port, one per transfer
+//	  │ ACK 0 ──▶
+//	  │ ◀── DATA 1 … DATA w (one window)
+//	  │ ACK w ──▶                             and so on; a DATA shorter than
+//	  │                                       blksize, maybe empty, is the last
+//
+// Without options the first DATA takes the place of the OACK.
+//
+// Loss is repaired by our timer alone: what has not been acknowledged is sent
+// again after a time-out that backs off. A repeated ACK never causes a
+// repeated DATA, or each duplicate would double all that follow it (the
+// Sorcerer's Apprentice bug, RFC 1123, 4.2.3.1); an ACK from the middle of a
+// window is no repeat but a request to go on from there (RFC 7440, 4). Block
+// numbers wrap from 65535 to 0.
+//
+// UEFI firmware asks for tsize, aborts with an ERROR packet as soon as it has
+// the OACK, and then asks again for the data: such a transfer is Aborted and
+// not a fault.
+package tftp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"time"
+)
+
+// Server answers read requests. The fields are set before Serve is called.
+type Server struct {
+	// Open finds the file for a request. Errors that wrap fs.ErrNotExist or
+	// fs.ErrPermission are told to the client as such, all others as "server
+	// error". It may be called from many goroutines.
+	Open func(context.Context, Request) (File, error)
+
+	// Done, if set, is told how each request ended, refused ones included.
+	Done func(Transfer)
+
+	// MaxTransfers bounds the transfers under way (default 512). A request
+	// beyond it is dropped; the client repeats it.
+	MaxTransfers int
+
+	// MaxBlock bounds blksize in bytes (default 1468: with its headers a
+	// block fills an Ethernet frame and is never cut into fragments, which
+	// many ROMs cannot put together).
+	MaxBlock int
+
+	// MaxWindow bounds windowsize in blocks (default 64).
+	MaxWindow int
+
+	// dial opens the port of one transfer; tests put a lossy link here.
+	dial dialFunc
+}
+
+// File is what is sent: a fixed number of bytes that may be read again.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// Request is one read request.
+type Request struct {
+	Name   string         // cleaned: slashes, relative, never leaves the root
+	Client netip.AddrPort // who asks
+	Local  netip.Addr     // our address that was asked
+}
+
+// Transfer is what became of a request.
+type Transfer struct {
+	Request
+	Bytes    int64 // acknowledged by the client
+	Duration time.Duration
+	// Err is nil when the client acknowledged the last block, and when it
+	// aborted before it took any data.
+	Err error
+	// Aborted: the client ended the transfer by an ERROR packet.
+	Aborted bool
+}
+
+// Errors that Transfer.Err wraps.
+var (
+	// ErrWrite: the client wanted to write; this server only reads.
+	ErrWrite = errors.New("write request refused, this server is read-only")
+	// ErrMode: a transfer mode other than octet. Converting line ends, as
+	// netascii demands, would ruin a boot loader.
+	ErrMode = errors.New("transfer mode is not octet (binary)")
+	// ErrTimeout: the client fell silent.
+	ErrTimeout = errors.New("client stopped answering")
+	// ErrLastACK: every byte was sent, but the last block's ACK never came.
+	// The client most likely has the whole file.
+	ErrLastACK = errors.New("last block was not acknowledged")
+	// ErrAborted: the client gave up after it had taken data.
+	ErrAborted = errors.New("client aborted")
+	// ErrStopped: the server was told to end.
+	ErrStopped = errors.New("server is stopping")
+)
