@@ -1,0 +1,153 @@
+// Package store keeps the records of Boötes (names and rules, never blocks)
+// in etcd: embedded in the process on one server, later a cluster by the same
+// code.
+//
+// Records are JSON documents in typed collections. A key of a collection
+// lies in etcd under
+//
+//	/bootes/v1/<collection>/<key>     the record
+//	/bootes/v1.gen/<collection>       touched by every change of the collection
+//
+// The second key is what makes a list inside a transaction sound: etcd can
+// compare the revision of a key but cannot say that nothing was deleted from
+// a range. So all writing goes through Update.
+//
+// Nothing listens on a network address. etcd's client endpoint is a unix
+// socket in the data folder, for etcdctl in the hands of root; the store
+// itself talks to etcd inside the process. There is no peer endpoint.
+//
+// etcd ends the process when its log cannot be written. Therefore the store
+// holds a reserve: a preallocated file that it gives up when the file system
+// is nearly full (see reserve.go), and says so at Error level.
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+)
+
+// Options say where the store lives and how much it may take.
+type Options struct {
+	Dir    string       // the store's own folder; made with mode 0700
+	Socket string       // path of etcd's client socket; "" is Dir/etcd.sock
+	Log    *slog.Logger // nil: slog.Default()
+
+	QuotaBytes   int64         // largest size of the records on disk; 0: 512 MiB
+	ReserveBytes int64         // size of the reserve file; 0: 64 MiB; < 0: none
+	LowBytes     int64         // free space at which the reserve is given up; 0: 64 MiB
+	Poll         time.Duration // how often free space is looked at; 0: 500 ms
+
+	exit func(code int)                            // tests: instead of os.Exit
+	free func(dir string) (avail int64, err error) // tests: instead of statfs
+}
+
+// A Store is one open store. Its methods may be called from any number of
+// goroutines.
+type Store struct {
+	o       Options
+	log     *slog.Logger
+	lock    *os.File
+	etcd    *embed.Etcd
+	client  *clientv3.Client
+	reserve *reserve
+	quiet   atomic.Bool // etcd is stopping: see slogCore
+
+	closing context.Context // ends when Close begins
+	close   context.CancelFunc
+	wg      sync.WaitGroup
+
+	mu      sync.Mutex
+	trouble error // what Healthy says
+}
+
+// Open starts etcd on o.Dir and returns when records can be read and written.
+// A folder that another server holds fails with *InUseError at once.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	o.setDefaults()
+	s := &Store{o: o, log: o.Log}
+	s.closing, s.close = context.WithCancel(context.Background())
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (o *Options) setDefaults() {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	o.QuotaBytes = orDefault(o.QuotaBytes, 512<<20)
+	o.ReserveBytes = orDefault(o.ReserveBytes, 64<<20)
+	o.LowBytes = orDefault(o.LowBytes, 64<<20)
+	o.Poll = orDefault(o.Poll, 500*time.Millisecond)
+	if o.Socket == "" {
+		o.Socket = o.Dir + "/etcd.sock"
+	}
+	if o.exit == nil {
+		o.exit = os.Exit
+	}
+	if o.free == nil {
+		o.free = freeBytes
+	}
+}
+
+func orDefault[N int64 | time.Duration](v, def N) N {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+// open takes each thing in the order in which Close gives it back, reversed:
+// folder lock, reserve, etcd, client, watcher.
+func (s *Store) open(ctx context.Context) (err error) {
+	if err := checkSocketPath(s.o.Socket); err != nil {
+		return err
+	}
+	if s.lock, err = lockDir(s.o.Dir); err != nil {
+		return err
+	}
+	s.reserve = newReserve(s.o, s.log)
+	s.reserve.check() // before etcd starts: a full disk ended the last run, perhaps
+	if s.etcd, err = startEtcd(ctx, s.o, &s.quiet); err != nil {
+		return err
+	}
+	s.client = v3client.New(s.etcd.Server)
+	s.wg.Go(func() { s.watchHealth(s.closing) })
+	return nil
+}
+
+// Close ends the watches, then etcd, then frees the folder. It may be called
+// once all users of the store have ended.
+func (s *Store) Close() error {
+	s.close()
+	s.wg.Wait()
+	var errs []error
+	if s.client != nil {
+		errs = append(errs, ignoreCanceled(s.client.Close()))
+	}
+	if s.etcd != nil {
+		s.quiet.Store(true)
+		s.etcd.Close()
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func ignoreCanceled(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
