@@ -1,0 +1,101 @@
+package lab
+
+import (
+	"fmt"
+	"strconv"
+)
+
+const qemuProgram = "qemu-system-x86_64"
+
+// ovmfDir is where Debian's ovmf puts the UEFI firmware.
+const ovmfDir = "/usr/share/OVMF/"
+
+func (f Firmware) varsTemplate() string {
+	if f == UEFISecureBoot {
+		return ovmfDir + "OVMF_VARS_4M.ms.fd"
+	}
+	return ovmfDir + "OVMF_VARS_4M.fd"
+}
+
+func (f Firmware) code() string {
+	if f == UEFISecureBoot {
+		return ovmfDir + "OVMF_CODE_4M.ms.fd"
+	}
+	return ovmfDir + "OVMF_CODE_4M.fd"
+}
+
+// qemuArgs are the arguments for a guest that has a NIC, a serial port and
+// nothing else.
+func (g *Guest) qemuArgs(accel string) []string {
+	args := []string{
+		"-name", g.opt.Name,
+		"-nodefaults", "-no-user-config", "-display", "none",
+		"-accel", accel,
+		"-cpu", cpuFor(accel),
+		"-m", strconv.Itoa(g.opt.Memory),
+		"-chardev", "socket,id=serial,path=" + g.path("serial.sock"),
+		"-serial", "chardev:serial",
+		"-chardev", "socket,id=qmp,path=" + g.path("qmp.sock"),
+		"-mon", "chardev=qmp,mode=control",
+		"-netdev", g.netdev(),
+		"-device", g.nicDevice(),
+	}
+	if g.opt.UUID != "" {
+		args = append(args, "-uuid", g.opt.UUID)
+	}
+	args = append(args, g.firmwareArgs()...)
+	return append(args, g.opt.ExtraArgs...)
+}
+
+// cpuFor names a processor. Under emulation it is a small one, for every wide
+// vector instruction that the C library would choose is emulated at length; with
+// RDRAND, as every PC has, or the guest waits for entropy.
+func cpuFor(accel string) string {
+	if accel == "kvm" {
+		return "host"
+	}
+	return "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand,+rdseed"
+}
+
+func (g *Guest) netdev() string {
+	if g.wire != nil {
+		return fmt.Sprintf("dgram,id=net0,local.type=unix,local.path=%s,remote.type=unix,remote.path=%s",
+			g.path("nic.sock"), g.path("wire.sock"))
+	}
+	return fmt.Sprintf("tap,id=net0,ifname=%s,script=no,downscript=no", g.tap)
+}
+
+func (g *Guest) nicDevice() string {
+	d := fmt.Sprintf("%s,netdev=net0,mac=%s,bootindex=0", g.opt.NIC, g.opt.MAC)
+	if g.opt.Firmware != BIOS && g.opt.NIC == VirtioNet {
+		// OVMF has its own driver; QEMU's ROM would bring iPXE's instead.
+		// For e1000 it has none and needs the ROM.
+		d += ",romfile="
+	}
+	return d
+}
+
+func (g *Guest) firmwareArgs() []string {
+	if g.opt.Firmware == BIOS {
+		// Without graphics SeaBIOS sends its screen, and so the ROM's and
+		// iPXE's, to the serial port.
+		return []string{"-machine", "pc,graphics=off"}
+	}
+	machine := "q35,graphics=off"
+	secure := g.opt.Firmware == UEFISecureBoot
+	if secure {
+		machine += ",smm=on"
+	}
+	args := []string{
+		"-machine", machine,
+		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + g.opt.Firmware.code(),
+		"-drive", "if=pflash,format=raw,unit=1,file=" + g.path("vars.fd"),
+		// Each attempt that fails takes half a minute under emulation.
+		"-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=no",
+	}
+	if secure {
+		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on",
+			"-global", "ICH9-LPC.disable_s3=1")
+	}
+	return args
+}
