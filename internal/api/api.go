@@ -1,0 +1,82 @@
+// Package api is how people and scripts reach a running server: REST with
+// JSON over HTTP on a unix socket, described by itself at /openapi.json, and
+// the Go client that the command line uses.
+//
+//	GET    /v1/status                     who answers
+//	GET    /v1/images                     all images
+//	POST   /v1/images                     import one (a stream, see below)
+//	GET    /v1/images/{name}/{tag}
+//	DELETE /v1/images/{name}/{tag}
+//	GET    /v1/machines                   all machines
+//	POST   /v1/machines                   add one
+//	GET    /v1/machines/{name}            PATCH and DELETE alike
+//	GET    /v1/machines/{name}/boots      its last boots; name may be a MAC
+//	GET    /v1/volumes                    all volumes
+//	GET    /v1/volumes/{id}               PATCH and DELETE alike
+//	GET    /v1/events                     boot events from now on (a stream)
+//
+// Names are snake_case, sizes bytes, times RFC 3339. Errors are problem
+// documents (RFC 9457), whose type tells their Kind.
+//
+// Streams are JSON values, one a line. An import sends {"progress":…} lines
+// and at last {"image":…} or {"error":…}; one that fails before it has begun
+// is answered with a plain problem document. A client that goes away cancels
+// its import.
+//
+// A file to import is named by a path only if the client is root: the server
+// reads any file, its clients may not. Other clients pass an open descriptor
+// (SCM_RIGHTS) along with the request's first bytes, and the server reads
+// nothing but that.
+package api
+
+import (
+	"context"
+	"log/slog"
+
+	"bootes.dev/internal/recorder"
+)
+
+// Images is what the server asks of the image store.
+type Images interface {
+	Images(ctx context.Context) ([]Image, error)
+	Image(ctx context.Context, ref string) (Image, error)
+	// ImportImage returns when the image is whole and listed, or nothing of
+	// it is left. progress may be called from any goroutine, but not after
+	// ImportImage has returned; it is cheap.
+	ImportImage(ctx context.Context, job Import, progress func(Progress)) (Image, error)
+	RemoveImage(ctx context.Context, ref string) error
+}
+
+// Machines is what the server asks of the inventory. The handlers fill in
+// Machine.LastBoot.
+type Machines interface {
+	Machines(ctx context.Context) ([]Machine, error)
+	Machine(ctx context.Context, name string) (Machine, error)
+	AddMachine(ctx context.Context, m NewMachine) (Machine, error)
+	SetMachine(ctx context.Context, name string, c MachineChange) (Machine, error)
+	RemoveMachine(ctx context.Context, name string) error
+}
+
+// Volumes is what the server asks of the volumes.
+type Volumes interface {
+	Volumes(ctx context.Context) (VolumeList, error)
+	Volume(ctx context.Context, id string) (Volume, error)
+	SetVolume(ctx context.Context, id string, c VolumeChange) (Volume, error)
+	RemoveVolume(ctx context.Context, id string) error
+}
+
+// Boots is what the server asks of the recorder; *recorder.Recorder has it.
+type Boots interface {
+	Boots(name string) []recorder.Boot
+	Watch() (events <-chan recorder.Event, stop func())
+}
+
+// Options are what a Server needs; all but Version are required.
+type Options struct {
+	Images   Images
+	Machines Machines
+	Volumes  Volumes
+	Boots    Boots
+	Version  string
+	Log      *slog.Logger
+}

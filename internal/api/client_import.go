@@ -1,0 +1,86 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Import passes the open file f to the server, which makes an image of it
+// named req.Ref. progress, if not nil, is called now and then. When ctx ends
+// the server drops what it has.
+func (c *Client) Import(ctx context.Context, f *os.File, req ImportRequest, progress func(Progress)) (Image, error) {
+	req.Passed = true
+	// A connection of its own: the descriptor must meet its own request.
+	t := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := c.dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &passing{UnixConn: conn.(*net.UnixConn), file: f}, nil
+		},
+	}
+	defer t.CloseIdleConnections()
+	resp, err := c.send(ctx, &http.Client{Transport: t}, http.MethodPost, "/v1/images", req)
+	if err != nil {
+		return Image{}, err
+	}
+	defer resp.Body.Close()
+	d := json.NewDecoder(resp.Body)
+	for {
+		var line ImportLine
+		if err := d.Decode(&line); err != nil {
+			return Image{}, c.broken(ctx, err)
+		}
+		switch {
+		case line.Error != nil:
+			return Image{}, line.Error
+		case line.Image != nil:
+			return *line.Image, nil
+		case line.Progress != nil && progress != nil:
+			progress(*line.Progress)
+		}
+	}
+}
+
+// passing sends a file's descriptor with the first bytes written.
+type passing struct {
+	*net.UnixConn
+	once sync.Once
+	file *os.File
+}
+
+func (p *passing) Write(b []byte) (n int, err error) {
+	p.once.Do(func() {
+		n, err = p.first(b)
+		b = b[n:]
+	})
+	if err != nil || len(b) == 0 {
+		return n, err
+	}
+	m, err := p.UnixConn.Write(b)
+	return n + m, err
+}
+
+func (p *passing) first(b []byte) (n int, err error) {
+	raw, err := p.file.SyscallConn()
+	if err != nil {
+		return 0, fmt.Errorf("pass file: %w", err)
+	}
+	// Control, not Fd: that would make the file blocking for good.
+	ctlErr := raw.Control(func(fd uintptr) {
+		n, _, err = p.WriteMsgUnix(b, unix.UnixRights(int(fd)), nil)
+	})
+	if err == nil {
+		err = ctlErr
+	}
+	return n, err
+}

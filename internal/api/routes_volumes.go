@@ -1,0 +1,40 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+type idPath struct {
+	ID string `path:"id"`
+}
+
+type volumeChange struct {
+	idPath
+	Body VolumeChange
+}
+
+func (s *Server) volumeRoutes(a huma.API) {
+	huma.Register(a, get("list-volumes", "/v1/volumes", "All volumes"),
+		func(ctx context.Context, _ *struct{}) (*answer[VolumeList], error) {
+			l, err := s.o.Volumes.Volumes(ctx)
+			if l.Volumes == nil {
+				l.Volumes = []Volume{}
+			}
+			return reply(l, err)
+		})
+	huma.Register(a, get("get-volume", "/v1/volumes/{id}", "One volume"),
+		func(ctx context.Context, in *idPath) (*answer[Volume], error) {
+			return reply(s.o.Volumes.Volume(ctx, in.ID))
+		})
+	huma.Register(a, operation(http.MethodPatch, "set-volume", "/v1/volumes/{id}", "Change a volume", http.StatusOK),
+		func(ctx context.Context, in *volumeChange) (*answer[Volume], error) {
+			return reply(s.o.Volumes.SetVolume(ctx, in.ID, in.Body))
+		})
+	huma.Register(a, operation(http.MethodDelete, "remove-volume", "/v1/volumes/{id}", "Remove a volume", http.StatusNoContent),
+		func(ctx context.Context, in *idPath) (*struct{}, error) {
+			return done(s.o.Volumes.RemoveVolume(ctx, in.ID))
+		})
+}

@@ -1,0 +1,136 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+// Server answers requests.
+type Server struct {
+	o       Options
+	mux     *http.ServeMux
+	started time.Time
+}
+
+// New returns a server over o.
+func New(o Options) *Server {
+	s := &Server{o: o, mux: http.NewServeMux(), started: time.Now()}
+	c := huma.DefaultConfig("Boötes", o.Version)
+	c.DocsPath = "" // its page would load scripts from the internet
+	c.SchemasPath = ""
+	c.CreateHooks = nil // no "$schema" in every answer
+	c.RejectUnknownQueryParameters = true
+	a := humago.New(s.mux, c)
+	s.statusRoutes(a)
+	s.imageRoutes(a)
+	s.machineRoutes(a)
+	s.volumeRoutes(a)
+	s.eventRoutes(a)
+	s.mux.HandleFunc("/", noRoute)
+	return s
+}
+
+// ServeHTTP makes the server a handler, for tests and a later web page.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// grace is how long requests may go on after the end was asked for. Streams
+// and imports are cancelled at once.
+const grace = 3 * time.Second
+
+// Serve answers on l, which it closes, until ctx ends and every request has
+// been answered.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	var requests sync.WaitGroup
+	defer requests.Wait()
+	h := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			defer requests.Done()
+			s.mux.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), endKey{}, ctx)
+		},
+		ConnContext: withConn,
+		ErrorLog:    slog.NewLogLogger(s.o.Log.Handler(), slog.LevelWarn),
+	}
+	shut := make(chan struct{})
+	go func() {
+		defer close(shut)
+		<-ctx.Done()
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		if h.Shutdown(late) != nil {
+			h.Close()
+		}
+	}()
+	if err := h.Serve(receiving{l}); !errors.Is(err, http.ErrServerClosed) {
+		h.Close()
+		return fmt.Errorf("serve API: %w", err)
+	}
+	<-shut
+	return nil
+}
+
+type endKey struct{}
+
+// untilEnd returns a context that ends with the request, and as soon as the
+// server is to end. Short requests do not want it: they are let finish.
+func untilEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if end, ok := ctx.Value(endKey{}).(context.Context); ok {
+		stop := context.AfterFunc(end, cancel)
+		return ctx, func() { stop(); cancel() }
+	}
+	return ctx, cancel
+}
+
+// noRoute answers what no route does, in the form of every other error.
+func noRoute(w http.ResponseWriter, r *http.Request) {
+	writeProblem(w, Errorf(NotFound, "no such resource: %s %s (GET /openapi.json lists them)", r.Method, r.URL.Path))
+}
+
+func writeProblem(w http.ResponseWriter, p *Error) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	json.NewEncoder(w).Encode(p)
+}
+
+func (s *Server) statusRoutes(a huma.API) {
+	huma.Register(a, get("status", "/v1/status", "Who answers"),
+		func(context.Context, *struct{}) (*answer[Status], error) {
+			return reply(Status{Version: s.o.Version, PID: os.Getpid(), Started: s.started}, nil)
+		})
+}
+
+// answer is what huma wants around a body.
+type answer[T any] struct{ Body T }
+
+func reply[T any](body T, err error) (*answer[T], error) {
+	if err != nil {
+		return nil, problem(err)
+	}
+	return &answer[T]{body}, nil
+}
+
+func get(id, path, summary string) huma.Operation {
+	return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}
+}
+
+func operation(method, id, path, summary string, status int) huma.Operation {
+	return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, DefaultStatus: status}
+}

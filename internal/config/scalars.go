@@ -1,0 +1,147 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Each function here returns the reader of one sort of value into dst.
+
+func (r *reader) path(dst *string, limit int) func(value) {
+	const right = "write a path that begins with /"
+	return func(v value) {
+		s, ok := r.text(v, right)
+		switch {
+		case !ok:
+		case !filepath.IsAbs(s) || strings.ContainsRune(s, 0):
+			r.fault(v, fmt.Sprintf("%q is no absolute path", s), right)
+		case limit > 0 && len(s) > limit:
+			r.fault(v, fmt.Sprintf("the path is %d bytes long", len(s)), "a unix socket's path has at most %d", limit)
+		default:
+			*dst = filepath.Clean(s)
+		}
+	}
+}
+
+func (r *reader) port(dst *int) func(value) {
+	const right = "write a port number from 1 to 65535"
+	return func(v value) {
+		s, ok := r.text(v, right)
+		if !ok {
+			return
+		}
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > 65535 {
+			r.fault(v, fmt.Sprintf("%q is no port", s), right)
+			return
+		}
+		*dst = n
+	}
+}
+
+func (r *reader) flag(dst *bool) func(value) {
+	const right = "write true or false"
+	return func(v value) {
+		switch s, ok := r.text(v, right); {
+		case !ok:
+		case s == "true" || s == "false":
+			*dst = s == "true"
+		default:
+			r.fault(v, fmt.Sprintf("%q is neither true nor false", s), right)
+		}
+	}
+}
+
+func (r *reader) size(dst *int64) func(value) {
+	return func(v value) {
+		s, ok := r.text(v, errSize.Error())
+		if !ok {
+			return
+		}
+		n, err := ParseSize(s)
+		if err != nil {
+			r.fault(v, fmt.Sprintf("%q is no size", s), "%s", err)
+			return
+		}
+		*dst = n
+	}
+}
+
+func (r *reader) space(dst *Space) func(value) {
+	return func(v value) {
+		s, ok := r.text(v, errSpace.Error())
+		if !ok {
+			return
+		}
+		n, err := parseSpace(s)
+		if err != nil {
+			r.fault(v, fmt.Sprintf("%q is no size", s), "%s", err)
+			return
+		}
+		*dst = n
+	}
+}
+
+// minLease keeps a typo such as "1s" from flooding the network with renewals.
+const minLease, maxLease = time.Minute, 365 * 24 * time.Hour
+
+func (r *reader) lease(dst *time.Duration) func(value) {
+	return func(v value) {
+		s, ok := r.text(v, errDuration.Error())
+		if !ok {
+			return
+		}
+		d, err := parseDuration(s)
+		if err == nil && (d < minLease || d > maxLease) {
+			r.fault(v, fmt.Sprintf("%q is out of bounds", s), "write a lease time from 1m to 365d")
+			return
+		}
+		if err != nil {
+			r.fault(v, fmt.Sprintf("%q is no length of time", s), "%s", err)
+			return
+		}
+		*dst = d
+	}
+}
+
+func (r *reader) addr(dst *netip.Addr) func(value) {
+	const right = "write the IPv4 address of a host, such as 192.168.1.10"
+	return func(v value) {
+		s, ok := r.text(v, right)
+		if !ok {
+			return
+		}
+		a, err := netip.ParseAddr(s)
+		if err != nil || !a.Is4() || a.IsUnspecified() || a.IsMulticast() || a == broadcast {
+			r.fault(v, fmt.Sprintf("%q is no such address", s), right)
+			return
+		}
+		*dst = a
+	}
+}
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+func (r *reader) level(dst *slog.Level) func(value) {
+	const right = "write debug, info, warn or error"
+	levels := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}
+	return func(v value) {
+		s, ok := r.text(v, right)
+		if !ok {
+			return
+		}
+		l, known := levels[s]
+		if !known {
+			r.fault(v, fmt.Sprintf("%q is no log level", s), right)
+			return
+		}
+		*dst = l
+	}
+}
