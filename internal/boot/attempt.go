@@ -1,0 +1,146 @@
+package boot
+
+import (
+	"sync"
+	"time"
+
+	"bootes.dev/internal/recorder"
+)
+
+// Limits on attempts held in memory.
+const (
+	maxAttempts = 4096
+	// stale is the silence after which a machine that asks again is taken to
+	// have been switched on again, whatever stage it had reached.
+	stale = 3 * time.Minute
+)
+
+// attempt is one boot of one machine as far as the network has shown it.
+type attempt struct {
+	id       string // of the stored boot; of a stranger's, any
+	subject  string // machine's name, or the MAC of a stranger
+	mac      string
+	iface    string
+	firmware Firmware
+	active   time.Time
+	stage    recorder.Stage
+	said     map[string]bool // texts already recorded: a client repeats itself
+	silence  *time.Timer     // fires when a fetched loader stays silent
+}
+
+// attempts holds the newest attempt of every machine.
+type attempts struct {
+	mu sync.Mutex
+	m  map[string]*attempt
+}
+
+// step is what a machine does that may begin a boot.
+type step int
+
+const (
+	romAsks    step = iota // firmware sends a DISCOVER
+	ipxeAsks               // iPXE sends a DISCOVER
+	scriptAsks             // iPXE asks for its script
+)
+
+// begins reports whether a step taken at the given stage of an attempt can
+// only belong to a new one. A ROM that asks again before iPXE came is trying
+// its next device or protocol (PXEv6 after PXEv4, a second NIC); once iPXE has
+// come, a ROM that asks has been reset. iPXE that asks for an address after it
+// had its script has been started anew: many NICs have iPXE for their ROM.
+// A script may be asked for again until the disk is open.
+func (s step) begins(at recorder.Stage) bool {
+	switch s {
+	case romAsks:
+		return at.After(recorder.StageLoader)
+	case ipxeAsks:
+		return at.After(recorder.StageIPXE)
+	default:
+		return at.After(recorder.StageScript)
+	}
+}
+
+// take returns the attempt that the step belongs to, opening a new one with an
+// id from newID where it belongs to none.
+func (as *attempts) take(subject, mac string, s step, now time.Time, newID func() (string, error)) (*attempt, error) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	a := as.m[subject]
+	if a == nil || s.begins(a.stage) || now.Sub(a.active) > stale {
+		id, err := newID()
+		if err != nil {
+			return nil, err
+		}
+		if a != nil {
+			a.stopTimer()
+		}
+		as.makeRoom()
+		a = &attempt{id: id, subject: subject, mac: mac, said: map[string]bool{}}
+		as.m[subject] = a
+	}
+	a.active = now
+	return a, nil
+}
+
+// current returns the subject's newest attempt, or nil.
+func (as *attempts) current(subject string) *attempt {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.m[subject]
+}
+
+// with runs f with a's fields locked.
+func (as *attempts) with(a *attempt, f func()) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	f()
+}
+
+// reach notes that a has come to a stage.
+func (as *attempts) reach(a *attempt, s recorder.Stage) {
+	as.with(a, func() {
+		if s.After(a.stage) {
+			a.stage = s
+		}
+	})
+}
+
+// first reports whether text is said of a for the first time.
+func (as *attempts) first(a *attempt, text string) (yes bool) {
+	as.with(a, func() {
+		yes = !a.said[text]
+		if len(a.said) < 64 {
+			a.said[text] = true
+		}
+	})
+	return yes
+}
+
+func (as *attempts) makeRoom() {
+	if len(as.m) < maxAttempts {
+		return
+	}
+	var oldest *attempt
+	for _, a := range as.m {
+		if oldest == nil || a.active.Before(oldest.active) {
+			oldest = a
+		}
+	}
+	oldest.stopTimer()
+	delete(as.m, oldest.subject)
+}
+
+func (a *attempt) stopTimer() {
+	if a.silence != nil {
+		a.silence.Stop()
+	}
+}
+
+// closeAll stops every timer.
+func (as *attempts) closeAll() {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	for _, a := range as.m {
+		a.stopTimer()
+	}
+}

@@ -1,0 +1,75 @@
+package boot
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/recorder"
+)
+
+var ids int
+
+func take(t *testing.T, as *attempts, subject string, s step, now time.Time) *attempt {
+	t.Helper()
+	a, err := as.take(subject, "m", s, now, func() (string, error) { ids++; return fmt.Sprint(ids), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestWhichStepBeginsABoot(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		step step
+		at   recorder.Stage
+		new  bool
+	}{
+		{"ROM repeats itself, or PXEv6 follows PXEv4", romAsks, recorder.StageFirmware, false},
+		{"ROM goes on to its next device after a loader that it refused", romAsks, recorder.StageLoader, false},
+		{"ROM asks after iPXE had come: reset", romAsks, recorder.StageIPXE, true},
+		{"ROM asks while the system runs: power-cycled", romAsks, recorder.StageRunning, true},
+		{"iPXE after its loader was fetched", ipxeAsks, recorder.StageLoader, false},
+		{"iPXE repeats itself", ipxeAsks, recorder.StageIPXE, false},
+		{"iPXE in the ROM, power-cycled after the script", ipxeAsks, recorder.StageScript, true},
+		{"iPXE in the ROM, power-cycled in the system", ipxeAsks, recorder.StageRunning, true},
+		{"script after iPXE's DHCP", scriptAsks, recorder.StageIPXE, false},
+		{"script asked for twice", scriptAsks, recorder.StageScript, false},
+		{"script asked for while the disk is open", scriptAsks, recorder.StageLogin, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			as := attempts{m: map[string]*attempt{}}
+			now := time.Now()
+			first := take(t, &as, "pc", romAsks, now)
+			as.reach(first, tt.at)
+			second := take(t, &as, "pc", tt.step, now.Add(time.Second))
+			if got := second.id != first.id; got != tt.new {
+				t.Errorf("new boot = %v, want %v", got, tt.new)
+			}
+		})
+	}
+}
+
+func TestSilenceEndsAnAttempt(t *testing.T) {
+	as := attempts{m: map[string]*attempt{}}
+	now := time.Now()
+	first := take(t, &as, "pc", romAsks, now)
+	if take(t, &as, "pc", romAsks, now.Add(stale)) != first {
+		t.Error("new boot before the attempt was stale")
+	}
+	if take(t, &as, "pc", romAsks, now.Add(2*stale+1)) == first {
+		t.Error("a machine silent for so long was not taken for a new boot")
+	}
+}
+
+func TestAttemptsAreBounded(t *testing.T) {
+	as := attempts{m: map[string]*attempt{}}
+	now := time.Now()
+	for i := range maxAttempts + 100 {
+		take(t, &as, fmt.Sprint("pc", i), romAsks, now.Add(time.Duration(i)))
+	}
+	if len(as.m) != maxAttempts {
+		t.Errorf("%d attempts held, want %d", len(as.m), maxAttempts)
+	}
+}

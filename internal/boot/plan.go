@@ -1,0 +1,115 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/ipxe"
+	"bootes.dev/internal/recorder"
+)
+
+// ErrForbidden: a script was asked for from an address that is not that
+// machine's.
+var ErrForbidden = errors.New("address is not that machine's")
+
+// Script returns the iPXE script for the machine with a MAC, asked for from
+// remote through our address local. Within one boot it always gives the same
+// disk and the same credentials.
+func (s *Service) Script(ctx context.Context, mac net.HardwareAddr, remote, local netip.Addr) (string, error) {
+	m, err := s.Inventory.MachineByMAC(ctx, mac.String())
+	if notFound(err) {
+		return ipxe.Message(
+			fmt.Sprintf("Bootes does not know this machine, %s.", mac),
+			"To add it, type on the server:",
+			"  "+s.howToAdd(ctx, mac)), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := s.checkAddress(ctx, m, remote); err != nil {
+		return "", err
+	}
+	a, err := s.take(ctx, m.Name, true, mac, scriptAsks)
+	if err != nil {
+		return "", err
+	}
+	var portal netip.Addr
+	s.attempts.with(a, func() { portal = s.Addresses[a.iface].Portal })
+	if !portal.IsValid() {
+		portal = local
+	}
+	b, v, err := s.plan(ctx, m, a)
+	if err != nil {
+		s.say(a, recorder.Event{Level: recorder.Error, Text: fmt.Sprintf("no script: %v", err)})
+		s.Log.Error("machine cannot boot", "machine", m.Name, "err", err)
+		return ipxe.Message("Bootes cannot boot "+m.Name+":", err.Error()), nil
+	}
+	text, err := ipxe.BootDisk(ipxe.Disk{
+		Hostname:  m.Name,
+		Initiator: s.initiator(m.Name),
+		Target:    s.target(m.Name),
+		Portal:    netip.AddrPortFrom(portal, s.ISCSIPort),
+		User:      b.User,
+		Secret:    b.Secret,
+		Label:     fmt.Sprintf("%s, %s", v.Image, v.Mode),
+	})
+	if err != nil {
+		return "", err
+	}
+	s.attempts.reach(a, recorder.StageScript)
+	s.sayOnce(a, recorder.Event{Stage: recorder.StageScript,
+		Text:  fmt.Sprintf("script made: %s, %s volume %s", v.Image, v.Mode, v.ID),
+		Attrs: map[string]string{"image": v.Image, "digest": v.Digest, "volume": v.ID, "portal": portal.String()}})
+	return text, nil
+}
+
+// checkAddress refuses a script to whoever is not that machine: the script
+// carries the key to its disk.
+func (s *Service) checkAddress(ctx context.Context, m inventory.Machine, remote netip.Addr) error {
+	holder, ok := s.Locate(ctx, remote)
+	if !ok {
+		return fmt.Errorf("script of %q asked for from %s, whose MAC is unknown: %w", m.Name, remote, ErrForbidden)
+	}
+	for _, mac := range m.MACs {
+		if mac == holder.String() {
+			return nil
+		}
+	}
+	return fmt.Errorf("script of %q asked for from %s, which is %s: %w", m.Name, remote, holder, ErrForbidden)
+}
+
+// plan returns the stored boot of a with its volume, which is chosen when a's
+// script is first asked for: a persistent machine's own clone of its image for
+// ever, an ephemeral machine's fresh one for each boot.
+func (s *Service) plan(ctx context.Context, m inventory.Machine, a *attempt) (inventory.Boot, inventory.Volume, error) {
+	b, err := s.Inventory.Boot(ctx, a.id)
+	if err != nil {
+		return b, inventory.Volume{}, err
+	}
+	if b.Volume != "" {
+		v, err := s.Inventory.Volume(ctx, b.Volume)
+		return b, v, err
+	}
+	v, err := s.Disks.CreateVolume(ctx, m.Name, m.Image, m.Mode, b.ID)
+	if err != nil {
+		return b, v, err
+	}
+	b, err = s.Inventory.SetBoot(ctx, b.ID, func(b *inventory.Boot) { b.Volume, b.Digest = v.ID, v.Digest })
+	return b, v, err
+}
+
+// removeVolumes frees the disks of boots that will never hold them again.
+func (s *Service) removeVolumes(ctx context.Context, gone inventory.Superseded) {
+	for _, v := range gone.Volumes {
+		if err := s.Disks.RemoveVolume(ctx, v.ID); err != nil && !notFound(err) {
+			s.Log.Error("volume of an ended boot could not be removed; it stays until the next start", "volume", v.ID, "err", err)
+		}
+	}
+}
+
+func (s *Service) target(machine string) string    { return s.IQNPrefix + ":" + machine }
+func (s *Service) initiator(machine string) string { return s.IQNPrefix + ":init:" + machine }

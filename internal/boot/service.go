@@ -1,0 +1,256 @@
+// Package boot decides what a machine gets, now, and why.
+//
+// Every server asks it: DHCP which loader or script a client should be told,
+// HTTP for the script, the iSCSI target whether an initiator may open a disk.
+// It follows each machine through one boot and tells the recorder.
+//
+// # Who may hold a disk
+//
+// A disk belongs to one boot of one machine. A boot begins when firmware or
+// iPXE asks for an address; it gets its disk and its CHAP credentials when it
+// asks for its script; it holds the disk from its first authenticated login.
+// Sessions of one boot share the disk: iPXE's and the kernel's overlap. The
+// login of a newer boot ends the older boot's sessions; an older boot is
+// refused. Nothing that anybody could send without the credentials (a
+// DISCOVER, a request for a script) changes anything for a running machine.
+package boot
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/recorder"
+)
+
+// Disks makes and removes the volumes that boots use.
+type Disks interface {
+	// CreateVolume clones im for a boot of m, or returns the volume that it
+	// has already. A persistent volume is found by later boots.
+	CreateVolume(ctx context.Context, machine, image string, mode inventory.Mode, boot string) (inventory.Volume, error)
+	RemoveVolume(ctx context.Context, id string) error
+}
+
+// Locate returns the MAC of the machine that holds an address, by its lease or
+// by the neighbour table.
+type Locate func(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool)
+
+// Addresses overrides, for machines that ask through one interface, where
+// their boot files and their disks are. An invalid address means: the address
+// that the request came in by.
+type Addresses struct {
+	HTTP   netip.Addr
+	Portal netip.Addr
+}
+
+// Options for New. All are needed, except Addresses.
+type Options struct {
+	Inventory *inventory.Inventory
+	Disks     Disks
+	Recorder  *recorder.Recorder
+	Locate    Locate
+	Log       *slog.Logger
+
+	IQNPrefix string
+	HTTPPort  uint16
+	ISCSIPort uint16
+	Addresses map[string]Addresses // by interface
+	Silence   time.Duration        // how long a loader may stay silent; 0: 45 s
+}
+
+// Service decides. Its methods may be called from any goroutine.
+type Service struct {
+	Options
+	attempts attempts
+}
+
+// New returns a Service.
+func New(o Options) *Service {
+	if o.Silence == 0 {
+		o.Silence = 45 * time.Second
+	}
+	return &Service{Options: o, attempts: attempts{m: map[string]*attempt{}}}
+}
+
+// Close ends the service's timers.
+func (s *Service) Close() { s.attempts.closeAll() }
+
+// Client is who asks by DHCP.
+type Client struct {
+	MAC       net.HardwareAddr
+	Interface string
+	Server    netip.Addr // our address there
+	Firmware  Firmware   // NoFirmware: an operating system
+	IPXE      bool
+	Discover  bool // a DISCOVER, which may begin a boot
+}
+
+// Answer is what a DHCP client should be told.
+type Answer struct {
+	Machine  string // empty: unknown
+	Hostname string
+	Known    bool
+	Filename string // loader or script; empty: no boot
+	Reason   string // why there is no boot
+}
+
+// DHCP decides what c is told.
+func (s *Service) DHCP(ctx context.Context, c Client) Answer {
+	m, err := s.Inventory.MachineByMAC(ctx, c.MAC.String())
+	switch {
+	case notFound(err):
+		return s.stranger(ctx, c)
+	case err != nil:
+		s.Log.Error("machine could not be looked up", "mac", c.MAC, "err", err)
+		return Answer{Reason: "the inventory did not answer"}
+	}
+	ans := Answer{Machine: m.Name, Hostname: m.Name, Known: true}
+	if !c.IPXE && c.Firmware == NoFirmware {
+		return ans
+	}
+	a := s.asked(ctx, m.Name, true, c)
+	if a == nil {
+		return ans
+	}
+	if c.IPXE {
+		s.attempts.reach(a, recorder.StageIPXE)
+		ans.Filename = fmt.Sprintf("http://%s/ipxe/%s", s.httpAddr(c), strings.ReplaceAll(c.MAC.String(), ":", "-"))
+		return ans
+	}
+	loader, ok := loaders[c.Firmware]
+	switch {
+	case !ok:
+		ans.Reason = fmt.Sprintf("no loader is known for its firmware (%s)", c.Firmware)
+	case c.Firmware.http():
+		ans.Filename = fmt.Sprintf("http://%s/loader/%s", s.httpAddr(c), loader)
+	default:
+		ans.Filename = loader
+	}
+	return ans
+}
+
+// asked files a request under its attempt, opening one where it begins one.
+// It returns nil for a message that belongs to no attempt.
+func (s *Service) asked(ctx context.Context, subject string, known bool, c Client) *attempt {
+	if !c.Discover {
+		return s.attempts.current(subject)
+	}
+	by, st, who := romAsks, recorder.StageFirmware, string(c.Firmware)
+	if c.IPXE {
+		by, st, who = ipxeAsks, recorder.StageIPXE, "iPXE"
+	}
+	a, err := s.take(ctx, subject, known, c.MAC, by)
+	if err != nil {
+		s.Log.Error("boot could not be opened", "machine", subject, "err", err)
+		return nil
+	}
+	s.attempts.with(a, func() {
+		a.iface = c.Interface
+		a.mac = c.MAC.String()
+		if !c.IPXE {
+			a.firmware = c.Firmware
+		}
+	})
+	s.attempts.reach(a, st)
+	s.sayOnce(a, recorder.Event{Stage: st, Text: fmt.Sprintf("DISCOVER from %s on %s", who, c.Interface)})
+	return a
+}
+
+// stranger answers a machine that nobody has added: with no boot, and with a
+// record of how to add it.
+func (s *Service) stranger(ctx context.Context, c Client) Answer {
+	ans := Answer{Reason: "unknown machine"}
+	if !c.IPXE && c.Firmware == NoFirmware {
+		return ans
+	}
+	if a := s.asked(ctx, c.MAC.String(), false, c); a != nil {
+		remedy := s.howToAdd(ctx, c.MAC)
+		if s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: "unknown machine: it gets no boot. To add it: " + remedy}) {
+			s.Log.Warn("unknown machine asks to boot", "mac", c.MAC, "interface", c.Interface, "remedy", remedy)
+		}
+	}
+	return ans
+}
+
+// howToAdd is the command that adds the machine with a MAC, with an image that
+// exists.
+func (s *Service) howToAdd(ctx context.Context, mac net.HardwareAddr) string {
+	ref := "debian:12"
+	if images, err := s.Inventory.Images(ctx); err == nil && len(images) > 0 {
+		ref = images[0].Ref()
+	}
+	return fmt.Sprintf("bootes machine add NAME --mac %s --image %s", mac, ref)
+}
+
+// take returns the attempt that a machine's step belongs to. A new attempt of
+// a known machine is stored at once, as a pending boot.
+func (s *Service) take(ctx context.Context, subject string, known bool, mac net.HardwareAddr, st step) (*attempt, error) {
+	return s.attempts.take(subject, mac.String(), st, time.Now(), func() (string, error) {
+		if !known {
+			return strings.ToLower(rand.Text()[:8]), nil
+		}
+		b, dropped, err := s.Inventory.OpenBoot(ctx, subject)
+		s.removeVolumes(ctx, dropped)
+		return b.ID, err
+	})
+}
+
+// notFound reports whether the inventory has no such record.
+func notFound(err error) bool {
+	var e *inventory.NotFoundError
+	return errors.As(err, &e)
+}
+
+// DHCPSent records what a DHCP client was told, or why it was told nothing.
+func (s *Service) DHCPSent(c Client, machine, text string, ignored bool) {
+	subject := machine
+	if subject == "" {
+		subject = c.MAC.String()
+	}
+	a := s.attempts.current(subject)
+	if a == nil || (!c.IPXE && c.Firmware == NoFirmware) {
+		return
+	}
+	level := recorder.Info
+	if ignored {
+		level = recorder.Warn
+	}
+	s.sayOnce(a, recorder.Event{Level: level, Text: text})
+}
+
+// say records e under a.
+func (s *Service) say(a *attempt, e recorder.Event) {
+	e.Boot, e.MAC = a.id, a.mac
+	if a.subject != a.mac {
+		e.Machine = a.subject
+	}
+	s.Recorder.Add(e)
+}
+
+// sayOnce records e unless the same was said of a before; it reports whether
+// it was new.
+func (s *Service) sayOnce(a *attempt, e recorder.Event) bool {
+	if !s.attempts.first(a, e.Text) {
+		return false
+	}
+	s.say(a, e)
+	return true
+}
+
+func (s *Service) httpAddr(c Client) string {
+	addr := c.Server
+	if o := s.Addresses[c.Interface].HTTP; o.IsValid() {
+		addr = o
+	}
+	if s.HTTPPort == 80 {
+		return addr.String()
+	}
+	return netip.AddrPortFrom(addr, s.HTTPPort).String()
+}
