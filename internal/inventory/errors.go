@@ -1,0 +1,100 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Errors of leases that a caller branches on.
+var (
+	// ErrLeaseTaken: the address belongs to someone else.
+	ErrLeaseTaken = errors.New("address is leased to another client")
+	// ErrOutOfPool: the address is not one that this client may have here.
+	ErrOutOfPool = errors.New("address is outside the pool")
+	// ErrPoolFull: every address is leased and none has expired.
+	ErrPoolFull = errors.New("no free address in the pool")
+)
+
+// InvalidError says which value is wrong and what would be right.
+type InvalidError struct {
+	What  string // "machine name"
+	Value string
+	Want  string
+}
+
+func (e *InvalidError) Error() string {
+	return fmt.Sprintf("%s %q is not valid: %s", e.What, e.Value, e.Want)
+}
+
+// NotFoundError names what is missing and what there is instead.
+type NotFoundError struct {
+	Kind  string // "machine", "image", "volume", "boot"
+	Name  string
+	Known []string // nil: not listed
+}
+
+func (e *NotFoundError) Error() string {
+	msg := fmt.Sprintf("no %s %q", e.Kind, e.Name)
+	if e.Known == nil {
+		return msg
+	}
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("%s: there are no %ss yet", msg, e.Kind)
+	}
+	return fmt.Sprintf("%s: there are %s", msg, some(e.Known))
+}
+
+// ExistsError says that a name, MAC or address is taken, and by whom.
+type ExistsError struct {
+	Kind   string // "machine", "image", "MAC address", "address", "volume"
+	Name   string
+	Owner  string // "" when the name itself is what exists
+	Remedy string
+}
+
+func (e *ExistsError) Error() string {
+	msg := fmt.Sprintf("%s %q exists already", e.Kind, e.Name)
+	if e.Owner != "" {
+		msg = fmt.Sprintf("%s %q belongs to %s already", e.Kind, e.Name, e.Owner)
+	}
+	if e.Remedy != "" {
+		msg += ": " + e.Remedy
+	}
+	return msg
+}
+
+// InUseError says who needs the thing that was to be removed.
+type InUseError struct {
+	Kind   string
+	Name   string
+	By     []string // "machine pc1", "volume pc1-0a1b2c3d"
+	Remedy string
+}
+
+func (e *InUseError) Error() string {
+	msg := fmt.Sprintf("%s %q is in use by %s", e.Kind, e.Name, some(e.By))
+	if e.Remedy != "" {
+		msg += ": " + e.Remedy
+	}
+	return msg
+}
+
+// StaleBootError refuses a boot older than the one that holds the machine's
+// disk.
+type StaleBootError struct {
+	Boot, Current string
+}
+
+func (e *StaleBootError) Error() string {
+	return fmt.Sprintf("boot %q is older than %q, which holds the disk", e.Boot, e.Current)
+}
+
+// some lists names, not more than a person reads.
+func some(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}

@@ -1,0 +1,163 @@
+package inventory
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"bootes.dev/internal/store"
+)
+
+// LeaseState says how far a client has come with an address.
+type LeaseState string
+
+const (
+	Offered  LeaseState = "offered"  // held for the client's REQUEST
+	Bound    LeaseState = "bound"    // acknowledged, until Expires
+	Declined LeaseState = "declined" // found in use by a stranger; nobody's until Expires
+)
+
+const (
+	// offerTime is how long an offered address waits for its REQUEST. PXE
+	// ROMs collect offers for up to 60 s (PXE 2.1, 2.2.2: 4, 8, 16, 32 s).
+	offerTime = 60 * time.Second
+	// declineTime keeps an address out of use after a client found it taken.
+	declineTime = time.Hour
+)
+
+// Lease is an address and who has it. An expired lease stays on record until
+// its address is needed, so that a client finds its old address again.
+type Lease struct {
+	Addr      netip.Addr `json:"addr"`
+	MAC       string     `json:"mac,omitempty"` // "" if declined
+	Interface string     `json:"interface"`
+	Hostname  string     `json:"hostname,omitempty"`
+	State     LeaseState `json:"state"`
+	Expires   time.Time  `json:"expires"`
+}
+
+// LeaseRequest is what a DHCP server asks.
+type LeaseRequest struct {
+	MAC         net.HardwareAddr
+	Interface   string
+	First, Last netip.Addr // the pool, both included
+	Wanted      netip.Addr // zero: none in particular
+	TTL         time.Duration
+	Hostname    string
+	Exclude     []netip.Addr // never leased: the server's own, the router's
+}
+
+func (l Lease) expired(now time.Time) bool { return !now.Before(l.Expires) }
+
+// Offer picks an address and holds it for a minute: the one reserved for the
+// machine; else the client's last one; else the wanted one if nobody ever had
+// it; else one that nobody ever had; else the one that expired first.
+// ErrPoolFull when there is none.
+func (in *Inventory) Offer(ctx context.Context, q LeaseRequest) (Lease, error) {
+	var got Lease
+	err := in.s.Update(ctx, func(tx *store.Tx) error {
+		p := picker{in: in, tx: tx, q: q, mac: q.MAC.String(), now: in.now()}
+		addr, err := p.pick()
+		if err != nil {
+			return err
+		}
+		got, err = p.take(addr, Offered, p.now.Add(offerTime))
+		return err
+	})
+	return got, err
+}
+
+// Commit binds the wanted address to the client for q.TTL. ErrLeaseTaken if it
+// is another's, ErrOutOfPool if it is none that this client may have here.
+func (in *Inventory) Commit(ctx context.Context, q LeaseRequest) (Lease, error) {
+	var got Lease
+	err := in.s.Update(ctx, func(tx *store.Tx) error {
+		p := picker{in: in, tx: tx, q: q, mac: q.MAC.String(), now: in.now()}
+		if err := p.allowed(q.Wanted); err != nil {
+			return err
+		}
+		free, err := p.free(q.Wanted)
+		if err != nil {
+			return err
+		}
+		if !free {
+			return ErrLeaseTaken
+		}
+		got, err = p.take(q.Wanted, Bound, p.now.Add(q.TTL))
+		return err
+	})
+	return got, err
+}
+
+// Release ends a lease before its time, if it is that client's. The address
+// remains its first choice.
+func (in *Inventory) Release(ctx context.Context, mac net.HardwareAddr, addr netip.Addr) error {
+	return in.endLease(ctx, mac, addr, func(_ *store.Tx, l *Lease) {
+		l.Expires = in.now().UTC()
+	})
+}
+
+// Decline takes an address out of use for an hour: its client found that
+// someone else answers to it.
+func (in *Inventory) Decline(ctx context.Context, mac net.HardwareAddr, addr netip.Addr) error {
+	return in.endLease(ctx, mac, addr, func(tx *store.Tx, l *Lease) {
+		in.holders.In(tx).Delete(holderKey(l.Interface, l.MAC))
+		l.MAC, l.Hostname = "", ""
+		l.State, l.Expires = Declined, in.now().Add(declineTime).UTC()
+	})
+}
+
+// endLease changes a lease that is mac's; another's is left alone in silence,
+// as RFC 2131, 4.3.3 and 4.3.4 leave the client no answer anyhow.
+func (in *Inventory) endLease(ctx context.Context, mac net.HardwareAddr, addr netip.Addr, end func(*store.Tx, *Lease)) error {
+	return in.s.Update(ctx, func(tx *store.Tx) error {
+		l, err := in.leases.In(tx).Get(addrKey(addr))
+		if errors.Is(err, store.ErrNotFound) || err == nil && l.MAC != mac.String() {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		end(tx, &l)
+		return in.leases.In(tx).Put(addrKey(addr), l)
+	})
+}
+
+// Leases are all leases on record in the order of their addresses, expired
+// ones too.
+func (in *Inventory) Leases(ctx context.Context) ([]Lease, error) {
+	return values(in.leases.List(ctx))
+}
+
+// LeaseOf is the lease that a client holds now on an interface.
+// *NotFoundError when there is none.
+func (in *Inventory) LeaseOf(ctx context.Context, ifname, mac string) (Lease, error) {
+	missing := &NotFoundError{Kind: "lease of", Name: mac}
+	r, err := in.holders.Get(ctx, holderKey(ifname, mac))
+	if errors.Is(err, store.ErrNotFound) {
+		return Lease{}, missing
+	}
+	if err != nil {
+		return Lease{}, err
+	}
+	l, err := absentIsZero(in.leases.Get(ctx, r.Value))
+	if err == nil && (l.Value.MAC != mac || l.Value.expired(in.now())) {
+		err = missing
+	}
+	return l.Value, err
+}
+
+// addrKey sorts as the addresses do.
+func addrKey(a netip.Addr) string { return hex.EncodeToString(a.AsSlice()) }
+
+func holderKey(ifname, mac string) string { return ifname + "/" + mac }
+
+func (q LeaseRequest) inPool(a netip.Addr) bool {
+	return a.Is4() && q.First.Compare(a) <= 0 && a.Compare(q.Last) <= 0
+}
+
+func (q LeaseRequest) excluded(a netip.Addr) bool { return slices.Contains(q.Exclude, a) }

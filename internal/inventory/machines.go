@@ -1,0 +1,209 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"bootes.dev/internal/store"
+)
+
+// AddMachine adds m under its name, with a new identity, and returns it as
+// stored. Mode is persistent unless it says otherwise.
+func (in *Inventory) AddMachine(ctx context.Context, m Machine) (Machine, error) {
+	if err := m.normalise(); err != nil {
+		return m, err
+	}
+	var err error
+	if m.Identity, err = newIdentity(m.Name); err != nil {
+		return m, err
+	}
+	m.Created = in.now().UTC()
+	return m, in.s.Update(ctx, func(tx *store.Tx) error {
+		_, err := in.machines.In(tx).Get(m.Name)
+		if err == nil {
+			return &ExistsError{Kind: "machine", Name: m.Name, Remedy: "change it with `bootes machine set " + m.Name + "`, or choose another name"}
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return in.putMachine(tx, Machine{}, m)
+	})
+}
+
+// SetMachine lets change alter a machine; name, identity and time of creation
+// stay. change may be called more than once.
+func (in *Inventory) SetMachine(ctx context.Context, name string, change func(*Machine) error) (Machine, error) {
+	var m Machine
+	err := in.s.Update(ctx, func(tx *store.Tx) error {
+		old, err := lookup(in.machines.In(tx), "machine", name, true)
+		if err != nil {
+			return err
+		}
+		m = old
+		m.MACs = slices.Clone(old.MACs)
+		if err := change(&m); err != nil {
+			return err
+		}
+		m.Name, m.Identity, m.Created = old.Name, old.Identity, old.Created
+		if err := m.normalise(); err != nil {
+			return err
+		}
+		return in.putMachine(tx, old, m)
+	})
+	return m, err
+}
+
+// RemoveMachine removes a machine that has no volumes, and its boots. Its
+// leases run out by themselves.
+func (in *Inventory) RemoveMachine(ctx context.Context, name string) error {
+	return in.s.Update(ctx, func(tx *store.Tx) error {
+		m, err := lookup(in.machines.In(tx), "machine", name, true)
+		if err != nil {
+			return err
+		}
+		b, err := in.book(tx, name)
+		if err != nil {
+			return err
+		}
+		if len(b.Volumes) > 0 {
+			return &InUseError{Kind: "machine", Name: name, By: prefixed("volume ", b.Volumes), Remedy: "remove them first with `bootes volume rm`"}
+		}
+		// Next stays, so that a boot of this machine never has the name, and
+		// in logs the meaning, of one of a later machine of that name.
+		if err := in.books.In(tx).Put(name, book{Next: b.Next}); err != nil {
+			return err
+		}
+		for _, mac := range m.MACs {
+			in.macs.In(tx).Delete(mac)
+		}
+		if m.Address.IsValid() {
+			in.reserved.In(tx).Delete(addrKey(m.Address))
+		}
+		in.machines.In(tx).Delete(name)
+		return nil
+	})
+}
+
+// Machine is one machine by name.
+func (in *Inventory) Machine(ctx context.Context, name string) (Machine, error) {
+	return find(ctx, in.machines, "machine", name, true)
+}
+
+// Machines are all machines in the order of their names.
+func (in *Inventory) Machines(ctx context.Context) ([]Machine, error) {
+	return values(in.machines.List(ctx))
+}
+
+// MachineByMAC is the machine that has this network card; *NotFoundError when
+// nobody added it.
+func (in *Inventory) MachineByMAC(ctx context.Context, mac string) (Machine, error) {
+	mac, err := CanonicalMAC(mac)
+	if err != nil {
+		return Machine{}, err
+	}
+	r, err := in.macs.Get(ctx, mac)
+	if errors.Is(err, store.ErrNotFound) {
+		return Machine{}, &NotFoundError{Kind: "machine with MAC address", Name: mac}
+	}
+	if err != nil {
+		return Machine{}, err
+	}
+	return find(ctx, in.machines, "machine", r.Value, false)
+}
+
+// WatchMachines calls fn with all machines, then with every change, until ctx
+// ends. See store.Collection.Watch.
+func (in *Inventory) WatchMachines(ctx context.Context, fn func([]store.Event[Machine]) error) error {
+	return in.machines.Watch(ctx, fn)
+}
+
+func (m *Machine) normalise() error {
+	if err := CheckName(m.Name); err != nil {
+		return err
+	}
+	if len(m.MACs) == 0 {
+		return &InvalidError{What: "machine", Value: m.Name, Want: "it needs the MAC address of its network card: that is how it is recognised"}
+	}
+	macs := make([]string, 0, len(m.MACs))
+	for _, s := range m.MACs {
+		mac, err := CanonicalMAC(s)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(macs, mac) {
+			macs = append(macs, mac)
+		}
+	}
+	m.MACs = macs
+	var err error
+	if m.UUID, err = canonicalUUID(m.UUID); err != nil {
+		return err
+	}
+	if m.Mode == "" {
+		m.Mode = Persistent
+	}
+	if m.Mode, err = ParseMode(string(m.Mode)); err != nil {
+		return err
+	}
+	if m.Limit < 0 {
+		return &InvalidError{What: "limit", Value: fmt.Sprint(m.Limit), Want: "it is a number of bytes, 0 for none"}
+	}
+	if m.Address.IsValid() && !usable(m.Address) {
+		return &InvalidError{What: "address", Value: m.Address.String(), Want: "it must be an IPv4 address of one host"}
+	}
+	_, _, err = ParseRef(m.Image)
+	return err
+}
+
+func usable(a netip.Addr) bool {
+	return a.Is4() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// putMachine writes m and moves the indices from old to it.
+func (in *Inventory) putMachine(tx *store.Tx, old, m Machine) error {
+	if m.Image != old.Image {
+		if _, err := lookup(in.images.In(tx), "image", m.Image, true); err != nil {
+			return err
+		}
+	}
+	for _, mac := range old.MACs {
+		in.macs.In(tx).Delete(mac)
+	}
+	for _, mac := range m.MACs {
+		if err := in.claim(tx, in.macs, "MAC address", mac, mac, m.Name); err != nil {
+			return err
+		}
+	}
+	if old.Address.IsValid() {
+		in.reserved.In(tx).Delete(addrKey(old.Address))
+	}
+	if m.Address.IsValid() {
+		if err := in.claim(tx, in.reserved, "address", m.Address.String(), addrKey(m.Address), m.Name); err != nil {
+			return err
+		}
+	}
+	return in.machines.In(tx).Put(m.Name, m)
+}
+
+// claim writes key → owner into an index where each key has one owner.
+func (in *Inventory) claim(tx *store.Tx, index *store.Collection[string], kind, name, key, owner string) error {
+	holder, err := index.In(tx).Get(key)
+	if err == nil && holder != owner {
+		return &ExistsError{Kind: kind, Name: name, Owner: "machine " + holder, Remedy: "take it from that machine first, or look whether it was mistyped"}
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return index.In(tx).Put(key, owner)
+}
+
+func prefixed(prefix string, names []string) []string {
+	out := make([]string, 0, len(names))
+	for _, n := range names {
+		out = append(out, prefix+n)
+	}
+	return out
+}
