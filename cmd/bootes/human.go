@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// bytesText gives a size to three figures, in powers of 1024.
+func bytesText(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, unit := float64(n), 0
+	const units = "BKMGTPE"
+	for f >= 999.5 && unit < len(units)-1 {
+		f, unit = f/1024, unit+1
+	}
+	decimals := 0
+	switch {
+	case f < 9.995:
+		decimals = 2
+	case f < 99.95:
+		decimals = 1
+	}
+	s := fmt.Sprintf("%.*f", decimals, f)
+	if decimals > 0 {
+		s = strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+	}
+	return fmt.Sprintf("%s %ciB", s, units[unit])
+}
+
+func limitText(n int64) string {
+	if n == 0 {
+		return "none"
+	}
+	return bytesText(n)
+}
+
+// ago gives a time as seen from now; one long ago as a date.
+func ago(now, t time.Time) string {
+	d := now.Sub(t)
+	switch {
+	case t.IsZero():
+		return "-"
+	case d < -time.Minute: // the clocks differ
+		return t.Local().Format("2006-01-02 15:04")
+	case d < 2*time.Second:
+		return "just now"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s ago", d/time.Second)
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min ago", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", d/time.Hour)
+	case d < 60*24*time.Hour:
+		return fmt.Sprintf("%d days ago", d/(24*time.Hour))
+	}
+	return t.Local().Format("2006-01-02")
+}
+
+func when(now, t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05") + " (" + ago(now, t) + ")"
+}
+
+// left gives a remaining time, roughly.
+func left(d time.Duration) string {
+	switch {
+	case d < 0:
+		return ""
+	case d < 100*time.Second:
+		return fmt.Sprintf("%.0f s left", d.Seconds())
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%.0f min left", d.Minutes())
+	}
+	return fmt.Sprintf("%.0f h left", d.Hours())
+}

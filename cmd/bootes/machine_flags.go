@@ -1,0 +1,78 @@
+package main
+
+import (
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/config"
+)
+
+// machineFlags are the flags of `machine add` and `machine set`.
+type machineFlags struct {
+	macs                  []string
+	uuid, image, limit    string
+	persistent, ephemeral bool
+}
+
+func (f *machineFlags) register(c *cobra.Command) {
+	s := c.Flags()
+	s.StringSliceVar(&f.macs, "mac", nil, "MAC `address` of a network card; more than one may be given")
+	s.StringVar(&f.uuid, "uuid", "", "system `UUID`, if known")
+	s.StringVar(&f.image, "image", "", "`name:tag` of the image to boot")
+	s.BoolVar(&f.persistent, "persistent", false, "keep the disk from boot to boot")
+	s.BoolVar(&f.ephemeral, "ephemeral", false, "start from the image at each boot")
+	s.StringVar(&f.limit, "limit", "", "what the disk may hold beyond the image, a `size` such as 10G, or none")
+}
+
+// change tells what the command line asked for.
+func (f *machineFlags) change(c *cobra.Command) (ch api.MachineChange, err error) {
+	if f.persistent && f.ephemeral {
+		return ch, usage("--persistent and --ephemeral exclude each other: give one")
+	}
+	for _, m := range f.macs {
+		hw, err := net.ParseMAC(m)
+		if err != nil || len(hw) != 6 {
+			return ch, usage("--mac %q is no MAC address: write six pairs of hex digits, such as 52:54:00:12:34:56", m)
+		}
+		ch.MACs = append(ch.MACs, hw.String())
+	}
+	given := c.Flags().Changed
+	if given("uuid") {
+		ch.UUID = &f.uuid
+	}
+	if given("image") {
+		ch.Image = &f.image
+	}
+	if given("limit") {
+		n, err := parseLimit(f.limit)
+		if err != nil {
+			return ch, err
+		}
+		ch.Limit = &n
+	}
+	mode := api.Persistent
+	if f.ephemeral {
+		mode = api.Ephemeral
+	}
+	if f.persistent || f.ephemeral {
+		ch.Mode = &mode
+	}
+	if c.Name() == "set" && ch.MACs == nil && ch.UUID == nil && ch.Image == nil && ch.Limit == nil && ch.Mode == nil {
+		return ch, usage("nothing to change: give one of --mac, --uuid, --image, --persistent, --ephemeral, --limit")
+	}
+	return ch, nil
+}
+
+// parseLimit reads a --limit.
+func parseLimit(s string) (int64, error) {
+	if s == "none" {
+		return 0, nil
+	}
+	n, err := config.ParseSize(s)
+	if err != nil {
+		return 0, usage("--limit %q is no size: %v; or none", s, err)
+	}
+	return n, nil
+}
