@@ -110,11 +110,37 @@ func (s *Service) LoginRefused(in Initiator, user, reason string) {
 	s.Recorder.Add(e)
 }
 
+// LoggedIn records that a session of b has opened the disk. The first is the
+// firmware's, through iPXE; the next is the operating system's own.
+func (s *Service) LoggedIn(b inventory.Boot, remote netip.Addr) {
+	switch at := s.stage(b); {
+	case !at.After(recorder.StageScript):
+		s.Progress(b, recorder.StageLogin, recorder.Info, fmt.Sprintf("disk opened by %s", remote))
+	case !at.After(recorder.StageRead):
+		s.Progress(b, recorder.StageKernel, recorder.Info, fmt.Sprintf("the operating system opened the disk, from %s", remote))
+	default:
+		s.Progress(b, "", recorder.Info, fmt.Sprintf("disk opened again by %s", remote))
+	}
+}
+
+// stage is how far b has come, also before the server was last started.
+func (s *Service) stage(b inventory.Boot) (st recorder.Stage) {
+	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID {
+		s.attempts.with(a, func() { st = a.stage })
+		return st
+	}
+	for _, r := range s.Recorder.Boots(b.Machine) {
+		if r.ID == b.ID {
+			return r.Stage
+		}
+	}
+	return ""
+}
+
 // Progress records a step of a boot that its disk's sessions have shown.
-func (s *Service) Progress(b inventory.Boot, st recorder.Stage, level recorder.Level, text string, attrs map[string]string) {
-	a := s.attempts.current(b.Machine)
-	e := recorder.Event{Boot: b.ID, Machine: b.Machine, Stage: st, Level: level, Text: text, Attrs: attrs}
-	if a != nil && a.id == b.ID {
+func (s *Service) Progress(b inventory.Boot, st recorder.Stage, level recorder.Level, text string) {
+	e := recorder.Event{Boot: b.ID, Machine: b.Machine, Stage: st, Level: level, Text: text}
+	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID {
 		s.attempts.reach(a, st)
 		e.MAC = a.mac
 	}
