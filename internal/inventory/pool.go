@@ -274,7 +274,9 @@ func (p *picker) move(addr netip.Addr, state LeaseState) error {
 		if state == Offered && l.State == Bound && !l.expired(p.now) {
 			return nil
 		}
-		leases.Delete(before)
+		if l.MAC == p.mac {
+			leases.Delete(before)
+		}
 	}
 	return holders.Put(mine, addrKey(addr))
 }

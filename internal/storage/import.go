@@ -1,0 +1,134 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"bootes.dev/internal/block"
+	"bootes.dev/internal/cow"
+	"bootes.dev/internal/inventory"
+)
+
+// Source is a disk image to read.
+type Source interface {
+	io.ReaderAt
+	Size() int64 // a multiple of block.SectorSize
+}
+
+// extenter is a Source that knows where its data lies. Extent returns the next
+// piece of data that ends after off, or io.EOF when only zeros follow.
+type extenter interface {
+	Extent(off int64) (start, end int64, err error)
+}
+
+// Meta is what an image's record says beyond the disk itself.
+type Meta struct {
+	Source   string // where it came from, for people
+	Identity bool   // takes its identity from LUN 1
+}
+
+// chunk is the unit of copying.
+const chunk = 1 << 20
+
+// ImportImage copies src into a new sealed layer and records it as ref.
+// progress, if not nil, is told of the bytes done and to do. When it fails or
+// ctx ends, nothing is left.
+func (s *Storage) ImportImage(ctx context.Context, ref string, src Source, meta Meta, progress func(done, total int64)) (inventory.Image, error) {
+	name, tag, err := inventory.ParseRef(ref)
+	if err != nil {
+		return inventory.Image{}, err
+	}
+	if err := s.inv.CheckNewImage(ctx, ref); err != nil {
+		return inventory.Image{}, err
+	}
+	layer, err := s.importLayer(ctx, src, progress)
+	if err != nil {
+		return inventory.Image{}, fmt.Errorf("import image %q: %w", ref, err)
+	}
+	img, err := s.inv.AddImage(ctx, inventory.Image{
+		Name: name, Tag: tag, Layer: layer.ID, Digest: layer.Digest, Size: layer.Size, Stored: layer.Stored,
+		Source: meta.Source, Identity: meta.Identity,
+	})
+	if err != nil {
+		return img, errors.Join(err, s.eng.RemoveLayer(layer.ID))
+	}
+	return img, nil
+}
+
+func (s *Storage) importLayer(ctx context.Context, src Source, progress func(done, total int64)) (cow.LayerInfo, error) {
+	pieces, total, err := extents(src)
+	if err != nil {
+		return cow.LayerInfo{}, fmt.Errorf("find its data: %w", err)
+	}
+	if err := s.checkRoom(src.Size(), total); err != nil {
+		return cow.LayerInfo{}, err
+	}
+	b, err := s.eng.NewLayer(src.Size())
+	if err != nil {
+		return cow.LayerInfo{}, err
+	}
+	if progress == nil {
+		progress = func(done, total int64) {}
+	}
+	c := copier{src: src, dst: b, total: total, progress: progress}
+	if err := c.copy(ctx, pieces); err != nil {
+		return cow.LayerInfo{}, errors.Join(s.explain(err, total), b.Abort())
+	}
+	layer, err := b.Seal(ctx)
+	if err != nil {
+		return layer, errors.Join(s.explain(err, total), b.Abort())
+	}
+	return layer, nil
+}
+
+// checkRoom refuses what cannot fit before anything is written.
+func (s *Storage) checkRoom(size, data int64) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(s.o.Dir, &st); err != nil {
+		return fmt.Errorf("look at the free space of %q: %w", s.o.Dir, err)
+	}
+	free := int64(st.Bavail) * st.Bsize
+	if data > free-s.o.MinFree {
+		return &NoRoomError{Dir: s.o.Dir, Size: size, Data: data, Free: free, Keep: s.o.MinFree}
+	}
+	return nil
+}
+
+// explain puts "no space" into the words of checkRoom: someone else filled
+// the disk meanwhile, or the data was larger than its extents said.
+func (s *Storage) explain(err error, data int64) error {
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) && !errors.Is(err, block.ErrNoSpace) {
+		return err
+	}
+	return fmt.Errorf("the disk under %q ran full while %s were copied: make room or remove volumes and images: %w", s.o.Dir, human(data), err)
+}
+
+// NoRoomError says that an image does not fit, and by how much.
+type NoRoomError struct {
+	Dir        string
+	Size, Data int64 // of the disk, and of the data in it
+	Free, Keep int64 // on the file system, and what must stay free of it
+}
+
+func (e *NoRoomError) Error() string {
+	return fmt.Sprintf("too large for the disk: it is a disk of %s with %s of data, and the file system of %q has %s free, of which %s must stay free: make room, or move the data folder to a larger disk",
+		human(e.Size), human(e.Data), e.Dir, human(e.Free), human(e.Keep))
+}
+
+// human is n in the unit that a person would choose.
+func human(n int64) string {
+	const units = "KMGTPE"
+	if n < 1<<10 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	v, i := float64(n)/(1<<10), 0
+	for v >= 1<<10 && i < len(units)-1 {
+		v /= 1 << 10
+		i++
+	}
+	return fmt.Sprintf("%.1f %ciB", v, units[i])
+}
