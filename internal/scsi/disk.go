@@ -1,7 +1,29 @@
-// Package scsi is a SCSI disk over a block.Device.
+// Package scsi is a SCSI disk over a block.Device: what a logical unit answers
+// to each command descriptor block (CDB), following SPC-4 and SBC-3.
+//
+// It knows nothing of the transport. A transport serves a command in two
+// steps. Decode reads the CDB and says what is to be moved and who may wait:
+//
+//	Control     answered from memory: call Answer, on any goroutine
+//	Read        call ReadAt, whole or in pieces
+//	Write       call WriteAt in pieces as data arrives, then Finish
+//	Parameters  collect all Length bytes, then call Execute
+//	Slow        no data: call Execute
+//
+// All but Control may wait for the disk; Write, Parameters and Slow may wait
+// for long (dirty page throttling, fsync), so they must not run where a
+// connection is read. Each step returns a Sense; the zero Sense is success.
 package scsi
 
 import "bootes.dev/internal/block"
+
+// BlockSize is the logical block in bytes. Physical blocks are 4 KiB, the
+// grain of the copy-on-write engine: aligned writes cost one block, not two.
+const (
+	BlockSize         = block.SectorSize
+	physicalExponent  = 3 // 2^3 logical blocks per physical block
+	blocksPerPhysical = 1 << physicalExponent
+)
 
 // Identity is what INQUIRY tells of a disk. Vendor, Product and Revision are
 // cut to 8, 16 and 4 bytes; UUID makes the identifiers of VPD page 83h and is
@@ -16,7 +38,8 @@ type Identity struct {
 }
 
 // Disk is one logical unit: a direct-access block device (SBC-3) with 512-byte
-// logical and 4 KiB physical blocks.
+// logical and 4 KiB physical blocks. All methods may be called from any number
+// of goroutines.
 type Disk struct {
 	dev block.Device
 	id  Identity
@@ -24,3 +47,12 @@ type Disk struct {
 
 // NewDisk returns a disk over dev, which it does not close.
 func NewDisk(dev block.Device, id Identity) *Disk { return &Disk{dev: dev, id: id} }
+
+// Absent stands for each logical unit number that has no unit. It answers the
+// few commands that SPC-4 wants answered there.
+var Absent = &Disk{}
+
+func (d *Disk) absent() bool { return d.dev == nil }
+
+// blocks is the capacity in logical blocks.
+func (d *Disk) blocks() uint64 { return uint64(d.dev.Size()) / BlockSize }

@@ -1,0 +1,121 @@
+package scsi
+
+import "encoding/binary"
+
+// CDB is a command descriptor block of 6 to 16 bytes, padded with zeros.
+type CDB [16]byte
+
+func (c *CDB) u16(at int) uint16 { return binary.BigEndian.Uint16(c[at:]) }
+func (c *CDB) u32(at int) uint32 { return binary.BigEndian.Uint32(c[at:]) }
+func (c *CDB) u64(at int) uint64 { return binary.BigEndian.Uint64(c[at:]) }
+
+// Kind says how a command is served; see the package comment.
+type Kind byte
+
+// Kinds of commands.
+const (
+	Control Kind = iota
+	Read
+	Write
+	Parameters
+	Slow
+)
+
+// Command is a decoded CDB.
+type Command struct {
+	CDB  CDB
+	Kind Kind
+
+	// Length is the bytes that the command moves: of the disk for Read and
+	// Write, of the parameter list for Parameters, and the allocation length
+	// for Control.
+	Length int64
+
+	op     *operation
+	offset int64 // on the disk, in bytes
+	span   int64 // on the disk, in bytes, where it is not Length
+	verb   verb
+	fua    bool
+}
+
+// verb is what a Write does with its data, and what Execute does.
+type verb byte
+
+const (
+	store        verb = iota
+	storeCompare      // WRITE AND VERIFY
+	compare           // VERIFY with BYTCHK
+	check             // VERIFY without
+	synchronize
+	same
+	unmap
+)
+
+// Offset is where on the disk, in bytes, a Read or Write begins.
+func (c *Command) Offset() int64 { return c.offset }
+
+// Decode reads a CDB into c. A Sense other than success ends the command; the
+// data that came with it is to be dropped.
+func (d *Disk) Decode(cdb *CDB, c *Command) Sense {
+	*c = Command{CDB: *cdb}
+	op := operations[cdb[0]]
+	if op == nil {
+		if d.absent() {
+			return noUnit
+		}
+		return invalidOpcode
+	}
+	if d.absent() && cdb[0] != opInquiry && cdb[0] != opReportLUNs && cdb[0] != opRequestSense {
+		return noUnit
+	}
+	if op.has && cdb[serviceActionField]&serviceActionMask != op.action {
+		return badField(serviceActionField)
+	}
+	if cdb[len(op.usage)-1]&0x04 != 0 { // NACA: no ACA here
+		return badField(len(op.usage) - 1)
+	}
+	c.op = op
+	return op.decode(d, cdb, c)
+}
+
+// Target is what a command may ask about beyond its own logical unit.
+type Target struct {
+	LUNs    []uint8 // in order
+	Pending Sense   // what REQUEST SENSE is to report
+}
+
+// MaxAnswer is the most that Answer returns.
+const MaxAnswer = 4096
+
+// Answer appends the data of a Control command to b, at most c.Length bytes.
+func (d *Disk) Answer(c *Command, t *Target, b []byte) ([]byte, Sense) {
+	if c.op.answer == nil {
+		return b, Sense{}
+	}
+	start := len(b)
+	b, sense := c.op.answer(d, c, t, b)
+	if !sense.OK() {
+		return b[:start], sense
+	}
+	if int64(len(b)-start) > c.Length {
+		b = b[:start+int(c.Length)]
+	}
+	return b, Sense{}
+}
+
+func decodeNothing(*Disk, *CDB, *Command) Sense { return Sense{} }
+
+func decodeAlloc8(_ *Disk, cdb *CDB, c *Command) Sense {
+	c.Length = int64(cdb[4])
+	return Sense{}
+}
+
+func decodeAlloc16(_ *Disk, cdb *CDB, c *Command) Sense {
+	c.Length = int64(cdb.u16(7))
+	return Sense{}
+}
+
+func decodeAlloc32(_ *Disk, cdb *CDB, c *Command) Sense {
+	c.Length = int64(cdb.u32(6))
+	return Sense{}
+}

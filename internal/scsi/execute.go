@@ -1,0 +1,53 @@
+package scsi
+
+// Execute runs a Parameters command with its data, or a Slow one without.
+func (d *Disk) Execute(c *Command, params []byte) Sense {
+	switch c.verb {
+	case synchronize:
+		return senseOf(d.dev.Flush())
+	case check:
+		return d.check(c.offset, c.span)
+	case same:
+		return d.writeSame(c, params)
+	case unmap:
+		return d.unmap(params)
+	}
+	return internalFailure
+}
+
+// SYNCHRONIZE CACHE always covers the whole disk: a Device has one Flush, and
+// more than was asked is allowed. A count of 0 means "to the end" (SBC-3, 5.22).
+func decodeSync10(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent10()
+	c.Kind, c.verb = Slow, synchronize
+	return c.extent(d, lba, count)
+}
+
+func decodeSync16(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent16()
+	c.Kind, c.verb = Slow, synchronize
+	return c.extent(d, lba, count)
+}
+
+// PRE-FETCH does nothing: the page cache needs no help.
+func decodePrefetch10(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent10()
+	return c.extent(d, lba, count)
+}
+
+func decodePrefetch16(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent16()
+	return c.extent(d, lba, count)
+}
+
+// START STOP UNIT: the disk has no motor. Stopping flushes, as SBC-3 asks; a
+// guest that powers off says so. LOEJ would eject, and nothing here ejects.
+func decodeStartStop(_ *Disk, cdb *CDB, c *Command) Sense {
+	if cdb[4]&0x02 != 0 {
+		return badField(4)
+	}
+	if start, condition := cdb[4]&1 != 0, cdb[4]>>4; !start && condition == 0 {
+		c.Kind, c.verb = Slow, synchronize
+	}
+	return Sense{}
+}

@@ -1,0 +1,108 @@
+package scsi
+
+// Operation codes (SPC-4, SBC-3).
+const (
+	opTestUnitReady    = 0x00
+	opRequestSense     = 0x03
+	opRead6            = 0x08
+	opWrite6           = 0x0a
+	opInquiry          = 0x12
+	opModeSense6       = 0x1a
+	opStartStopUnit    = 0x1b
+	opPreventRemoval   = 0x1e
+	opReadCapacity10   = 0x25
+	opRead10           = 0x28
+	opWrite10          = 0x2a
+	opWriteVerify10    = 0x2e
+	opVerify10         = 0x2f
+	opPrefetch10       = 0x34
+	opSynchronize10    = 0x35
+	opWriteSame10      = 0x41
+	opUnmap            = 0x42
+	opModeSense10      = 0x5a
+	opRead16           = 0x88
+	opWrite16          = 0x8a
+	opWriteVerify16    = 0x8e
+	opVerify16         = 0x8f
+	opPrefetch16       = 0x90
+	opSynchronize16    = 0x91
+	opWriteSame16      = 0x93
+	opServiceActionIn  = 0x9e
+	opReportLUNs       = 0xa0
+	opMaintenanceIn    = 0xa3
+	opRead12           = 0xa8
+	opWrite12          = 0xaa
+	opWriteVerify12    = 0xae
+	opVerify12         = 0xaf
+	actReadCapacity16  = 0x10 // of opServiceActionIn
+	actReportOpcodes   = 0x0c // of opMaintenanceIn
+	serviceActionMask  = 0x1f
+	serviceActionField = 1
+)
+
+// operation is one supported command.
+type operation struct {
+	code   byte
+	action byte // service action, if hasAction
+	has    bool // hasAction
+	// usage has a one for each bit of the CDB that is looked at, as REPORT
+	// SUPPORTED OPERATION CODES wants it; its length is that of the CDB.
+	usage  string
+	decode func(d *Disk, cdb *CDB, c *Command) Sense
+	answer func(d *Disk, c *Command, t *Target, b []byte) ([]byte, Sense) // Control only
+}
+
+const (
+	lba32 = "\xff\xff\xff\xff"
+	lba64 = lba32 + lba32
+)
+
+// operations is indexed by operation code; what has service actions has one
+// here, which is all there is so far. It is filled at start-up because the
+// table and REPORT SUPPORTED OPERATION CODES refer to each other.
+var operations [256]*operation
+
+func init() {
+	for _, o := range supported() {
+		operations[o.code] = &o
+	}
+}
+
+func supported() []operation {
+	return []operation{
+		{code: opTestUnitReady, usage: "\x00\x00\x00\x00\x00\x00", decode: decodeNothing},
+		{code: opRequestSense, usage: "\x03\x01\x00\x00\xff\x00", decode: decodeAlloc8, answer: requestSense},
+		{code: opRead6, usage: "\x08\x1f\xff\xff\xff\x00", decode: decodeRead6},
+		{code: opWrite6, usage: "\x0a\x1f\xff\xff\xff\x00", decode: decodeWrite6},
+		{code: opInquiry, usage: "\x12\x01\xff\xff\xff\x00", decode: decodeInquiry, answer: inquiry},
+		{code: opModeSense6, usage: "\x1a\x08\xff\xff\xff\x00", decode: decodeAlloc8, answer: modeSense6},
+		{code: opStartStopUnit, usage: "\x1b\x01\x00\x0f\xf7\x00", decode: decodeStartStop},
+		{code: opPreventRemoval, usage: "\x1e\x00\x00\x00\x03\x00", decode: decodeNothing},
+		{code: opReadCapacity10, usage: "\x25\x00" + lba32 + "\x00\x00\x01\x00", decode: decodeCapacity10, answer: readCapacity10},
+		{code: opRead10, usage: "\x28\xf8" + lba32 + "\x00\xff\xff\x00", decode: decodeRead10},
+		{code: opWrite10, usage: "\x2a\xf8" + lba32 + "\x00\xff\xff\x00", decode: decodeWrite10},
+		{code: opWriteVerify10, usage: "\x2e\xf2" + lba32 + "\x00\xff\xff\x00", decode: decodeWriteVerify10},
+		{code: opVerify10, usage: "\x2f\xf6" + lba32 + "\x00\xff\xff\x00", decode: decodeVerify10},
+		{code: opPrefetch10, usage: "\x34\x02" + lba32 + "\x00\xff\xff\x00", decode: decodePrefetch10},
+		{code: opSynchronize10, usage: "\x35\x02" + lba32 + "\x00\xff\xff\x00", decode: decodeSync10},
+		{code: opWriteSame10, usage: "\x41\xf8" + lba32 + "\x00\xff\xff\x00", decode: decodeWriteSame10},
+		{code: opUnmap, usage: "\x42\x00\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeUnmap},
+		{code: opModeSense10, usage: "\x5a\x18\xff\xff\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: modeSense10},
+		{code: opRead16, usage: "\x88\xf8" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeRead16},
+		{code: opWrite16, usage: "\x8a\xf8" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeWrite16},
+		{code: opWriteVerify16, usage: "\x8e\xf2" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeWriteVerify16},
+		{code: opVerify16, usage: "\x8f\xf6" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeVerify16},
+		{code: opPrefetch16, usage: "\x90\x02" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodePrefetch16},
+		{code: opSynchronize16, usage: "\x91\x02" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeSync16},
+		{code: opWriteSame16, usage: "\x93\xf9" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeWriteSame16},
+		{code: opServiceActionIn, action: actReadCapacity16, has: true,
+			usage: "\x9e\x10" + lba64 + "\xff\xff\xff\xff\x01\x00", decode: decodeCapacity16, answer: readCapacity16},
+		{code: opReportLUNs, usage: "\xa0\x00\xff\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeReportLUNs, answer: reportLUNs},
+		{code: opMaintenanceIn, action: actReportOpcodes, has: true,
+			usage: "\xa3\x0c\x87\xff\xff\xff\xff\xff\xff\xff\x00\x00", decode: decodeAlloc32, answer: reportOpcodes},
+		{code: opRead12, usage: "\xa8\xf8" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeRead12},
+		{code: opWrite12, usage: "\xaa\xf8" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeWrite12},
+		{code: opWriteVerify12, usage: "\xae\xf2" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeWriteVerify12},
+		{code: opVerify12, usage: "\xaf\xf6" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeVerify12},
+	}
+}

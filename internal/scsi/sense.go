@@ -1,0 +1,115 @@
+package scsi
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"bootes.dev/internal/block"
+)
+
+// Status is the SCSI status byte (SAM-5, 5.3).
+type Status byte
+
+// Statuses.
+const (
+	Good           Status = 0x00
+	CheckCondition Status = 0x02
+	Busy           Status = 0x08
+	Conflict       Status = 0x18
+	TaskSetFull    Status = 0x28
+	TaskAborted    Status = 0x40
+)
+
+// Sense is why a command failed. Its zero value is success.
+type Sense struct {
+	Key   byte   // sense key
+	Code  uint16 // additional sense code and qualifier
+	Field uint16 // CDB or parameter byte at fault, with fieldInCDB or fieldInData
+}
+
+const (
+	fieldInCDB  = 0xc000
+	fieldInData = 0x8000
+	fieldMask   = 0x3fff
+)
+
+// Sense keys (SPC-4, 4.5.6).
+const (
+	keyMediumError    = 0x3
+	keyHardwareError  = 0x4
+	keyIllegalRequest = 0x5
+	keyUnitAttention  = 0x6
+	keyDataProtect    = 0x7
+	keyAbortedCommand = 0xb
+	keyMiscompare     = 0xe
+)
+
+// What goes wrong, by its names in SPC-4 and SBC-3.
+var (
+	invalidOpcode     = Sense{keyIllegalRequest, 0x2000, fieldInCDB}
+	lbaOutOfRange     = Sense{Key: keyIllegalRequest, Code: 0x2100}
+	paramListLength   = Sense{Key: keyIllegalRequest, Code: 0x1a00}
+	noUnit            = Sense{Key: keyIllegalRequest, Code: 0x2500}
+	savingUnsupported = Sense{Key: keyIllegalRequest, Code: 0x3900}
+	writeProtected    = Sense{Key: keyDataProtect, Code: 0x2700}
+	spaceAllocation   = Sense{Key: keyDataProtect, Code: 0x2707}
+	unrecoveredRead   = Sense{Key: keyMediumError, Code: 0x1100}
+	internalFailure   = Sense{Key: keyHardwareError, Code: 0x4400}
+	miscompare        = Sense{Key: keyMiscompare, Code: 0x1d00}
+
+	// ResetOccurred is the unit attention after a task management reset:
+	// bus device reset function occurred.
+	ResetOccurred = Sense{Key: keyUnitAttention, Code: 0x2903}
+	// ClearedByOther is the unit attention of a session whose commands
+	// another one cleared.
+	ClearedByOther = Sense{Key: keyUnitAttention, Code: 0x2f00}
+	// TooMuchData: more write data came than was announced.
+	TooMuchData = Sense{Key: keyAbortedCommand, Code: 0x4b02}
+)
+
+func badField(at int) Sense { return Sense{keyIllegalRequest, 0x2400, fieldInCDB | uint16(at)} }
+func badParam(at int) Sense { return Sense{keyIllegalRequest, 0x2600, fieldInData | uint16(at)} }
+
+// OK tells whether there is nothing to report.
+func (s Sense) OK() bool { return s == Sense{} }
+
+func (s Sense) String() string {
+	return fmt.Sprintf("%xh/%02xh/%02xh", s.Key, s.Code>>8, s.Code&0xff)
+}
+
+// SenseSize is the length of fixed format sense data.
+const SenseSize = 18
+
+// AppendFixed appends s as fixed format sense data (SPC-4, 4.5.3).
+func (s Sense) AppendFixed(b []byte) []byte {
+	var f [SenseSize]byte
+	f[0] = 0x70 // current error
+	f[2] = s.Key
+	f[7] = SenseSize - 8
+	binary.BigEndian.PutUint16(f[12:], s.Code)
+	if s.Field&fieldInData != 0 {
+		f[15] = byte(s.Field >> 8 & 0xc0)
+		binary.BigEndian.PutUint16(f[16:], s.Field&fieldMask)
+	}
+	return append(b, f[:]...)
+}
+
+// senseOf maps what a block.Device returned, once, to SCSI's words. An
+// initiator fails a write for good on DATA PROTECT with "space allocation
+// failed", where it would retry a medium error.
+func senseOf(err error) Sense {
+	switch {
+	case err == nil:
+		return Sense{}
+	case errors.Is(err, block.ErrNoSpace):
+		return spaceAllocation
+	case errors.Is(err, block.ErrReadOnly):
+		return writeProtected
+	case errors.Is(err, block.ErrCorrupt):
+		return unrecoveredRead
+	case errors.Is(err, block.ErrOutOfRange):
+		return lbaOutOfRange
+	}
+	return internalFailure
+}

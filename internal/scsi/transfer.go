@@ -1,0 +1,125 @@
+package scsi
+
+// extent sets what part of the disk c is about, in bytes, or refuses it. LBA
+// and count come from the wire: nothing may overflow.
+func (c *Command) extent(d *Disk, lba uint64, count uint32) Sense {
+	if blocks := d.blocks(); lba > blocks || uint64(count) > blocks-lba {
+		return lbaOutOfRange
+	}
+	c.offset, c.span = int64(lba)*BlockSize, int64(count)*BlockSize
+	return Sense{}
+}
+
+// protect refuses RDPROTECT, WRPROTECT and VRPROTECT: the disk is formatted
+// without protection information.
+func protect(cdb *CDB) Sense {
+	if cdb[1]&0xe0 != 0 {
+		return badField(1)
+	}
+	return Sense{}
+}
+
+func (c *Command) transfer(d *Disk, kind Kind, lba uint64, count uint32) Sense {
+	if kind == Write && d.id.ReadOnly {
+		return writeProtected
+	}
+	c.Kind = kind
+	if s := c.extent(d, lba, count); !s.OK() {
+		return s
+	}
+	c.Length = c.span
+	return Sense{}
+}
+
+// flagged is transfer for the CDBs that have a byte of flags.
+func (c *Command) flagged(d *Disk, kind Kind, lba uint64, count uint32) Sense {
+	if s := protect(&c.CDB); !s.OK() {
+		return s
+	}
+	c.fua = c.CDB[1]&0x08 != 0
+	return c.transfer(d, kind, lba, count)
+}
+
+func (cdb *CDB) extent6() (uint64, uint32) {
+	count := uint32(cdb[4])
+	if count == 0 {
+		count = 256
+	}
+	return uint64(cdb.u32(0) & 0x1fffff), count
+}
+
+func (cdb *CDB) extent10() (uint64, uint32) { return uint64(cdb.u32(2)), uint32(cdb.u16(7)) }
+func (cdb *CDB) extent12() (uint64, uint32) { return uint64(cdb.u32(2)), cdb.u32(6) }
+func (cdb *CDB) extent16() (uint64, uint32) { return cdb.u64(2), cdb.u32(10) }
+
+func decodeRead6(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent6()
+	return c.transfer(d, Read, lba, count)
+}
+
+func decodeWrite6(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent6()
+	return c.transfer(d, Write, lba, count)
+}
+
+func decodeRead10(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent10()
+	return c.flagged(d, Read, lba, count)
+}
+
+func decodeWrite10(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent10()
+	return c.flagged(d, Write, lba, count)
+}
+
+func decodeRead12(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent12()
+	return c.flagged(d, Read, lba, count)
+}
+
+func decodeWrite12(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent12()
+	return c.flagged(d, Write, lba, count)
+}
+
+func decodeRead16(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent16()
+	return c.flagged(d, Read, lba, count)
+}
+
+func decodeWrite16(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent16()
+	return c.flagged(d, Write, lba, count)
+}
+
+// ReadAt fills p with what the command reads from rel bytes after its
+// beginning. Both are multiples of BlockSize.
+func (d *Disk) ReadAt(c *Command, p []byte, rel int64) Sense {
+	_, err := d.dev.ReadAt(p, c.offset+rel)
+	return senseOf(err)
+}
+
+// WriteAt does with p what the command does with the data at rel bytes after
+// its beginning. Both are multiples of BlockSize.
+func (d *Disk) WriteAt(c *Command, p []byte, rel int64) Sense {
+	if c.verb != compare {
+		if _, err := d.dev.WriteAt(p, c.offset+rel); err != nil {
+			return senseOf(err)
+		}
+	}
+	if c.verb != store {
+		return d.compare(p, c.offset+rel)
+	}
+	return Sense{}
+}
+
+// Finish makes a Write with FUA durable, once all its data is written.
+func (d *Disk) Finish(c *Command) Sense {
+	if c.fua {
+		return senseOf(d.dev.Flush())
+	}
+	return Sense{}
+}
+
+// NeedsFinish tells whether Finish has anything to do.
+func (c *Command) NeedsFinish() bool { return c.fua }

@@ -1,0 +1,96 @@
+package scsi
+
+import "bytes"
+
+// verifyPiece is how much VERIFY reads at a time.
+const verifyPiece = 64 << 10
+
+// decodeVerify: BYTCHK 0 checks that the medium can be read, 1 compares it
+// with the data sent; 3 (one block compared with many) is not supported.
+func (c *Command) decodeVerify(d *Disk, lba uint64, count uint32) Sense {
+	if s := protect(&c.CDB); !s.OK() {
+		return s
+	}
+	switch c.CDB[1] >> 1 & 3 {
+	case 0:
+		c.Kind, c.verb = Slow, check
+		return c.extent(d, lba, count)
+	case 1:
+		c.verb, c.Kind = compare, Write
+		s := c.extent(d, lba, count)
+		c.Length = c.span
+		return s
+	}
+	return badField(1)
+}
+
+func (c *Command) decodeWriteVerify(d *Disk, lba uint64, count uint32) Sense {
+	if s := protect(&c.CDB); !s.OK() {
+		return s
+	}
+	if c.CDB[1]>>1&3 > 1 {
+		return badField(1)
+	}
+	// The data must be on the medium before it is compared there.
+	c.verb, c.fua = storeCompare, true
+	return c.transfer(d, Write, lba, count)
+}
+
+func decodeVerify10(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent10()
+	return c.decodeVerify(d, lba, count)
+}
+
+func decodeVerify12(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent12()
+	return c.decodeVerify(d, lba, count)
+}
+
+func decodeVerify16(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent16()
+	return c.decodeVerify(d, lba, count)
+}
+
+func decodeWriteVerify10(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent10()
+	return c.decodeWriteVerify(d, lba, count)
+}
+
+func decodeWriteVerify12(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent12()
+	return c.decodeWriteVerify(d, lba, count)
+}
+
+func decodeWriteVerify16(d *Disk, cdb *CDB, c *Command) Sense {
+	lba, count := cdb.extent16()
+	return c.decodeWriteVerify(d, lba, count)
+}
+
+// compare tells whether the disk holds want at off.
+func (d *Disk) compare(want []byte, off int64) Sense {
+	have := make([]byte, min(verifyPiece, len(want)))
+	for len(want) > 0 {
+		n := min(len(have), len(want))
+		if _, err := d.dev.ReadAt(have[:n], off); err != nil {
+			return senseOf(err)
+		}
+		if !bytes.Equal(have[:n], want[:n]) {
+			return miscompare
+		}
+		want, off = want[n:], off+int64(n)
+	}
+	return Sense{}
+}
+
+// check reads a range and drops what it read.
+func (d *Disk) check(off, length int64) Sense {
+	p := make([]byte, min(verifyPiece, length))
+	for length > 0 {
+		n := min(int64(len(p)), length)
+		if _, err := d.dev.ReadAt(p[:n], off); err != nil {
+			return senseOf(err)
+		}
+		off, length = off+n, length-n
+	}
+	return Sense{}
+}
