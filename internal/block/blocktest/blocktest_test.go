@@ -1,0 +1,52 @@
+package blocktest_test
+
+import (
+	"sync"
+	"testing"
+
+	"bootes.dev/internal/block"
+	"bootes.dev/internal/block/blocktest"
+)
+
+// memory is the plainest device there is: the suite must pass it.
+type memory struct {
+	mu sync.Mutex
+	p  []byte
+}
+
+func (m *memory) ReadAt(p []byte, off int64) (int, error) {
+	if err := block.CheckRange(m.Size(), off, int64(len(p))); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return copy(p, m.p[off:]), nil
+}
+
+func (m *memory) WriteAt(p []byte, off int64) (int, error) {
+	if err := block.CheckRange(m.Size(), off, int64(len(p))); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return copy(m.p[off:], p), nil
+}
+
+func (m *memory) Unmap(off, n int64) error {
+	if err := block.CheckRange(m.Size(), off, n); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.p[off : off+n])
+	return nil
+}
+
+func (m *memory) Flush() error { return nil }
+func (m *memory) Size() int64  { return int64(len(m.p)) }
+
+func TestMemory(t *testing.T) {
+	blocktest.Run(t,
+		func(_ *testing.T, size int64) block.Device { return &memory{p: make([]byte, size)} },
+		func(_ *testing.T, d block.Device) block.Device { return d })
+}

@@ -1,0 +1,207 @@
+package cow
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"bootes.dev/internal/block"
+	"bootes.dev/internal/cow/vfs"
+)
+
+// journal is the open log of a volume: a ring of logSize bytes in the file
+// "journal", all of them written once before use, so that an append allocates
+// nothing (a full disk must still be able to record) and its sync need not
+// wait for the host file system's own journal. Guarded by Volume.mu.
+type journal struct {
+	file  vfs.File
+	size  int64
+	start int64 // where replay would start: the newest durable checkpoint
+	pos   int64
+	seq   uint64 // of the last record
+	epoch uint32
+
+	// open: the checkpoint that opens this epoch is durable; only then may a
+	// record be written. It is made at the first change, so that opening and
+	// reading a volume writes nothing.
+	open bool
+	// committed: every set up to this sequence number is durable.
+	committed uint64
+	// replayed: unstable records were honoured that no commit covers.
+	replayed bool
+	// changed since the newest checkpoint: these map pages.
+	changed pageSet
+	buf     [recordSize]byte
+}
+
+const (
+	logSize    = 1 << 20
+	maxLogSize = 1 << 30
+	// logReserve is kept free of sets: a commit and a void, each of which may
+	// begin a new sector and ends it, and a sector so that a full ring does
+	// not look empty.
+	logReserve = 4 * sectorSize
+)
+
+// openLog replays the journal over the map.
+func (v *Volume) openLog(name string) error {
+	d := v.dir.header
+	v.log.seq, v.log.committed, v.log.epoch = d.Seq, d.Seq, d.Epoch
+	v.log.start, v.log.pos = int64(d.Start), int64(d.Start)
+	flag := os.O_RDWR
+	if d.LogSize == 0 { // never written to
+		flag |= os.O_CREATE
+	}
+	f, err := v.e.fs.OpenFile(name, flag)
+	if err != nil {
+		return fmt.Errorf("open journal: %w", missing(err))
+	}
+	v.log.file, v.log.size = f, int64(d.LogSize)
+	if d.LogSize == 0 {
+		return nil
+	}
+	ring := make([]byte, d.LogSize)
+	if n, err := f.ReadAt(ring, 0); n < len(ring) {
+		return fmt.Errorf("read journal: %w: %w", err, block.ErrCorrupt)
+	}
+	res, err := replay(ring, v.log.start, d.Epoch, d.Seq, v.blocks)
+	if err != nil {
+		return err
+	}
+	v.log.seq, v.log.committed, v.log.pos = res.seq, res.seq, res.pos
+	for _, r := range res.durable {
+		v.apply(r)
+		v.holes.durable = r.Seq
+	}
+	if d.Boot == v.e.boot {
+		for _, r := range res.unstable {
+			v.apply(r)
+			v.log.replayed = true
+		}
+	}
+	return nil
+}
+
+// missing makes the absence of a file that must be there corruption.
+func missing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: %w", block.ErrCorrupt, err)
+	}
+	return noSpace(err)
+}
+
+// apply brings a set into the map. The caller holds mu or is alone.
+func (v *Volume) apply(r record) (grown int64) {
+	first, n := int64(r.Arg), int64(r.Count)
+	v.log.changed.add(first>>pageShift, (first+n-1)>>pageShift)
+	if r.State == zero {
+		v.holes.note(&v.own, first, n, r.Seq)
+	}
+	return v.own.set(first, n, r.State)
+}
+
+// room reports whether a set fits.
+func (j *journal) room() bool {
+	return j.used()+recordSize+logReserve <= j.size
+}
+
+func (j *journal) used() int64 {
+	if j.size == 0 {
+		return 0
+	}
+	return (j.pos - j.start + j.size) % j.size
+}
+
+// append writes a record with the next sequence number.
+func (j *journal) append(r record) error {
+	r.Epoch, r.Seq = j.epoch, j.seq+1
+	if _, err := j.file.WriteAt(r.AppendBinary(j.buf[:0]), j.pos); err != nil {
+		return fmt.Errorf("append to journal: %w", ioError(err))
+	}
+	j.seq++
+	j.advance(r)
+	return nil
+}
+
+func (j *journal) advance(r record) {
+	step := int64(recordSize)
+	if r.endsSector() {
+		step = sectorSize - j.pos%sectorSize
+	}
+	j.pos = (j.pos + step) % j.size
+}
+
+// void declares the sets that no commit covers never to have been. It is a
+// plain write and the best that can be done. Before this opening's epoch has
+// begun, it ends the epoch that was replayed.
+func (j *journal) void() {
+	if j.size > 0 {
+		_ = j.append(record{Type: recVoid})
+	}
+	j.open = false
+}
+
+// record notes n blocks from first on as s: in the journal, by a plain write
+// that survives this process, and then in the map. The caller holds the
+// range, and the data is written.
+func (v *Volume) record(first, n int64, s state) error {
+	for n > 0 {
+		part := min(n, maxCount)
+		r := record{Type: recSet, State: s, Count: uint32(part), Arg: uint64(first)}
+		if err := v.recordOne(r); err != nil {
+			return err
+		}
+		first, n = first+part, n-part
+	}
+	return nil
+}
+
+func (v *Volume) recordOne(r record) error {
+	for {
+		v.mu.Lock()
+		if v.log.open && v.log.room() {
+			defer v.mu.Unlock()
+			if err := v.log.append(r); err != nil {
+				return err
+			}
+			r.Seq = v.log.seq
+			if r.State == zero {
+				v.used.Add(v.apply(r))
+			} else {
+				v.apply(r) // used was raised before the data was written
+			}
+			return nil
+		}
+		v.mu.Unlock()
+		if err := v.makeRoom(); err != nil {
+			return err
+		}
+	}
+}
+
+// makeRoom opens the epoch, or makes a checkpoint that empties the ring.
+func (v *Volume) makeRoom() error {
+	v.flushMu.Lock()
+	defer v.flushMu.Unlock()
+	if err := v.syncFailure(); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	ready := v.log.open && v.log.room()
+	v.mu.Unlock()
+	if ready { // somebody else did it
+		return nil
+	}
+	return v.checkpoint()
+}
+
+// pageSet is a set of map pages.
+type pageSet []uint64
+
+func newPageSet(n int) pageSet   { return make(pageSet, (n+63)/64) }
+func (s pageSet) has(i int) bool { return s[i/64]>>(i%64)&1 != 0 }
+func (s pageSet) add(first, last int64) {
+	for i := first; i <= last; i++ {
+		s[i/64] |= 1 << (i % 64)
+	}
+}

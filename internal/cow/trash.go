@@ -1,0 +1,175 @@
+package cow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"bootes.dev/internal/cow/vfs"
+	"github.com/google/uuid"
+)
+
+// trash frees what was removed. Unlinking a file of many scattered extents at
+// once holds up everybody's syncs on that disk for as long as it takes (42 s
+// for 262,144 extents, measured); so files are truncated from their end in
+// slices, with pauses.
+type trash struct {
+	fs   vfs.FS
+	dir  string
+	log  *slog.Logger
+	wake chan struct{}
+	left atomic.Int64 // bytes, as last measured
+
+}
+
+const (
+	sliceMin   = 1 << 20
+	sliceGoal  = 5 * time.Millisecond // of work at a time
+	pauseRatio = 3                    // time given to others per time taken
+)
+
+func newTrash(fs vfs.FS, dir string, log *slog.Logger) *trash {
+	return &trash{fs: fs, dir: dir, log: log, wake: make(chan struct{}, 1)}
+}
+
+// throw moves a folder into the trash: from now on it is gone for everybody
+// else.
+func (t *trash) throw(name string) error {
+	size, err := allocated(t.fs, name)
+	if err != nil {
+		return err
+	}
+	to := path.Join(t.dir, path.Base(name)+"~"+uuid.NewString())
+	if err := t.fs.Rename(name, to); err != nil {
+		return fmt.Errorf("move to trash: %w", err)
+	}
+	t.left.Add(size)
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// run frees until ctx ends; what is left then waits for the next Open.
+func (t *trash) run(ctx context.Context) {
+	for {
+		if err := t.empty(ctx); err != nil && ctx.Err() == nil {
+			t.log.Error("cannot free removed disks", "dir", t.dir, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.wake:
+		}
+	}
+}
+
+func (t *trash) empty(ctx context.Context) error {
+	names, err := t.fs.List(t.dir)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, name := range names {
+		all = append(all, t.free(ctx, path.Join(t.dir, name)))
+	}
+	return errors.Join(all...)
+}
+
+// free deletes one file or folder in slices.
+func (t *trash) free(ctx context.Context, name string) error {
+	fi, err := t.fs.Stat(name)
+	if err != nil {
+		return err
+	}
+	if !fi.Dir {
+		if err := t.shrink(ctx, name); err != nil {
+			return err
+		}
+		return t.fs.Remove(name)
+	}
+	names, err := t.fs.List(name)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if err := t.free(ctx, path.Join(name, n)); err != nil {
+			return err
+		}
+	}
+	return t.fs.Remove(name)
+}
+
+func (t *trash) shrink(ctx context.Context, name string) error {
+	f, err := t.fs.OpenFile(name, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	for slice := int64(sliceMin); fi.Size > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		start, before := time.Now(), fi.Allocated
+		fi.Size = max(0, fi.Size-slice)
+		if err := f.Truncate(fi.Size); err != nil {
+			return err
+		}
+		took := time.Since(start)
+		if after, err := f.Stat(); err == nil {
+			fi.Allocated = after.Allocated
+			t.left.Add(after.Allocated - before)
+		}
+		if took < sliceGoal {
+			slice *= 2
+		} else {
+			slice = max(sliceMin, slice/2)
+		}
+		if before != fi.Allocated {
+			pause(ctx, min(pauseRatio*took, time.Second))
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// allocated adds up what a file or a folder's files occupy.
+func allocated(fs vfs.FS, name string) (int64, error) {
+	fi, err := fs.Stat(name)
+	if err != nil || !fi.Dir {
+		return fi.Allocated, err
+	}
+	names, err := fs.List(name)
+	if err != nil {
+		return 0, err
+	}
+	sum := int64(0)
+	for _, n := range names {
+		if strings.HasSuffix(n, ".tmp") {
+			continue // about to be renamed by a concurrent writeMeta
+		}
+		size, err := allocated(fs, path.Join(name, n))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return 0, err
+		}
+		sum += size
+	}
+	return sum, nil
+}

@@ -1,0 +1,88 @@
+// Package vfs is the small door through which the copy-on-write engine does
+// all its file work, so that tests can put a file system behind it that
+// fails, loses power or dies.
+//
+// Durability follows POSIX and no more: file content is safe after
+// File.Sync, a name (made, renamed, removed) after SyncDir of its folder.
+package vfs
+
+import (
+	"fmt"
+	"io"
+)
+
+// File is one open file. ReadAt and WriteAt may be called concurrently and
+// are whole or fail, as with *os.File.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+
+	// Truncate sets the length; new space reads as zeros.
+	Truncate(size int64) error
+	// Sync makes the content and the length durable. After an error the
+	// kernel has forgotten which pages were at fault: a second Sync proves
+	// nothing.
+	Sync() error
+	// Punch turns the range into a hole; the length stays.
+	Punch(off, n int64) error
+	// Forget drops clean cached content, so that the next reads come from
+	// the disk itself. It is advice.
+	Forget()
+	Stat() (Info, error)
+}
+
+// Info is what the engine asks of a file: both figures in bytes.
+type Info struct {
+	Size      int64
+	Allocated int64 // what it occupies on the disk, from st_blocks
+	Dir       bool
+}
+
+// FS is a file system. Names are slash-separated paths.
+type FS interface {
+	// OpenFile takes os.O_RDONLY, O_RDWR, O_CREATE, O_EXCL.
+	OpenFile(name string, flag int) (File, error)
+	Mkdir(name string) error // no error if it is there
+	Rename(from, to string) error
+	Remove(name string) error // a file or an empty folder
+	List(dir string) ([]string, error)
+	Stat(name string) (Info, error)
+	SyncDir(dir string) error
+	// Free is the number of bytes that an ordinary user could still write.
+	Free(dir string) (int64, error)
+	// Lock takes an exclusive lock that ends with the process. It returns a
+	// *LockedError if somebody holds it.
+	Lock(name string) (io.Closer, error)
+}
+
+// LockedError says which process holds a lock.
+type LockedError struct {
+	Name string
+	PID  int // 0: unknown
+}
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("%q is locked by process %d", e.Name, e.PID)
+}
+
+// ReadFile returns the whole content of a file of at most limit bytes.
+func ReadFile(fs FS, name string, limit int64) ([]byte, error) {
+	f, err := fs.OpenFile(name, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if fi.Size > limit {
+		return nil, fmt.Errorf("read %q: %d bytes, more than %d", name, fi.Size, limit)
+	}
+	p := make([]byte, fi.Size)
+	if n, err := f.ReadAt(p, 0); err != nil && n < len(p) {
+		return nil, fmt.Errorf("read %q: %w", name, err)
+	}
+	return p, nil
+}

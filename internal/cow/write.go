@@ -1,0 +1,111 @@
+package cow
+
+import (
+	"fmt"
+	"sync"
+
+	"bootes.dev/internal/block"
+)
+
+var blockBuffers = sync.Pool{New: func() any { return new([BlockSize]byte) }}
+
+// WriteAt writes in place where the blocks are there already. A first touch
+// of a block writes its data, then notes it in the journal, and only then in
+// the map: in this order an acknowledged write outlives the process, and an
+// unacknowledged one is never half seen.
+func (v *Volume) WriteAt(p []byte, off int64) (int, error) {
+	if err := v.begin(off, int64(len(p))); err != nil {
+		return 0, err
+	}
+	defer v.end()
+	if len(p) == 0 {
+		return 0, nil
+	}
+	first, end := off>>blockShift, blocksFor(off+int64(len(p)))
+	ticket := v.ranges.lock(first, end, false)
+	defer v.ranges.unlock(ticket)
+	if err := v.write(p, off, first, end-first); err != nil {
+		return 0, err
+	}
+	v.stats.writes.Add(1)
+	v.stats.writtenBytes.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// write does a WriteAt; the caller holds the range.
+func (v *Volume) write(p []byte, off, first, n int64) error {
+	if v.own.all(here, first, n) {
+		return v.overwrite(p, off)
+	}
+	fresh := n - v.own.here(first, n)
+	if err := v.reserve(fresh); err != nil {
+		return err
+	}
+	err := v.touch(p, off)
+	if err == nil {
+		err = v.record(first, n, here)
+	}
+	if err != nil {
+		v.used.Add(-fresh)
+	}
+	return err
+}
+
+func (v *Volume) overwrite(p []byte, off int64) error {
+	_, err := v.data.WriteAt(p, off)
+	v.dirty.Store(true)
+	return ioError(err)
+}
+
+// reserve asks for room for n new blocks: within the volume's limit, and on
+// the host's disk.
+func (v *Volume) reserve(n int64) error {
+	limit, used := v.limit.Load(), v.used.Add(n)
+	var err error
+	if limit > 0 && used<<blockShift > limit {
+		err = fmt.Errorf("volume %q is at its limit of %d bytes: %w", v.meta.ID, limit, block.ErrNoSpace)
+	} else {
+		err = v.e.space.take(n << blockShift)
+	}
+	if err != nil {
+		v.used.Add(-n)
+	}
+	return err
+}
+
+// touch writes p, of which not all blocks are there, so that every block it
+// touches is whole in the data file: the rest of the first and the last is
+// filled from what they read as now.
+func (v *Volume) touch(p []byte, off int64) error {
+	if head := off % BlockSize; head != 0 || len(p) < BlockSize {
+		n := min(len(p), int(BlockSize-head))
+		if err := v.touchPart(p[:n], off); err != nil {
+			return err
+		}
+		p, off = p[n:], off+int64(n)
+	}
+	whole := len(p) / BlockSize * BlockSize
+	if whole > 0 {
+		if err := v.overwrite(p[:whole], off); err != nil {
+			return err
+		}
+	}
+	if whole == len(p) {
+		return nil
+	}
+	return v.touchPart(p[whole:], off+int64(whole))
+}
+
+func (v *Volume) touchPart(p []byte, off int64) error {
+	b := off >> blockShift
+	if v.own.get(b) == here {
+		return v.overwrite(p, off)
+	}
+	buf := blockBuffers.Get().(*[BlockSize]byte)
+	defer blockBuffers.Put(buf)
+	if err := v.fill(buf, b); err != nil {
+		return err
+	}
+	copy(buf[off%BlockSize:], p)
+	return v.overwrite(buf[:], b<<blockShift)
+}
