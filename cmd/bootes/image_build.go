@@ -39,7 +39,7 @@ func (a *app) imageBuild() *cobra.Command {
 	s.StringSliceVar(&f.packages, "package", nil, "Debian `package` to install besides; more than one may be given")
 	s.StringVar(&f.passwordFile, "root-password-file", "", "`file` whose first line is root's password")
 	s.StringArrayVar(&f.keyFiles, "ssh-key", nil, "`file` with public SSH keys that may log in as root; more than one may be given")
-	s.StringVar(&f.output, "output-file", "", "write the disk to this raw `file` and import nothing")
+	s.StringVar(&f.output, "output", "", "write the disk to this raw `file` and import nothing")
 	return c
 }
 

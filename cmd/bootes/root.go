@@ -77,7 +77,7 @@ func (a *app) root() *cobra.Command {
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.socket, "socket", socket, "the server's unix `path`; also by BOOTES_SOCKET")
-	f.StringVarP(&a.format, "output", "o", "table", "output `format`: table or json")
+	f.StringVarP(&a.format, "format", "o", "table", "output `format`: table or json")
 	root.AddCommand(a.serveCommand(), a.imageCommand(), a.machineCommand(), a.volumeCommand(),
 		a.bootCommand(), a.versionCommand(), exitCodesTopic())
 	return group(root)

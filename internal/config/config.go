@@ -11,8 +11,10 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -113,8 +115,8 @@ const DefaultLease = time.Hour
 // Load reads the file at path.
 func Load(path string) (*Config, error) {
 	f, err := os.Open(path)
-	if os.IsNotExist(err) {
-		return nil, fmt.Errorf("no config file %q: name one with --config, or begin with: bootes serve --print-config > %s", path, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no config file %q (%w): name one with --config, or begin with: bootes serve --print-config > %s", path, fs.ErrNotExist, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read config: %w", err)

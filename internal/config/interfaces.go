@@ -83,6 +83,14 @@ func (r *reader) together(v value, i Interface, given map[string]value) {
 	if _, ok := given["range"]; !ok {
 		r.fault(v, "dhcp: server has no range", "write range: and the addresses to give, such as 192.168.1.100-192.168.1.199")
 	}
+	if i.Router.IsValid() && i.First.IsValid() && !i.Router.Less(i.First) && !i.Last.Less(i.Router) {
+		r.fault(given["router"], fmt.Sprintf("%s lies in the range, so it would be given to a client", i.Router),
+			"write a router or a range that do not meet")
+	}
+	r.inPrefix(i, given)
+}
+
+func (r *reader) inPrefix(i Interface, given map[string]value) {
 	if !i.Prefix.IsValid() {
 		return
 	}

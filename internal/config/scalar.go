@@ -78,6 +78,9 @@ func parseSpace(s string) (Space, error) {
 	if err != nil {
 		return Space{}, errSpace
 	}
+	if n == 0 {
+		return Space{}, errors.New("a full disk stops the whole server: leave some space")
+	}
 	return Space{Bytes: n}, nil
 }
 

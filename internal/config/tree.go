@@ -1,8 +1,11 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -13,6 +16,9 @@ import (
 // parseTree returns the one document of a file; nil for an empty one. Keys
 // given twice pass here: the reader reports them beside all other faults.
 func parseTree(name string, b []byte) (root ast.Node, err error) {
+	if !utf8.Valid(b) {
+		return nil, notUTF8(name, b)
+	}
 	f, err := parser.ParseBytes(b, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, syntaxError(name, err)
@@ -33,11 +39,31 @@ func parseTree(name string, b []byte) (root ast.Node, err error) {
 	return nil, &SyntaxError{File: name, Line: line, Column: col, What: `a second document begins; take out the line "---"`}
 }
 
+// notUTF8 points at the first byte that is no UTF-8.
+func notUTF8(name string, b []byte) error {
+	good := 0
+	for good < len(b) {
+		r, n := utf8.DecodeRune(b[good:])
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		good += n
+	}
+	line := b[bytes.LastIndexByte(b[:good], '\n')+1 : good]
+	return &SyntaxError{
+		File: name, Line: 1 + bytes.Count(b[:good], []byte{'\n'}), Column: 1 + utf8.RuneCount(line),
+		What: "a byte here is not UTF-8; save the file in that encoding",
+	}
+}
+
 func syntaxError(name string, err error) error {
 	s := &SyntaxError{File: name, Line: 1, Column: 1, What: err.Error()}
 	var ye yaml.Error
 	if errors.As(err, &ye) {
 		s.What = ye.GetMessage()
+		if strings.Contains(s.What, "character '\t'") {
+			s.What = "a tab begins this line; indent with spaces"
+		}
 		if t := ye.GetToken(); t != nil && t.Position != nil {
 			s.Line, s.Column = t.Position.Line, t.Position.Column
 			var p printer.Printer
@@ -71,5 +97,5 @@ func kind(n ast.Node) string {
 	case ast.NullType:
 		return "empty"
 	}
-	return fmt.Sprintf("%q", n.String())
+	return fmt.Sprintf("%.60q", n.String())
 }

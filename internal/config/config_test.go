@@ -1,0 +1,136 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func parse(t *testing.T, text string) *Config {
+	t.Helper()
+	c, err := Parse("bootes.yaml", []byte(text))
+	if err != nil {
+		t.Fatalf("Parse:\n%v", err)
+	}
+	return c
+}
+
+func TestEmptyFileGivesDefaults(t *testing.T) {
+	for _, text := range []string{"", "\n", "# nothing\n", "---\n", "\ufeff", "ports:\nlimits:\ninterfaces:\n"} {
+		want := Default()
+		want.File = "bootes.yaml"
+		if c := parse(t, text); !reflect.DeepEqual(c, want) {
+			t.Errorf("%q: %+v", text, c)
+		}
+	}
+}
+
+func TestEveryKey(t *testing.T) {
+	c := parse(t, `
+data: /srv/bootes/
+loaders: /opt/ipxe
+iqn_prefix: "iqn.2020-12.org.example:lab"
+api: {socket: /tmp/b.sock, group: root}
+ports: {http: 8080, tftp: 6969, iscsi: 3261}
+log: {level: debug}
+limits: {min_free: 5%, volume: 1.5G}
+interfaces:
+  - name: eth1
+    dhcp: server
+    range: 10.77.0.100 - 10.77.0.199
+    prefix: 10.77.0.0/24
+    router: 10.77.0.1
+    dns: [10.77.0.1, 9.9.9.9]
+    domain: lab.example.org
+    lease: 1d12h
+    force: true
+    serve_unknown: true
+    portal: 10.78.0.1
+    http: 10.77.0.2
+  - name: br0.7
+  - {name: eth2, dhcp: off, portal: 10.0.0.1}
+`)
+	addr := netip.MustParseAddr
+	want := &Config{
+		File: "bootes.yaml", Data: "/srv/bootes", Loaders: "/opt/ipxe", IQNPrefix: "iqn.2020-12.org.example:lab",
+		API:   API{Socket: "/tmp/b.sock", Group: "root"},
+		Ports: Ports{HTTP: 8080, TFTP: 6969, ISCSI: 3261},
+		Log:   Log{Level: slog.LevelDebug},
+		Limits: Limits{
+			MinFree: Space{Percent: 5}, Volume: 3 << 29,
+		},
+		Interfaces: []Interface{
+			{
+				Name: "eth1", DHCP: Server, First: addr("10.77.0.100"), Last: addr("10.77.0.199"),
+				Prefix: netip.MustParsePrefix("10.77.0.0/24"), Router: addr("10.77.0.1"),
+				DNS: []netip.Addr{addr("10.77.0.1"), addr("9.9.9.9")}, Domain: "lab.example.org", Lease: 36 * time.Hour,
+				Force: true, ServeUnknown: true, Portal: addr("10.78.0.1"), HTTP: addr("10.77.0.2"), Line: 10, Column: 5,
+			},
+			{Name: "br0.7", DHCP: Proxy, Lease: time.Hour, Line: 22, Column: 5},
+			{Name: "eth2", DHCP: Off, Lease: time.Hour, Portal: addr("10.0.0.1"), Line: 23, Column: 6},
+		},
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+}
+
+// The reference config is the documentation of every key: it must parse, show
+// the defaults, name every key there is, and parse with all comments taken off.
+func TestReferenceConfig(t *testing.T) {
+	c := parse(t, Example)
+	want := Default()
+	want.File = "bootes.yaml"
+	want.Interfaces = []Interface{{Name: "eth0", DHCP: Proxy, Lease: DefaultLease, Line: 14, Column: 5}}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("the reference config does not show the defaults:\ngot  %+v\nwant %+v", c, want)
+	}
+	key := regexp.MustCompile(`(?m)^( *)# ((?:- )?[a-z_]+:(?: \S.*)?)$`)
+	all := key.ReplaceAllString(Example, "$1$2")
+	all = regexp.MustCompile(`(?m)^  #   ([a-z_]+:)`).ReplaceAllString(all, "    $1")
+	c = parse(t, all)
+	if len(c.Interfaces) != 2 || c.Interfaces[1].DHCP != Server || c.Limits.Volume != 20<<30 {
+		t.Errorf("without comment signs: %+v", c)
+	}
+	if i := c.Interfaces[1]; i.Domain == "" || !i.Router.IsValid() || !i.Prefix.IsValid() || len(i.DNS) != 2 {
+		t.Errorf("without comment signs: %+v", i)
+	}
+	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "http", "tftp", "iscsi", "level",
+		"min_free", "volume", "name", "dhcp", "portal"}, serverKeys...) {
+		if !regexp.MustCompile(`(?m)^[ #-]*` + k + `:`).MatchString(Example) {
+			t.Errorf("the reference config lacks %q", k)
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Load(filepath.Join(dir, "none.yaml"))
+	if err == nil || !strings.Contains(err.Error(), "--print-config") || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing file: %v", err)
+	}
+	big := filepath.Join(dir, "big.yaml")
+	if err := os.WriteFile(big, make([]byte, maxFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Load(big); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		t.Errorf("big file: %v", err)
+	}
+	if _, err = Load(dir); err == nil {
+		t.Error("a folder was read as a file")
+	}
+	good := filepath.Join(dir, "good.yaml")
+	if err := os.WriteFile(good, []byte(Example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Load(good); err != nil || c.File != good {
+		t.Errorf("good file: %+v, %v", c, err)
+	}
+}

@@ -1,0 +1,109 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestFaults(t *testing.T) {
+	iface := "interfaces:\n  - name: eth0\n"
+	server := "interfaces:\n  - name: eth0\n    dhcp: server\n    range: 10.0.0.10-10.0.0.20\n"
+	for name, tt := range map[string]struct{ text, want string }{
+		"unknown key, near":     {"prots:\n  http: 80\n", `f:1:1: unknown key "prots"; did you mean "ports"?`},
+		"unknown key, case":     {"Data: /x\n", `f:1:1: unknown key "Data"; did you mean "data"?`},
+		"unknown key, far":      {"log:\n  colour: blue\n", `f:2:3: log: unknown key "colour"; the keys here are level`},
+		"unknown key, in list":  {iface + "    dchp: proxy\n", `f:3:5: interfaces[0]: unknown key "dchp"; did you mean "dhcp"?`},
+		"unknown key, long":     {strings.Repeat("x", 40) + ": 1\n", `f:1:1: unknown key "` + strings.Repeat("x", 40) + `"; the keys here are api, data, interfaces, iqn_prefix, limits, loaders, log, ports`},
+		"merge key":             {"<<: {data: /x}\n", `f:1:1: unknown key "<<"; the keys here are api, data, interfaces, iqn_prefix, limits, loaders, log, ports`},
+		"key twice":             {"data: /a\nloaders: /b\ndata: /c\n", `f:3:1: key "data" is here a second time; the first is in line 1: keep one`},
+		"not a block":           {"- a\n- b\n", `f:1:1: is a list; write a block of keys: api, data, interfaces, iqn_prefix, limits, loaders, log, ports`},
+		"scalar for block":      {"api: /run/x\n", `f:1:6: api: is "/run/x"; write a block of keys: group, socket`},
+		"scalar for list":       {"interfaces: eth0\n", `f:1:13: interfaces: is "eth0"; write a list: one line "- name: eth0" for each interface`},
+		"block for list":        {"interfaces:\n  eth0:\n    dhcp: proxy\n", `f:2:3: interfaces: is a block of keys; write a list: one line "- name: eth0" for each interface`},
+		"scalar in list":        {"interfaces: [eth0]\n", "f:1:14: interfaces[0]: is \"eth0\"; write a block of keys: dhcp, dns, domain, force, http, lease, name, portal, prefix, range, router, serve_unknown\nf:1:14: interfaces[0]: has no name; write name: and the interface, such as eth0"},
+		"block for scalar":      {"data:\n  folder: /x\n", `f:2:3: data: is a block of keys; write a path that begins with /`},
+		"empty scalar":          {"data:\nloaders: /x\n", `f:1:1: data: is empty; write a path that begins with /, or take the line out`},
+		"anchor":                {"data: &a /x\n", `f:1:7: data: anchors, aliases and tags are not read here; write the value out`},
+		"tag":                   {"data: !!str /x\n", `f:1:7: data: anchors, aliases and tags are not read here; write the value out`},
+		"relative path":         {"data: lib/bootes\n", `f:1:7: data: "lib/bootes" is no absolute path; write a path that begins with /`},
+		"long socket":           {"api: {socket: /" + strings.Repeat("s", 110) + "}\n", `f:1:15: api.socket: the path is 111 bytes long; a unix socket's path has at most 103`},
+		"bad group":             {"api: {group: a b}\n", `f:1:14: api.group: "a b" is no group name; write the name of a group, or root to let in root alone`},
+		"port zero":             {"ports: {http: 0}\n", `f:1:15: ports.http: "0" is no port; write a port number from 1 to 65535`},
+		"port large":            {"ports: {tftp: 65536}\n", `f:1:15: ports.tftp: "65536" is no port; write a port number from 1 to 65535`},
+		"port word":             {"ports: {iscsi: iscsi}\n", `f:1:16: ports.iscsi: "iscsi" is no port; write a port number from 1 to 65535`},
+		"ports clash":           {"ports:\n  http: 3260\n", `f:2:3: ports: http and iscsi both have 3260; give each a port of its own`},
+		"bad IQN":               {"iqn_prefix: eui.02004567A425678D\n", `f:1:13: iqn_prefix: "eui.02004567A425678D" is no iSCSI qualified name; write iqn.YEAR-MONTH. and your domain backwards, in lower case, such as iqn.2026-01.org.example`},
+		"IQN, month 13":         {"iqn_prefix: iqn.2026-13.org.example\n", `f:1:13: iqn_prefix: "iqn.2026-13.org.example" is no iSCSI qualified name; write iqn.YEAR-MONTH. and your domain backwards, in lower case, such as iqn.2026-01.org.example`},
+		"long IQN":              {"iqn_prefix: iqn.2026-01." + strings.Repeat("a", 150) + "\n", `f:1:13: iqn_prefix: the name is 162 bytes long; at most 154 leave room for the machine's name`},
+		"bad level":             {"log: {level: loud}\n", `f:1:14: log.level: "loud" is no log level; write debug, info, warn or error`},
+		"bad size":              {"limits: {volume: 10GB}\n", `f:1:18: limits.volume: "10GB" is no size; write a number of bytes, or one with K, M, G or T (powers of 1024), such as 512M or 10G`},
+		"bad space":             {"limits: {min_free: lots}\n", `f:1:20: limits.min_free: "lots" is no size; write a size such as 2G, or a part of the disk such as 5%`},
+		"no space":              {"limits: {min_free: 0}\n", `f:1:20: limits.min_free: "0" is no size; a full disk stops the whole server: leave some space`},
+		"all space":             {"limits: {min_free: 95%}\n", `f:1:20: limits.min_free: "95%" is no size; write a percentage from 1% to 90%`},
+		"no name":               {"interfaces:\n  - dhcp: off\n", `f:2:5: interfaces[0]: has no name; write name: and the interface, such as eth0`},
+		"empty entry":           {"interfaces:\n  -\n", `f:2:5: interfaces[0]: has no name; write name: and the interface, such as eth0`},
+		"bad name":              {"interfaces:\n  - name: eth0/1\n", `f:2:11: interfaces[0].name: "eth0/1" is no interface name; write the name of a network interface, such as eth0 (ip -br link lists them)`},
+		"long name":             {"interfaces:\n  - name: abcdefghijklmnop\n", `f:2:11: interfaces[0].name: "abcdefghijklmnop" is no interface name; write the name of a network interface, such as eth0 (ip -br link lists them)`},
+		"interface twice":       {iface + "  - name: eth1\n  - name: eth0\n", `f:4:5: interfaces[2]: interface "eth0" is here a second time; the first is in line 2: make them one`},
+		"bad mode":              {iface + "    dhcp: porxy\n    range: 10.0.0.1-10.0.0.2\n", `f:3:11: interfaces[0].dhcp: "porxy" is no DHCP mode; write proxy (gives no addresses), server or off`},
+		"range without server":  {iface + "    range: 10.0.0.1-10.0.0.2\n", `f:3:12: interfaces[0].range: has no meaning with dhcp: proxy; write dhcp: server if Boötes shall give addresses here, or take the line out`},
+		"force with off":        {iface + "    dhcp: off\n    force: true\n", `f:4:12: interfaces[0].force: has no meaning with dhcp: off; write dhcp: server if Boötes shall give addresses here, or take the line out`},
+		"server without range":  {iface + "    dhcp: server\n", `f:2:5: interfaces[0]: dhcp: server has no range; write range: and the addresses to give, such as 192.168.1.100-192.168.1.199`},
+		"range of one":          {iface + "    dhcp: server\n    range: 10.0.0.1\n", `f:4:12: interfaces[0].range: "10.0.0.1" is no range of IPv4 addresses; write the first and the last address, such as 192.168.1.100-192.168.1.199`},
+		"range backwards":       {iface + "    dhcp: server\n    range: 10.0.0.9-10.0.0.1\n", `f:4:12: interfaces[0].range: 10.0.0.9 comes after 10.0.0.1; write the lower address first`},
+		"range IPv6":            {iface + "    dhcp: server\n    range: fd00::1-fd00::9\n", `f:4:12: interfaces[0].range: "fd00::1-fd00::9" is no range of IPv4 addresses; write the first and the last address, such as 192.168.1.100-192.168.1.199`},
+		"range outside":         {server + "    prefix: 10.0.1.0/24\n", `f:4:12: interfaces[0].range: 10.0.0.10 is outside 10.0.1.0/24; write an address inside the prefix`},
+		"range end outside":     {server + "    prefix: 10.0.0.0/28\n", `f:4:12: interfaces[0].range: 10.0.0.20 is outside 10.0.0.0/28; write an address inside the prefix`},
+		"router outside":        {server + "    prefix: 10.0.0.0/24\n    router: 10.0.1.1\n", `f:6:13: interfaces[0].router: 10.0.1.1 is outside 10.0.0.0/24; write an address inside the prefix`},
+		"router in the range":   {server + "    router: 10.0.0.15\n", `f:5:13: interfaces[0].router: 10.0.0.15 lies in the range, so it would be given to a client; write a router or a range that do not meet`},
+		"bad prefix":            {server + "    prefix: 10.0.0.0\n", `f:5:13: interfaces[0].prefix: "10.0.0.0" is no IPv4 network; write a network such as 192.168.1.0/24`},
+		"prefix, host bits":     {server + "    prefix: 10.0.0.7/24\n", `f:5:13: interfaces[0].prefix: "10.0.0.7/24" has host bits set; write 10.0.0.0/24`},
+		"bad router":            {server + "    router: 10.0.0.256\n", `f:5:13: interfaces[0].router: "10.0.0.256" is no such address; write the IPv4 address of a host, such as 192.168.1.10`},
+		"router multicast":      {server + "    router: 224.0.0.1\n", `f:5:13: interfaces[0].router: "224.0.0.1" is no such address; write the IPv4 address of a host, such as 192.168.1.10`},
+		"bad dns in list":       {server + "    dns: [1.1.1.1, dns.example]\n", `f:5:20: interfaces[0].dns[1]: "dns.example" is no such address; write the IPv4 address of a host, such as 192.168.1.10`},
+		"bad dns alone":         {server + "    dns: dns.example\n", `f:5:10: interfaces[0].dns: "dns.example" is no such address; write the IPv4 address of a host, such as 192.168.1.10`},
+		"bad domain":            {server + "    domain: Lab_1\n", `f:5:13: interfaces[0].domain: "Lab_1" is no domain name; write a domain in lower case, such as lab.example.org`},
+		"bad lease":             {server + "    lease: 60\n", `f:5:12: interfaces[0].lease: "60" is no length of time; write a number with s, m, h or d, such as 30m, 12h or 1d`},
+		"short lease":           {server + "    lease: 5s\n", `f:5:12: interfaces[0].lease: "5s" is out of bounds; write a lease time from 1m to 365d`},
+		"endless lease":         {server + "    lease: 999d\n", `f:5:12: interfaces[0].lease: "999d" is out of bounds; write a lease time from 1m to 365d`},
+		"bad flag":              {server + "    force: yes\n", `f:5:12: interfaces[0].force: "yes" is neither true nor false; write true or false`},
+		"portal IPv6":           {iface + "    portal: fd00::1\n", `f:3:13: interfaces[0].portal: "fd00::1" is no such address; write the IPv4 address of a host, such as 192.168.1.10`},
+		"portal with port":      {iface + "    portal: 10.0.0.1:3260\n", `f:3:13: interfaces[0].portal: "10.0.0.1:3260" is no such address; write the IPv4 address of a host, such as 192.168.1.10`},
+		"http everywhere":       {iface + "    http: 0.0.0.0\n", `f:3:11: interfaces[0].http: "0.0.0.0" is no such address; write the IPv4 address of a host, such as 192.168.1.10`},
+		"percent in the input":  {"data: '%d%s'\n", `f:1:7: data: "%d%s" is no absolute path; write a path that begins with /`},
+		"all at once, in order": {"log: {level: x}\n" + iface + "    dhcp: x\ndata: x\n", "f:1:14: log.level: \"x\" is no log level; write debug, info, warn or error\nf:4:11: interfaces[0].dhcp: \"x\" is no DHCP mode; write proxy (gives no addresses), server or off\nf:5:7: data: \"x\" is no absolute path; write a path that begins with /"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse("f", []byte(tt.text))
+			var faults Faults
+			if !errors.As(err, &faults) {
+				t.Fatalf("got %v (%T), want faults:\n%s", err, err, tt.want)
+			}
+			if err.Error() != tt.want {
+				t.Errorf("of\n%s\ngot\n%v\nwant\n%s", tt.text, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestSyntaxErrors(t *testing.T) {
+	for name, tt := range map[string]struct{ text, want string }{
+		"tab":           {"ports:\n\thttp: 80\n", "f:2:1: not valid YAML: a tab begins this line; indent with spaces\n"},
+		"open bracket":  {"data: /x\ninterfaces: [\n", "f:2:13: not valid YAML: sequence end token ']' not found\n   1 | data: /x\n>  2 | interfaces: [\n                   ^\n"},
+		"indent":        {"data: /x\n loaders: /y\n", "f:1:7: "},
+		"no colon":      {"data: /x\nloaders\nports: {}\n", "f:2:1: "},
+		"open quote":    {"data: \"/x\n", "f:1:7: "},
+		"two documents": {"data: /x\n---\ndata: /y\n", "f:3:1: not valid YAML: a second document begins; take out the line \"---\""},
+		"lone alias":    {"data: *nothing\n", "f:1:7: "},
+		"binary":        {"\x7fELF\x02\x01\x01\x00\x00", "f:1:"},
+		"not UTF-8":     {"data: /x\nlog: ä\xff\n", "f:2:7: not valid YAML: a byte here is not UTF-8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse("f", []byte(tt.text))
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("got\n%v\nwant %s…", err, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,60 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+)
+
+// FuzzParse: whatever the bytes, the result is a config that keeps its own
+// promises or an error with a place inside the file.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(Example))
+	f.Add([]byte("interfaces: [{name: a, dhcp: server, range: 10.0.0.1-10.0.0.9, prefix: 10.0.0.0/8, lease: 1d}]"))
+	f.Add([]byte("a: &x [*x]\n? b\n: - |\n  c\n<<: *x\n--- !!map {}\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 4096 {
+			return
+		}
+		c, err := Parse("f", b)
+		if err == nil {
+			checkConfig(t, c)
+			return
+		}
+		lines := 2 + bytes.Count(b, []byte{'\n'}) + bytes.Count(b, []byte{'\r'})
+		var faults Faults
+		var syntax *SyntaxError
+		switch {
+		case errors.As(err, &faults):
+			for _, fault := range faults {
+				if fault.Line < 1 || fault.Line > lines || fault.Column < 1 || fault.What == "" || fault.Right == "" {
+					t.Errorf("fault without place or words: %+v", fault)
+				}
+			}
+		case errors.As(err, &syntax):
+			if syntax.Line < 1 || syntax.Line > lines || syntax.What == "" {
+				t.Errorf("syntax error without place or words: %+v", syntax)
+			}
+		default:
+			t.Errorf("an error of neither sort: %T %v", err, err)
+		}
+	})
+}
+
+func checkConfig(t *testing.T, c *Config) {
+	for _, p := range []int{c.Ports.HTTP, c.Ports.TFTP, c.Ports.ISCSI} {
+		if p < 1 || p > 65535 {
+			t.Errorf("port %d", p)
+		}
+	}
+	if c.Data == "" || c.IQNPrefix == "" || c.API.Socket == "" || c.API.Group == "" || c.Limits.MinFree == (Space{}) || c.Limits.Volume < 0 {
+		t.Errorf("%+v", c)
+	}
+	names := map[string]bool{}
+	for _, i := range c.Interfaces {
+		if i.Name == "" || names[i.Name] || i.Lease < minLease || (i.DHCP == Server) != i.First.IsValid() || i.Last.Less(i.First) {
+			t.Errorf("%+v", i)
+		}
+		names[i.Name] = true
+	}
+}
