@@ -1,0 +1,131 @@
+// Package nettest gives tests private networks: a test runs itself again in a
+// child process inside a new network namespace, and puts real clients and
+// servers into further namespaces that hang on a bridge there.
+//
+//	test's namespace (Enter)
+//	   bridge ── veth ── eth0 in a peer's namespace (Join)
+//	          ── veth ── eth0 in another's
+//
+// The namespaces have no names. Each lives as long as a process in it, and all
+// of them end with the test, however it ends.
+package nettest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// inside marks the child process.
+const inside = "BOOTES_NETTEST"
+
+// Need skips the test when a program is missing, naming it; with CI=true the
+// test fails instead.
+func Need(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			skip(t, "program %q is not installed", p)
+		}
+	}
+}
+
+func skip(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// Enter runs the calling test in a new network namespace. In the outer process
+// it returns false once that run has ended, with its outcome taken over; the
+// test returns at once. In the inner process it returns true, with loopback up.
+func Enter(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(inside) == t.Name() {
+		IP(t, "link set lo up")
+		return true
+	}
+	if os.Getuid() != 0 {
+		skip(t, "a network namespace needs root")
+	}
+	Need(t, "ip", "nsenter")
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
+	cmd.Env = append(os.Environ(), inside+"="+t.Name())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err != nil:
+		t.Errorf("in its namespace: %v\n%s", err, out)
+	case strings.Contains(string(out), "--- SKIP: "+t.Name()):
+		t.Skipf("in its namespace:\n%s", out)
+	default:
+		t.Logf("in its namespace:\n%s", out)
+	}
+	return false
+}
+
+// IP runs the command ip with the words of args.
+func IP(t testing.TB, args string) {
+	t.Helper()
+	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v: %s", args, err, out)
+	}
+}
+
+// Bridge makes a bridge with an address, "10.77.0.1/24".
+func Bridge(t testing.TB, name, prefix string) {
+	t.Helper()
+	IP(t, "link add "+name+" type bridge")
+	IP(t, "addr add "+prefix+" dev "+name)
+	IP(t, "link set "+name+" up")
+}
+
+// Peer is another host: a namespace with one interface, eth0.
+type Peer struct{ pid int }
+
+var peers int
+
+// Join makes a host on a bridge, with a MAC and, unless it is "", an address.
+func Join(t testing.TB, bridge, mac, prefix string) *Peer {
+	t.Helper()
+	holder := exec.Command("sleep", "600")
+	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { holder.Process.Kill(); holder.Wait() })
+	p := &Peer{pid: holder.Process.Pid}
+	peers++
+	port := fmt.Sprintf("port%d", peers)
+	IP(t, fmt.Sprintf("link add %s type veth peer name eth0 address %s netns %d", port, mac, p.pid))
+	IP(t, "link set "+port+" master "+bridge+" up")
+	p.ip(t, "link set lo up")
+	p.ip(t, "link set eth0 up")
+	if prefix != "" {
+		p.ip(t, "addr add "+prefix+" dev eth0")
+	}
+	return p
+}
+
+func (p *Peer) ip(t testing.TB, args string) {
+	t.Helper()
+	if out, err := p.Command(t.Context(), "ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v: %s", args, err, out)
+	}
+}
+
+// Command prepares a program to run on the peer. It is killed when ctx ends
+// and when the test process dies.
+func (p *Peer) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	args = append([]string{"-t", strconv.Itoa(p.pid), "-n", "--", name}, args...)
+	cmd := exec.CommandContext(ctx, "nsenter", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
