@@ -1,0 +1,180 @@
+// Package diskimage reads disk images that others made: raw ones directly,
+// qcow2, VHD, VHDX and VMDK through qemu-img, which is found at run time.
+//
+// An image comes from anywhere, so it is taken for hostile. qemu-img would
+// follow an image's references to other files (a backing file, an external
+// data file, the extents of a VMDK descriptor) and so copy, say, /etc/shadow
+// into a disk that a stranger may read. So the format is told by its magic
+// here, never guessed again by qemu-img; references are refused by name,
+// qcow2's before qemu-img is run at all; and qemu-img works on descriptors
+// that are open already, not on names that may change under it.
+//
+// A truncated image is refused where its format or its partition table tells.
+// A raw file whose size is no multiple of 512 bytes is refused, not padded: no
+// disk has such a size, so the copy was cut short.
+package diskimage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"bootes.dev/internal/block"
+)
+
+// Options are for Open.
+type Options struct {
+	TempDir  string                  // where a converted image is kept until Close; made if missing
+	Progress func(done, total int64) // of the conversion, in bytes of the disk; may be nil
+}
+
+// Source is a disk image as a plain disk. It may be read by any number of
+// goroutines.
+type Source struct {
+	f      *os.File
+	size   int64
+	format string
+}
+
+// Open reads the image at path. A foreign format is first converted to a
+// sparse file in o.TempDir that has no name, so nothing of it is left when
+// the process ends in whatever way.
+func Open(ctx context.Context, path string, o Options) (*Source, error) {
+	s, err := open(ctx, path, o)
+	if err != nil {
+		return nil, fmt.Errorf("read disk image %q: %w", path, err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, path string, o Options) (*Source, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := read(ctx, f, filepath.Ext(path), o)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if s.f != f {
+		err = f.Close()
+	}
+	return s, err
+}
+
+// openRegular does not wait for the other end of a FIFO.
+func openRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		var pe *os.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // the caller names the path
+		}
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("it is not a file but a %s", kindOf(st.Mode()))
+	}
+	if err == nil && st.Size() == 0 {
+		err = errors.New("the file is empty")
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func kindOf(m os.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "folder"
+	case m&os.ModeDevice != 0:
+		return "device: copy it to a file first, with dd"
+	}
+	return "pipe or socket: copy it to a file first"
+}
+
+// read returns a Source on f itself, or on a converted copy of it.
+func read(ctx context.Context, f *os.File, ext string, o Options) (*Source, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	format, err := sniff(f, st.Size())
+	if err != nil {
+		return nil, err
+	}
+	if format == "raw" {
+		if err := confirmRaw(ctx, f, ext); err != nil {
+			return nil, err
+		}
+		return newSource(f, format)
+	}
+	raw, err := convert(ctx, f, format, o)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSource(raw, format)
+	if err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	return s, nil
+}
+
+// newSource checks that f holds a whole disk.
+func newSource(f *os.File, format string) (*Source, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if st.Size() == 0 || st.Size()%block.SectorSize != 0 {
+		return nil, fmt.Errorf("its size of %d bytes is no multiple of %d: no disk has such a size, the copy was probably cut short", st.Size(), block.SectorSize)
+	}
+	if err := checkPartitions(f, st.Size()); err != nil {
+		return nil, err
+	}
+	return &Source{f: f, size: st.Size(), format: format}, nil
+}
+
+// Size is the number of bytes of the disk, a multiple of block.SectorSize.
+func (s *Source) Size() int64 { return s.size }
+
+// Format is what the image was: "raw", "qcow2", "vmdk", "vpc" (VHD), "vhdx".
+func (s *Source) Format() string { return s.format }
+
+// ReadAt reads from the disk.
+func (s *Source) ReadAt(p []byte, off int64) (int, error) { return s.f.ReadAt(p, off) }
+
+// Close gives back the file, and the space of a converted image.
+func (s *Source) Close() error { return s.f.Close() }
+
+// Extent is the next piece of the disk that may hold data and ends after off;
+// io.EOF when only zeros follow. Its ends are multiples of block.SectorSize.
+func (s *Source) Extent(off int64) (start, end int64, err error) {
+	fd := int(s.f.Fd())
+	start, err = unix.Seek(fd, off, unix.SEEK_DATA)
+	switch {
+	case errors.Is(err, unix.ENXIO):
+		return 0, 0, io.EOF
+	case errors.Is(err, unix.EINVAL): // a file system that knows no holes
+		start, end = off, s.size
+	case err != nil:
+		return 0, 0, fmt.Errorf("find data at %d: %w", off, err)
+	default:
+		if end, err = unix.Seek(fd, start, unix.SEEK_HOLE); err != nil {
+			return 0, 0, fmt.Errorf("find hole after %d: %w", start, err)
+		}
+	}
+	start -= start % block.SectorSize
+	end = min(s.size, (end+block.SectorSize-1)/block.SectorSize*block.SectorSize)
+	if start >= end { // the file grew beyond the size that it had
+		return 0, 0, io.EOF
+	}
+	return start, end, nil
+}
