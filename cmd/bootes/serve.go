@@ -3,12 +3,290 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
 
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/boot"
 	"bootes.dev/internal/config"
+	"bootes.dev/internal/cow"
+	"bootes.dev/internal/dhcp"
+	"bootes.dev/internal/httpboot"
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/iscsi"
+	"bootes.dev/internal/netif"
+	"bootes.dev/internal/recorder"
+	"bootes.dev/internal/storage"
+	"bootes.dev/internal/store"
+	"bootes.dev/internal/tftp"
 )
 
 // serve runs the server until ctx ends.
-func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
-	return errors.New("serve: not wired yet")
+func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
+	if os.Geteuid() != 0 {
+		return withCode(exitMissing, errors.New("bootes serve needs root, for DHCP's port and to bind to interfaces: run it with sudo"))
+	}
+	if err := checkInterfaces(cfg); err != nil {
+		return err
+	}
+	h := &house{cfg: cfg, log: log}
+	defer func() { err = errors.Join(err, h.close()) }()
+	if err := h.open(ctx); err != nil {
+		return err
+	}
+	return h.run(ctx)
+}
+
+// checkInterfaces refuses interfaces that do not exist or have no address.
+func checkInterfaces(cfg *config.Config) error {
+	if len(cfg.Interfaces) == 0 {
+		return withCode(exitUsage, fmt.Errorf("%s names no interface: under interfaces: write the ones to serve; this computer has: %s",
+			cfg.File, listNames(netif.Names())))
+	}
+	for _, i := range cfg.Interfaces {
+		at := fmt.Sprintf("%s:%d:%d: interface %q", cfg.File, i.Line, i.Column, i.Name)
+		n, err := netif.ByName(i.Name)
+		if err != nil {
+			return withCode(exitNotFound, fmt.Errorf("%s: %w", at, err))
+		}
+		if _, ok := n.IPv4(); !ok {
+			return withCode(exitNotFound, fmt.Errorf("%s has no IPv4 address: give it one, for machines to boot from: ip addr add ADDRESS/LENGTH dev %s", at, i.Name))
+		}
+	}
+	return nil
+}
+
+// house is the running server: what was opened, in the order of opening.
+type house struct {
+	cfg *config.Config
+	log *slog.Logger
+
+	engine  *cow.Engine
+	store   *store.Store
+	inv     *inventory.Inventory
+	storage *storage.Storage
+	rec     *recorder.Recorder
+	boot    *boot.Service
+	gate    *gate
+
+	http, iscsi, api net.Listener
+	tftp             net.PacketConn
+	closers          []func() error
+}
+
+func (h *house) onClose(f func() error) { h.closers = append(h.closers, f) }
+
+// close closes what open opened, in reverse order.
+func (h *house) close() error {
+	var errs []error
+	for i := len(h.closers) - 1; i >= 0; i-- {
+		errs = append(errs, h.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+func (h *house) open(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{h.openState, h.settle, h.openServices, h.openSockets} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openState opens all that is kept in the data folder. The engine is first: its
+// lock is what keeps two servers from one folder.
+func (h *house) openState(ctx context.Context) (err error) {
+	if err := os.MkdirAll(h.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(h.cfg.Data, &fs); err != nil {
+		return fmt.Errorf("look at data folder %q: %w", h.cfg.Data, err)
+	}
+	minFree := h.cfg.Limits.MinFree.Of(int64(fs.Blocks) * fs.Bsize)
+	h.engine, err = cow.Open(h.cfg.Data, cow.Options{Log: h.log, MinFree: minFree})
+	if errors.Is(err, cow.ErrInUse) {
+		return withCode(exitRefused, err)
+	}
+	if err != nil {
+		return err
+	}
+	h.onClose(h.engine.Close)
+	h.store, err = store.Open(ctx, store.Options{Dir: h.cfg.Data, Log: h.log})
+	if err != nil {
+		return err
+	}
+	h.onClose(h.store.Close)
+	h.inv = inventory.New(h.store)
+	h.rec, err = recorder.Open(filepath.Join(h.cfg.Data, "recorder"), h.log)
+	if err != nil {
+		return err
+	}
+	h.onClose(h.rec.Close)
+	h.storage = storage.New(storage.Options{
+		Engine: h.engine, Inventory: h.inv, Dir: h.cfg.Data, MinFree: minFree, Log: h.log,
+	})
+	return nil
+}
+
+// settle brings records and disks into step after a crash, and says what it
+// found.
+func (h *house) settle(ctx context.Context) error {
+	found, err := h.storage.Reconcile(ctx)
+	for _, f := range found {
+		level := slog.LevelInfo
+		if f.Problem {
+			level = slog.LevelError
+		}
+		h.log.Log(ctx, level, f.Text, "bytes", f.Bytes)
+	}
+	return err
+}
+
+func (h *house) openServices(context.Context) error {
+	addresses := map[string]boot.Addresses{}
+	for _, i := range h.cfg.Interfaces {
+		addresses[i.Name] = boot.Addresses{HTTP: i.HTTP, Portal: i.Portal}
+	}
+	h.boot = boot.New(boot.Options{
+		Inventory: h.inv, Disks: h.storage, Recorder: h.rec, Locate: locate, Log: h.log,
+		IQNPrefix: h.cfg.IQNPrefix, HTTPPort: uint16(h.cfg.Ports.HTTP), ISCSIPort: uint16(h.cfg.Ports.ISCSI),
+		Addresses: addresses,
+	})
+	h.onClose(func() error { h.boot.Close(); return nil })
+	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log}
+	return nil
+}
+
+// locate asks the neighbour table which machine has an address.
+func locate(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return netif.MACOf(ctx, "", a)
+}
+
+func (h *house) openSockets(context.Context) (err error) {
+	if h.http, err = listenTCP(h.cfg.Ports.HTTP, "ports.http"); err != nil {
+		return err
+	}
+	h.onClose(ignoreClosed(h.http.Close))
+	if h.iscsi, err = listenTCP(h.cfg.Ports.ISCSI, "ports.iscsi"); err != nil {
+		return err
+	}
+	h.onClose(ignoreClosed(h.iscsi.Close))
+	if h.tftp, err = listenUDP(h.cfg.Ports.TFTP, "ports.tftp"); err != nil {
+		return err
+	}
+	h.onClose(ignoreClosed(h.tftp.Close))
+	if h.api, err = api.Listen(h.cfg.API.Socket, h.cfg.API.Group); err != nil {
+		return err
+	}
+	h.onClose(ignoreClosed(h.api.Close))
+	return nil
+}
+
+func listenTCP(port int, key string) (net.Listener, error) {
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: port})
+	if err != nil {
+		return nil, portError("tcp", port, key, err)
+	}
+	return l, nil
+}
+
+func listenUDP(port int, key string) (net.PacketConn, error) {
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{Port: port})
+	if err != nil {
+		return nil, portError("udp", port, key, err)
+	}
+	return c, nil
+}
+
+func portError(network string, port int, key string, err error) error {
+	err = netif.BindError(network, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)), err)
+	return withCode(exitRefused, fmt.Errorf("open %s port %d (%s in the config): %w", network, port, key, err))
+}
+
+func ignoreClosed(f func() error) func() error {
+	return func() error {
+		if err := f(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+// run serves until ctx ends or a server fails.
+func (h *house) run(ctx context.Context) error {
+	loaders, err := os.OpenRoot(h.cfg.Loaders)
+	if err != nil {
+		return withCode(exitNotFound, fmt.Errorf("open loaders folder: %w: install the package ipxe, or set loaders: in the config", err))
+	}
+	defer loaders.Close()
+	target := iscsi.New(iscsi.Options{
+		Authority: h.gate, Log: h.log,
+		Events: &sessions{boot: h.boot, inv: h.inv, log: h.log, known: map[string]inventory.Boot{}},
+	})
+	files := httpboot.New(httpboot.Options{
+		Script: h.script, Loaders: loaders.FS(), Fetched: h.fetchedHTTP, Log: h.log,
+	})
+	loader := &tftp.Server{Open: openLoader(loaders), Done: h.fetchedTFTP, Log: h.log}
+	ready := make(chan struct{})
+	dhcpd := dhcp.New(dhcp.Options{
+		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot}, Leases: leaseBook{h.inv}, Log: h.log, Ready: ready,
+	})
+	control := api.New(h.apiOptions(target))
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return target.Serve(ctx, h.iscsi) })
+	g.Go(func() error { return files.Serve(ctx, h.http) })
+	g.Go(func() error { return loader.Serve(ctx, h.tftp) })
+	g.Go(func() error { return dhcpd.Run(ctx) })
+	g.Go(func() error { return control.Serve(ctx, h.api) })
+	g.Go(func() error {
+		select {
+		case <-ready:
+			h.log.Info("ready", "data", h.cfg.Data, "interfaces", len(h.cfg.Interfaces), "socket", h.cfg.API.Socket)
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+func (h *house) script(ctx context.Context, r httpboot.ScriptRequest) (string, error) {
+	text, err := h.boot.Script(ctx, r.MAC, r.Remote.Addr(), r.Local.Addr())
+	if errors.Is(err, boot.ErrForbidden) {
+		return "", fmt.Errorf("%w: %w", httpboot.ErrForbidden, err)
+	}
+	return text, err
+}
+
+func (h *house) fetchedHTTP(name string, remote netip.AddrPort, n int64) {
+	h.boot.LoaderFetched(context.Background(), boot.Fetched{Name: name, Proto: "HTTP", Remote: remote.Addr(), Bytes: n})
+}
+
+func (h *house) fetchedTFTP(t tftp.Transfer) {
+	h.boot.LoaderFetched(context.Background(), boot.Fetched{
+		Name: t.Name, Proto: "TFTP", Remote: t.Client.Addr(), Bytes: t.Bytes, Took: t.Duration, Aborted: t.Aborted, Err: t.Err,
+	})
+}
+
+// openLoader opens files of one folder and nothing outside it.
+func openLoader(root *os.Root) func(context.Context, tftp.Request) (tftp.File, error) {
+	return func(_ context.Context, r tftp.Request) (tftp.File, error) {
+		f, err := root.Open(r.Name)
+		if err != nil {
+			return nil, err
+		}
+		return tftp.OSFile(f)
+	}
 }

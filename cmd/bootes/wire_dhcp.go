@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"bootes.dev/internal/boot"
+	"bootes.dev/internal/config"
+	"bootes.dev/internal/dhcp"
+	"bootes.dev/internal/inventory"
+)
+
+// dhcpPolicy lets package boot decide what DHCP clients are told.
+type dhcpPolicy struct{ boot *boot.Service }
+
+var firmwares = map[dhcp.Firmware]boot.Firmware{
+	dhcp.FirmwareNone:  boot.NoFirmware,
+	dhcp.FirmwareOther: boot.OtherROM,
+	dhcp.BIOS:          boot.BIOS,
+	dhcp.EFIIA32:       boot.EFI32,
+	dhcp.EFIX64:        boot.EFI64,
+	dhcp.EFIARM64:      boot.EFIARM64,
+	dhcp.HTTPIA32:      boot.OtherROM,
+	dhcp.HTTPX64:       boot.HTTP64,
+	dhcp.HTTPARM64:     boot.HTTPARM64,
+}
+
+func client(q dhcp.Query) boot.Client {
+	c := boot.Client{
+		MAC:       q.MAC,
+		Interface: q.Interface,
+		Server:    q.Server,
+		Firmware:  firmwares[q.Firmware],
+		IPXE:      q.IPXE,
+		Discover:  q.Type == dhcp.Discover,
+	}
+	if !q.NetBoot {
+		c.Firmware, c.IPXE = boot.NoFirmware, false
+	}
+	return c
+}
+
+func (p dhcpPolicy) Decide(ctx context.Context, q dhcp.Query) dhcp.Decision {
+	a := p.boot.DHCP(ctx, client(q))
+	return dhcp.Decision{
+		Machine:  a.Machine,
+		Hostname: a.Hostname,
+		Serve:    a.Known,
+		Boot:     a.Filename != "",
+		Filename: a.Filename,
+		Reason:   a.Reason,
+	}
+}
+
+func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
+	c := client(q)
+	switch {
+	case r.Err != nil:
+		p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %v", q.Type, r.Err), true)
+	case r.Type == 0:
+		if r.Decision.Machine != "" {
+			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %s", q.Type, r.Reason), false)
+		}
+	default:
+		p.boot.DHCPSent(c, r.Decision.Machine, sentText(r), false)
+	}
+}
+
+func sentText(r dhcp.Reply) string {
+	text := r.Type.String()
+	if r.Addr.IsValid() {
+		text += " " + r.Addr.String()
+	}
+	if r.Boot {
+		return text + ", boot file " + r.Decision.Filename
+	}
+	if r.Reason != "" {
+		return text + ", nothing to boot: " + r.Reason
+	}
+	return text
+}
+
+// leaseBook keeps DHCP's leases in the inventory.
+type leaseBook struct{ inv *inventory.Inventory }
+
+func leaseRequest(r dhcp.LeaseRequest) inventory.LeaseRequest {
+	return inventory.LeaseRequest{
+		MAC: r.MAC, Interface: r.Interface, First: r.First, Last: r.Last,
+		Wanted: r.Wanted, TTL: r.TTL, Hostname: r.Hostname, Exclude: r.Exclude,
+	}
+}
+
+// leased translates the inventory's answer.
+func leased(l inventory.Lease, err error) (dhcp.Lease, error) {
+	for ours, theirs := range map[error]error{
+		inventory.ErrLeaseTaken: dhcp.ErrLeaseTaken,
+		inventory.ErrOutOfPool:  dhcp.ErrOutOfPool,
+		inventory.ErrPoolFull:   dhcp.ErrPoolFull,
+	} {
+		if errors.Is(err, ours) {
+			err = theirs
+		}
+	}
+	return dhcp.Lease{Addr: l.Addr, MAC: l.MAC, Expires: l.Expires}, err
+}
+
+func (b leaseBook) Offer(ctx context.Context, r dhcp.LeaseRequest) (dhcp.Lease, error) {
+	return leased(b.inv.Offer(ctx, leaseRequest(r)))
+}
+
+func (b leaseBook) Commit(ctx context.Context, r dhcp.LeaseRequest) (dhcp.Lease, error) {
+	return leased(b.inv.Commit(ctx, leaseRequest(r)))
+}
+
+func (b leaseBook) Release(ctx context.Context, mac net.HardwareAddr, addr netip.Addr) error {
+	return b.inv.Release(ctx, mac, addr)
+}
+
+func (b leaseBook) Decline(ctx context.Context, mac net.HardwareAddr, addr netip.Addr) error {
+	return b.inv.Decline(ctx, mac, addr)
+}
+
+func dhcpInterfaces(cfg *config.Config) []dhcp.InterfaceConfig {
+	var all []dhcp.InterfaceConfig
+	for _, i := range cfg.Interfaces {
+		if i.DHCP == config.Off {
+			continue
+		}
+		c := dhcp.InterfaceConfig{
+			Name: i.Name, Mode: dhcp.ModeProxy,
+			First: i.First, Last: i.Last, Prefix: i.Prefix, Router: i.Router, DNS: i.DNS, Domain: i.Domain,
+			LeaseTime: i.Lease, Force: i.Force, ServeUnknown: i.ServeUnknown,
+		}
+		if i.DHCP == config.Server {
+			c.Mode = dhcp.ModeServer
+		}
+		all = append(all, c)
+	}
+	return all
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"bootes.dev/internal/boot"
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/iscsi"
+	"bootes.dev/internal/recorder"
+	"bootes.dev/internal/scsi"
+	"bootes.dev/internal/storage"
+)
+
+// gate lets package boot decide who may open a disk, and opens it.
+type gate struct {
+	boot    *boot.Service
+	inv     *inventory.Inventory
+	storage *storage.Storage
+	log     *slog.Logger
+}
+
+func initiator(l iscsi.Login) boot.Initiator {
+	return boot.Initiator{Name: l.Initiator, Target: l.Target, Remote: l.Remote.Addr()}
+}
+
+func (g *gate) Account(ctx context.Context, l iscsi.Login, user string) (string, bool) {
+	return g.boot.Secret(ctx, initiator(l), user)
+}
+
+func (g *gate) Visible(ctx context.Context, _ iscsi.Login, user string) []string {
+	return g.boot.Visible(ctx, user)
+}
+
+func (g *gate) Refused(l iscsi.Login, user, reason string) {
+	g.boot.LoginRefused(initiator(l), user, reason)
+}
+
+func (g *gate) Admit(ctx context.Context, l iscsi.Login, user string) (*iscsi.Grant, error) {
+	ad, err := g.boot.Admit(ctx, initiator(l), user)
+	var denied *boot.Denied
+	if errors.As(err, &denied) {
+		return nil, &iscsi.Refusal{Status: iscsi.StatusForbidden, Reason: denied.Reason}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &iscsi.Grant{
+		Owner: ad.Boot.ID,
+		Open:  func(ctx context.Context) (iscsi.Units, error) { return g.open(ctx, ad) },
+	}, nil
+}
+
+// open makes the logical units of a boot. The sessions of older boots are gone.
+func (g *gate) open(ctx context.Context, ad *boot.Admitted) (iscsi.Units, error) {
+	g.boot.Forget(ctx, ad)
+	disk, err := g.openDisk(ctx, ad)
+	if err != nil {
+		g.boot.Progress(ad.Boot, "", recorder.Error, fmt.Sprintf("its disk cannot be opened: %v", err))
+		g.log.Error("disk cannot be opened", "machine", ad.Machine.Name, "err", err)
+	}
+	return disk, err
+}
+
+func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, error) {
+	v, err := g.inv.Volume(ctx, ad.Boot.Volume)
+	if err != nil {
+		return iscsi.Units{}, err
+	}
+	im, err := g.inv.Image(ctx, v.Image)
+	if err != nil {
+		return iscsi.Units{}, err
+	}
+	luns := map[uint8]*scsi.Disk{}
+	if im.Identity {
+		content, err := boot.IdentityDisk(ad.Machine)
+		if err != nil {
+			return iscsi.Units{}, err
+		}
+		luns[1] = scsi.NewDisk(scsi.Bytes(content), scsi.Identity{
+			Vendor: "BOOTES", Product: "IDENTITY", Revision: "1", Serial: v.ID + "-id",
+			UUID: diskUUID(v.ID + "/identity"), ReadOnly: true,
+		})
+	}
+	vol, err := g.storage.OpenVolume(ctx, v.ID)
+	if err != nil {
+		return iscsi.Units{}, err
+	}
+	luns[0] = scsi.NewDisk(vol, scsi.Identity{
+		Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: v.ID, UUID: diskUUID(v.ID),
+	})
+	return iscsi.Units{LUNs: luns, Close: func() {
+		if err := vol.Close(); err != nil {
+			g.log.Error("disk did not close cleanly", "volume", v.ID, "err", err)
+		}
+	}}, nil
+}
+
+// sessions tells the recorder what the target's sessions show of a boot.
+type sessions struct {
+	boot *boot.Service
+	inv  *inventory.Inventory
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	known map[string]inventory.Boot // by owner
+}
+
+func (s *sessions) SessionEvent(e iscsi.Event) {
+	b, ok := s.owner(e.Session.Owner)
+	if !ok {
+		return
+	}
+	remote := e.Session.Remote.Addr()
+	switch e.Kind {
+	case iscsi.LoggedIn, iscsi.HandedOver:
+		s.boot.LoggedIn(b, remote)
+	case iscsi.FirstRead:
+		s.boot.Progress(b, recorder.StageRead, recorder.Info, "first read")
+	case iscsi.FirstWrite:
+		s.boot.Progress(b, recorder.StageRunning, recorder.Info, "first write: the system runs")
+	case iscsi.Fenced:
+		s.boot.Progress(b, "", recorder.Info, fmt.Sprintf("session of %s ended: %s", remote, e.Reason))
+	case iscsi.Ended:
+		u := e.Session.Usage
+		s.boot.Progress(b, "", recorder.Info, fmt.Sprintf("session of %s closed, %s: %s read and %s written by this boot so far",
+			remote, e.Reason, bytesText(int64(u.ReadBytes)), bytesText(int64(u.WrittenBytes))))
+	}
+}
+
+// owner is the boot that owns a session. It is remembered: when a session is
+// fenced the boot's record is already gone.
+func (s *sessions) owner(id string) (inventory.Boot, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.known[id]
+	if ok {
+		return b, true
+	}
+	b, err := s.inv.Boot(context.Background(), id)
+	if err != nil {
+		s.log.Warn("session of an unknown boot", "boot", id, "err", err)
+		return b, false
+	}
+	for old, o := range s.known {
+		if o.Machine == b.Machine && o.Seq+1 < b.Seq {
+			delete(s.known, old)
+		}
+	}
+	s.known[id] = b
+	return b, true
+}

@@ -1,0 +1,102 @@
+// Command lab runs Boötes in a private network with computers that have no
+// disks: the demo and the benchmarks. It is a tool of this repository, not
+// part of the product; `make demo` and `make bench` call it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"bootes.dev/internal/demo"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	c := &cobra.Command{
+		Use: "lab", Short: "Boötes in a private network", SilenceUsage: true, SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if os.Geteuid() != 0 {
+				return errors.New("the lab makes network namespaces and bridges: run it as root")
+			}
+			return nil
+		},
+	}
+	c.AddCommand(demoCommand(), downCommand(), consoleCommand(), resetCommand())
+	return c
+}
+
+func demoCommand() *cobra.Command {
+	var keep, kept bool
+	c := &cobra.Command{
+		Use: "demo", Short: "Boot two machines without disks", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			if keep {
+				return demo.Detached(cmd.Context(), os.Stdout, self, "demo", "--kept")
+			}
+			o := demo.Options{
+				Program: filepath.Join(filepath.Dir(self), "bootes"), Lab: self,
+				Config: "demo/bootes.yaml", Out: os.Stdout,
+			}
+			if kept {
+				o.Keep = demo.MarkUp
+			}
+			return demo.Run(cmd.Context(), o)
+		},
+	}
+	c.Flags().BoolVar(&keep, "keep", false, "leave the lab up, until `lab down`")
+	c.Flags().BoolVar(&kept, "kept", false, "be the process that a kept lab lives in")
+	_ = c.Flags().MarkHidden("kept")
+	return c
+}
+
+func downCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "down", Short: "End a lab that was left up", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return demo.Down(cmd.Context(), os.Stdout) },
+	}
+}
+
+func consoleCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "console MACHINE", Short: "Join the console of a machine", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			raw := exec.Command("stty", "raw", "-echo")
+			raw.Stdin = os.Stdin
+			if raw.Run() == nil {
+				defer func() {
+					sane := exec.Command("stty", "sane")
+					sane.Stdin = os.Stdin
+					_ = sane.Run()
+				}()
+			}
+			return demo.Console(cmd.Context(), args[0], os.Stdin, os.Stdout)
+		},
+	}
+}
+
+func resetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "reset MACHINE", Short: "Press the reset button of a machine", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return demo.Reset(args[0], os.Stdout) },
+	}
+}

@@ -1,0 +1,100 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/lab"
+	"bootes.dev/internal/lab/site"
+)
+
+// bootTime bounds a boot to the login prompt, two guests at a time, under
+// software emulation.
+const bootTime = 8 * time.Minute
+
+// guest is a computer under test.
+type guest struct {
+	*lab.Guest
+	t  *testing.T
+	sh *lab.Shell
+}
+
+// boot switches guests on together and waits for their login prompts.
+func boot(t *testing.T, guests ...*guest) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bootTime)
+	defer cancel()
+	start := time.Now()
+	var all []*lab.Guest
+	for _, g := range guests {
+		if err := g.PowerOn(ctx); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, g.Guest)
+	}
+	if err := lab.WaitLogin(ctx, all...); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d guests at their login prompts after %.0f s", len(guests), time.Since(start).Seconds())
+	for _, g := range guests {
+		g.login()
+	}
+}
+
+func (g *guest) login() {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.t.Context(), 2*time.Minute)
+	defer cancel()
+	sh, err := g.Console().Login(ctx, "root", site.RootPassword)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.sh = sh
+}
+
+// run runs a shell command in the guest that must succeed.
+func (g *guest) run(command string) string {
+	g.t.Helper()
+	out, err := g.try(command)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return out
+}
+
+func (g *guest) try(command string) (string, error) {
+	ctx, cancel := context.WithTimeout(g.t.Context(), 4*time.Minute)
+	defer cancel()
+	out, err := g.sh.Run(ctx, command)
+	return strings.ReplaceAll(out, "\r", ""), err
+}
+
+// want checks what a shell command in the guest prints.
+func (g *guest) want(command, want string) {
+	g.t.Helper()
+	if got := g.run(command); got != want {
+		g.t.Errorf("%s: %s = %q, want %q", g.Name(), command, got, want)
+	}
+}
+
+// expect waits for a text on the guest's console.
+func (g *guest) expect(within time.Duration, pattern string) {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.t.Context(), within)
+	defer cancel()
+	if _, err := g.Console().Expect(ctx, pattern); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// noErrors fails if the guest's kernel has met an I/O error.
+func (g *guest) noErrors() {
+	g.t.Helper()
+	if out, _ := g.try(`dmesg | grep -iE 'i/o error|remounting filesystem|detected conn error.*failed|ext4-fs error'`); out != "" {
+		g.t.Errorf("%s has seen errors:\n%s", g.Name(), out)
+	}
+}
