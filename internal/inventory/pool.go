@@ -23,10 +23,11 @@ type picker struct {
 }
 
 func (p *picker) pick() (netip.Addr, error) {
+	ways := []func() (netip.Addr, error){p.reserved, p.last, p.wanted, p.untouched, p.oldest}
 	if !p.q.First.Is4() || !p.q.Last.Is4() || p.q.Last.Less(p.q.First) {
-		return p.reserved()
+		ways = ways[:1] // there is no pool
 	}
-	for _, choose := range []func() (netip.Addr, error){p.reserved, p.last, p.wanted, p.untouched, p.oldest} {
+	for _, choose := range ways {
 		addr, err := choose()
 		if err != nil || addr.IsValid() {
 			return addr, err

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -20,12 +22,17 @@ func zapLogger(o Options, quiet *atomic.Bool) *zap.Logger {
 	return zap.New(&slogCore{log: o.Log, quiet: quiet}, zap.WithFatalHook(fatalHook{o}))
 }
 
-// noise is what etcd 3.7 warns of at every start, with nothing wrong.
-var noise = map[string]bool{
-	"Running http and grpc server on single port. This is not recommended for production.": true, // a unix socket, for etcdctl
-	"simple token is not cryptographically signed":                                         true, // no users, no tokens
-	"Failed to detect schema version":                                                      true, // the first start
-	"failed to update storage version":                                                     true, // the first start
+// noise are parts of what etcd 3.7 warns of at a start, with nothing wrong.
+var noise = []string{
+	"Running http and grpc server on single port",  // a unix socket, for etcdctl
+	"simple token is not cryptographically signed", // no users, no tokens
+	"Failed to detect schema version",              // the first start
+	"failed to update storage version",             // the first start
+	"cannot campaign at term 1",                    // the first start: our clock is fast
+}
+
+func isNoise(msg string) bool {
+	return slices.ContainsFunc(noise, func(part string) bool { return strings.Contains(msg, part) })
 }
 
 type fatalHook struct{ o Options }
@@ -52,7 +59,7 @@ func (c *slogCore) With(f []zapcore.Field) zapcore.Core {
 }
 
 func (c *slogCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(e.Level) && !noise[e.Message] && (e.Level == zapcore.FatalLevel || !c.quiet.Load()) {
+	if e.Level == zapcore.FatalLevel || c.Enabled(e.Level) && !isNoise(e.Message) && !c.quiet.Load() {
 		return ce.AddCore(e, c)
 	}
 	return ce

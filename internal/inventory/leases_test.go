@@ -1,0 +1,345 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+)
+
+func ip(s string) netip.Addr {
+	if s == "" {
+		return netip.Addr{}
+	}
+	return netip.MustParseAddr(s)
+}
+
+func mac(n int) net.HardwareAddr {
+	return net.HardwareAddr{0x52, 0x54, 0, 1, byte(n >> 8), byte(n)}
+}
+
+// ask is a request of client n to the pool 10.0.0.10 to 10.0.0.19.
+func ask(n int, wanted string) LeaseRequest {
+	return LeaseRequest{
+		MAC: mac(n), Interface: "eth0", First: ip("10.0.0.10"), Last: ip("10.0.0.19"), Wanted: ip(wanted),
+		TTL: time.Hour, Exclude: []netip.Addr{ip("10.0.0.12")},
+	}
+}
+
+func (x *site) offer(q LeaseRequest) Lease {
+	x.t.Helper()
+	l, err := x.Offer(x.t.Context(), q)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return l
+}
+
+// bind goes from DISCOVER to ACK.
+func (x *site) bind(q LeaseRequest) Lease {
+	x.t.Helper()
+	q.Wanted = x.offer(q).Addr
+	l, err := x.Commit(x.t.Context(), q)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return l
+}
+
+func TestLeaseStaysWithItsClient(t *testing.T) {
+	x := newSite(t)
+	first := x.bind(ask(1, ""))
+	if first.State != Bound || !first.Expires.Equal(x.now.Add(time.Hour)) {
+		t.Errorf("%+v", first)
+	}
+	// ROM, iPXE, initramfs and OS ask one after the other.
+	for range 3 {
+		if again := x.offer(ask(1, "10.0.0.15")); again != first {
+			t.Errorf("offered %+v, had %+v", again, first)
+		}
+	}
+	x.restart()
+	if l, err := x.LeaseOf(t.Context(), "eth0", mac(1).String()); err != nil || l.Addr != first.Addr {
+		t.Errorf("after a restart: %+v, %v", l, err)
+	}
+	x.later(48 * time.Hour)
+	if _, err := x.LeaseOf(t.Context(), "eth0", mac(1).String()); err == nil {
+		t.Error("an expired lease is held")
+	}
+	if again := x.offer(ask(1, "")); again.Addr != first.Addr || again.State != Offered {
+		t.Errorf("after expiry: %+v", again)
+	}
+}
+
+func TestOfferOrder(t *testing.T) {
+	x := newSite(t)
+	if l := x.bind(ask(1, "10.0.0.15")); l.Addr != ip("10.0.0.15") {
+		t.Errorf("wanted .15, got %v", l.Addr)
+	}
+	if l := x.offer(ask(2, "10.0.0.15")); l.Addr == ip("10.0.0.15") {
+		t.Error("a bound address was offered")
+	}
+	for _, wanted := range []string{"10.0.0.12", "10.0.0.9", "10.0.0.20", "192.168.1.1", "fe80::1"} {
+		l := x.offer(ask(3, wanted))
+		if q := ask(3, ""); !q.inPool(l.Addr) || q.excluded(l.Addr) {
+			t.Errorf("wanted %s, got %v", wanted, l.Addr)
+		}
+	}
+}
+
+func TestPoolFullThenOldest(t *testing.T) {
+	x := newSite(t)
+	got := map[netip.Addr]bool{}
+	for n := range 9 { // ten addresses, one excluded
+		got[x.bind(ask(n, "")).Addr] = true
+		x.later(time.Minute)
+	}
+	if len(got) != 9 || got[ip("10.0.0.12")] {
+		t.Fatalf("leased %v", got)
+	}
+	if _, err := x.Offer(t.Context(), ask(20, "")); !errors.Is(err, ErrPoolFull) {
+		t.Fatalf("tenth: %v", err)
+	}
+	x.later(time.Hour - 7*time.Minute) // clients 0 and 1 have expired, in this order
+	zero, _ := x.Leases(t.Context())
+	var want netip.Addr
+	for _, l := range zero {
+		if l.MAC == mac(0).String() {
+			want = l.Addr
+		}
+	}
+	if l := x.offer(ask(20, "")); l.Addr != want {
+		t.Errorf("got %v, the oldest is %v", l.Addr, want)
+	}
+	// Client 0 comes back and gets what is left, not what it had.
+	if l := x.offer(ask(0, "")); l.Addr == want {
+		t.Error("two owners")
+	}
+}
+
+func TestCommitErrors(t *testing.T) {
+	x := newSite(t)
+	x.bind(ask(1, "10.0.0.15"))
+	for _, tt := range []struct {
+		wanted string
+		want   error
+	}{
+		{"10.0.0.15", ErrLeaseTaken}, {"10.0.0.12", ErrOutOfPool}, {"10.0.0.99", ErrOutOfPool}, {"", ErrOutOfPool}, {"::1", ErrOutOfPool},
+		{"10.0.0.16", nil}, // rebooting with an address that we have no record of
+	} {
+		if _, err := x.Commit(t.Context(), ask(2, tt.wanted)); !errors.Is(err, tt.want) {
+			t.Errorf("%q: %v, want %v", tt.wanted, err, tt.want)
+		}
+	}
+	// Having moved, a client leaves nothing behind.
+	if _, err := x.Commit(t.Context(), ask(2, "10.0.0.17")); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := x.Commit(t.Context(), ask(3, "10.0.0.16")); err != nil {
+		t.Errorf("%+v, %v", l, err)
+	}
+}
+
+func TestReleaseAndDecline(t *testing.T) {
+	x := newSite(t)
+	ctx := t.Context()
+	l := x.bind(ask(1, "10.0.0.15"))
+	if err := x.Release(ctx, mac(2), l.Addr); err != nil {
+		t.Error(err)
+	}
+	if _, err := x.Commit(ctx, ask(2, "10.0.0.15")); !errors.Is(err, ErrLeaseTaken) {
+		t.Errorf("a stranger released it: %v", err)
+	}
+	if err := x.Release(ctx, mac(1), l.Addr); err != nil {
+		t.Error(err)
+	}
+	if again := x.offer(ask(1, "")); again.Addr != l.Addr {
+		t.Errorf("after release %v", again.Addr)
+	}
+	if err := x.Decline(ctx, mac(1), l.Addr); err != nil {
+		t.Error(err)
+	}
+	if again := x.bind(ask(1, "10.0.0.15")); again.Addr == l.Addr {
+		t.Error("declined, and offered again")
+	}
+	if _, err := x.Commit(ctx, ask(2, "10.0.0.15")); !errors.Is(err, ErrLeaseTaken) {
+		t.Errorf("declined, and given to another: %v", err)
+	}
+	x.later(2 * time.Hour)
+	if _, err := x.Commit(ctx, ask(2, "10.0.0.15")); err != nil {
+		t.Errorf("declined for ever: %v", err)
+	}
+	if err := x.Release(ctx, mac(1), ip("10.9.9.9")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReservation(t *testing.T) {
+	x := newSite(t)
+	ctx := t.Context()
+	x.image("debian:12")
+	reserve := func(name string, n int, addr string) error {
+		_, err := x.AddMachine(ctx, Machine{Name: name, MACs: []string{mac(n).String()}, Image: "debian:12", Address: ip(addr)})
+		return err
+	}
+	old := x.bind(ask(1, "10.0.0.11")) // before it was enrolled
+	if err := reserve("pc1", 1, "10.0.0.200"); err != nil {
+		t.Fatal(err)
+	}
+	if err := reserve("pc2", 2, "10.0.0.15"); err != nil {
+		t.Fatal(err)
+	}
+	wantErr[*ExistsError](t, reserve("pc3", 3, "10.0.0.15"),
+		`address "10.0.0.15" belongs to machine pc2 already: take it from that machine first, or look whether it was mistyped`)
+	wantErr[*InvalidError](t, reserve("pc3", 3, "224.0.0.1"), `address "224.0.0.1" is not valid: it must be an IPv4 address of one host`)
+
+	// An offer, which a stranger may have asked for, does not end the old lease.
+	if l := x.offer(ask(1, "")); l.Addr != ip("10.0.0.200") {
+		t.Errorf("pc1 is offered %v", l.Addr)
+	}
+	if _, err := x.Commit(ctx, ask(9, "10.0.0.11")); !errors.Is(err, ErrLeaseTaken) {
+		t.Errorf("the address that pc1 runs on: %v", err)
+	}
+	if l := x.bind(ask(1, "")); l.Addr != ip("10.0.0.200") {
+		t.Errorf("pc1 has %v", l.Addr)
+	}
+	if _, err := x.Commit(ctx, ask(9, old.Addr.String())); err != nil {
+		t.Errorf("the address that pc1 has left: %v", err)
+	}
+
+	// Nobody else gets an address that is reserved, in whatever way.
+	if l := x.offer(ask(5, "10.0.0.15")); l.Addr == ip("10.0.0.15") {
+		t.Error("offered pc2's address to another")
+	}
+	if _, err := x.Commit(ctx, ask(5, "10.0.0.15")); !errors.Is(err, ErrLeaseTaken) {
+		t.Errorf("pc2's address: %v", err)
+	}
+	if l := x.bind(ask(2, "")); l.Addr != ip("10.0.0.15") {
+		t.Errorf("pc2 has %v", l.Addr)
+	}
+	if err := x.RemoveMachine(ctx, "pc2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := reserve("pc3", 3, "10.0.0.15"); err != nil {
+		t.Errorf("after pc2 is gone: %v", err)
+	}
+	// pc3 waits until the lease of the former pc2 ends.
+	if l := x.bind(ask(3, "")); l.Addr == ip("10.0.0.15") {
+		t.Error("two owners")
+	}
+	x.later(2 * time.Hour)
+	if l := x.bind(ask(3, "")); l.Addr != ip("10.0.0.15") {
+		t.Errorf("pc3 has %v", l.Addr)
+	}
+}
+
+// TestInterfacesDoNotMix: a client on two networks has two addresses, and
+// giving one up does not touch the other.
+func TestInterfacesDoNotMix(t *testing.T) {
+	x := newSite(t)
+	ctx := t.Context()
+	a := x.bind(ask(1, "10.0.0.15"))
+	other := ask(1, "")
+	other.Interface, other.First, other.Last = "eth1", ip("10.1.0.10"), ip("10.1.0.19")
+	b := x.bind(other)
+	if a.Addr == b.Addr || !other.inPool(b.Addr) {
+		t.Errorf("%v and %v", a.Addr, b.Addr)
+	}
+	// Overlapping pools are a fault of the configuration; still one owner.
+	other.First, other.Last, other.Wanted = ip("10.0.0.10"), ip("10.0.0.19"), a.Addr
+	if _, err := x.Commit(ctx, other); err != nil {
+		t.Fatal(err)
+	}
+	x.bind(ask(1, ""))
+	if _, err := x.Commit(ctx, ask(2, a.Addr.String())); !errors.Is(err, ErrLeaseTaken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestNeverTwoOwners: more clients than addresses ask at once, from the same
+// pool, and each address acknowledged has one owner.
+func TestNeverTwoOwners(t *testing.T) {
+	x := newSite(t)
+	const clients, pool = 60, 40
+	q := func(n int) LeaseRequest {
+		return LeaseRequest{MAC: mac(n), Interface: "eth0", First: ip("10.0.0.1"), Last: address(number(ip("10.0.0.0")) + pool), TTL: time.Hour}
+	}
+	var mu sync.Mutex
+	owner := map[netip.Addr]int{}
+	full := 0
+	var wg sync.WaitGroup
+	for n := range clients {
+		wg.Go(func() {
+			r := q(n)
+			l, err := x.Offer(t.Context(), r)
+			if err == nil {
+				r.Wanted = l.Addr
+				l, err = x.Commit(t.Context(), r)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case errors.Is(err, ErrPoolFull):
+				full++
+			case err != nil:
+				t.Errorf("client %d: %v", n, err)
+			default:
+				if o, taken := owner[l.Addr]; taken {
+					t.Errorf("%v belongs to %d and %d", l.Addr, o, n)
+				}
+				owner[l.Addr] = n
+			}
+		})
+	}
+	wg.Wait()
+	if len(owner) != pool || full != clients-pool {
+		t.Errorf("%d leased, %d refused", len(owner), full)
+	}
+	x.restart()
+	leases, err := x.Leases(t.Context())
+	if err != nil || len(leases) != pool {
+		t.Fatalf("%d leases after a restart, %v", len(leases), err)
+	}
+	for _, l := range leases {
+		if fmt.Sprint(mac(owner[l.Addr])) != l.MAC {
+			t.Errorf("%v: %s, was client %d", l.Addr, l.MAC, owner[l.Addr])
+		}
+	}
+}
+
+// TestBigPool: the search for a gap goes on beyond one reading, and wraps.
+func TestBigPool(t *testing.T) {
+	x := newSite(t)
+	q := func(n int) LeaseRequest {
+		return LeaseRequest{MAC: mac(n), Interface: "eth0", First: ip("10.0.0.0"), Last: ip("10.0.1.43"), TTL: time.Hour}
+	}
+	for n := range 300 {
+		x.bind(q(n))
+	}
+	if _, err := x.Offer(t.Context(), q(300)); !errors.Is(err, ErrPoolFull) {
+		t.Errorf("beyond 300: %v", err)
+	}
+	start := time.Now()
+	x.later(2 * time.Hour)
+	x.offer(q(300))
+	t.Logf("oldest of 300 in %v", time.Since(start))
+}
+
+func TestPoolAtTheEndOfAllAddresses(t *testing.T) {
+	x := newSite(t)
+	q := LeaseRequest{MAC: mac(1), Interface: "eth0", First: ip("255.255.255.254"), Last: ip("255.255.255.255"), TTL: time.Hour}
+	x.bind(q)
+	q.MAC = mac(2)
+	x.bind(q)
+	q.MAC = mac(3)
+	if _, err := x.Offer(t.Context(), q); !errors.Is(err, ErrPoolFull) {
+		t.Errorf("got %v", err)
+	}
+	q.First, q.Last = ip(""), ip("")
+	if _, err := x.Offer(t.Context(), q); !errors.Is(err, ErrPoolFull) {
+		t.Errorf("without a pool: %v", err)
+	}
+}
