@@ -119,3 +119,12 @@ func decodeAlloc32(_ *Disk, cdb *CDB, c *Command) Sense {
 	c.Length = int64(cdb.u32(6))
 	return Sense{}
 }
+
+// IgnoresAttention tells whether the command is served although a unit
+// attention is pending (SPC-4, 5.14).
+func (c *Command) IgnoresAttention() bool {
+	return c.op != nil && (c.op.code == opInquiry || c.op.code == opReportLUNs || c.op.code == opRequestSense)
+}
+
+// ReportsAttention tells whether the command's data is the unit attention.
+func (c *Command) ReportsAttention() bool { return c.op != nil && c.op.code == opRequestSense }

@@ -40,11 +40,11 @@ func (c *Command) decodeSame(d *Disk, lba uint64, count uint32, noData bool) Sen
 // or not the UNMAP bit is set: the device promises that the range reads zero
 // afterwards, and a disk that is thin everywhere has nothing to provision.
 func (d *Disk) writeSame(c *Command, one []byte) Sense {
-	if zero(one) {
-		return senseOf(d.dev.Unmap(c.offset, c.span))
-	}
-	if len(one) != BlockSize {
+	if c.Kind == Parameters && len(one) != BlockSize {
 		return paramListLength
+	}
+	if zero(one) { // or none: NDOB
+		return senseOf(d.dev.Unmap(c.offset, c.span))
 	}
 	p := make([]byte, min(samePiece, c.span))
 	for n := 0; n < len(p); n += BlockSize {

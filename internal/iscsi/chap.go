@@ -1,0 +1,80 @@
+package iscsi
+
+import (
+	"crypto/md5"
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha3"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"hash"
+	"strings"
+)
+
+// chapHashes are the algorithms of CHAP_A (RFC 7143, 12.1.3 and IANA's PPP
+// authentication algorithms). iPXE knows only 5.
+var chapHashes = map[string]func() hash.Hash{
+	"5": md5.New,
+	"6": sha1.New,
+	"7": sha256.New,
+	"8": func() hash.Hash { return sha3.New256() },
+}
+
+// chap is the target's side of one CHAP exchange (RFC 1994): the response is
+// H(id, secret, challenge).
+type chap struct {
+	algorithm string
+	id        byte
+	challenge []byte
+}
+
+// newChap answers an offer of CHAP_A; false if no algorithm is known.
+func newChap(offer string) (*chap, bool) {
+	for a := range strings.SplitSeq(offer, ",") {
+		if h := chapHashes[a]; h != nil {
+			c := &chap{algorithm: a, challenge: make([]byte, h().Size()+1)}
+			_, _ = rand.Read(c.challenge) // never fails
+			c.id, c.challenge = c.challenge[0], c.challenge[1:]
+			return c, true
+		}
+	}
+	return nil, false
+}
+
+func (c *chap) respond(secret string) []byte {
+	h := chapHashes[c.algorithm]()
+	h.Write([]byte{c.id})
+	h.Write([]byte(secret))
+	h.Write(c.challenge)
+	return h.Sum(nil)
+}
+
+// verify tells in constant time whether response proves secret.
+func (c *chap) verify(secret string, response []byte) bool {
+	return subtle.ConstantTimeCompare(c.respond(secret), response) == 1
+}
+
+// binaryValue reads a large binary value: 0x and hex, or 0b and base64
+// (RFC 7143, 6.1), of at most 1024 bytes.
+func binaryValue(s string) ([]byte, bool) {
+	if len(s) < 3 || len(s) > 2050 || s[0] != '0' {
+		return nil, false
+	}
+	switch s[1] {
+	case 'x', 'X':
+		digits := s[2:]
+		if len(digits)%2 == 1 {
+			digits = "0" + digits
+		}
+		b, err := hex.DecodeString(digits)
+		return b, err == nil
+	case 'b', 'B':
+		b, err := base64.StdEncoding.DecodeString(s[2:])
+		return b, err == nil
+	}
+	return nil, false
+}
+
+func hexValue(b []byte) string { return "0x" + hex.EncodeToString(b) }

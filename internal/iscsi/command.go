@@ -1,0 +1,107 @@
+package iscsi
+
+import (
+	"bootes.dev/internal/iscsi/pdu"
+	"bootes.dev/internal/scsi"
+)
+
+// command serves a SCSI Command PDU. It runs on the reader.
+func (s *session) command() error {
+	p := &s.req
+	if err := p.UnmarshalBinary(s.in.bhs[:]); err != nil {
+		return err
+	}
+	if s.discovery {
+		return s.reject(pdu.RejectProtocolError)
+	}
+	t := &s.scratch
+	s.aim(t, p)
+	if n := int64(p.DataLength); n > 0 && (!s.params.immediateData || n > t.out || n > int64(s.params.firstBurst)) {
+		return protocolError("immediate data of %d bytes", n)
+	}
+	t.fail(t.disk.Decode((*scsi.CDB)(&p.CDB), &t.cmd))
+	s.attention(t)
+	if t.status != scsi.Good {
+		t.cmd.Kind, t.cmd.Length = scsi.Control, 0
+		return s.writeCommand(t, p)
+	}
+	switch t.cmd.Kind {
+	case scsi.Read:
+		return s.readCommand(t)
+	case scsi.Control:
+		return s.controlCommand(t, p)
+	default:
+		s.note(t)
+		return s.writeCommand(t, p)
+	}
+}
+
+// aim fills in a fresh task from its PDU.
+func (s *session) aim(t *task, p *pdu.SCSICommand) {
+	*t = task{s: s, itt: p.ITT, field: p.LUN, lun: -1, counted: !p.Immediate, disk: scsi.Absent}
+	if lun, ok := pdu.LUN(p.LUN); ok && lun < 256 {
+		if d := s.hold.disks[lun]; d != nil {
+			t.disk, t.lun = d, int(lun)
+		}
+	}
+	switch {
+	case p.Write: // with Read too it is bidirectional; no command here is
+		t.out = int64(p.Expected)
+	case p.Read:
+		t.in = int64(p.Expected)
+	}
+}
+
+// attention fails t if its logical unit has something to tell first.
+func (s *session) attention(t *task) {
+	s.nexus.Pending = scsi.Sense{}
+	if s.attentions.Load() == 0 || t.lun < 0 || t.status != scsi.Good {
+		return
+	}
+	silent := t.cmd.IgnoresAttention()
+	if silent && !t.cmd.ReportsAttention() {
+		return
+	}
+	s.mu.Lock()
+	pending := s.pending[t.lun]
+	if !pending.OK() {
+		s.pending[t.lun] = scsi.Sense{}
+		s.attentions.Add(-1)
+	}
+	s.mu.Unlock()
+	if silent {
+		s.nexus.Pending = pending // REQUEST SENSE
+	} else {
+		t.fail(pending)
+	}
+}
+
+// note tells of the session's first write.
+func (s *session) note(t *task) {
+	if t.cmd.Kind == scsi.Write && !s.writeSeen {
+		s.writeSeen = true
+		s.event(FirstWrite, "")
+	}
+}
+
+// controlCommand answers from memory.
+func (s *session) controlCommand(t *task, p *pdu.SCSICommand) error {
+	if t.out > 0 {
+		return s.writeCommand(t, p)
+	}
+	if err := s.in.end(); err != nil {
+		return err
+	}
+	buf := newBuffer(scsi.MaxAnswer)
+	data, sense := t.disk.Answer(&t.cmd, &s.nexus, buf.b[:0])
+	t.fail(sense)
+	t.total = int64(len(data))
+	if t.status != scsi.Good || t.total == 0 || t.in == 0 {
+		buf.release()
+		s.respond(t, false)
+		return nil
+	}
+	data = data[:min(t.total, t.in)]
+	s.sendData(t, data, buf, 0, true, false)
+	return nil
+}

@@ -1,0 +1,51 @@
+// Package iscsi is the iSCSI target (RFC 7143): error recovery level 0, one
+// connection per session, several sessions per target.
+//
+// # A connection
+//
+// One goroutine reads a connection all its life: first the login, which is
+// bounded in time and memory and needs CHAP, then the commands.
+//
+//	          ┌──────── reader ────────┐      ┌─── workers, ≤ 16 ───┐
+//	socket ──▶│ framer ▶ CmdSN ▶ Decode├─────▶│ WRITE FLUSH UNMAP   │
+//	          │   hot READ: inline     │ jobs │ cold READ           │
+//	          └──────────┬─────────────┘      └──────────┬──────────┘
+//	                     └──────────▶ outbox ◀───────────┘
+//	                                    └─▶ one writev per batch ─▶ socket
+//
+// READs run on the reader while the disk answers from memory, which saves two
+// goroutine switches per I/O; one slow READ sends the next ones to the workers.
+// WRITE, FLUSH and UNMAP never run on the reader: the kernel's dirty throttling
+// would hold back NOP replies until the initiator gives the session up.
+// Responses gather in the outbox while more requests are already buffered;
+// whoever finds nobody writing writes for all.
+//
+// # Write data
+//
+// Data is written in pieces of at most one burst as it arrives, so a WRITE of
+// any length holds at most one burst of memory and one on its way to the disk.
+// Pieces are taken from a budget that all sessions share. An R2T waits for
+// the budget; a command with unsolicited data that finds none gets BUSY. A
+// session that holds nothing is always given one piece, so each can go on
+// whatever the others do. Under pressure the command window shrinks.
+//
+// # Who holds a target
+//
+// A target has one owner at a time (Grant.Owner). Sessions of one owner
+// coexist; a login of another owner, once authenticated and admitted, ends the
+// former's sessions and waits for the last of their I/O before the units are
+// opened for it. Whoever fails to authenticate changes nothing.
+//
+// # iPXE
+//
+// iPXE draws a random ISID, never logs out, and closes the connection on Async
+// Message, Reject and NOP-In pings. It takes StatSN and ExpCmdSN from every
+// PDU, so every PDU carries them. It does not run while a boot loader shows
+// its menu, not even its TCP: sessions that log in as it does (no immediate
+// data) have neither keep-alive nor pings, and last until their owner is fenced.
+//
+// # Locks
+//
+// In the order in which they may be taken: target.busy, Server.mu,
+// session.mu, outbox.mu, budget.mu.
+package iscsi

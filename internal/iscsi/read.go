@@ -1,0 +1,129 @@
+package iscsi
+
+import (
+	"time"
+
+	"bootes.dev/internal/iscsi/pdu"
+	"bootes.dev/internal/scsi"
+)
+
+const (
+	// A READ that takes longer than slowRead came from a disk, not from
+	// memory; then the next coldReads READs go to workers, and more for each
+	// of them that is slow in turn.
+	slowRead  = 500 * time.Microsecond
+	coldReads = 32
+	// inlineRead is the longest READ that the reader serves itself, so that
+	// it is soon back at the connection.
+	inlineRead = 1 << 20
+	// sendAtOnce is the burst from which data is sent while the next is read.
+	sendAtOnce = 128 << 10
+)
+
+// readCommand serves a READ, or hands it to a worker.
+func (s *session) readCommand(t *task) error {
+	if err := s.in.end(); err != nil {
+		return err
+	}
+	if !s.readSeen {
+		s.readSeen = true
+		s.event(FirstRead, "")
+	}
+	t.total = min(t.cmd.Length, t.in)
+	if t.total == 0 {
+		s.respond(t, false)
+		return nil
+	}
+	if s.cold.Load() <= 0 && t.total <= inlineRead {
+		if !s.serveRead(t, false) {
+			s.respond(t, false)
+		}
+		return nil
+	}
+	if t = s.register(); t == nil {
+		return s.reject(pdu.RejectTaskInProgress)
+	}
+	s.mu.Lock()
+	s.enqueue(job{t: t})
+	s.mu.Unlock()
+	s.stepDone(t, scsi.Sense{}, false)
+	return nil
+}
+
+// serveRead reads and sends burst by burst. False means that t failed and
+// that its status is still to be sent.
+func (s *session) serveRead(t *task, worker bool) (answered bool) {
+	for off := int64(0); off < t.total; {
+		n := min(s.chunk, t.total-off)
+		blocks := (n + scsi.BlockSize - 1) &^ (scsi.BlockSize - 1)
+		buf := newBuffer(int(blocks))
+		start := time.Now()
+		sense := t.disk.ReadAt(&t.cmd, buf.b[:blocks], off)
+		s.temper(time.Since(start), worker)
+		if !sense.OK() || worker && s.stopped(t) {
+			buf.release()
+			s.mu.Lock()
+			t.fail(sense)
+			s.mu.Unlock()
+			return false
+		}
+		last := off+n == t.total
+		if last {
+			s.hold.usage.read(t.total)
+		}
+		s.sendData(t, buf.b[:n], buf, off, last, worker || n >= sendAtOnce)
+		off += n
+	}
+	return true
+}
+
+func (s *session) stopped(t *task) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended || t.aborted
+}
+
+// temper decides who serves the next READs.
+func (s *session) temper(took time.Duration, worker bool) {
+	switch {
+	case took > slowRead:
+		s.cold.Store(coldReads)
+	case worker && s.cold.Load() > 0:
+		s.cold.Add(-1)
+	}
+}
+
+// sendData sends one burst of Data-In, with the status in the last. It takes
+// over buf, from which data is.
+func (s *session) sendData(t *task, data []byte, buf *buffer, off int64, last, flush bool) {
+	o := &s.out
+	limit := int(s.maxData.Load()) &^ 3
+	for len(data) > 0 {
+		if !o.begin() {
+			buf.release()
+			return
+		}
+		n := min(limit, len(data))
+		final := n == len(data)
+		p := pdu.DataIn{
+			Final: final, HasStatus: last && final, DataLength: n,
+			ITT: t.itt, TTT: pdu.NoTag, DataSN: t.dataSN, Offset: uint32(off),
+		}
+		if p.HasStatus {
+			p.Overflow, p.Underflow, p.Residual = t.residual(min(t.total, t.in))
+			if t.counted {
+				o.credit()
+			}
+		}
+		p.Sequence = o.sequence(p.HasStatus)
+		o.fill.head, _ = p.AppendBinary(o.fill.head)
+		if final {
+			o.put(data, buf)
+		} else {
+			o.put(data[:n], nil)
+		}
+		o.commit(flush && final)
+		t.dataSN++
+		data, off = data[n:], off+int64(n)
+	}
+}

@@ -1,0 +1,275 @@
+package iscsi
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"bootes.dev/internal/iscsi/pdu"
+	"bootes.dev/internal/scsi"
+)
+
+const (
+	maxWorkers = 16                   // of one session
+	maxTasks   = fullWindow + 32      // outstanding, immediate ones included
+	maxHeld    = int64(maxPiece) * 32 // write data of one session
+)
+
+// session is one session and its one connection.
+type session struct {
+	srv        *Server
+	conn       net.Conn
+	target     *target  // nil in a discovery session
+	hold       *holding // nil in a discovery session
+	discovery  bool
+	info       SessionInfo
+	handedOver bool // logged in beside a running session of the owner
+	params     params
+	maxData    atomic.Int64 // params.maxData, which a text request may change
+	chunk      int64        // bytes of one burst of Data-In
+
+	in  framer
+	out outbox
+
+	// Owned by the reader.
+	scratch   task // the command being looked at
+	nexus     scsi.Target
+	req       pdu.SCSICommand
+	text      []byte // what a text request has brought so far
+	answer    []byte // what of a text response is still to be sent
+	readSeen  bool
+	writeSeen bool
+
+	cold atomic.Int32 // READs to be given to workers before one is tried inline
+	held atomic.Int64 // write data in memory, bytes
+
+	mu         sync.Mutex
+	tasks      map[uint32]*task // by ITT: all but those that the reader serves itself
+	waiting    []*task          // for the write budget, in order
+	jobs       jobQueue
+	workers    int
+	ended      bool // take no more jobs
+	reason     string
+	nextTTT    uint32
+	pending    [256]scsi.Sense // unit attentions by LUN
+	attentions atomic.Int32    // how many of them there are
+	idle       []*task         // used ones, to be used again
+
+	work    func() // s.runJobs; `go s.work()` of a method value would allocate
+	wg      sync.WaitGroup
+	drained chan struct{} // closed when the last I/O has returned
+}
+
+func newSession(srv *Server, conn net.Conn) *session {
+	s := &session{srv: srv, conn: conn, drained: make(chan struct{})}
+	s.work = s.runJobs
+	s.out.room.L = &s.out.mu
+	return s
+}
+
+// start makes the session ready to run with what the login settled.
+func (s *session) start(p *params, login *framer, statSN, cmdSN uint32) {
+	left := make([]byte, login.r.Buffered())
+	_, _ = io.ReadFull(login.r, left)
+	s.params = *p
+	s.maxData.Store(int64(p.maxData))
+	s.chunk = int64(min(p.maxBurst, maxPiece) &^ (scsi.BlockSize - 1))
+	s.tasks = make(map[uint32]*task)
+	s.in = framer{
+		r:            bufio.NewReaderSize(&flushReader{s: s, left: left}, readBuffer),
+		headerDigest: p.headerDigest, dataDigest: p.dataDigest, maxData: ourMaxData,
+	}
+	o := &s.out
+	o.conn, o.timeout, o.budget = s.conn, s.srv.o.WriteTimeout, s.srv.budget
+	o.headerDigest, o.dataDigest = p.headerDigest, p.dataDigest
+	o.statSN, o.window = statSN, fullWindow
+	o.expCmdSN.Store(cmdSN)
+	o.maxCmdSN.Store(cmdSN + fullWindow - 1)
+	if s.hold != nil {
+		s.nexus.LUNs = s.hold.luns
+	}
+	s.keepAlive()
+}
+
+// keepAlive finds out by TCP whether an operating system is still there. iPXE
+// is told by its ImmediateData=No and left alone: while GRUB shows its menu
+// nothing in that machine answers, and yet it is alive.
+func (s *session) keepAlive() {
+	if tcp, ok := s.conn.(*net.TCPConn); ok && s.params.immediateData {
+		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{
+			Enable: true, Idle: 60 * time.Second, Interval: 15 * time.Second, Count: 8,
+		})
+	}
+}
+
+// flushReader reads the connection for the framer. Responses are sent before
+// it waits, so that none is held back while the initiator waits for it.
+type flushReader struct {
+	s    *session
+	left []byte // read ahead during login
+}
+
+func (r *flushReader) Read(p []byte) (int, error) {
+	if len(r.left) > 0 {
+		n := copy(p, r.left)
+		r.left = r.left[n:]
+		return n, nil
+	}
+	r.s.out.flush()
+	return r.s.conn.Read(p)
+}
+
+// run serves the session until its connection ends.
+func (s *session) run() {
+	s.srv.o.Log.Info("session begins", "initiator", s.info.Initiator, "target", s.info.Target,
+		"remote", s.info.Remote, "user", s.info.User, "owner", s.info.Owner)
+	s.event(LoggedIn, "")
+	if s.handedOver {
+		s.event(HandedOver, "")
+	}
+	var err error
+	for err == nil {
+		err = s.serveOne()
+	}
+	s.out.flush()
+	s.finish(err)
+}
+
+// end makes the session end soon, for reason; false if it was ending already.
+// Jobs not begun are dropped. drained tells when the rest has returned.
+func (s *session) end(reason string) bool {
+	s.mu.Lock()
+	first := !s.ended
+	if first {
+		s.ended, s.reason = true, reason
+	}
+	s.mu.Unlock()
+	_ = s.conn.Close()
+	return first
+}
+
+var errLogout = errors.New("initiator logged out")
+
+// finish ends the session: nothing of it runs when finish returns.
+func (s *session) finish(err error) {
+	reason := err.Error()
+	if errors.Is(err, io.EOF) {
+		reason = "initiator closed the connection"
+	}
+	s.end(reason)
+	s.wg.Wait()
+	s.mu.Lock()
+	left := s.tasks
+	s.tasks, s.waiting = nil, nil
+	reason = s.reason
+	s.mu.Unlock()
+	for _, t := range left {
+		t.dropData()
+		t.tellWaiters()
+	}
+	s.out.mu.Lock()
+	s.out.fail(net.ErrClosed)
+	s.out.mu.Unlock()
+	close(s.drained)
+	if s.target == nil {
+		s.srv.leaveDiscovery()
+		return
+	}
+	s.srv.o.Log.Info("session ends", "initiator", s.info.Initiator, "target", s.info.Target,
+		"remote", s.info.Remote, "owner", s.info.Owner, "reason", reason)
+	s.event(Ended, reason)
+	s.target.leave(s)
+}
+
+func (s *session) event(kind EventKind, reason string) {
+	if s.target != nil {
+		s.srv.o.Events.SessionEvent(Event{Kind: kind, Session: s.describe(), Reason: reason})
+	}
+}
+
+func (s *session) describe() SessionInfo {
+	info := s.info
+	if s.hold != nil {
+		info.Usage = s.hold.usage.snapshot()
+	}
+	return info
+}
+
+// serveOne reads one PDU and serves it, or hands it on.
+func (s *session) serveOne() error {
+	if s.discovery {
+		_ = s.conn.SetReadDeadline(time.Now().Add(idleDiscovery))
+	}
+	var h pdu.Header
+	if err := s.in.next(&h); err != nil {
+		return err
+	}
+	switch h.Opcode {
+	case pdu.OpDataOut:
+		if s.discovery {
+			return protocolError("data out in a discovery session")
+		}
+		return s.dataOut()
+	case pdu.OpSCSICommand, pdu.OpTaskRequest, pdu.OpNopOut, pdu.OpTextRequest, pdu.OpLogoutRequest:
+	default:
+		return s.reject(pdu.RejectNotSupported)
+	}
+	// CmdSN lies at the same place in all requests that have one.
+	inOrder, err := s.order(h.Immediate, s.in.cmdSN())
+	if err != nil {
+		return err
+	}
+	if !inOrder {
+		return s.in.end()
+	}
+	switch h.Opcode {
+	case pdu.OpSCSICommand:
+		return s.command()
+	case pdu.OpTaskRequest:
+		return s.manageTasks()
+	case pdu.OpNopOut:
+		return s.nopOut()
+	case pdu.OpTextRequest:
+		return s.textRequest()
+	default:
+		return s.logout()
+	}
+}
+
+// order checks and counts CmdSN. A request outside the window is dropped
+// without an answer (RFC 7143, 4.2.2.1); a gap within it cannot be filled on
+// the only connection there is.
+func (s *session) order(immediate bool, cmdSN uint32) (ok bool, err error) {
+	if immediate {
+		return true, nil
+	}
+	exp := s.out.expCmdSN.Load()
+	if int32(cmdSN-exp) < 0 || int32(s.out.maxCmdSN.Load()-cmdSN) < 0 {
+		return false, nil
+	}
+	if cmdSN != exp {
+		return false, protocolError("CmdSN %d where %d was expected", cmdSN, exp)
+	}
+	s.out.expCmdSN.Store(exp + 1)
+	return true, nil
+}
+
+// reject refuses the PDU just read, with its header.
+func (s *session) reject(reason byte) error {
+	bhs := s.in.bhs // end does not touch it, but the next PDU will
+	if err := s.in.end(); err != nil {
+		return err
+	}
+	o := &s.out
+	if o.begin() {
+		p := pdu.Reject{Reason: reason, DataLength: len(bhs), Sequence: o.sequence(true)}
+		o.fill.head, _ = p.AppendBinary(o.fill.head)
+		o.put(bhs[:], nil)
+		o.commit(false)
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+package iscsi
+
+import (
+	"context"
+	"slices"
+
+	"bootes.dev/internal/scsi"
+)
+
+// target is a name that is held by an owner, or being logged in to.
+type target struct {
+	srv  *Server
+	name string
+
+	// busy is held (by sending) while the owner, the units or the set of
+	// sessions change. It is a channel so that a login may give up waiting.
+	busy chan struct{}
+	refs int // users of this entry in Server.targets; guarded by Server.mu
+
+	owner    string
+	hold     *holding
+	sessions map[*session]bool // changed under busy and Server.mu, read under either
+}
+
+// holding is an owner's hold on a target: its units and what it did with them.
+type holding struct {
+	units Units
+	disks [256]*scsi.Disk
+	luns  []uint8
+	usage usage
+}
+
+func newHolding(u Units) *holding {
+	h := &holding{units: u}
+	for lun, d := range u.LUNs {
+		h.disks[lun] = d
+		h.luns = append(h.luns, lun)
+	}
+	slices.Sort(h.luns)
+	return h
+}
+
+// acquire returns the target called name with its busy lock held.
+func (s *Server) acquire(ctx context.Context, name string) (*target, error) {
+	s.mu.Lock()
+	t := s.targets[name]
+	if t == nil {
+		t = &target{srv: s, name: name, busy: make(chan struct{}, 1), sessions: make(map[*session]bool)}
+		s.targets[name] = t
+	}
+	t.refs++
+	s.mu.Unlock()
+	select {
+	case t.busy <- struct{}{}:
+		return t, nil
+	case <-ctx.Done():
+		s.unref(t)
+		return nil, ctx.Err()
+	}
+}
+
+func (s *Server) unref(t *target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.refs--; t.refs == 0 && s.targets[t.name] == t {
+		delete(s.targets, t.name)
+	}
+}
+
+func (t *target) release() {
+	<-t.busy
+	t.srv.unref(t)
+}
+
+// join makes sess a session of its target under grant, which may end other
+// sessions: all those of another owner, and one of the same initiator and ISID
+// (session reinstatement, RFC 7143, 6.3.5).
+func (s *Server) join(ctx context.Context, sess *session, grant *Grant) error {
+	t, err := s.acquire(ctx, sess.info.Target)
+	if err != nil {
+		return refuse(StatusUnavailable, "target is busy with another login")
+	}
+	defer t.release()
+	if t.hold != nil && t.owner != grant.Owner {
+		if err := t.fence(ctx, grant.Owner); err != nil {
+			return err
+		}
+	}
+	if err := t.reinstate(ctx, sess); err != nil {
+		return err
+	}
+	if t.hold == nil {
+		units, err := grant.Open(ctx)
+		if err != nil {
+			return err
+		}
+		t.hold, t.owner = newHolding(units), grant.Owner
+	}
+	sess.target, sess.hold, sess.info.Owner = t, t.hold, grant.Owner
+	if err := t.add(sess); err != nil {
+		t.closeIfEmpty()
+		return err
+	}
+	return nil
+}
+
+func (t *target) add(sess *session) error {
+	s := t.srv
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count >= s.o.MaxSessions {
+		return refuse(StatusOutOfResources, "%d sessions are running, the most allowed", s.count)
+	}
+	s.count++
+	t.refs++
+	sess.handedOver = len(t.sessions) > 0
+	t.sessions[sess] = true
+	sess.info.TSIH = s.nextTSIH()
+	return nil
+}
+
+func (s *Server) enterDiscovery() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count >= s.o.MaxSessions {
+		return refuse(StatusOutOfResources, "%d sessions are running, the most allowed", s.count)
+	}
+	s.count++
+	return nil
+}
+
+func (s *Server) leaveDiscovery() {
+	s.mu.Lock()
+	s.count--
+	s.mu.Unlock()
+}
+
+// nextTSIH returns a handle that no session has. s.mu is held.
+func (s *Server) nextTSIH() uint16 {
+	used := make(map[uint16]bool)
+	for _, t := range s.targets {
+		for sess := range t.sessions {
+			used[sess.info.TSIH] = true
+		}
+	}
+	for s.tsih++; s.tsih == 0 || used[s.tsih]; s.tsih++ {
+	}
+	return s.tsih
+}
+
+// fence ends all sessions of the present owner and waits until their I/O has
+// returned, then closes the units.
+func (t *target) fence(ctx context.Context, by string) error {
+	for sess := range t.sessions {
+		sess.event(Fenced, by)
+		sess.end("fenced: a newer login holds the target")
+	}
+	if err := t.drain(ctx, func(*session) bool { return true }); err != nil {
+		return err
+	}
+	t.closeIfEmpty()
+	return nil
+}
+
+func (t *target) reinstate(ctx context.Context, sess *session) error {
+	same := func(old *session) bool {
+		return old.info.Initiator == sess.info.Initiator && old.info.ISID == sess.info.ISID
+	}
+	for old := range t.sessions {
+		if same(old) {
+			old.end("reinstated: the initiator logged in again")
+		}
+	}
+	return t.drain(ctx, same)
+}
+
+// drain waits for the I/O of the ended sessions that which picks, and removes
+// them.
+func (t *target) drain(ctx context.Context, which func(*session) bool) error {
+	for sess := range t.sessions {
+		if !which(sess) {
+			continue
+		}
+		select {
+		case <-sess.drained:
+			t.remove(sess)
+		case <-ctx.Done():
+			return refuse(StatusUnavailable, "I/O of the former session has not returned yet")
+		}
+	}
+	return nil
+}
+
+func (t *target) remove(sess *session) {
+	s := t.srv
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(t.sessions, sess)
+	t.refs--
+	s.count--
+}
+
+// closeIfEmpty gives the units back when no session is left.
+func (t *target) closeIfEmpty() {
+	if len(t.sessions) > 0 || t.hold == nil {
+		return
+	}
+	if t.hold.units.Close != nil {
+		t.hold.units.Close()
+	}
+	t.hold, t.owner = nil, ""
+}
+
+// leave is called by a session that has ended and drained.
+func (t *target) leave(sess *session) {
+	t.busy <- struct{}{}
+	t.srv.ref(t)
+	defer t.release()
+	if t.sessions[sess] { // else whoever ended it has removed it
+		t.remove(sess)
+		t.closeIfEmpty()
+	}
+}
+
+func (s *Server) ref(t *target) {
+	s.mu.Lock()
+	t.refs++
+	s.mu.Unlock()
+}
+
+// EndSessions ends the sessions on target and waits until their I/O has
+// returned and the units are closed.
+func (s *Server) EndSessions(ctx context.Context, name, reason string) error {
+	t, err := s.acquire(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer t.release()
+	for sess := range t.sessions {
+		sess.end(reason)
+	}
+	if err := t.drain(ctx, func(*session) bool { return true }); err != nil {
+		return err
+	}
+	t.closeIfEmpty()
+	return nil
+}

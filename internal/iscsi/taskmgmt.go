@@ -1,0 +1,194 @@
+package iscsi
+
+import (
+	"sync/atomic"
+
+	"bootes.dev/internal/iscsi/pdu"
+	"bootes.dev/internal/scsi"
+)
+
+// taskManagement is a task management request that waits for the tasks it
+// ended: its response promises that they touch the disk no more.
+type taskManagement struct {
+	s       *session
+	itt     uint32
+	counted bool
+	left    atomic.Int32 // tasks, and 1 while they are being looked for
+}
+
+// manageTasks serves a Task Management Function Request. It runs on the reader.
+func (s *session) manageTasks() error {
+	var p pdu.TaskRequest
+	if err := p.UnmarshalBinary(s.in.bhs[:]); err != nil {
+		return err
+	}
+	if err := s.in.end(); err != nil {
+		return err
+	}
+	m := &taskManagement{s: s, itt: p.ITT, counted: !p.Immediate}
+	m.left.Store(1)
+	if response := s.manage(m, &p); response != pdu.TaskComplete {
+		m.respond(response)
+		return nil
+	}
+	m.done()
+	return nil
+}
+
+// manage ends the tasks meant and returns why it could not.
+func (s *session) manage(m *taskManagement, p *pdu.TaskRequest) byte {
+	if s.discovery {
+		return pdu.TaskRejected
+	}
+	lun, ok := pdu.LUN(p.LUN)
+	here := ok && lun < 256 && s.hold.disks[lun] != nil
+	switch p.Function {
+	case pdu.TaskAbortTask:
+		if !s.abortTask(m, p.RefITT) {
+			return pdu.TaskNoSuchTask
+		}
+		return pdu.TaskComplete
+	case pdu.TaskTargetWarmReset:
+		s.everySession(func(other *session) {
+			other.abortAll(m, -1)
+			for _, lun := range s.hold.luns {
+				other.attend(lun, scsi.ResetOccurred)
+			}
+		})
+		return pdu.TaskComplete
+	case pdu.TaskReassign:
+		return pdu.TaskNoReassignment
+	case pdu.TaskAbortTaskSet, pdu.TaskClearTaskSet, pdu.TaskLUNReset:
+		if !here {
+			return pdu.TaskNoSuchLUN
+		}
+		s.clearUnit(m, p.Function, uint8(lun))
+		return pdu.TaskComplete
+	}
+	return pdu.TaskNotSupported
+}
+
+// clearUnit ends all tasks on one logical unit.
+func (s *session) clearUnit(m *taskManagement, function byte, lun uint8) {
+	if function == pdu.TaskAbortTaskSet {
+		s.abortAll(m, int(lun))
+		return
+	}
+	s.everySession(func(other *session) {
+		ended := other.abortAll(m, int(lun))
+		switch {
+		case function == pdu.TaskLUNReset:
+			other.attend(lun, scsi.ResetOccurred)
+		case other != s && ended:
+			other.attend(lun, scsi.ClearedByOther)
+		}
+	})
+}
+
+// everySession calls f for the sessions of the target.
+func (s *session) everySession(f func(*session)) {
+	s.srv.mu.Lock()
+	var all []*session
+	for other := range s.target.sessions {
+		all = append(all, other)
+	}
+	s.srv.mu.Unlock()
+	for _, other := range all {
+		f(other)
+	}
+}
+
+// attend sets a unit attention, unless one is pending.
+func (s *session) attend(lun uint8, sense scsi.Sense) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending[lun].OK() {
+		s.pending[lun] = sense
+		s.attentions.Add(1)
+	}
+}
+
+func (s *session) abortTask(m *taskManagement, itt uint32) bool {
+	s.mu.Lock()
+	t := s.tasks[itt]
+	if t == nil {
+		s.mu.Unlock()
+		return false
+	}
+	idle := s.abort(m, t)
+	s.mu.Unlock()
+	if idle {
+		s.taskDone(t, false)
+	}
+	return true
+}
+
+// abortAll ends the tasks on lun, or all with -1, and tells if there were any.
+func (s *session) abortAll(m *taskManagement, lun int) bool {
+	var idle []*task
+	s.mu.Lock()
+	found := false
+	for _, t := range s.tasks {
+		if lun >= 0 && t.lun != lun {
+			continue
+		}
+		found = true
+		if s.abort(m, t) {
+			idle = append(idle, t)
+		}
+	}
+	s.mu.Unlock()
+	for _, t := range idle {
+		s.taskDone(t, false)
+	}
+	return found
+}
+
+// abort marks t, and takes it out at once (true) if nothing of it is running.
+// mu is held.
+func (s *session) abort(m *taskManagement, t *task) (idle bool) {
+	m.left.Add(1)
+	t.waiters = append(t.waiters, m)
+	t.aborted = true
+	if t.write.waits {
+		t.write.waits = false
+		for i, w := range s.waiting {
+			if w == t {
+				s.waiting = append(s.waiting[:i], s.waiting[i+1:]...)
+				break
+			}
+		}
+	}
+	if t.running > 0 {
+		return false
+	}
+	delete(s.tasks, t.itt)
+	return true
+}
+
+func (t *task) tellWaiters() {
+	for _, m := range t.waiters {
+		m.done()
+	}
+	t.waiters = nil
+}
+
+func (m *taskManagement) done() {
+	if m.left.Add(-1) == 0 {
+		m.respond(pdu.TaskComplete)
+	}
+}
+
+func (m *taskManagement) respond(response byte) {
+	o := &m.s.out
+	if !o.begin() {
+		return
+	}
+	if m.counted {
+		o.credit()
+	}
+	p := pdu.TaskResponse{Response: response, ITT: m.itt, Sequence: o.sequence(true)}
+	o.fill.head, _ = p.AppendBinary(o.fill.head)
+	o.put(nil, nil)
+	o.commit(true)
+}

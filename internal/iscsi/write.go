@@ -1,0 +1,271 @@
+package iscsi
+
+import (
+	"bootes.dev/internal/iscsi/pdu"
+	"bootes.dev/internal/scsi"
+)
+
+// writeState is how far the data of a task has come. Offsets count from the
+// beginning of the command's data.
+type writeState struct {
+	receiving   bool  // a burst is open, from start to end
+	unsolicited bool  // it is the unsolicited one, which F may end before end
+	waits       bool  // in session.waiting, for room for the next burst
+	finished    bool  // Finish was asked for
+	got, end    int64 // the next byte to come, and where the burst ends
+	ttt         uint32
+	dataSN      uint32 // of the next Data-Out
+	r2tSN       uint32
+
+	buf   *buffer // nil: the data is dropped
+	base  int64   // offset of buf's first byte
+	carry []byte  // bytes before got that did not fill a block
+}
+
+// params is the parameter list of a Parameters command.
+func (t *task) params() []byte {
+	if t.write.buf == nil {
+		return nil
+	}
+	return t.write.buf.b[:t.total]
+}
+
+// writeCommand begins a command that may bring data: a WRITE, a parameter
+// list, or one that has failed already and whose data is only waited for, as
+// RFC 7143, 11.4.2 wants. It runs on the reader.
+func (s *session) writeCommand(t *task, p *pdu.SCSICommand) error {
+	t.total = 0
+	if k := t.cmd.Kind; k == scsi.Write || k == scsi.Parameters {
+		t.total = min(t.cmd.Length, t.out)
+	}
+	if t.cmd.Kind == scsi.Write {
+		t.total &^= scsi.BlockSize - 1
+	}
+	first := int64(p.DataLength)
+	unsolicited := !p.Final && t.out > 0 && !s.params.initialR2T
+	if unsolicited {
+		first = min(int64(s.params.firstBurst), t.out)
+		unsolicited = int64(p.DataLength) < first
+	}
+	simple := t.total == 0 && !unsolicited && t.cmd.Kind != scsi.Slow && t.cmd.Kind != scsi.Parameters
+	if simple {
+		if err := s.in.end(); err != nil {
+			return err
+		}
+		s.respond(t, false)
+		return nil
+	}
+	if t = s.register(); t == nil {
+		return s.reject(pdu.RejectTaskInProgress)
+	}
+	if first > 0 {
+		s.reserve(t, first, unsolicited)
+		return s.receive(t, int64(p.DataLength), !unsolicited)
+	}
+	s.mu.Lock()
+	s.advance(t)
+	s.mu.Unlock()
+	s.stepDone(t, scsi.Sense{}, false)
+	return s.in.end()
+}
+
+// reserve opens the unsolicited burst, immediate data included. Without room
+// for it the command will be BUSY: the data comes all the same, and the reader
+// must not wait.
+func (s *session) reserve(t *task, first int64, unsolicited bool) {
+	w := &t.write
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.receiving, w.unsolicited, w.end, w.ttt = true, unsolicited, first, pdu.NoTag
+	keep := min(first, t.total)
+	if t.cmd.Kind == scsi.Parameters {
+		keep = t.total
+	}
+	if keep == 0 {
+		return
+	}
+	if w.buf = s.take(int(keep)); w.buf == nil {
+		t.status = scsi.Busy
+	}
+}
+
+// take returns a buffer for write data, or nil when this session or all
+// together hold too much. mu is held.
+func (s *session) take(n int) *buffer {
+	if s.held.Load() >= maxHeld {
+		return nil
+	}
+	return s.srv.budget.take(n, &s.held)
+}
+
+// dataOut receives a Data-Out. It runs on the reader.
+func (s *session) dataOut() error {
+	var p pdu.DataOut
+	if err := p.UnmarshalBinary(s.in.bhs[:]); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	t := s.tasks[p.ITT]
+	if t == nil || t.aborted {
+		s.mu.Unlock()
+		return s.in.end() // of a task that has ended: dropped
+	}
+	if err := t.write.expects(&p); err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	t.running++ // the reader fills buf: nobody may give it back
+	s.mu.Unlock()
+	return s.receive(t, int64(p.DataLength), p.Final)
+}
+
+// expects checks a Data-Out against the open burst. Data comes in order, as
+// was negotiated.
+func (w *writeState) expects(p *pdu.DataOut) error {
+	switch {
+	case !w.receiving || p.TTT != w.ttt:
+		return protocolError("data out for no open burst")
+	case p.DataSN != w.dataSN || int64(p.Offset) != w.got:
+		return protocolError("data out of order: DataSN %d at offset %d", p.DataSN, p.Offset)
+	case int64(p.DataLength) > w.end-w.got:
+		return protocolError("more data out than asked for")
+	case p.Final && !w.unsolicited && int64(p.DataLength) < w.end-w.got:
+		return protocolError("less data out than asked for")
+	}
+	w.dataSN++
+	return nil
+}
+
+// receive reads n bytes of t's open burst from the connection. The caller has
+// counted it in t.running.
+func (s *session) receive(t *task, n int64, final bool) error {
+	w := &t.write
+	s.mu.Lock()
+	keep := min(n, max(t.total-w.got, 0))
+	var dst []byte
+	if w.buf != nil && keep > 0 {
+		dst = w.buf.b[w.got-w.base : w.got-w.base+keep]
+	}
+	s.mu.Unlock()
+	if len(dst) > 0 {
+		if err := s.in.data(dst); err != nil {
+			return err
+		}
+	}
+	if err := s.in.end(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	w.got += n
+	if final || w.got == w.end {
+		w.receiving, w.unsolicited = false, false
+		s.advance(t)
+	}
+	s.mu.Unlock()
+	s.stepDone(t, scsi.Sense{}, false)
+	s.askForData()
+	return nil
+}
+
+// advance takes the next step of a task that has no open burst: hands on what
+// came, asks for more, or executes it. mu is held, and t.running is not 0.
+func (s *session) advance(t *task) {
+	w := &t.write
+	if t.aborted || t.status != scsi.Good {
+		return
+	}
+	if t.cmd.Kind == scsi.Write {
+		s.handOn(t)
+	}
+	switch {
+	case w.got < t.total:
+		w.waits = true
+		s.waiting = append(s.waiting, t)
+	case t.cmd.Kind == scsi.Parameters || t.cmd.Kind == scsi.Slow:
+		s.enqueue(job{t: t})
+	}
+}
+
+// handOn gives the whole blocks received to a worker.
+func (s *session) handOn(t *task) {
+	w := &t.write
+	if w.buf == nil {
+		return
+	}
+	have := min(w.got, t.total)
+	whole := have &^ (scsi.BlockSize - 1)
+	w.carry = append(w.carry[:0], w.buf.b[whole-w.base:have-w.base]...)
+	if whole > w.base {
+		s.enqueue(job{t: t, buf: w.buf, off: w.base, n: int(whole - w.base)})
+	} else {
+		w.buf.release()
+	}
+	w.buf, w.base = nil, whole
+}
+
+// askForData sends the R2Ts for which there is room.
+func (s *session) askForData() {
+	for {
+		s.mu.Lock()
+		t := s.openBurst()
+		s.mu.Unlock()
+		if t == nil {
+			return
+		}
+		s.sendR2T(t)
+		s.stepDone(t, scsi.Sense{}, false)
+	}
+}
+
+// openBurst opens the next burst of the first task that waits for room. It
+// returns nil if none waits or there is no room. mu is held.
+func (s *session) openBurst() *task {
+	if len(s.waiting) == 0 || s.ended {
+		return nil
+	}
+	t := s.waiting[0]
+	w := &t.write
+	carry := int64(len(w.carry))
+	n := min(int64(s.params.maxBurst), maxPiece-carry, t.total-w.got)
+	if w.got+n < t.total {
+		n = (w.got+n)&^(scsi.BlockSize-1) - w.got // leave no part of a block
+	}
+	if w.buf == nil {
+		size := carry + n
+		if t.cmd.Kind == scsi.Parameters {
+			size = t.total
+		}
+		if w.buf = s.take(int(size)); w.buf == nil {
+			return nil
+		}
+		copy(w.buf.b, w.carry)
+	}
+	s.waiting = append(s.waiting[:0], s.waiting[1:]...)
+	s.nextTTT++
+	if s.nextTTT == pdu.NoTag {
+		s.nextTTT = 0
+	}
+	w.waits, w.receiving, w.end, w.dataSN, w.ttt = false, true, w.got+n, 0, s.nextTTT
+	t.running++ // until the R2T is sent
+	return t
+}
+
+func (s *session) sendR2T(t *task) {
+	s.mu.Lock()
+	w := &t.write
+	p := pdu.R2T{
+		LUN: t.field, ITT: t.itt, TTT: w.ttt, R2TSN: w.r2tSN,
+		Offset: uint32(w.got), Length: uint32(w.end - w.got),
+	}
+	w.r2tSN++
+	t.dataSN++ // ExpDataSN of the response counts R2Ts
+	s.mu.Unlock()
+	o := &s.out
+	if !o.begin() {
+		return
+	}
+	p.Sequence = o.sequence(false)
+	o.fill.head, _ = p.AppendBinary(o.fill.head)
+	o.put(nil, nil)
+	o.commit(true)
+}
