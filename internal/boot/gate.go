@@ -82,7 +82,7 @@ func (s *Service) Admit(ctx context.Context, in Initiator, user string) (*Admitt
 // Forget removes the ephemeral disks of the boots that ad has ended. Their
 // sessions must be gone.
 func (s *Service) Forget(ctx context.Context, ad *Admitted) {
-	s.removeVolumes(ctx, ad.superseded)
+	s.discard(ctx, ad.superseded)
 }
 
 // LoginRefused records a failed login: with the machine, if the target is

@@ -102,12 +102,10 @@ func (s *Service) plan(ctx context.Context, m inventory.Machine, a *attempt) (in
 	return b, v, err
 }
 
-// removeVolumes frees the disks of boots that will never hold them again.
-func (s *Service) removeVolumes(ctx context.Context, gone inventory.Superseded) {
-	for _, v := range gone.Volumes {
-		if err := s.Disks.RemoveVolume(ctx, v.ID); err != nil && !notFound(err) {
-			s.Log.Error("volume of an ended boot could not be removed; it stays until the next start", "volume", v.ID, "err", err)
-		}
+// discard frees the disks of boots that will never hold them again.
+func (s *Service) discard(ctx context.Context, gone inventory.Superseded) {
+	if err := s.Disks.Discard(ctx, gone); err != nil {
+		s.Log.Error("disks of ended boots could not be removed; they stay until the next start", "err", err)
 	}
 }
 

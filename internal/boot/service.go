@@ -35,7 +35,8 @@ type Disks interface {
 	// CreateVolume clones im for a boot of m, or returns the volume that it
 	// has already. A persistent volume is found by later boots.
 	CreateVolume(ctx context.Context, machine, image string, mode inventory.Mode, boot string) (inventory.Volume, error)
-	RemoveVolume(ctx context.Context, id string) error
+	// Discard removes the volumes of boots that are over.
+	Discard(ctx context.Context, gone inventory.Superseded) error
 }
 
 // Locate returns the MAC of the machine that holds an address, by its lease or
@@ -197,7 +198,7 @@ func (s *Service) take(ctx context.Context, subject string, known bool, mac net.
 			return strings.ToLower(rand.Text()[:8]), nil
 		}
 		b, dropped, err := s.Inventory.OpenBoot(ctx, subject)
-		s.removeVolumes(ctx, dropped)
+		s.discard(ctx, dropped)
 		return b.ID, err
 	})
 }
