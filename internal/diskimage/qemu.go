@@ -20,7 +20,16 @@ import (
 )
 
 // ErrNoQemuImg: the program that converts foreign formats is missing.
-var ErrNoQemuImg = errors.New("the program qemu-img is missing: install it with `apt-get install qemu-utils`")
+// It is an exec.ErrNotFound.
+var ErrNoQemuImg error = missingProgram{}
+
+type missingProgram struct{}
+
+func (missingProgram) Error() string {
+	return "the program qemu-img is missing: install it with `apt-get install qemu-utils`"
+}
+
+func (missingProgram) Unwrap() error { return exec.ErrNotFound }
 
 // infoTimeout bounds a look at an image's header.
 const infoTimeout = 30 * time.Second
@@ -149,7 +158,7 @@ func confirmRaw(ctx context.Context, f *os.File, ext string) error {
 }
 
 // convert makes a sparse raw file without a name from image.
-func convert(ctx context.Context, image *os.File, format string, o Options) (*os.File, error) {
+func convert(ctx context.Context, image *os.File, format string, o options) (*os.File, error) {
 	i, err := info(ctx, image, format)
 	if err != nil {
 		return nil, err
@@ -157,16 +166,19 @@ func convert(ctx context.Context, image *os.File, format string, o Options) (*os
 	if err := check(ctx, image, format); err != nil {
 		return nil, err
 	}
-	raw, err := tempFile(o.TempDir)
+	raw, err := tempFile(o.tmpDir)
 	if err != nil {
-		return nil, fmt.Errorf("make a temporary file: %w", err)
+		return nil, &hostError{"make a temporary file", err}
 	}
 	if err := raw.Truncate(i.Size); err != nil {
-		return nil, errors.Join(err, raw.Close())
+		return nil, errors.Join(&hostError{"make a temporary file", err}, raw.Close())
 	}
-	err = qemuImg(ctx, image, raw, percent(i.Size, o.Progress),
+	err = qemuImg(ctx, image, raw, percent(i.Size, o.progress),
 		"convert", "-p", "-n", "--target-is-zero", "-f", format, "-O", "raw", imageFD, outputFD)
 	if err != nil {
+		if strings.Contains(err.Error(), "No space left on device") {
+			err = &hostError{fmt.Sprintf("convert it in %q, which has too little free space", o.tmpDir), err}
+		}
 		return nil, errors.Join(err, raw.Close())
 	}
 	return raw, nil

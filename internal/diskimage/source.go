@@ -27,12 +27,6 @@ import (
 	"bootes.dev/internal/block"
 )
 
-// Options are for Open.
-type Options struct {
-	TempDir  string                  // where a converted image is kept until Close; made if missing
-	Progress func(done, total int64) // of the conversion, in bytes of the disk; may be nil
-}
-
 // Source is a disk image as a plain disk. It may be read by any number of
 // goroutines.
 type Source struct {
@@ -42,17 +36,50 @@ type Source struct {
 }
 
 // Open reads the image at path. A foreign format is first converted to a
-// sparse file in o.TempDir that has no name, so nothing of it is left when
-// the process ends in whatever way.
-func Open(ctx context.Context, path string, o Options) (*Source, error) {
-	s, err := open(ctx, path, o)
-	if err != nil {
+// sparse file in tmpDir, made if it is missing; that file has no name, so
+// nothing of it is left when the process ends in whatever way. progress, if
+// not nil, is told of the conversion, in bytes of the disk.
+//
+// *FormatError when the image is at fault, ErrNoQemuImg when the program is
+// needed and missing.
+func Open(ctx context.Context, path, tmpDir string, progress func(done, total int64)) (*Source, error) {
+	s, err := open(ctx, path, options{tmpDir, progress})
+	if err == nil {
+		return s, nil
+	}
+	var own *hostError
+	if ctx.Err() != nil || errors.Is(err, ErrNoQemuImg) || errors.As(err, &own) {
 		return nil, fmt.Errorf("read disk image %q: %w", path, err)
 	}
-	return s, nil
+	return nil, &FormatError{Path: path, Err: err}
 }
 
-func open(ctx context.Context, path string, o Options) (*Source, error) {
+type options struct {
+	tmpDir   string
+	progress func(done, total int64)
+}
+
+// FormatError refuses an image: it is missing, damaged, or none.
+type FormatError struct {
+	Path string
+	Err  error
+}
+
+func (e *FormatError) Error() string { return fmt.Sprintf("read disk image %q: %v", e.Path, e.Err) }
+
+func (e *FormatError) Unwrap() error { return e.Err }
+
+// hostError is a failure of this host, not of the image.
+type hostError struct {
+	what string
+	err  error
+}
+
+func (e *hostError) Error() string { return e.what + ": " + e.err.Error() }
+
+func (e *hostError) Unwrap() error { return e.err }
+
+func open(ctx context.Context, path string, o options) (*Source, error) {
 	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
@@ -101,7 +128,7 @@ func kindOf(m os.FileMode) string {
 }
 
 // read returns a Source on f itself, or on a converted copy of it.
-func read(ctx context.Context, f *os.File, ext string, o Options) (*Source, error) {
+func read(ctx context.Context, f *os.File, ext string, o options) (*Source, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return nil, err

@@ -121,13 +121,13 @@ func TestFormats(t *testing.T) {
 			qemu(t, dir, append(append([]string{"convert", "-f", "raw"}, opts...), "disk.raw", "disk.bin")...)
 			tmp := filepath.Join(dir, "tmp")
 			var last, calls int64
-			s, err := Open(t.Context(), filepath.Join(dir, "disk.bin"), Options{TempDir: tmp, Progress: func(done, total int64) {
+			s, err := Open(t.Context(), filepath.Join(dir, "disk.bin"), tmp, func(done, total int64) {
 				if done < last || total != diskSize {
 					t.Errorf("progress %d of %d after %d", done, total, last)
 				}
 				last = done
 				calls++
-			}})
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -182,7 +182,7 @@ func TestReferences(t *testing.T) {
 		"flat.vmdk":     "refers to other files",
 		"flat2.vmdk":    "", // whatever qemu-img makes of it
 	} {
-		s, err := Open(t.Context(), filepath.Join(dir, name), Options{TempDir: dir})
+		s, err := Open(t.Context(), filepath.Join(dir, name), dir, nil)
 		if err == nil {
 			s.Close()
 			t.Errorf("%s was taken", name)
@@ -207,7 +207,7 @@ func TestTruncated(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := Open(t.Context(), name, Options{TempDir: dir})
+			s, err := Open(t.Context(), name, dir, nil)
 			if err == nil {
 				s.Close()
 				t.Errorf("%s cut to %d/10 was taken", format, tenths)
@@ -252,13 +252,14 @@ func TestRefused(t *testing.T) {
 		{"tiny qcow2", write("tiny.qcow2", []byte("QFI\xfb\x00\x00\x00\x03")), "truncated"},
 		{"garbage qcow2", write("bad.qcow2", append([]byte("QFI\xfb\x00\x00\x00\x03"), make([]byte, 1016)...)), "qemu-img says: "},
 	} {
-		s, err := Open(t.Context(), tt.path, Options{TempDir: dir})
+		s, err := Open(t.Context(), tt.path, dir, nil)
 		if err == nil {
 			s.Close()
 			t.Errorf("%s: taken", tt.name)
 			continue
 		}
-		if !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), tt.path) {
+		var bad *FormatError
+		if !errors.As(err, &bad) || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), tt.path) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
@@ -279,7 +280,7 @@ func TestWithoutQemuImg(t *testing.T) {
 	}
 	t.Setenv("PATH", dir)
 	for _, name := range []string{"disk.raw", "disk.img"} {
-		s, err := Open(t.Context(), filepath.Join(dir, name), Options{TempDir: dir})
+		s, err := Open(t.Context(), filepath.Join(dir, name), dir, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -289,8 +290,8 @@ func TestWithoutQemuImg(t *testing.T) {
 		s.Close()
 	}
 	for _, name := range []string{"disk.dat", "disk.qcow2"} {
-		_, err := Open(t.Context(), filepath.Join(dir, name), Options{TempDir: dir})
-		if !errors.Is(err, ErrNoQemuImg) || !strings.Contains(err.Error(), "apt-get install qemu-utils") {
+		_, err := Open(t.Context(), filepath.Join(dir, name), dir, nil)
+		if !errors.Is(err, ErrNoQemuImg) || !errors.Is(err, exec.ErrNotFound) || !strings.Contains(err.Error(), "apt-get install qemu-utils") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -303,7 +304,7 @@ func TestCancelledConversion(t *testing.T) {
 	qemu(t, dir, "convert", "-f", "raw", "-O", "qcow2", "disk.raw", "disk.qcow2")
 	ctx, cancel := context.WithCancel(t.Context())
 	tmp := filepath.Join(dir, "tmp")
-	_, err := Open(ctx, filepath.Join(dir, "disk.qcow2"), Options{TempDir: tmp, Progress: func(done, total int64) { cancel() }})
+	_, err := Open(ctx, filepath.Join(dir, "disk.qcow2"), tmp, func(done, total int64) { cancel() })
 	// A small image may be done before the program is told to stop.
 	if err != nil && !errors.Is(err, context.Canceled) {
 		t.Error(err)
@@ -312,8 +313,32 @@ func TestCancelledConversion(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 	cancel()
-	if _, err := Open(ctx, filepath.Join(dir, "disk.qcow2"), Options{TempDir: tmp}); !errors.Is(err, context.Canceled) {
+	if _, err := Open(ctx, filepath.Join(dir, "disk.qcow2"), tmp, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("already ended: %v", err)
+	}
+}
+
+// TestNoRoomToConvert: the host is at fault, not the image.
+func TestNoRoomToConvert(t *testing.T) {
+	needQemuImg(t)
+	if os.Getuid() != 0 {
+		t.Skip("needs root to mount a small file system")
+	}
+	dir := t.TempDir()
+	makeRaw(t, filepath.Join(dir, "disk.raw"))
+	qemu(t, dir, "convert", "-f", "raw", "-O", "qcow2", "disk.raw", "disk.qcow2")
+	tmp := filepath.Join(dir, "tmp")
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", tmp, "tmpfs", 0, "size=1m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Unmount(tmp, 0) })
+	_, err := Open(t.Context(), filepath.Join(dir, "disk.qcow2"), tmp, nil)
+	var bad *FormatError
+	if err == nil || errors.As(err, &bad) || !strings.Contains(err.Error(), tmp) || !strings.Contains(err.Error(), "No space left") {
+		t.Errorf("got %v", err)
 	}
 }
 
