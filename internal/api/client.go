@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -120,6 +121,7 @@ func readProblem(resp *http.Response) *Error {
 	for i, r := range p.Errors {
 		reasons[i] = strings.TrimPrefix(r.Location+": ", ": ") + r.Message
 	}
+	slices.Sort(reasons)
 	if len(reasons) > 0 {
 		e.Detail += ": " + strings.Join(reasons, "; ")
 	}

@@ -56,9 +56,9 @@ func importFile(ctx context.Context, in ImportRequest) (*os.File, error) {
 		return nil, Errorf(Invalid, "import %q: no descriptor came with the request", in.Source)
 	}
 	st, err := f.Stat()
-	if err != nil || !(st.Mode().IsRegular() || st.Mode()&os.ModeDevice != 0 && st.Mode()&os.ModeCharDevice == 0) {
+	if err != nil || !st.Mode().IsRegular() {
 		f.Close()
-		return nil, Errorf(Invalid, "import %q: neither a file nor a disk", in.Source)
+		return nil, Errorf(Invalid, "import %q: not a regular file", in.Source)
 	}
 	return f, nil
 }

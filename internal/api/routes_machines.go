@@ -16,7 +16,7 @@ type namePath struct {
 type machineBody struct{ Body NewMachine }
 
 type machineChange struct {
-	namePath
+	Name string `path:"name"` // an embedded namePath stays empty: huma skips unexported fields
 	Body MachineChange
 }
 

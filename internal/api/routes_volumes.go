@@ -12,7 +12,7 @@ type idPath struct {
 }
 
 type volumeChange struct {
-	idPath
+	ID   string `path:"id"`
 	Body VolumeChange
 }
 

@@ -51,13 +51,14 @@ const grace = 3 * time.Second
 // Serve answers on l, which it closes, until ctx ends and every request has
 // been answered.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	var requests sync.WaitGroup
-	defer requests.Wait()
+	var requests running
+	defer requests.wait()
 	h := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			requests.Add(1)
-			defer requests.Done()
-			s.mux.ServeHTTP(w, r)
+			if requests.begin() {
+				defer requests.Done()
+				s.mux.ServeHTTP(w, r)
+			}
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -84,6 +85,29 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	<-shut
 	return nil
+}
+
+// running counts requests. http.Server.Close does not wait for them.
+type running struct {
+	sync.WaitGroup
+	mu    sync.Mutex
+	ended bool
+}
+
+func (r *running) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.Add(1)
+	}
+	return !r.ended
+}
+
+func (r *running) wait() {
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.Wait()
 }
 
 type endKey struct{}
