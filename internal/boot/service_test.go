@@ -1,0 +1,428 @@
+package boot
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/recorder"
+	"bootes.dev/internal/store"
+)
+
+const (
+	mac1   = "52:54:00:00:00:01"
+	mac2   = "52:54:00:00:00:02"
+	prefix = "iqn.2026-01.dev.bootes"
+)
+
+var (
+	addr1  = netip.MustParseAddr("10.77.0.101")
+	addr2  = netip.MustParseAddr("10.77.0.102")
+	server = netip.MustParseAddr("10.77.0.1")
+)
+
+// disks keeps volumes as records only.
+type disks struct {
+	inv       *inventory.Inventory
+	discarded []string
+}
+
+func (d *disks) CreateVolume(ctx context.Context, machine, image string, mode inventory.Mode, boot string) (inventory.Volume, error) {
+	if mode == inventory.Persistent {
+		boot = ""
+	}
+	if v, err := d.inv.FindVolume(ctx, machine, image, mode, boot); err == nil {
+		return v, nil
+	}
+	im, err := d.inv.Image(ctx, image)
+	if err != nil {
+		return inventory.Volume{}, err
+	}
+	return d.inv.AddVolume(ctx, inventory.Volume{
+		ID: inventory.NewVolumeID(machine), Machine: machine, Image: image, Digest: im.Digest, Layer: im.Layer, Mode: mode, Boot: boot,
+	})
+}
+
+func (d *disks) Discard(ctx context.Context, gone inventory.Superseded) error {
+	for _, v := range gone.Volumes {
+		d.discarded = append(d.discarded, v.ID)
+		if _, err := d.inv.DropVolume(ctx, v.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type house struct {
+	*Service
+	t     *testing.T
+	disks *disks
+}
+
+// newHouse has machine pc1 (persistent, mac1) and pc2 (ephemeral, mac2).
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	st, err := store.Open(t.Context(), store.Options{Dir: t.TempDir(), Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	inv := inventory.New(st)
+	if _, err := inv.AddImage(t.Context(), inventory.Image{Name: "debian", Tag: "12", Layer: "layer-1", Digest: "sha256:00", Size: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []inventory.Machine{
+		{Name: "pc1", MACs: []string{mac1}, Image: "debian:12", Mode: inventory.Persistent},
+		{Name: "pc2", MACs: []string{mac2}, Image: "debian:12", Mode: inventory.Ephemeral},
+	} {
+		if _, err := inv.AddMachine(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := &disks{inv: inv}
+	s := New(Options{
+		Inventory: inv, Disks: d, Recorder: recorder.New(log), Log: log,
+		Locate: func(_ context.Context, a netip.Addr) (net.HardwareAddr, bool) {
+			mac, ok := map[netip.Addr]string{addr1: mac1, addr2: mac2}[a]
+			return parseMAC(mac), ok
+		},
+		IQNPrefix: prefix, HTTPPort: 80, ISCSIPort: 3260, Silence: 20 * time.Millisecond,
+	})
+	t.Cleanup(s.Close)
+	return &house{Service: s, t: t, disks: d}
+}
+
+func parseMAC(s string) net.HardwareAddr {
+	mac, _ := net.ParseMAC(s)
+	return mac
+}
+
+func (h *house) discover(mac string, fw Firmware, ipxe bool) Answer {
+	return h.DHCP(h.t.Context(), Client{MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: fw, IPXE: ipxe, Discover: true})
+}
+
+// script asks for pc's script and returns its CHAP user.
+func (h *house) script(mac string, from netip.Addr) (user, text string) {
+	h.t.Helper()
+	text, err := h.Script(h.t.Context(), parseMAC(mac), from, server)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for line := range strings.Lines(text) {
+		if u, ok := strings.CutPrefix(line, "set username "); ok {
+			user = strings.TrimSpace(u)
+		}
+	}
+	return user, text
+}
+
+func (h *house) admit(user string) (*Admitted, error) {
+	return h.Admit(h.t.Context(), Initiator{}, user)
+}
+
+func TestLoaderByFirmware(t *testing.T) {
+	h := newHouse(t)
+	for _, tt := range []struct {
+		fw   Firmware
+		ipxe bool
+		want Answer
+	}{
+		{BIOS, false, Answer{Filename: "undionly.kpxe"}},
+		{EFI64, false, Answer{Filename: "snponly.efi"}},
+		{HTTP64, false, Answer{Filename: "http://10.77.0.1/loader/snponly.efi"}},
+		{EFIARM64, false, Answer{Reason: "no loader is known for its firmware (UEFI arm64)"}},
+		{EFI64, true, Answer{Filename: "http://10.77.0.1/ipxe/52-54-00-00-00-01"}},
+		{NoFirmware, false, Answer{}},
+	} {
+		tt.want.Machine, tt.want.Hostname, tt.want.Known = "pc1", "pc1", true
+		if got := h.discover(mac1, tt.fw, tt.ipxe); got != tt.want {
+			t.Errorf("%s, iPXE %v: %+v, want %+v", tt.fw, tt.ipxe, got, tt.want)
+		}
+	}
+}
+
+func TestStrangerIsToldHowToBeAdded(t *testing.T) {
+	h := newHouse(t)
+	const mac = "52:54:00:00:00:99"
+	for range 3 {
+		if a := h.discover(mac, BIOS, false); a.Known || a.Filename != "" {
+			t.Errorf("a stranger is told to boot: %+v", a)
+		}
+	}
+	boots := h.Recorder.Boots(mac)
+	const want = "unknown machine: it gets no boot. To add it: bootes machine add NAME --mac 52:54:00:00:00:99 --image debian:12"
+	n := 0
+	for _, e := range boots[0].Events {
+		if e.Text == want && e.Level == recorder.Warn {
+			n++
+		}
+	}
+	if len(boots) != 1 || n != 1 {
+		t.Errorf("said %d times in %d boots, want once in one: %+v", n, len(boots), boots)
+	}
+	if _, text := h.script(mac, addr1); !strings.Contains(text, "bootes machine add NAME --mac "+mac) {
+		t.Errorf("the screen does not say how to add it:\n%s", text)
+	}
+}
+
+func TestScriptIsIdempotentWithinABoot(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac2, BIOS, true)
+	_, first := h.script(mac2, addr2)
+	if _, again := h.script(mac2, addr2); again != first {
+		t.Errorf("asked twice:\n%s\nthen:\n%s", first, again)
+	}
+	h.discover(mac2, BIOS, true)
+	if _, next := h.script(mac2, addr2); next == first {
+		t.Error("the next boot got the same disk and credentials")
+	}
+}
+
+func TestScriptOnlyForItsMachine(t *testing.T) {
+	h := newHouse(t)
+	for _, tt := range []struct {
+		from netip.Addr
+		want string
+	}{
+		{addr2, `script of "pc1" asked for from 10.77.0.102, which is 52:54:00:00:00:02: address is not that machine's`},
+		{netip.MustParseAddr("10.77.0.7"), `script of "pc1" asked for from 10.77.0.7, whose MAC is unknown: address is not that machine's`},
+	} {
+		_, err := h.Script(t.Context(), parseMAC(mac1), tt.from, server)
+		if !errors.Is(err, ErrForbidden) || err.Error() != tt.want {
+			t.Errorf("from %s: %v, want %s", tt.from, err, tt.want)
+		}
+	}
+}
+
+func TestTroubleIsSaidOnTheScreen(t *testing.T) {
+	h := newHouse(t)
+	h.Disks = brokenDisks{}
+	_, text := h.script(mac2, addr2)
+	if !strings.Contains(text, "cannot boot pc2") || !strings.Contains(text, "disk on fire") || strings.Contains(text, "sanboot") {
+		t.Errorf("script:\n%s", text)
+	}
+}
+
+type brokenDisks struct{}
+
+func (brokenDisks) CreateVolume(context.Context, string, string, inventory.Mode, string) (inventory.Volume, error) {
+	return inventory.Volume{}, errors.New("disk on fire")
+}
+func (brokenDisks) Discard(context.Context, inventory.Superseded) error { return nil }
+
+// A disk belongs to one boot: a newer login ends the older, an older one is
+// refused, and nothing unauthenticated changes anything.
+func TestWhoMayHoldTheDisk(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac2, BIOS, true)
+	user1, _ := h.script(mac2, addr2)
+	in := Initiator{Name: prefix + ":init:pc2", Target: prefix + ":pc2", Remote: addr2}
+	ad1, err := h.admit(user1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.LoggedIn(ad1.Boot, addr2)
+
+	// Power-cycled, or spoofed: a newer boot is pending.
+	h.discover(mac2, EFI64, false)
+	h.discover(mac2, BIOS, true)
+	user2, _ := h.script(mac2, addr2)
+	if user2 == user1 {
+		t.Fatal("the new boot has the running boot's credentials")
+	}
+	if _, ok := h.Secret(t.Context(), in, user1); !ok {
+		t.Error("a DISCOVER and a script request took the running machine's credentials")
+	}
+	if len(h.disks.discarded) != 0 {
+		t.Errorf("disks %v removed under a running machine", h.disks.discarded)
+	}
+	if _, err := h.admit(user1); err != nil {
+		t.Errorf("the running boot's second login was refused: %v", err)
+	}
+
+	ad2, err := h.admit(user2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(h.disks.discarded) != 0 {
+		t.Error("the old disk was removed before its sessions were ended")
+	}
+	h.Forget(t.Context(), ad2)
+	if len(h.disks.discarded) != 1 || h.disks.discarded[0] != ad1.Boot.Volume {
+		t.Errorf("discarded %v, want %s", h.disks.discarded, ad1.Boot.Volume)
+	}
+	if _, ok := h.Secret(t.Context(), in, user1); ok {
+		t.Error("the older boot's credentials are still good")
+	}
+	h.LoginRefused(in, user1, "authentication failed")
+	events := h.Recorder.Boots("pc2")[0].Events
+	want := fmt.Sprintf("boot %s is over: the newer boot %s holds the disk", user1, user2)
+	if last := events[len(events)-1]; !strings.Contains(last.Text, want) {
+		t.Errorf("recorder says %q, want %q", last.Text, want)
+	}
+}
+
+func TestAccountsAreOfOneInitiatorAndTarget(t *testing.T) {
+	h := newHouse(t)
+	user, _ := h.script(mac1, addr1)
+	for _, tt := range []struct {
+		name, initiator, target string
+		ok                      bool
+	}{
+		{"its own", ":init:pc1", ":pc1", true},
+		{"discovery", ":init:pc1", "", true},
+		{"another initiator", ":init:pc2", ":pc1", false},
+		{"another target", ":init:pc1", ":pc2", false},
+	} {
+		in := Initiator{Name: prefix + tt.initiator}
+		if tt.target != "" {
+			in.Target = prefix + tt.target
+		}
+		if _, ok := h.Secret(t.Context(), in, user); ok != tt.ok {
+			t.Errorf("%s: account found = %v, want %v", tt.name, ok, tt.ok)
+		}
+	}
+	if got := h.Visible(t.Context(), user); len(got) != 1 || got[0] != prefix+":pc1" {
+		t.Errorf("visible: %v", got)
+	}
+	if got := h.Visible(t.Context(), "nobody-1"); got != nil {
+		t.Errorf("visible to nobody: %v", got)
+	}
+}
+
+func TestPersistentDiskIsKept(t *testing.T) {
+	h := newHouse(t)
+	var volumes []string
+	for range 2 {
+		h.discover(mac1, BIOS, true)
+		user, _ := h.script(mac1, addr1)
+		ad, err := h.admit(user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.LoggedIn(ad.Boot, addr1)
+		h.Forget(t.Context(), ad)
+		volumes = append(volumes, ad.Boot.Volume)
+	}
+	if volumes[0] != volumes[1] {
+		t.Errorf("volumes %v, want the same twice", volumes)
+	}
+}
+
+func TestSilentLoader(t *testing.T) {
+	h := newHouse(t)
+	for _, tt := range []struct {
+		name string
+		mac  string
+		addr netip.Addr
+		fw   Firmware
+		want string
+	}{
+		{"UEFI", mac1, addr1, EFI64, "Secure Boot is on"},
+		{"BIOS", mac2, addr2, BIOS, "it did not start, or found no network"},
+	} {
+		h.discover(tt.mac, tt.fw, false)
+		h.LoaderFetched(t.Context(), Fetched{Name: "x", Proto: "TFTP", Remote: tt.addr, Aborted: true})
+		h.LoaderFetched(t.Context(), Fetched{Name: "x", Proto: "TFTP", Remote: tt.addr, Bytes: 100})
+		if !eventually(func() bool { return said(h, tt.mac, tt.want) }) {
+			t.Errorf("%s: nothing says %q", tt.name, tt.want)
+		}
+	}
+}
+
+func TestLoaderThatIsHeardOfAgain(t *testing.T) {
+	h := newHouse(t)
+	h.Silence = 200 * time.Millisecond
+	h.discover(mac1, EFI64, false)
+	h.LoaderFetched(t.Context(), Fetched{Name: "x", Proto: "TFTP", Remote: addr1, Bytes: 100})
+	h.discover(mac1, EFI64, true)
+	time.Sleep(2 * h.Silence)
+	if said(h, mac1, "silence") {
+		t.Error("a loader that asked for an address was called silent")
+	}
+}
+
+func said(h *house, mac, phrase string) bool {
+	m, err := h.Inventory.MachineByMAC(context.Background(), mac)
+	if err != nil {
+		return false
+	}
+	for _, b := range h.Recorder.Boots(m.Name) {
+		for _, e := range b.Events {
+			if strings.Contains(e.Text, phrase) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func eventually(f func() bool) bool {
+	for range 200 {
+		if f() {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
+}
+
+func TestStagesOfLogins(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac1, BIOS, true)
+	user, _ := h.script(mac1, addr1)
+	ad, err := h.admit(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []recorder.Stage{recorder.StageLogin, recorder.StageKernel} {
+		h.LoggedIn(ad.Boot, addr1)
+		if got := h.Recorder.Boots("pc1")[0].Stage; got != want {
+			t.Errorf("stage %q, want %q", got, want)
+		}
+	}
+}
+
+func TestIdentityDisk(t *testing.T) {
+	h := newHouse(t)
+	m, err := h.Inventory.Machine(t.Context(), "pc1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := IdentityDisk(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b)%512 != 0 {
+		t.Errorf("%d bytes are no whole sectors", len(b))
+	}
+	files := map[string]string{}
+	for r := tar.NewReader(bytes.NewReader(b)); ; {
+		hd, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, _ := io.ReadAll(r)
+		files[hd.Name] = string(content)
+	}
+	if files["hostname"] != "pc1\n" || files["machine-id"] != m.Identity.MachineID+"\n" || len(files["seed"]) != seedLen {
+		t.Errorf("files: %q", files)
+	}
+	if key := files["ssh/ssh_host_ed25519_key"]; !strings.HasPrefix(key, "-----BEGIN OPENSSH PRIVATE KEY-----") {
+		t.Errorf("host key: %q", key)
+	}
+}
