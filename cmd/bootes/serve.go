@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,7 +50,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 func checkInterfaces(cfg *config.Config) error {
 	if len(cfg.Interfaces) == 0 {
 		return withCode(exitUsage, fmt.Errorf("%s names no interface: under interfaces: write the ones to serve; this computer has: %s",
-			cfg.File, listNames(netif.Names())))
+			cfg.File, strings.Join(netif.Names(), ", ")))
 	}
 	for _, i := range cfg.Interfaces {
 		at := fmt.Sprintf("%s:%d:%d: interface %q", cfg.File, i.Line, i.Column, i.Name)

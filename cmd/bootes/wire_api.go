@@ -20,8 +20,8 @@ import (
 func (h *house) apiOptions(target *iscsi.Server) api.Options {
 	return api.Options{
 		Images:   images{h},
-		Machines: machines{h, target},
-		Volumes:  volumes{h},
+		Machines: machines{h},
+		Volumes:  volumes{h, target},
 		Boots:    h.rec,
 		Version:  version(),
 		Log:      h.log,
@@ -104,10 +104,7 @@ func (h images) RemoveImage(ctx context.Context, ref string) error {
 	return apiError(h.storage.RemoveImage(ctx, ref))
 }
 
-type machines struct {
-	*house
-	target *iscsi.Server
-}
+type machines struct{ *house }
 
 func apiMachine(m inventory.Machine) api.Machine {
 	var public []string
@@ -175,7 +172,10 @@ func (h machines) RemoveMachine(ctx context.Context, name string) error {
 	return apiError(h.inv.RemoveMachine(ctx, name))
 }
 
-type volumes struct{ *house }
+type volumes struct {
+	*house
+	target *iscsi.Server
+}
 
 func (h volumes) apiVolume(v inventory.Volume) api.Volume {
 	out := api.Volume{
@@ -184,6 +184,11 @@ func (h volumes) apiVolume(v inventory.Volume) api.Volume {
 	}
 	if info, err := h.engine.Volume(v.ID); err == nil {
 		out.Size, out.Stored, out.Open = info.Size, info.Stored, info.Open
+	}
+	for _, sess := range h.target.Sessions() {
+		if b, err := h.inv.Boot(context.Background(), sess.Owner); err == nil && b.Volume == v.ID {
+			out.ReadBytes, out.WrittenBytes = int64(sess.Usage.ReadBytes), int64(sess.Usage.WrittenBytes)
+		}
 	}
 	return out
 }

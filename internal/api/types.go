@@ -113,17 +113,19 @@ type MachineChange struct {
 
 // Volume is a machine's writable clone of an image.
 type Volume struct {
-	ID      string    `json:"id"`
-	Machine string    `json:"machine"`
-	Image   string    `json:"image" doc:"name:tag it was cloned from"`
-	Digest  string    `json:"digest" doc:"of that image"`
-	Mode    string    `json:"mode" enum:"persistent,ephemeral"`
-	Size    int64     `json:"size" doc:"of the disk, in bytes"`
-	Stored  int64     `json:"stored" doc:"bytes of its own"`
-	Limit   int64     `json:"limit" doc:"of stored; 0: no limit"`
-	Open    bool      `json:"open" doc:"a machine uses it now"`
-	Boot    string    `json:"boot,omitempty" doc:"id of the boot it was made for, if ephemeral"`
-	Created time.Time `json:"created"`
+	ID           string    `json:"id"`
+	Machine      string    `json:"machine"`
+	Image        string    `json:"image" doc:"name:tag it was cloned from"`
+	Digest       string    `json:"digest" doc:"of that image"`
+	Mode         string    `json:"mode" enum:"persistent,ephemeral"`
+	Size         int64     `json:"size" doc:"of the disk, in bytes"`
+	Stored       int64     `json:"stored" doc:"bytes of its own"`
+	Limit        int64     `json:"limit" doc:"of stored; 0: no limit"`
+	Open         bool      `json:"open" doc:"a machine uses it now"`
+	ReadBytes    int64     `json:"read_bytes" doc:"read since it was opened; 0 if it is not open"`
+	WrittenBytes int64     `json:"written_bytes" doc:"written since it was opened; 0 if it is not open"`
+	Boot         string    `json:"boot,omitempty" doc:"id of the boot it was made for, if ephemeral"`
+	Created      time.Time `json:"created"`
 }
 
 // VolumeList is all volumes.
