@@ -239,10 +239,9 @@ func (h *house) run(ctx context.Context) error {
 	files := httpboot.New(httpboot.Options{
 		Script: h.script, Loaders: loaders.FS(), Fetched: h.fetchedHTTP, Log: h.log,
 	})
-	loader := &tftp.Server{Open: openLoader(loaders), Done: h.fetchedTFTP, Log: h.log}
-	ready := make(chan struct{})
+	loader := &tftp.Server{Open: openLoader(loaders), Done: h.fetchedTFTP}
 	dhcpd := dhcp.New(dhcp.Options{
-		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot}, Leases: leaseBook{h.inv}, Log: h.log, Ready: ready,
+		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot}, Leases: leaseBook{h.inv}, Log: h.log,
 	})
 	control := api.New(h.apiOptions(target))
 
@@ -254,7 +253,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { return control.Serve(ctx, h.api) })
 	g.Go(func() error {
 		select {
-		case <-ready:
+		case <-dhcpd.Ready():
 			h.log.Info("ready", "data", h.cfg.Data, "interfaces", len(h.cfg.Interfaces), "socket", h.cfg.API.Socket)
 		case <-ctx.Done():
 		}

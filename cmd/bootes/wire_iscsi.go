@@ -80,7 +80,7 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 		if err != nil {
 			return iscsi.Units{}, err
 		}
-		luns[1] = scsi.NewDisk(scsi.Bytes(content), scsi.Identity{
+		luns[1] = scsi.NewDisk(scsi.ReadOnlyBytes(content), scsi.Identity{
 			Vendor: "BOOTES", Product: "IDENTITY", Revision: "1", Serial: v.ID + "-id",
 			UUID: diskUUID(v.ID + "/identity"), ReadOnly: true,
 		})
