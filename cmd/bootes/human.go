@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// bytesText gives a size to three figures, in powers of 1024.
+// bytesText gives a size to three figures or four, in powers of 1024.
 func bytesText(n int64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)
 	}
 	f, unit := float64(n), 0
 	const units = "BKMGTPE"
-	for f >= 999.5 && unit < len(units)-1 {
+	for f >= 1023.5 && unit < len(units)-1 {
 		f, unit = f/1024, unit+1
 	}
 	decimals := 0

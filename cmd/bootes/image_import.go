@@ -32,7 +32,7 @@ func (a *app) imageImport() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&identity, "identity", false,
-		"the image was made by `bootes image build --output`: machines get their identity from Boötes")
+		"the image takes its identity from Boötes: \"image build --output\" made it")
 	return c
 }
 

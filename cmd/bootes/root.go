@@ -27,10 +27,14 @@ type app struct {
 // run runs one command line and returns the exit code.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	a := &app{out: out, errs: errs, now: time.Now}
+	return a.run(ctx, args)
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(out)
-	root.SetErr(errs)
+	root.SetOut(a.out)
+	root.SetErr(a.errs)
 	cmd, err := root.ExecuteContextC(ctx)
 	return a.report(cmd, err)
 }

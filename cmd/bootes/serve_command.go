@@ -31,7 +31,7 @@ func (a *app) serveCommand() *cobra.Command {
 			}
 			cfg, err := config.Load(path)
 			if check {
-				return a.checkConfig(path, cfg, err)
+				return a.checkConfig(path, err)
 			}
 			if err != nil {
 				return err
@@ -61,14 +61,14 @@ type checked struct {
 }
 
 // checkConfig reports on a config that was loaded with err.
-func (a *app) checkConfig(path string, cfg *config.Config, err error) error {
+func (a *app) checkConfig(path string, err error) error {
 	v := checked{File: path, Good: err == nil, Faults: config.Faults{}}
 	if !errors.As(err, &v.Faults) && err != nil {
 		return err
 	}
 	if err == nil {
 		return a.print(v, func() string {
-			return fmt.Sprintf("%s is good: %d interfaces\n", path, len(cfg.Interfaces))
+			return path + " is good\n"
 		})
 	}
 	if a.format != "json" {

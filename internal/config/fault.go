@@ -9,11 +9,12 @@ import (
 
 // Fault is one thing wrong in a file that is good YAML.
 type Fault struct {
-	File         string
-	Line, Column int    // from 1
-	Key          string // such as "interfaces[0].dhcp"; empty: the file itself
-	What         string // what is wrong
-	Right        string // what would be right
+	File   string `json:"file"`
+	Line   int    `json:"line"`          // from 1
+	Column int    `json:"column"`        // from 1
+	Key    string `json:"key,omitempty"` // such as "interfaces[0].dhcp"; empty: the file itself
+	What   string `json:"what"`          // what is wrong
+	Right  string `json:"right"`         // what would be right
 }
 
 // Error gives the fault in one line, its place first.
