@@ -110,6 +110,7 @@ size     4 GiB
 stored   5 MiB
 limit    10 GiB
 open     yes
+traffic  190 MiB read, 6 MiB written since it was opened
 created  2026-01-02 11:00:00 (60 min ago)
 `},
 		{"boot log pc01", `

@@ -77,6 +77,10 @@ func (a *app) volumeShow() *cobra.Command {
 }
 
 func (a *app) volumeSheet(v api.Volume) string {
+	traffic := ""
+	if v.Open {
+		traffic = bytesText(v.ReadBytes) + " read, " + bytesText(v.WrittenBytes) + " written since it was opened"
+	}
 	return sheet(
 		"volume", v.ID,
 		"machine", v.Machine,
@@ -87,6 +91,7 @@ func (a *app) volumeSheet(v api.Volume) string {
 		"stored", bytesText(v.Stored),
 		"limit", limitText(v.Limit),
 		"open", yesNo(v.Open),
+		"traffic", traffic,
 		"boot", v.Boot,
 		"created", when(a.now(), v.Created))
 }
