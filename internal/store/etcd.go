@@ -19,6 +19,9 @@ import (
 // cover several.
 const segmentBytes = 16 << 20
 
+// etcdFolder, inside the data folder, is for root alone: it holds secrets.
+const etcdFolder = "etcd"
+
 var setSegment = sync.OnceFunc(func() { wal.SegmentSizeBytes = segmentBytes })
 
 // readyTimeout bounds etcd's start: replaying the log takes well under a
@@ -62,7 +65,7 @@ func waitReady(ctx context.Context, e *embed.Etcd) error {
 func etcdConfig(o Options, quiet *atomic.Bool) *embed.Config {
 	c := embed.NewConfig()
 	c.Name = "bootes"
-	c.Dir = filepath.Join(o.Dir, "etcd")
+	c.Dir = filepath.Join(o.Dir, etcdFolder)
 	c.TickMs, c.ElectionMs = 10, 50
 
 	// The advertised addresses are names only: they are written into the

@@ -42,6 +42,7 @@ func (s *Store) watchHealth(ctx context.Context) {
 		case <-tick.C:
 		}
 		s.reserve.check()
+		s.allocateAhead()
 		if s.overQuota() && time.Since(relieved) > relieveEvery {
 			s.setTrouble(s.relieve(ctx))
 			relieved = time.Now()

@@ -24,10 +24,12 @@ func checkSocketPath(path string) error {
 // taken before etcd is started: etcd would wait for its lock in silence, and
 // would first have removed the sockets of the server that holds it.
 func lockDir(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	private := filepath.Join(dir, etcdFolder)
+	if err := os.MkdirAll(private, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
-	if err := os.Chmod(dir, 0o700); err != nil {
+	// Only this one: dir is the operator's, and may be /var by mistake.
+	if err := os.Chmod(private, 0o700); err != nil {
 		return nil, fmt.Errorf("protect data folder: %w", err)
 	}
 	name := filepath.Join(dir, "lock")

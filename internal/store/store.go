@@ -26,6 +26,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,8 +38,8 @@ import (
 
 // Options say where the store lives and how much it may take.
 type Options struct {
-	Dir    string       // the store's own folder; made with mode 0700
-	Socket string       // path of etcd's client socket; "" is Dir/etcd.sock
+	Dir    string       // the data folder; etcd has a folder of its own in it
+	Socket string       // path of etcd's client socket; "" is Dir/etcd/client.sock
 	Log    *slog.Logger // nil: slog.Default()
 
 	QuotaBytes   int64         // largest size of the records on disk; 0: 512 MiB
@@ -90,7 +91,7 @@ func (o *Options) setDefaults() {
 	o.LowBytes = orDefault(o.LowBytes, 64<<20)
 	o.Poll = orDefault(o.Poll, 500*time.Millisecond)
 	if o.Socket == "" {
-		o.Socket = o.Dir + "/etcd.sock"
+		o.Socket = filepath.Join(o.Dir, etcdFolder, "client.sock")
 	}
 	if o.exit == nil {
 		o.exit = os.Exit
@@ -121,6 +122,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.etcd, err = startEtcd(ctx, s.o, &s.quiet); err != nil {
 		return err
 	}
+	s.allocateAhead()
 	s.client = v3client.New(s.etcd.Server)
 	s.wg.Go(func() { s.watchHealth(s.closing) })
 	return nil

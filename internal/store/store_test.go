@@ -184,7 +184,7 @@ func TestFolderInUse(t *testing.T) {
 		t.Errorf("took %v to say so", d)
 	}
 	// The first one's socket must still be there.
-	c, err := net.Dial("unix", filepath.Join(o.Dir, "etcd.sock"))
+	c, err := net.Dial("unix", filepath.Join(o.Dir, "etcd", "client.sock"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestNothingListensOnTheNetwork(t *testing.T) {
 	if after := listening(t); after != before {
 		t.Errorf("listening sockets of this process: %d before, %d after", before, after)
 	}
-	st, err := os.Stat(o.Dir)
+	st, err := os.Stat(filepath.Join(o.Dir, "etcd"))
 	if err != nil || st.Mode().Perm() != 0o700 {
 		t.Errorf("folder mode %v, %v", st.Mode(), err)
 	}
