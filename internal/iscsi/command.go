@@ -21,6 +21,9 @@ func (s *session) command() error {
 	}
 	t.fail(t.disk.Decode((*scsi.CDB)(&p.CDB), &t.cmd))
 	s.attention(t)
+	if !t.cmd.TakesData(t.out) {
+		t.fail(scsi.BadDataLength)
+	}
 	if t.status != scsi.Good {
 		t.cmd.Kind, t.cmd.Length = scsi.Control, 0
 		return s.writeCommand(t, p)

@@ -150,15 +150,7 @@ func (s *session) abort(m *taskManagement, t *task) (idle bool) {
 	m.left.Add(1)
 	t.waiters = append(t.waiters, m)
 	t.aborted = true
-	if t.write.waits {
-		t.write.waits = false
-		for i, w := range s.waiting {
-			if w == t {
-				s.waiting = append(s.waiting[:i], s.waiting[i+1:]...)
-				break
-			}
-		}
-	}
+	s.stopWaiting(t)
 	if t.running > 0 {
 		return false
 	}

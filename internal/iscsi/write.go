@@ -1,6 +1,8 @@
 package iscsi
 
 import (
+	"slices"
+
 	"bootes.dev/internal/iscsi/pdu"
 	"bootes.dev/internal/scsi"
 )
@@ -110,9 +112,16 @@ func (s *session) dataOut() error {
 		s.mu.Unlock()
 		return s.in.end() // of a task that has ended: dropped
 	}
-	if err := t.write.expects(&p); err != nil {
+	if !t.write.expects(&p) {
+		t.running++
+		t.write.receiving, t.write.unsolicited = false, false
+		s.stopWaiting(t)
 		s.mu.Unlock()
-		return err
+		if err := s.in.end(); err != nil {
+			return err
+		}
+		s.stepDone(t, scsi.DataOutOfOrder, false)
+		return nil
 	}
 	t.running++ // the reader fills buf: nobody may give it back
 	s.mu.Unlock()
@@ -120,20 +129,19 @@ func (s *session) dataOut() error {
 }
 
 // expects checks a Data-Out against the open burst. Data comes in order, as
-// was negotiated.
-func (w *writeState) expects(p *pdu.DataOut) error {
+// was negotiated. What does not fit ends its command, not the session.
+func (w *writeState) expects(p *pdu.DataOut) bool {
+	left := w.end - w.got
 	switch {
 	case !w.receiving || p.TTT != w.ttt:
-		return protocolError("data out for no open burst")
+		return false
 	case p.DataSN != w.dataSN || int64(p.Offset) != w.got:
-		return protocolError("data out of order: DataSN %d at offset %d", p.DataSN, p.Offset)
-	case int64(p.DataLength) > w.end-w.got:
-		return protocolError("more data out than asked for")
-	case p.Final && !w.unsolicited && int64(p.DataLength) < w.end-w.got:
-		return protocolError("less data out than asked for")
+		return false
+	case int64(p.DataLength) > left || p.Final && !w.unsolicited && int64(p.DataLength) < left:
+		return false
 	}
 	w.dataSN++
-	return nil
+	return true
 }
 
 // receive reads n bytes of t's open burst from the connection. The caller has
@@ -217,6 +225,14 @@ func (s *session) askForData() {
 	}
 }
 
+// stopWaiting takes t out of those that wait for room. mu is held.
+func (s *session) stopWaiting(t *task) {
+	if i := slices.Index(s.waiting, t); i >= 0 {
+		s.waiting = slices.Delete(s.waiting, i, i+1)
+	}
+	t.write.waits = false
+}
+
 // openBurst opens the next burst of the first task that waits for room. It
 // returns nil if none waits or there is no room. mu is held.
 func (s *session) openBurst() *task {
@@ -240,12 +256,12 @@ func (s *session) openBurst() *task {
 		}
 		copy(w.buf.b, w.carry)
 	}
-	s.waiting = append(s.waiting[:0], s.waiting[1:]...)
+	s.stopWaiting(t)
 	s.nextTTT++
 	if s.nextTTT == pdu.NoTag {
 		s.nextTTT = 0
 	}
-	w.waits, w.receiving, w.end, w.dataSN, w.ttt = false, true, w.got+n, 0, s.nextTTT
+	w.receiving, w.end, w.dataSN, w.ttt = true, w.got+n, 0, s.nextTTT
 	t.running++ // until the R2T is sent
 	return t
 }

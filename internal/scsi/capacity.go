@@ -75,3 +75,22 @@ func requestSense(d *Disk, c *Command, t *Target, b []byte) ([]byte, Sense) {
 	}
 	return t.Pending.AppendFixed(b), Sense{}
 }
+
+func decodeLBAStatus(d *Disk, cdb *CDB, c *Command) Sense {
+	c.Length = int64(cdb.u32(10))
+	if cdb.u64(2) >= d.blocks() {
+		return lbaOutOfRange
+	}
+	return Sense{}
+}
+
+// lbaStatus says of everything from the LBA on that it is mapped. That is
+// always allowed, if not helpful; a Device does not tell more. QEMU asks at
+// each read of a thin disk and complains when there is no answer.
+func lbaStatus(d *Disk, c *Command, _ *Target, b []byte) ([]byte, Sense) {
+	lba := c.CDB.u64(2)
+	b = append(b, 0, 0, 0, 4+16, 0, 0, 0, 0)
+	b = binary.BigEndian.AppendUint64(b, lba)
+	b = binary.BigEndian.AppendUint32(b, uint32(min(d.blocks()-lba, math.MaxUint32)))
+	return append(b, 0, 0, 0, 0), Sense{}
+}

@@ -49,6 +49,7 @@ const (
 	synchronize
 	same
 	unmap
+	compareStore
 )
 
 // Offset is where on the disk, in bytes, a Read or Write begins.
@@ -68,8 +69,10 @@ func (d *Disk) Decode(cdb *CDB, c *Command) Sense {
 	if d.absent() && cdb[0] != opInquiry && cdb[0] != opReportLUNs && cdb[0] != opRequestSense {
 		return noUnit
 	}
-	if op.has && cdb[serviceActionField]&serviceActionMask != op.action {
-		return badField(serviceActionField)
+	if op.has {
+		if op = op.find(cdb[serviceActionField] & serviceActionMask); op == nil {
+			return badField(serviceActionField)
+		}
 	}
 	if cdb[len(op.usage)-1]&0x04 != 0 { // NACA: no ACA here
 		return badField(len(op.usage) - 1)
@@ -119,6 +122,17 @@ func decodeAlloc32(_ *Disk, cdb *CDB, c *Command) Sense {
 	c.Length = int64(cdb.u32(6))
 	return Sense{}
 }
+
+// TakesData tells whether n bytes of data-out, the number that the initiator
+// announced, suit the command. WRITE SAME wants exactly one block, COMPARE AND
+// WRITE the old blocks and the new: anything else is a misunderstanding that
+// would overwrite what it should not.
+func (c *Command) TakesData(n int64) bool {
+	return c.verb != same && c.verb != compareStore || n == c.Length
+}
+
+// BadDataLength is the sense for data that TakesData refused.
+var BadDataLength = Sense{Key: keyIllegalRequest, Code: 0x2400}
 
 // IgnoresAttention tells whether the command is served although a unit
 // attention is pending (SPC-4, 5.14).

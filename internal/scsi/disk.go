@@ -15,7 +15,11 @@
 // connection is read. Each step returns a Sense; the zero Sense is success.
 package scsi
 
-import "bootes.dev/internal/block"
+import (
+	"sync"
+
+	"bootes.dev/internal/block"
+)
 
 // BlockSize is the logical block in bytes. Physical blocks are 4 KiB, the
 // grain of the copy-on-write engine: aligned writes cost one block, not two.
@@ -43,6 +47,10 @@ type Identity struct {
 type Disk struct {
 	dev block.Device
 	id  Identity
+
+	// order keeps COMPARE AND WRITE whole: it holds it alone, every other
+	// change of the disk shares it.
+	order sync.RWMutex
 }
 
 // NewDisk returns a disk over dev, which it does not close.

@@ -8,9 +8,15 @@ func (d *Disk) Execute(c *Command, params []byte) Sense {
 	case check:
 		return d.check(c.offset, c.span)
 	case same:
+		d.order.RLock()
+		defer d.order.RUnlock()
 		return d.writeSame(c, params)
 	case unmap:
+		d.order.RLock()
+		defer d.order.RUnlock()
 		return d.unmap(params)
+	case compareStore:
+		return d.compareWrite(c, params)
 	}
 	return internalFailure
 }

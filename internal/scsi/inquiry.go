@@ -113,6 +113,7 @@ func (d *Disk) identifiers(b []byte) []byte {
 func (d *Disk) blockLimits(b []byte) []byte {
 	var p [60]byte
 	p[0] = 0x01 // WSNZ: WRITE SAME of 0 blocks is not "to the end"
+	p[1] = maxCompareBlocks
 	binary.BigEndian.PutUint16(p[2:], blocksPerPhysical)
 	binary.BigEndian.PutUint32(p[8:], 512) // optimal: 256 KiB, one burst
 	if !d.id.ReadOnly {

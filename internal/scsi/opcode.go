@@ -21,6 +21,7 @@ const (
 	opUnmap            = 0x42
 	opModeSense10      = 0x5a
 	opRead16           = 0x88
+	opCompareWrite     = 0x89
 	opWrite16          = 0x8a
 	opWriteVerify16    = 0x8e
 	opVerify16         = 0x8f
@@ -35,6 +36,7 @@ const (
 	opWriteVerify12    = 0xae
 	opVerify12         = 0xaf
 	actReadCapacity16  = 0x10 // of opServiceActionIn
+	actGetLBAStatus    = 0x12 // of opServiceActionIn
 	actReportOpcodes   = 0x0c // of opMaintenanceIn
 	serviceActionMask  = 0x1f
 	serviceActionField = 1
@@ -50,6 +52,7 @@ type operation struct {
 	usage  string
 	decode func(d *Disk, cdb *CDB, c *Command) Sense
 	answer func(d *Disk, c *Command, t *Target, b []byte) ([]byte, Sense) // Control only
+	next   *operation                                                     // another service action of the same code
 }
 
 const (
@@ -57,15 +60,22 @@ const (
 	lba64 = lba32 + lba32
 )
 
-// operations is indexed by operation code; what has service actions has one
-// here, which is all there is so far. It is filled at start-up because the
-// table and REPORT SUPPORTED OPERATION CODES refer to each other.
+// operations is indexed by operation code. It is filled at start-up because
+// the table and REPORT SUPPORTED OPERATION CODES refer to each other.
 var operations [256]*operation
 
 func init() {
 	for _, o := range supported() {
+		o.next = operations[o.code]
 		operations[o.code] = &o
 	}
+}
+
+// find returns the operation of a service action, nil if there is none.
+func (o *operation) find(action byte) *operation {
+	for ; o != nil && (!o.has || o.action != action); o = o.next {
+	}
+	return o
 }
 
 func supported() []operation {
@@ -89,6 +99,7 @@ func supported() []operation {
 		{code: opUnmap, usage: "\x42\x00\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeUnmap},
 		{code: opModeSense10, usage: "\x5a\x18\xff\xff\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: modeSense10},
 		{code: opRead16, usage: "\x88\xf8" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeRead16},
+		{code: opCompareWrite, usage: "\x89\xf8" + lba64 + "\x00\x00\x00\xff\x00\x00", decode: decodeCompareWrite},
 		{code: opWrite16, usage: "\x8a\xf8" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeWrite16},
 		{code: opWriteVerify16, usage: "\x8e\xf2" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeWriteVerify16},
 		{code: opVerify16, usage: "\x8f\xf6" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeVerify16},
@@ -97,6 +108,8 @@ func supported() []operation {
 		{code: opWriteSame16, usage: "\x93\xf9" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeWriteSame16},
 		{code: opServiceActionIn, action: actReadCapacity16, has: true,
 			usage: "\x9e\x10" + lba64 + "\xff\xff\xff\xff\x01\x00", decode: decodeCapacity16, answer: readCapacity16},
+		{code: opServiceActionIn, action: actGetLBAStatus, has: true,
+			usage: "\x9e\x12" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeLBAStatus, answer: lbaStatus},
 		{code: opReportLUNs, usage: "\xa0\x00\xff\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeReportLUNs, answer: reportLUNs},
 		{code: opMaintenanceIn, action: actReportOpcodes, has: true,
 			usage: "\xa3\x0c\x87\xff\xff\xff\xff\xff\xff\xff\x00\x00", decode: decodeAlloc32, answer: reportOpcodes},

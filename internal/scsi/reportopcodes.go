@@ -18,17 +18,24 @@ func reportOpcodes(_ *Disk, c *Command, _ *Target, b []byte) ([]byte, Sense) {
 		if op == nil || !op.has {
 			return b, badField(2)
 		}
-		if uint16(op.action) != action {
-			op = nil
-		}
+		op = findAction(op, action)
 	case 3: // either
-		if op != nil && (op.has && uint16(op.action) != action || !op.has && action != 0) {
+		if op != nil && op.has {
+			op = findAction(op, action)
+		} else if action != 0 {
 			op = nil
 		}
 	default:
 		return b, badField(2)
 	}
 	return oneOpcode(b, op, timeouts), Sense{}
+}
+
+func findAction(op *operation, action uint16) *operation {
+	if action > serviceActionMask {
+		return nil
+	}
+	return op.find(byte(action))
 }
 
 // noTimeouts is a timeouts descriptor that says nothing.
@@ -38,22 +45,26 @@ func allOpcodes(b []byte, timeouts bool) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0)
 	for _, op := range operations {
-		if op == nil {
-			continue
-		}
-		var flags byte
-		if timeouts {
-			flags |= 0x02 // CTDP
-		}
-		if op.has {
-			flags |= 0x01 // SERVACTV
-		}
-		b = append(b, op.code, 0, 0, op.action, 0, flags, 0, byte(len(op.usage)))
-		if timeouts {
-			b = append(b, noTimeouts[:]...)
+		for ; op != nil; op = op.next {
+			b = op.describe(b, timeouts)
 		}
 	}
 	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-4))
+	return b
+}
+
+func (op *operation) describe(b []byte, timeouts bool) []byte {
+	var flags byte
+	if timeouts {
+		flags |= 0x02 // CTDP
+	}
+	if op.has {
+		flags |= 0x01 // SERVACTV
+	}
+	b = append(b, op.code, 0, 0, op.action, 0, flags, 0, byte(len(op.usage)))
+	if timeouts {
+		b = append(b, noTimeouts[:]...)
+	}
 	return b
 }
 

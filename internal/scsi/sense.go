@@ -64,8 +64,9 @@ var (
 	// ClearedByOther is the unit attention of a session whose commands
 	// another one cleared.
 	ClearedByOther = Sense{Key: keyUnitAttention, Code: 0x2f00}
-	// TooMuchData: more write data came than was announced.
-	TooMuchData = Sense{Key: keyAbortedCommand, Code: 0x4b02}
+	// DataOutOfOrder: write data is missing or was sent unasked (RFC 7143,
+	// 11.4.7.2: protocol service CRC error stands for both).
+	DataOutOfOrder = Sense{Key: keyAbortedCommand, Code: 0x4705}
 )
 
 func badField(at int) Sense { return Sense{keyIllegalRequest, 0x2400, fieldInCDB | uint16(at)} }

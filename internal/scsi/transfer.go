@@ -103,7 +103,10 @@ func (d *Disk) ReadAt(c *Command, p []byte, rel int64) Sense {
 // its beginning. Both are multiples of BlockSize.
 func (d *Disk) WriteAt(c *Command, p []byte, rel int64) Sense {
 	if c.verb != compare {
-		if _, err := d.dev.WriteAt(p, c.offset+rel); err != nil {
+		d.order.RLock()
+		_, err := d.dev.WriteAt(p, c.offset+rel)
+		d.order.RUnlock()
+		if err != nil {
 			return senseOf(err)
 		}
 	}

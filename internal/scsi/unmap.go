@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // Limits that VPD page B0h declares.
 const (
-	maxUnmapBlocks      = 8 << 20 // 4 GiB per UNMAP command
+	maxUnmapBlocks      = 1 << 20 // 512 MiB per UNMAP command
 	maxUnmapDescriptors = 256
 	maxSameBlocks       = 8 << 20 // 4 GiB per WRITE SAME
 

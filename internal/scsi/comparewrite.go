@@ -1,0 +1,46 @@
+package scsi
+
+// maxCompareBlocks is the longest COMPARE AND WRITE; VPD page B0h declares it.
+const maxCompareBlocks = 128
+
+// decodeCompareWrite: the parameter list is the blocks that must be there,
+// then those to be written (SBC-3, 5.3). Clustered file systems lock with it.
+func decodeCompareWrite(d *Disk, cdb *CDB, c *Command) Sense {
+	if d.id.ReadOnly {
+		return writeProtected
+	}
+	if s := protect(cdb); !s.OK() {
+		return s
+	}
+	count := uint32(cdb[13])
+	if count > maxCompareBlocks {
+		return badField(13)
+	}
+	c.verb, c.fua = compareStore, cdb[1]&0x08 != 0
+	if s := c.extent(d, cdb.u64(2), count); !s.OK() || count == 0 {
+		return s
+	}
+	c.Kind = Parameters
+	c.Length = 2 * c.span
+	return Sense{}
+}
+
+func (d *Disk) compareWrite(c *Command, params []byte) Sense {
+	if int64(len(params)) != 2*c.span {
+		return paramListLength
+	}
+	if s := d.exchange(params[:c.span], params[c.span:], c.offset); !s.OK() {
+		return s
+	}
+	return d.Finish(c)
+}
+
+func (d *Disk) exchange(old, new []byte, off int64) Sense {
+	d.order.Lock()
+	defer d.order.Unlock()
+	if s := d.compare(old, off); !s.OK() {
+		return s
+	}
+	_, err := d.dev.WriteAt(new, off)
+	return senseOf(err)
+}
