@@ -178,10 +178,8 @@ type Options struct {
 	Leases     Leases // may be nil if every interface is a proxy
 	Log        *slog.Logger
 	// ProbeTime is how long Run listens for a rival before it serves
-	// (default 3 s: ISC dhcpd pings an address for 1 s before offering it).
+	// (default 5 s: dnsmasq pings an address for 3 s before it offers it).
 	ProbeTime time.Duration
-	// Ready, if set, is closed once all sockets are open and probed.
-	Ready chan<- struct{}
 }
 
 // Rival is a DHCP server that answered a probe.

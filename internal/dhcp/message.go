@@ -1,6 +1,22 @@
 package dhcp
 
-import "fmt"
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+// Ports (RFC 2131, 4.1; PXE specification 2.1, 2.2.1).
+const (
+	ServerPort = 67
+	ClientPort = 68
+	ProxyPort  = 4011 // PXE boot servers and ProxyDHCP's second round
+)
 
 // MessageType is DHCP option 53 (RFC 2132, 9.6).
 type MessageType uint8
@@ -35,4 +51,107 @@ func (t MessageType) fromClient() bool {
 		return true
 	}
 	return false
+}
+
+// Options by number and source.
+const (
+	optSubnetMask   = 1   // RFC 2132, 3.3
+	optRouter       = 3   // RFC 2132, 3.5
+	optDNS          = 6   // RFC 2132, 3.8
+	optHostName     = 12  // RFC 2132, 3.14
+	optDomainName   = 15  // RFC 2132, 3.17
+	optBroadcast    = 28  // RFC 2132, 5.3
+	optVendor       = 43  // RFC 2132, 8.4; contents: PXE specification 2.1, table 2-1
+	optRequestedIP  = 50  // RFC 2132, 9.1
+	optLeaseTime    = 51  // RFC 2132, 9.2
+	optMessageType  = 53  // RFC 2132, 9.6
+	optServerID     = 54  // RFC 2132, 9.7
+	optMessage      = 56  // RFC 2132, 9.9
+	optRenewalTime  = 58  // RFC 2132, 9.11
+	optRebindTime   = 59  // RFC 2132, 9.12
+	optVendorClass  = 60  // RFC 2132, 9.13
+	optTFTPServer   = 66  // RFC 2132, 9.4
+	optBootFile     = 67  // RFC 2132, 9.5
+	optUserClass    = 77  // RFC 3004; iPXE sends it without the length bytes
+	optRelayAgent   = 82  // RFC 3046
+	optArchitecture = 93  // RFC 4578, 2.1
+	optUUID         = 97  // RFC 4578, 2.3
+	optIPXE         = 175 // iPXE's encapsulated options (ipxe.org/howto/dhcpd)
+)
+
+const (
+	headerLen   = 236 // RFC 2131, figure 1, without options
+	ethernetLen = 6
+	bootRequest = 1
+)
+
+var (
+	errMalformed  = errors.New("malformed packet")
+	errNotRequest = errors.New("not a client's message")
+)
+
+// decode reads a client's message. What is not a BOOTREQUEST of an Ethernet
+// client with a DHCP message type is refused: we could not answer it.
+func decode(b []byte) (*dhcpv4.DHCPv4, MessageType, error) {
+	if len(b) < headerLen+4 {
+		return nil, 0, fmt.Errorf("read DHCP message: %w: %d bytes", errMalformed, len(b))
+	}
+	if b[0] != bootRequest {
+		return nil, 0, errNotRequest
+	}
+	if b[2] != ethernetLen {
+		return nil, 0, fmt.Errorf("read DHCP message: %w: hardware address of %d bytes", errMalformed, b[2])
+	}
+	// Some ROMs leave out the end option; a second one does no harm.
+	m, err := dhcpv4.FromBytes(append(b[:len(b):len(b)], 255))
+	if err != nil {
+		return nil, 0, fmt.Errorf("read DHCP message: %w: %w", errMalformed, err)
+	}
+	if m.ClientHWAddr[0]&1 != 0 || uniform(m.ClientHWAddr) {
+		return nil, 0, fmt.Errorf("read DHCP message: %w: hardware address %s", errMalformed, m.ClientHWAddr)
+	}
+	t := m.Options[optMessageType]
+	if len(t) != 1 || !MessageType(t[0]).fromClient() {
+		return nil, 0, errNotRequest
+	}
+	return m, MessageType(t[0]), nil
+}
+
+// query gathers what a decision may depend on.
+func query(m *dhcpv4.DHCPv4, t MessageType) Query {
+	class := text(m.Options[optVendorClass])
+	q := Query{
+		Type:        t,
+		MAC:         net.HardwareAddr(strings.Clone(string(m.ClientHWAddr))),
+		Xid:         binary.BigEndian.Uint32(m.TransactionID[:]),
+		UUID:        canonicalUUID(m.Options[optUUID]),
+		Firmware:    firmware(class, m.Options[optArchitecture]),
+		IPXE:        isIPXE(m.Options),
+		VendorClass: class,
+		Hostname:    text(m.Options[optHostName]),
+		Requested:   addr(m.Options[optRequestedIP]),
+		ServerID:    addr(m.Options[optServerID]),
+		CIAddr:      addr(m.ClientIPAddr.To4()),
+	}
+	q.NetBoot = q.Firmware != FirmwareNone || q.IPXE
+	return q
+}
+
+// isIPXE tells iPXE (and its ancestor gPXE) from the ROM that started it. One
+// of the two marks is enough: scripts can change the user class.
+func isIPXE(o dhcpv4.Options) bool {
+	class := string(o[optUserClass])
+	return strings.Contains(class, "iPXE") || strings.Contains(class, "gPXE") || o[optIPXE] != nil
+}
+
+// text is an option's string without the NULs that some clients end it with.
+func text(b []byte) string { return strings.TrimRight(string(b), "\x00") }
+
+// addr reads an IPv4 address; anything else, and 0.0.0.0, gives the zero Addr.
+func addr(b []byte) netip.Addr {
+	a, ok := netip.AddrFromSlice(b)
+	if !ok || !a.Is4() || a.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return a
 }

@@ -1,0 +1,146 @@
+package dhcp
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/iana"
+)
+
+// maxFile is what the header's file field holds besides its NUL.
+const maxFile = 127
+
+var (
+	// pxeBootFile is option 43 for "fetch the boot file that is named here":
+	// PXE_DISCOVERY_CONTROL (6) with bit 3 (PXE specification 2.1, table 2-1).
+	pxeBootFile = []byte{6, 1, 8, 255}
+	// ipxeNoProxy is option 175 with no-pxedhcp (176): iPXE would otherwise
+	// wait two more seconds for a ProxyDHCP server.
+	ipxeNoProxy = []byte{176, 1, 1, 255}
+
+	broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+)
+
+// message begins an answer of type t: header, message type, our server id,
+// and the options that are returned as they came.
+func (x *exchange) message(t MessageType) *dhcpv4.DHCPv4 {
+	p := &dhcpv4.DHCPv4{
+		OpCode: dhcpv4.OpcodeBootReply, HWType: iana.HWTypeEthernet,
+		TransactionID: x.m.TransactionID, Flags: x.m.Flags,
+		GatewayIPAddr: x.m.GatewayIPAddr, ClientHWAddr: x.m.ClientHWAddr,
+		Options: dhcpv4.Options{
+			optMessageType: {byte(t)},
+			optServerID:    x.q.Server.AsSlice(),
+		},
+	}
+	// PXE demands the UUID back, RFC 3046 the relay's option.
+	for _, code := range []uint8{optUUID, optRelayAgent} {
+		if v, ok := x.m.Options[code]; ok {
+			p.Options[code] = v
+		}
+	}
+	return p
+}
+
+// addNetwork adds what a host must know of its network.
+func (x *exchange) addNetwork(p *dhcpv4.DHCPv4) {
+	c := x.l.config
+	p.Options[optSubnetMask] = mask(x.prefix)
+	p.Options[optBroadcast] = lastOf(x.prefix).AsSlice()
+	if c.Router.IsValid() {
+		p.Options[optRouter] = c.Router.AsSlice()
+	}
+	for _, a := range c.DNS {
+		p.Options[optDNS] = append(p.Options[optDNS], a.AsSlice()...)
+	}
+	if c.Domain != "" {
+		p.Options[optDomainName] = []byte(c.Domain)
+	}
+	if x.d.Hostname != "" {
+		p.Options[optHostName] = []byte(x.d.Hostname)
+	}
+}
+
+// addLease adds the address and its times: renewal at a half, rebinding at
+// seven eighths (RFC 2131, 4.4.5).
+func (x *exchange) addLease(p *dhcpv4.DHCPv4, a netip.Addr) {
+	p.YourIPAddr = a.AsSlice()
+	ttl := x.l.leaseTime()
+	p.Options[optLeaseTime] = seconds(ttl)
+	p.Options[optRenewalTime] = seconds(ttl / 2)
+	p.Options[optRebindTime] = seconds(ttl * 7 / 8)
+}
+
+// addBoot adds what to boot, and from where.
+func (x *exchange) addBoot(p *dhcpv4.DHCPv4) {
+	next := x.nextServer()
+	p.ServerIPAddr = next.AsSlice()
+	p.Options[optBootFile] = []byte(x.d.Filename)
+	if x.q.Firmware.HTTP() && !x.q.IPXE {
+		p.Options[optVendorClass] = []byte(classHTTP)
+		return
+	}
+	p.ServerHostName = next.String()
+	p.Options[optTFTPServer] = []byte(next.String())
+	if len(x.d.Filename) <= maxFile {
+		p.BootFileName = x.d.Filename
+	}
+	x.addPXE(p)
+}
+
+// addPXE adds the marks by which PXE clients take an offer for a boot offer.
+func (x *exchange) addPXE(p *dhcpv4.DHCPv4) {
+	proxy := x.l.config.Mode == ModeProxy
+	switch {
+	case x.q.IPXE && !proxy:
+		p.Options[optIPXE] = ipxeNoProxy
+		return // with option 60 iPXE would note our offer a second time, as a proxy's
+	case x.q.Firmware == BIOS && !x.q.IPXE, !proxy:
+		p.Options[optVendor] = pxeBootFile
+	}
+	p.Options[optVendorClass] = []byte(classPXE)
+}
+
+// nextServer is where the boot file is. EDK2 takes siaddr of a proxy's OFFER
+// for the place to ask on port 4011, so there it must be ourselves; the ACK
+// from that port tells the true one.
+func (x *exchange) nextServer() netip.Addr {
+	binl := x.l.config.Mode == ModeProxy && x.q.Port == ServerPort && x.q.Firmware.EFI() && !x.q.IPXE
+	if x.d.NextServer.IsValid() && !binl {
+		return x.d.NextServer
+	}
+	return x.q.Server
+}
+
+// destination is where an answer goes (RFC 2131, 4.1). A client without an
+// address is answered by broadcast, whether it asked for that or not: to reach
+// its future address by unicast takes a raw socket.
+func (x *exchange) destination(t MessageType) netip.AddrPort {
+	switch relay := addr(x.m.GatewayIPAddr.To4()); {
+	case relay.IsValid():
+		return netip.AddrPortFrom(relay, ServerPort)
+	case x.q.Port == ProxyPort && !x.in.from.Addr().IsUnspecified():
+		return x.in.from // EDK2 listens on 4011, others on 68: where they sent from
+	case t != NAK && x.q.CIAddr.IsValid():
+		return netip.AddrPortFrom(x.q.CIAddr, ClientPort)
+	}
+	return netip.AddrPortFrom(broadcast, ClientPort)
+}
+
+func seconds(d time.Duration) []byte {
+	return binary.BigEndian.AppendUint32(nil, uint32(d/time.Second))
+}
+
+func mask(p netip.Prefix) []byte {
+	return binary.BigEndian.AppendUint32(nil, uint32(0xffffffff)<<(32-p.Bits()))
+}
+
+// lastOf is a network's broadcast address.
+func lastOf(p netip.Prefix) netip.Addr {
+	a := p.Addr().As4()
+	n := binary.BigEndian.Uint32(a[:]) | ^binary.BigEndian.Uint32(mask(p))
+	binary.BigEndian.PutUint32(a[:], n)
+	return netip.AddrFrom4(a)
+}

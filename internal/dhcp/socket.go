@@ -1,0 +1,65 @@
+package dhcp
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"bootes.dev/internal/netif"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+)
+
+// receiveBuffer is what a boot storm may leave waiting per socket, in bytes;
+// the kernel's own limit (net.core.rmem_max) may make it less.
+const receiveBuffer = 1 << 20
+
+// port is one UDP port on one interface.
+type port struct {
+	link   *link
+	number int
+	raw    net.PacketConn
+	conn   *ipv4.PacketConn
+}
+
+// openPort binds a port to one interface only. SO_REUSEADDR is left off on
+// purpose: with it two DHCP servers on one host would silently share the port.
+func openPort(l *link, number int) (*port, error) {
+	lc := net.ListenConfig{Control: bindToDevice(l.config.Name)}
+	at := netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(number))
+	raw, err := lc.ListenPacket(context.Background(), "udp4", at.String())
+	if err != nil {
+		err = netif.BindError("udp", at, err)
+		return nil, fmt.Errorf("serve DHCP on interface %q: %w", l.config.Name, err)
+	}
+	p := &port{link: l, number: number, raw: raw, conn: ipv4.NewPacketConn(raw)}
+	if err := p.conn.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true); err != nil {
+		raw.Close()
+		return nil, fmt.Errorf("set up port %d on interface %q: %w", number, l.config.Name, err)
+	}
+	raw.(*net.UDPConn).SetReadBuffer(receiveBuffer)
+	return p, nil
+}
+
+func bindToDevice(name string) func(network, address string, c syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if cerr := c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), name) }); cerr != nil {
+			return cerr
+		}
+		return err
+	}
+}
+
+// send sends from one of our addresses. A socket bound to a device would
+// otherwise take the interface's first, and EDK2 drops what does not come from
+// the address that it asked on port 4011.
+func (p *port) send(data []byte, from netip.Addr, to netip.AddrPort) error {
+	cm := &ipv4.ControlMessage{Src: from.AsSlice()}
+	_, err := p.conn.WriteTo(data, cm, net.UDPAddrFromAddrPort(to))
+	return err
+}
+
+func (p *port) Close() error { return p.raw.Close() }
