@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"bootes.dev/internal/store"
 )
 
 // Errors of leases that a caller branches on.
@@ -15,6 +17,27 @@ var (
 	// ErrPoolFull: every address is leased and none has expired.
 	ErrPoolFull = errors.New("no free address in the pool")
 )
+
+// ErrReplaced: the image that a volume was cloned from has been removed or made
+// anew meanwhile.
+var ErrReplaced = errors.New("the image was replaced meanwhile: try again")
+
+// Refused says whether err is a rule's answer, so that certainly nothing was
+// written. Any other error, such as a time-out of the store, may come though
+// the change has been or will be made.
+func Refused(err error) bool {
+	var (
+		invalid *InvalidError
+		missing *NotFoundError
+		exists  *ExistsError
+		twin    *VolumeExistsError
+		inUse   *InUseError
+		stale   *StaleBootError
+	)
+	return errors.As(err, &invalid) || errors.As(err, &missing) || errors.As(err, &exists) || errors.As(err, &twin) ||
+		errors.As(err, &inUse) || errors.As(err, &stale) ||
+		errors.Is(err, ErrReplaced) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrFull)
+}
 
 // InvalidError says which value is wrong and what would be right.
 type InvalidError struct {

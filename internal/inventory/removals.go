@@ -12,10 +12,12 @@ const (
 	RemoveVolume = "volume"
 )
 
-// Removal is a note that a record was removed and the disk space behind it is
-// still to be. It is written in the transaction that removes the record and
-// cleared when the disk is done, so a crash in between loses no space, and
-// nothing is ever removed from disk only because its record is missing.
+// Removal is a note that what is on disk under an ID is to be removed, now or,
+// after a crash, at the next start. It is written in the transaction that
+// removes the record and cleared when the disk is done; and it is written
+// before a volume is made and cleared in the transaction that adds the record.
+// So a crash loses no space, and nothing is ever removed from disk only
+// because its record is missing.
 type Removal struct {
 	Kind string `json:"kind"`
 	ID   string `json:"id"`
@@ -25,6 +27,14 @@ func (r Removal) key() string { return r.Kind + "/" + r.ID }
 
 func (in *Inventory) noteRemoval(tx *store.Tx, r Removal) error {
 	return in.removals.In(tx).Put(r.key(), r)
+}
+
+// PrepareVolume notes that a volume is about to be made on disk: AddVolume
+// clears the note.
+func (in *Inventory) PrepareVolume(ctx context.Context, id string) error {
+	return in.s.Update(ctx, func(tx *store.Tx) error {
+		return in.noteRemoval(tx, Removal{Kind: RemoveVolume, ID: id})
+	})
 }
 
 // Removals are the notes not yet cleared.

@@ -40,7 +40,7 @@ func (in *Inventory) AddVolume(ctx context.Context, v Volume) (Volume, error) {
 			return err
 		}
 		if img.Layer != v.Layer {
-			return fmt.Errorf("add volume %q: image %q was replaced meanwhile: try again", v.ID, v.Image)
+			return fmt.Errorf("add volume %q of image %q: %w", v.ID, v.Image, ErrReplaced)
 		}
 		return in.putVolume(tx, v)
 	})
@@ -65,6 +65,7 @@ func (in *Inventory) putVolume(tx *store.Tx, v Volume) error {
 	if err := in.books.In(tx).Put(v.Machine, b); err != nil {
 		return err
 	}
+	in.removals.In(tx).Delete(Removal{Kind: RemoveVolume, ID: v.ID}.key())
 	return in.volumes.In(tx).Put(v.ID, v)
 }
 

@@ -49,14 +49,15 @@ func (s *Storage) ImportImage(ctx context.Context, ref string, src Source, meta 
 	if err != nil {
 		return inventory.Image{}, fmt.Errorf("import image %q: %w", ref, err)
 	}
-	img, err := s.inv.AddImage(ctx, inventory.Image{
+	// Not with ctx: a commit cut short may happen all the same.
+	img, err := s.inv.AddImage(context.WithoutCancel(ctx), inventory.Image{
 		Name: name, Tag: tag, Layer: layer.ID, Digest: layer.Digest, Size: layer.Size, Stored: layer.Stored,
 		Source: meta.Source, Identity: meta.Identity,
 	})
-	if err != nil {
-		return img, errors.Join(err, s.eng.RemoveLayer(layer.ID))
+	if inventory.Refused(err) { // otherwise the image may be on record
+		err = errors.Join(err, s.eng.RemoveLayer(layer.ID))
 	}
-	return img, nil
+	return img, err
 }
 
 func (s *Storage) importLayer(ctx context.Context, src Source, progress func(done, total int64)) (cow.LayerInfo, error) {

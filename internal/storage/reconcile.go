@@ -18,7 +18,7 @@ type Finding struct {
 }
 
 // Reconcile compares the disk with the records after a start and settles what
-// is certain: removals that were begun, clones that were never used, ephemeral
+// is certain: removals and clones that were begun and not finished, ephemeral
 // volumes whose boot is over, and, when the host itself was restarted, all
 // boots. Everything else it reports and leaves alone. It must be called before
 // any volume is opened.
@@ -129,12 +129,12 @@ func (r *reconciler) checkDisks(ctx context.Context) error {
 		case err == nil:
 		case !errors.As(err, &missing):
 			return err
-		case info.Volatile || info.Stored == 0:
+		case info.Volatile:
 			if err := r.eng.RemoveVolume(info.ID); err != nil {
 				r.problem(info.ID, info.Stored, "volume %s has no record and cannot be removed: %v", info.ID, err)
 				continue
 			}
-			r.settled(info.ID, info.Stored, "removed volume %s: it was never used", info.ID)
+			r.settled(info.ID, info.Stored, "removed ephemeral volume %s: it has no record", info.ID)
 		default:
 			r.problem(info.ID, info.Stored, "volume %s holds %s on disk but has no record: was the store restored from an older backup?", info.ID, human(info.Stored))
 		}

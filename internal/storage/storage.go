@@ -2,12 +2,13 @@
 // their records (package inventory).
 //
 // The two cannot be changed in one transaction, so the order matters. When
-// making: disk first, record second; a crash in between leaves a disk that
-// nothing names. When removing: record first, together with a note of what is
-// to be removed, then the disk, then the note; a crash in between leaves a
-// note, and Reconcile finishes the work. Disk space is never freed only
-// because a record is missing: a store restored from an old backup must not
-// cost anyone a disk.
+// removing: the record first, together with a note of what is to be removed,
+// then the disk, then the note; a crash in between leaves a note, and
+// Reconcile finishes the work. When making a volume: such a note first, then
+// the disk, then the record instead of the note. When making an image: its
+// layer first, then the record; a crash between these two leaves a layer that
+// Reconcile reports. Disk space is never freed only because a record is
+// missing: a store restored from an old backup must not cost anyone a disk.
 package storage
 
 import (

@@ -35,23 +35,29 @@ func (s *Storage) CreateVolume(ctx context.Context, machine, image string, mode 
 	})
 }
 
+// clone makes the volume on disk and on record. From the note on, the end of
+// ctx is ignored: it takes milliseconds, and a commit cut short may happen
+// all the same.
 func (s *Storage) clone(ctx context.Context, img inventory.Image, v inventory.Volume) (inventory.Volume, error) {
+	ctx = context.WithoutCancel(ctx)
+	if err := s.inv.PrepareVolume(ctx, v.ID); err != nil {
+		return v, err
+	}
+	note := inventory.Removal{Kind: inventory.RemoveVolume, ID: v.ID}
 	spec := cow.VolumeSpec{ID: v.ID, Base: img.Layer, Volatile: v.Mode == inventory.Ephemeral, Limit: v.Limit}
 	if _, err := s.eng.CreateVolume(spec); err != nil {
-		return v, fmt.Errorf("clone image %q for machine %q: %w", v.Image, v.Machine, err)
+		err = fmt.Errorf("clone image %q for machine %q: %w", v.Image, v.Machine, err)
+		return v, errors.Join(err, s.finish(ctx, note))
 	}
 	added, err := s.inv.AddVolume(ctx, v)
-	if err == nil {
-		return added, nil
-	}
-	if e := s.eng.RemoveVolume(v.ID); e != nil {
-		err = errors.Join(err, fmt.Errorf("remove unused volume %q: %w", v.ID, e))
+	if inventory.Refused(err) { // otherwise the note decides, at the next start
+		err = errors.Join(err, s.finish(ctx, note))
 	}
 	var exists *inventory.VolumeExistsError
 	if errors.As(err, &exists) {
 		return exists.Volume, nil
 	}
-	return v, err
+	return added, err
 }
 
 // OpenVolume opens a volume's disk for the one who serves it.

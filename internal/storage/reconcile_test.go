@@ -1,0 +1,175 @@
+package storage
+
+import (
+	"strings"
+	"testing"
+
+	"bootes.dev/internal/cow"
+	"bootes.dev/internal/inventory"
+)
+
+// reconcile wants one finding per text, in any order, and no other.
+func (x *site) reconcile(want ...string) {
+	x.t.Helper()
+	found, err := x.Reconcile(x.t.Context())
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	if len(found) != len(want) {
+		x.t.Errorf("%d findings, want %d: %+v", len(found), len(want), found)
+	}
+	for _, w := range want {
+		ok := false
+		for _, f := range found {
+			ok = ok || strings.Contains(f.Text, w)
+		}
+		if !ok {
+			x.t.Errorf("no %q in %+v", w, found)
+		}
+	}
+}
+
+// TestRemovalCutShort: the process died between record and disk.
+func TestRemovalCutShort(t *testing.T) {
+	x := newSite(t)
+	ctx := t.Context()
+	x.importImage("debian:12", random(diskSize, 1))
+	x.importImage("old:1", random(diskSize, 2))
+	x.machine("pc1", 1, "debian:12")
+	v := x.volume("pc1", inventory.Persistent, "")
+	if _, err := x.inv.DropVolume(ctx, v.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.inv.RemoveImage(ctx, "old:1"); err != nil {
+		t.Fatal(err)
+	}
+	x.restart()
+	x.reconcile("finished removing volume "+v.ID, "finished removing layer")
+	if len(x.eng.Volumes()) != 0 || len(x.eng.Layers()) != 1 {
+		t.Errorf("%d volumes, %d layers", len(x.eng.Volumes()), len(x.eng.Layers()))
+	}
+	x.reconcile()
+}
+
+// TestMakingCutShort: the process died between disk and record.
+func TestMakingCutShort(t *testing.T) {
+	x := newSite(t)
+	img := x.importImage("debian:12", random(diskSize, 1))
+	if err := x.inv.PrepareVolume(t.Context(), "pc1-aaaa"); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.inv.PrepareVolume(t.Context(), "pc1-bbbb"); err != nil { // and not even begun
+		t.Fatal(err)
+	}
+	if _, err := x.eng.CreateVolume(cow.VolumeSpec{ID: "pc1-aaaa", Base: img.Layer}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := x.eng.NewLayer(diskSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.WriteAt(random(4096, 9), 0); err != nil {
+		t.Fatal(err)
+	}
+	layer, err := b.Seal(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.restart()
+	x.reconcile("finished removing volume pc1-aaaa", "finished removing volume pc1-bbbb", "layer "+layer.ID+" holds")
+	if _, err := x.eng.Layer(layer.ID); err != nil {
+		t.Errorf("a layer was removed on suspicion: %v", err)
+	}
+	if n := len(x.eng.Volumes()); n != 0 {
+		t.Errorf("%d volumes", n)
+	}
+}
+
+// TestStoreLost: a store from an older backup must not cost anyone a disk.
+func TestStoreLost(t *testing.T) {
+	x := newSite(t)
+	img := x.importImage("debian:12", random(diskSize, 1))
+	if _, err := x.eng.CreateVolume(cow.VolumeSpec{ID: "pc9-aaaa", Base: img.Layer}); err != nil {
+		t.Fatal(err)
+	}
+	v, err := x.eng.OpenVolume("pc9-aaaa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.WriteAt(random(4096, 3), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	x.restart()
+	x.reconcile("volume pc9-aaaa holds")
+	if _, err := x.eng.Volume("pc9-aaaa"); err != nil {
+		t.Errorf("removed: %v", err)
+	}
+}
+
+func TestDisksLost(t *testing.T) {
+	x := newSite(t)
+	x.importImage("debian:12", random(diskSize, 1))
+	img := x.importImage("old:1", random(diskSize, 2))
+	x.machine("pc1", 1, "debian:12")
+	v := x.volume("pc1", inventory.Persistent, "")
+	if err := x.eng.RemoveVolume(v.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.eng.RemoveLayer(img.Layer); err != nil {
+		t.Fatal(err)
+	}
+	x.restart()
+	x.reconcile("volume "+v.ID+" of machine pc1 is on record but not on disk", "image old:1 cannot be used")
+}
+
+func TestHostRestarted(t *testing.T) {
+	x := newSite(t)
+	ctx := t.Context()
+	x.importImage("debian:12", random(diskSize, 1))
+	x.machine("pc1", 1, "debian:12")
+	x.machine("pc2", 2, "debian:12")
+	keep := x.volume("pc2", inventory.Persistent, "")
+	for _, m := range []string{"pc1", "pc2"} {
+		b := x.boot(m)
+		if m == "pc1" {
+			x.volume(m, inventory.Ephemeral, b.ID)
+		}
+		if _, _, err := x.inv.Promote(ctx, b.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.restart() // only the process
+	x.reconcile()
+	x.bootID++
+	x.restart()
+	x.reconcile("boot pc1-1 is over, machine pc1 must boot again", "boot pc2-1 is over", "removed ephemeral volume pc1-")
+	if _, err := x.inv.Boot(ctx, "pc1-1"); err == nil {
+		t.Error("a boot of before the restart may log in")
+	}
+	if vs, err := x.inv.Volumes(ctx); err != nil || len(vs) != 1 || vs[0].ID != keep.ID {
+		t.Errorf("volumes %+v, %v", vs, err)
+	}
+	x.reconcile()
+}
+
+// TestDiscardCutShort: superseded ephemeral volumes that nobody removed.
+func TestDiscardCutShort(t *testing.T) {
+	x := newSite(t)
+	ctx := t.Context()
+	x.importImage("debian:12", random(diskSize, 1))
+	x.machine("pc1", 1, "debian:12")
+	one, two := x.boot("pc1"), x.boot("pc1")
+	old := x.volume("pc1", inventory.Ephemeral, one.ID)
+	x.volume("pc1", inventory.Ephemeral, two.ID)
+	if _, _, err := x.inv.Promote(ctx, two.ID); err != nil {
+		t.Fatal(err)
+	}
+	x.restart()
+	x.reconcile("removed ephemeral volume " + old.ID)
+	if len(x.eng.Volumes()) != 1 {
+		t.Errorf("%d volumes", len(x.eng.Volumes()))
+	}
+}
