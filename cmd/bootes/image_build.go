@@ -109,7 +109,9 @@ func (a *app) runBuild(ctx context.Context, ref string, o golden.Options) error 
 	p := a.progress("building " + ref)
 	defer p.end()
 	o.Progress = func(stage string, done, total int) {
-		p.update(api.Progress{Step: fmt.Sprintf("%s (step %d of %d)", stage, min(done+1, total), total)})
+		if done < total {
+			p.update(api.Progress{Step: fmt.Sprintf("%s (step %d of %d)", stage, done+1, total)})
+		}
 	}
 	return golden.Build(ctx, o)
 }

@@ -17,13 +17,17 @@ import (
 
 func TestImport(t *testing.T) {
 	w := newWorld()
+	shown := make(chan struct{})
 	disk := filepath.Join(t.TempDir(), "disk.raw")
 	if err := os.WriteFile(disk, []byte("the disk"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	w.onImport = func(_ context.Context, j api.Import, progress func(api.Progress)) (api.Image, error) {
 		progress(api.Progress{Step: "import", Done: 4, Total: 8})
-		time.Sleep(400 * time.Millisecond)
+		select {
+		case <-shown:
+		case <-time.After(10 * time.Second):
+		}
 		b, err := os.ReadFile(j.Path)
 		if string(b) != "the disk" || j.Source != disk || j.Identity {
 			err = errors.Join(err, errors.New("read: "+string(b)+", source: "+j.Source))
@@ -31,9 +35,12 @@ func TestImport(t *testing.T) {
 		return api.Image{Ref: j.Ref, Size: 8, Stored: 4096, Digest: "sha256:ff"}, err
 	}
 	socket := serveWorld(t, w)
-	out, errs, code := bootes(t, "image", "import", "a:1", disk, "--socket", socket)
-	if code != 0 || out != "imported a:1: 8 B, 4 KiB stored, sha256:ff\n" || errs != "importing a:1: import   50 %  4 B of 8 B\n" {
-		t.Errorf("code %d\n%s%s", code, out, errs)
+	var out bytes.Buffer
+	errs := &until{text: "8 B\n", done: sync.OnceFunc(func() { close(shown) })}
+	a := &app{out: &out, errs: errs, now: func() time.Time { return now }}
+	code := a.run(t.Context(), []string{"image", "import", "a:1", disk, "--socket", socket})
+	if code != 0 || out.String() != "imported a:1: 8 B, 4 KiB stored, sha256:ff\n" || errs.b.String() != "importing a:1: import   50 %  4 B of 8 B\n" {
+		t.Errorf("code %d\n%s%s", code, &out, &errs.b)
 	}
 }
 

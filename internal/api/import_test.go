@@ -44,12 +44,14 @@ func openFiles(t *testing.T, path string) (n int) {
 
 func TestImportPassesTheOpenFile(t *testing.T) {
 	f := newFake()
-	jobs, contents := make(chan Import, 1), make(chan []byte, 1)
+	jobs, contents, shown := make(chan Import, 1), make(chan []byte, 1), make(chan struct{})
 	f.onImport = func(_ context.Context, j Import, progress func(Progress)) (Image, error) {
 		jobs <- j
 		progress(Progress{Step: "convert", Done: 1, Total: 2})
-		time.Sleep(3 * tick / 2) // the first line goes out
-		progress(Progress{Step: "convert", Done: 2, Total: 2})
+		select {
+		case <-shown:
+		case <-time.After(10 * time.Second):
+		}
 		content, err := os.ReadFile(j.Path)
 		contents <- content
 		return Image{Ref: j.Ref, Size: int64(len(content))}, err
@@ -61,7 +63,10 @@ func TestImportPassesTheOpenFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var seen []Progress
-	i, err := c.Import(t.Context(), file, ImportRequest{Ref: "a:1", Source: "/home/me/disk.raw", Identity: true}, func(p Progress) { seen = append(seen, p) })
+	i, err := c.Import(t.Context(), file, ImportRequest{Ref: "a:1", Source: "/home/me/disk.raw", Identity: true}, func(p Progress) {
+		seen = append(seen, p)
+		close(shown)
+	})
 	if err != nil || i.Ref != "a:1" || i.Size != 8 {
 		t.Fatalf("import: %+v, %v", i, err)
 	}
@@ -71,7 +76,7 @@ func TestImportPassesTheOpenFile(t *testing.T) {
 	if job := <-jobs; job.Ref != "a:1" || job.Source != "/home/me/disk.raw" || !job.Identity {
 		t.Errorf("the job: %+v", job)
 	}
-	if len(seen) == 0 || seen[0] != (Progress{Step: "convert", Done: 1, Total: 2}) {
+	if len(seen) != 1 || seen[0] != (Progress{Step: "convert", Done: 1, Total: 2}) {
 		t.Errorf("progress: %+v", seen)
 	}
 	if err := stop(); err != nil {
