@@ -21,6 +21,9 @@ type Options struct {
 	// with block.ErrNoSpace; blocks that are there can still be written.
 	MinFree int64
 	FS      vfs.FS // default: the real one
+	// JournalSize in bytes of journals made from now on; default 1 MiB. Tests
+	// make it small.
+	JournalSize int64
 	// BootID of the kernel; default: read from /proc. Tests set it.
 	BootID [16]byte
 }
@@ -32,7 +35,9 @@ type Engine struct {
 	log   *slog.Logger
 	boot  bootID
 	space space
-	trash *trash
+	// journalSize of journals that are made from now on.
+	journalSize int64
+	trash       *trash
 
 	bootChanged bool
 	lockFile    io.Closer
@@ -65,6 +70,13 @@ func Open(dir string, o Options) (*Engine, error) {
 	}
 	if e.fs == nil {
 		e.fs = vfs.OS()
+	}
+	e.journalSize = o.JournalSize
+	if e.journalSize == 0 {
+		e.journalSize = defaultLogSize
+	}
+	if e.journalSize < 2*logReserve || e.journalSize > maxLogSize || e.journalSize%sectorSize != 0 {
+		return nil, fmt.Errorf("journal of %d bytes", e.journalSize)
 	}
 	e.space = space{free: func() (int64, error) { return e.fs.Free(e.dir) }, minFree: o.MinFree}
 	if e.boot == (bootID{}) {

@@ -117,27 +117,48 @@ func (v *Volume) checkpoint() error {
 			return v.fail(err)
 		}
 	}
-	next, err := v.writeCheckpoint(snap)
+	next, err := v.writePages(snap)
 	if err != nil {
 		v.giveBack(snap)
 		return err
 	}
-	if !v.meta.Volatile {
-		if err := v.mapFile.Sync(); err != nil {
-			return v.fail(err)
-		}
+	// Pages before the directory that names them: it fits in few sectors and
+	// could reach the disk before them.
+	if err := v.syncMap(); err != nil {
+		return err
+	}
+	if err := writeDirectory(v.mapFile, next); err != nil {
+		return v.fail(err) // it may be there or not: only reopening tells
+	}
+	if err := v.syncMap(); err != nil {
+		return err
 	}
 	v.adopt(next)
 	return nil
 }
 
-// prepareLog writes the whole ring once, so that it is allocated.
+func (v *Volume) syncMap() error {
+	if v.meta.Volatile {
+		return nil
+	}
+	if err := v.mapFile.Sync(); err != nil {
+		return v.fail(err)
+	}
+	return nil
+}
+
+// prepareLog writes the whole ring and both directories once, so that they
+// are allocated: a full disk must not stand in the way of a record.
 func (v *Volume) prepareLog() error {
 	if v.log.size != 0 {
 		return nil
 	}
-	for off := int64(0); off < logSize; off += int64(len(zeros)) {
-		if _, err := v.log.file.WriteAt(zeros[:], off); err != nil {
+	if err := v.prepareMap(); err != nil {
+		return err
+	}
+	size := v.e.journalSize
+	for off := int64(0); off < size; off += int64(len(zeros)) {
+		if _, err := v.log.file.WriteAt(zeros[:min(size-off, int64(len(zeros)))], off); err != nil {
 			return ioError(err)
 		}
 	}
@@ -150,9 +171,20 @@ func (v *Volume) prepareLog() error {
 		}
 	}
 	v.mu.Lock()
-	v.log.size = logSize
+	v.log.size = size
 	v.mu.Unlock()
 	return nil
+}
+
+func (v *Volume) prepareMap() error {
+	if err := writeDirectory(v.mapFile, &v.dir); err != nil { // as it is
+		return ioError(err)
+	}
+	n := dirSize(v.blocks)
+	if _, err := v.mapFile.WriteAt(make([]byte, n), int64((v.dir.Gen+1)%2)*n); err != nil {
+		return ioError(err)
+	}
+	return v.syncMap()
 }
 
 func (v *Volume) takeSnapshot() snapshot {
@@ -186,7 +218,9 @@ func (v *Volume) giveBack(snap snapshot) {
 	}
 }
 
-func (v *Volume) writeCheckpoint(snap snapshot) (*directory, error) {
+// writePages stores the changed pages and returns the directory that will
+// name them.
+func (v *Volume) writePages(snap snapshot) (*directory, error) {
 	next := &directory{v.dir.header, append([]entry(nil), v.dir.entries...)}
 	next.Gen++
 	next.Seq, next.Start, next.LogSize = snap.seq, uint64(snap.start), uint64(v.log.size)
@@ -200,7 +234,7 @@ func (v *Volume) writeCheckpoint(snap snapshot) (*directory, error) {
 			return nil, ioError(err)
 		}
 	}
-	return next, ioError(writeDirectory(v.mapFile, next))
+	return next, nil
 }
 
 // adopt makes a checkpoint that is durable the current one.

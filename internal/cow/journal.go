@@ -9,7 +9,7 @@ import (
 	"bootes.dev/internal/cow/vfs"
 )
 
-// journal is the open log of a volume: a ring of logSize bytes in the file
+// journal is the open log of a volume: a ring in the file
 // "journal", all of them written once before use, so that an append allocates
 // nothing (a full disk must still be able to record) and its sync need not
 // wait for the host file system's own journal. Guarded by Volume.mu.
@@ -35,8 +35,8 @@ type journal struct {
 }
 
 const (
-	logSize    = 1 << 20
-	maxLogSize = 1 << 30
+	defaultLogSize = 1 << 20
+	maxLogSize     = 1 << 30
 	// logReserve is kept free of sets: a commit and a void, each of which may
 	// begin a new sector and ends it, and a sector so that a full ring does
 	// not look empty.

@@ -15,8 +15,8 @@ import (
 //	directory 0 | directory 1 | page 0 A | page 0 B | page 1 A | page 1 B | …
 //
 // Checkpoint number g writes the pages that changed, each to the place that
-// the checkpoint before does not use, then directory g mod 2. Whatever is cut
-// off in the middle, the checkpoint before is still whole.
+// the checkpoint before does not use, syncs, then writes directory g mod 2 and
+// syncs. Whatever is cut off in the middle, the checkpoint before is whole.
 const (
 	mapMagic   = "BTCOWMAP"
 	mapVersion = 1
