@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// site is a whole data folder: store, inventory, engine.
+// site is a whole data folder: store, inventory and engine share it.
 type site struct {
 	*Storage
 	t      *testing.T
@@ -56,7 +56,7 @@ func (x *site) start() {
 		x.t.Fatal(err)
 	}
 	x.inv = inventory.New(x.store)
-	x.eng, err = cow.Open(filepath.Join(x.dir, "disks"), cow.Options{BootID: [16]byte{x.bootID}})
+	x.eng, err = cow.Open(x.dir, cow.Options{BootID: [16]byte{x.bootID}})
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func (x *site) empty(what string) {
 	if err != nil || len(images)+len(x.eng.Layers())+len(x.eng.Volumes()) != 0 {
 		x.t.Errorf("%s left %d images, %d layers, %d volumes, %v", what, len(images), len(x.eng.Layers()), len(x.eng.Volumes()), err)
 	}
-	tmp, _ := os.ReadDir(filepath.Join(x.dir, "disks", "tmp"))
+	tmp, _ := os.ReadDir(filepath.Join(x.dir, "tmp"))
 	if len(tmp) != 0 {
 		x.t.Errorf("%s left %v", what, tmp)
 	}

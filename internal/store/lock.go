@@ -32,7 +32,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err := os.Chmod(private, 0o700); err != nil {
 		return nil, fmt.Errorf("protect data folder: %w", err)
 	}
-	name := filepath.Join(dir, "lock")
+	name := filepath.Join(private, "lock") // not in dir: the storage engine's may be there
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock data folder: %w", err)
