@@ -81,7 +81,7 @@ func TestFatal(t *testing.T) {
 	o.exit = func(c int) { code = c }
 	o.setDefaults()
 	var s Store
-	s.quiet.Store(true) // even while stopping
+	s.quiet.Store(true)                   // even while stopping
 	fatal := zapLogger(o, &s.quiet).Fatal // does return here: exit is ours
 	fatal("failed to save Raft hard state and entries", zap.Error(os.ErrPermission))
 	if code != exitStoreFailed || !strings.Contains(log.String(), "make room on the disk") || !strings.Contains(log.String(), o.Dir) {
