@@ -99,10 +99,12 @@ func (p *pool) Offer(_ context.Context, r LeaseRequest) (Lease, error) {
 		}
 	}
 	if r.Wanted.IsValid() && p.free(r, r.Wanted) {
+		p.byAddr[r.Wanted] = mac
 		return Lease{Addr: r.Wanted, MAC: mac}, nil
 	}
 	for a := r.First; a.Compare(r.Last) <= 0; a = a.Next() {
 		if p.free(r, a) {
+			p.byAddr[a] = mac
 			return Lease{Addr: a, MAC: mac}, nil
 		}
 	}

@@ -1,21 +1,27 @@
 package dhcp
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"bootes.dev/internal/netif/nettest"
 )
 
-// serveReal runs a server on br0 until the test ends and waits until it is ready.
-func serveReal(t *testing.T, c InterfaceConfig, machines map[string]Decision) (*memory, *pool) {
+// serveReal runs a server until the test ends, and waits until it is ready.
+func serveReal(t *testing.T, c InterfaceConfig, m *memory) {
 	t.Helper()
-	m := &memory{machines: machines, notify: make(chan sent, 100_000)}
-	leases := newPool()
-	s := New(Options{Interfaces: []InterfaceConfig{c}, Policy: m, Leases: leases, ProbeTime: time.Second})
+	s := New(Options{Interfaces: []InterfaceConfig{c}, Policy: m, Leases: newPool(), ProbeTime: 500 * time.Millisecond})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -27,50 +33,199 @@ func serveReal(t *testing.T, c InterfaceConfig, machines map[string]Decision) (*
 	})
 	select {
 	case <-s.Ready():
-	case err := <-ended:
-		ended <- nil
-		t.Fatalf("Run: %v", err)
 	case <-time.After(10 * time.Second):
 		t.Fatal("not ready")
 	}
-	return m, leases
 }
 
-func TestManualQEMU(t *testing.T) {
-	if os.Getenv("QEMU_MANUAL") == "" {
-		t.Skip()
+// program is a peer's program whose output a test reads while it runs.
+type program struct {
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (p *program) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.Write(b)
+}
+
+func (p *program) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// start runs a command until the test ends.
+func start(t *testing.T, cmd *exec.Cmd) *program {
+	t.Helper()
+	p := &program{}
+	cmd.Stdout, cmd.Stderr = p, p
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	return p
+}
+
+// expect waits until the program's output has n matches of a pattern.
+func (p *program) expect(t *testing.T, pattern string, n int) {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if len(re.FindAllString(p.String(), -1)) >= n {
+			return
+		}
+	}
+	t.Fatalf("no %d × %q in:\n%s", n, pattern, p)
+}
+
+// dhclient starts ISC dhclient, with a script that only sets the address.
+func dhclient(t *testing.T, p *nettest.Peer) *program {
+	t.Helper()
+	dir := t.TempDir()
+	script := filepath.Join(dir, "script")
+	os.WriteFile(script, []byte("#!/bin/sh\n[ -z \"$new_ip_address\" ] || ip addr replace $new_ip_address/24 dev $interface\n"), 0o755)
+	return start(t, p.Command(t.Context(), "dhclient", "-4", "-d", "-v", "-cf", "/dev/null",
+		"-sf", script, "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "eth0"))
+}
+
+func TestDhclientRenews(t *testing.T) {
+	nettest.Need(t, "dhclient")
 	if !nettest.Enter(t) {
 		return
 	}
-	nettest.Bridge(t, "br0", "10.77.0.1/24")
+	nettest.Bridge(t, "br0", ourPrefix.String())
+	m := known()
 	c := serverConfig()
-	foreign := os.Getenv("QEMU_MANUAL") == "proxy"
-	if foreign {
-		c = InterfaceConfig{Name: "br0", Mode: ModeProxy}
-		dns := nettest.Join(t, "br0", "02:00:00:00:00:02", "10.77.0.2/24")
-		cmd := dns.Command(t.Context(), "dnsmasq", "-d", "--port=0", "--conf-file=/dev/null", "--dhcp-range=10.77.0.50,10.77.0.90,1h", "--dhcp-leasefile=/dev/null", "--log-dhcp")
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stdout
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer cmd.Wait()
-		defer cmd.Process.Kill()
+	c.LeaseTime = 6 * time.Second
+	serveReal(t, c, m)
+	stranger := dhclient(t, nettest.Join(t, "br0", unknownMAC, ""))
+	client := dhclient(t, nettest.Join(t, "br0", knownMAC, ""))
+	client.expect(t, `bound to 10\.77\.0\.100 --`, 2)
+	if out := stranger.String(); !strings.Contains(out, "DHCPDISCOVER") || strings.Contains(out, "DHCPOFFER") {
+		t.Errorf("a stranger's dhclient says:\n%s", out)
 	}
-	m, _ := serveReal(t, c, map[string]Decision{"52:54:00:00:00:01": {Machine: "pc1", Hostname: "pc1", Serve: true, Boot: true, Filename: "undionly.kpxe"}})
-	nettest.IP(t, "tuntap add tap0 mode tap")
-	nettest.IP(t, "link set tap0 master br0 up")
-	go func() {
-		for x := range m.notify {
-			t.Logf("%s port %d %s %s ipxe=%v uuid=%x class=%q -> %s %s %s boot=%v %q %v", x.q.Type, x.q.Port, x.q.MAC, x.q.Firmware, x.q.IPXE, x.q.UUID, x.q.VendorClass, x.r.Type, x.r.Addr, x.r.To, x.r.Boot, x.r.Reason, x.r.Err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.sent {
+		if s.q.CIAddr == ip("10.77.0.100") && s.r.Type == ACK && s.r.To.Addr() == s.q.CIAddr {
+			return
 		}
-	}()
-	script := os.Getenv("QEMU_SCRIPT")
-	cmd := nettestLocal(t.Context(), "sh", script)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stdout
-	cmd.Run()
+	}
+	t.Errorf("no renewal was answered by unicast: %+v", m.sent)
 }
 
-func nettestLocal(ctx context.Context, name string, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, name, args...)
+// dnsmasq starts a DHCP server on a host of its own.
+func dnsmasq(t *testing.T, bridge string) *program {
+	t.Helper()
+	p := nettest.Join(t, bridge, "02:00:00:00:00:02", "10.77.0.2/24")
+	d := start(t, p.Command(t.Context(), "dnsmasq", "--no-daemon", "--port=0", "--conf-file=/dev/null", "--user=root",
+		"--dhcp-range=10.77.0.50,10.77.0.60,1h", "--dhcp-leasefile=/dev/null", "--no-ping", "--log-dhcp", "--pid-file="))
+	d.expect(t, `DHCP, IP range`, 1)
+	time.Sleep(100 * time.Millisecond) // it says so before it listens
+	return d
+}
+
+func TestRivalIsFound(t *testing.T) {
+	nettest.Need(t, "dnsmasq")
+	if !nettest.Enter(t) {
+		return
+	}
+	nettest.Bridge(t, "br0", ourPrefix.String())
+	quiet, err := Probe(t.Context(), "br0", 300*time.Millisecond)
+	if err != nil || len(quiet) != 0 {
+		t.Fatalf("on an empty network: %v, %v", quiet, err)
+	}
+	dnsmasq(t, "br0")
+	rivals, err := Probe(t.Context(), "br0", time.Second)
+	if err != nil || len(rivals) != 1 || rivals[0].Source != ip("10.77.0.2") || rivals[0].ServerID != ip("10.77.0.2") || rivals[0].Proxy() {
+		t.Errorf("Probe: %+v, %v", rivals, err)
+	}
+	c := serverConfig()
+	s := New(Options{Interfaces: []InterfaceConfig{c}, Policy: known(), Leases: newPool(), ProbeTime: time.Second})
+	var rival *RivalError
+	if err := s.Run(t.Context()); !errors.As(err, &rival) || !strings.Contains(err.Error(), "10.77.0.2") {
+		t.Errorf("Run beside a rival: %v", err)
+	}
+	c.Force = true
+	serveReal(t, c, known())
+}
+
+// Behind dnsmasq an ordinary host gets dnsmasq's address and hears nothing of
+// us, and firmware gets our boot offer as well.
+func TestProxyBesideDnsmasq(t *testing.T) {
+	nettest.Need(t, "dnsmasq", "dhclient")
+	if !nettest.Enter(t) {
+		return
+	}
+	nettest.Bridge(t, "br0", ourPrefix.String())
+	m := known()
+	m.machines["02:00:00:00:00:09"] = m.machines[knownMAC]
+	serveReal(t, InterfaceConfig{Name: "br0", Mode: ModeProxy}, m)
+	dnsmasq(t, "br0")
+	client := dhclient(t, nettest.Join(t, "br0", "02:00:00:00:00:09", ""))
+	client.expect(t, `bound to 10\.77\.0\.(5\d|60) --`, 1)
+	if strings.Contains(client.String(), "from 10.77.0.1") {
+		t.Errorf("dhclient heard us:\n%s", client)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.sent) < 2 || m.decided != len(m.sent) {
+		t.Errorf("%d Decide, %d Sent", m.decided, len(m.sent))
+	}
+	for _, s := range m.sent {
+		if s.r.Type != 0 {
+			t.Errorf("answered %+v", s)
+		}
+	}
+}
+
+func TestPerfdhcp(t *testing.T) {
+	nettest.Need(t, "perfdhcp", "ping")
+	if !nettest.Enter(t) {
+		return
+	}
+	nettest.Bridge(t, "br0", "10.77.0.1/16")
+	c := InterfaceConfig{Name: "br0", Mode: ModeServer, First: ip("10.77.1.0"), Last: ip("10.77.9.255"), ServeUnknown: true}
+	serveReal(t, c, known())
+	peer := nettest.Join(t, "br0", "02:00:00:00:00:09", "10.77.0.9/16")
+	// Until ARP has found the relay, perfdhcp, the kernel drops our answers.
+	if out, err := peer.Command(t.Context(), "ping", "-c1", "-w9", "10.77.0.1").CombinedOutput(); err != nil {
+		t.Fatalf("ping: %v\n%s", err, out)
+	}
+	out, err := peer.Command(t.Context(), "perfdhcp", "-4", "-r", "200", "-R", "500", "-p", "3", "-l", "eth0", "10.77.0.1").CombinedOutput()
+	if err != nil {
+		t.Fatalf("perfdhcp: %v\n%s", err, out)
+	}
+	if drops := regexp.MustCompile(`drops: 0\n`).FindAll(out, -1); len(drops) < 2 {
+		t.Errorf("perfdhcp lost packets:\n%s", out)
+	}
+	t.Logf("%s", out)
+}
+
+func TestRunRefusals(t *testing.T) {
+	if !nettest.Enter(t) {
+		return
+	}
+	nettest.Bridge(t, "br0", ourPrefix.String())
+	nettest.IP(t, "link add br1 type bridge")
+	run := func(c InterfaceConfig) string {
+		err := New(Options{Interfaces: []InterfaceConfig{c}, Policy: known()}).Run(t.Context())
+		return fmt.Sprint(err)
+	}
+	if msg := run(InterfaceConfig{Name: "eth9"}); !strings.Contains(msg, `"eth9"`) || !strings.Contains(msg, "br0") {
+		t.Errorf("missing interface: %s", msg)
+	}
+	if msg := run(InterfaceConfig{Name: "br1"}); !strings.Contains(msg, `"br1"`) || !strings.Contains(msg, "no IPv4 address") {
+		t.Errorf("interface without address: %s", msg)
+	}
+	c, err := net.ListenPacket("udp4", ":4011")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if msg := run(InterfaceConfig{Name: "br0"}); !strings.Contains(msg, "port 4011 is taken by dhcp.test (pid ") {
+		t.Errorf("port taken: %s", msg)
+	}
 }

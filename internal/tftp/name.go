@@ -10,7 +10,9 @@ import (
 func cleanName(name string) string {
 	// Firmware that takes a boot file name from DHCP option 67 sometimes
 	// takes the end option (255) after it along.
-	name = strings.TrimRight(name, "\xff")
+	for strings.HasSuffix(name, "\xff") {
+		name = name[:len(name)-1]
+	}
 	name = strings.ReplaceAll(name, `\`, "/") // Windows boot managers
 	return strings.TrimPrefix(path.Clean("/"+name), "/")
 }
