@@ -35,11 +35,8 @@ type FS struct {
 	life  int               // of the process
 	locks map[string]int
 
-	// Fault is asked before each operation ("sync", "write", "rename" …);
-	// its error is the result. A failed sync loses what it should have saved.
-	Fault func(op, name string) error
-	// Capacity in bytes of allocated pages; 0: no limit.
-	Capacity  int64
+	faults    func(op, name string) error
+	capacity  int64
 	allocated int64
 }
 
@@ -56,6 +53,28 @@ func New(seed uint64, root string) *FS {
 		names: map[string]*inode{root: d}, saved: map[string]*inode{root: d},
 		locks: map[string]int{},
 	}
+}
+
+// SetFault has fn asked before each operation ("sync", "write", "rename" …):
+// its error is the result. A failed sync loses what it should have saved.
+func (fs *FS) SetFault(fn func(op, name string) error) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.faults = fn
+}
+
+// SetCapacity limits the allocated pages, in bytes; 0: no limit.
+func (fs *FS) SetCapacity(n int64) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.capacity = n
+}
+
+// Allocated is how many bytes all files occupy.
+func (fs *FS) Allocated() int64 {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return fs.allocated
 }
 
 // Kill ends the process: its handles and locks are gone, all else stays.
@@ -120,10 +139,10 @@ func (fs *FS) change(c change) {
 }
 
 func (fs *FS) fault(op, name string) error {
-	if fs.Fault == nil {
+	if fs.faults == nil {
 		return nil
 	}
-	return fs.Fault(op, name)
+	return fs.faults(op, name)
 }
 
 func (fs *FS) find(op, name string) (*inode, error) {
@@ -238,10 +257,10 @@ func (fs *FS) SyncDir(dir string) error {
 func (fs *FS) Free(string) (int64, error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if fs.Capacity == 0 {
+	if fs.capacity == 0 {
 		return 1 << 50, nil
 	}
-	return fs.Capacity - fs.allocated, nil
+	return fs.capacity - fs.allocated, nil
 }
 
 type unlocker struct {

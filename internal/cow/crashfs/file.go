@@ -145,7 +145,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	for n := 0; n < len(p); {
 		at := off + int64(n)
 		if f.node.now[at/pageSize] == nil {
-			if f.fs.Capacity > 0 && f.fs.allocated+pageSize > f.fs.Capacity {
+			if f.fs.capacity > 0 && f.fs.allocated+pageSize > f.fs.capacity {
 				return n, &os.PathError{Op: "write", Path: f.name, Err: syscall.ENOSPC}
 			}
 			f.fs.allocated += pageSize
