@@ -66,3 +66,16 @@ func (m *memory) Flush() error {
 	m.flushes.Add(1)
 	return m.check(0, 0)
 }
+
+// bytes is a copy of what the disk holds.
+func (m *memory) bytes(from, to int) []byte {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return append([]byte(nil), m.data[from:to]...)
+}
+
+func (m *memory) set(p []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	copy(m.data, p)
+}
