@@ -18,7 +18,8 @@ for key in replacement_timeout noop_out_interval noop_out_timeout; do
 done
 
 systemctl enable --quiet iscsid.service systemd-networkd.service ssh.service fstrim.timer \
-	bootes-hostkeys.service bootes-lease.path
+	bootes-hostkeys.service bootes-lease.path bootes-lease.service
+systemctl disable --quiet iscsid.socket
 # A clone does not update itself; the image is updated, and every clone with it.
 for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service \
 	dpkg-db-backup.timer; do
@@ -46,6 +47,11 @@ chmod 600 /etc/iscsi/initiatorname.iscsi
 
 # The kernel's own installation made none (INITRD=No), for lack of all the parts.
 update-initramfs -c -k all
+for kernel in /boot/vmlinuz-*; do
+	ln -sf "${kernel#/}" /vmlinuz
+	ln -sf "boot/initrd.img-${kernel#/boot/vmlinuz-}" /initrd.img
+done
+rm -f /vmlinuz.old /initrd.img.old
 
 # No twins.
 rm -f /etc/ssh/ssh_host_* /var/lib/systemd/random-seed /var/lib/dbus/machine-id

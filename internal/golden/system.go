@@ -26,7 +26,7 @@ var setupScript string
 // basePackages are on top of Debian's essential ones and apt. busybox and
 // klibc-utils are for the initramfs.
 var basePackages = []string{
-	"initramfs-tools", "busybox", "zstd", "systemd", "systemd-sysv", "udev", "dbus", "libpam-systemd",
+	"initramfs-tools", "busybox", "zstd", "e2fsprogs", "logsave", "systemd", "systemd-sysv", "udev", "dbus",
 	"open-iscsi", "openssh-server", "iproute2", "iputils-ping", "kmod", "procps", "ca-certificates",
 }
 

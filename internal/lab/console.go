@@ -66,12 +66,16 @@ func (c *Console) take(p []byte) {
 	defer c.mu.Unlock()
 	_, _ = c.log.Write(p)
 	c.text = c.plain.appendText(c.text, p)
+	c.wake()
+}
+
+// forget drops text that was consumed long ago.
+func (c *Console) forget() {
 	if c.pos > 2*keepText {
 		cut := c.pos - keepText
 		c.text = append([]byte(nil), c.text[cut:]...)
 		c.pos -= cut
 	}
-	c.wake()
 }
 
 func (c *Console) wake() {
@@ -139,6 +143,7 @@ func (c *Console) match(exprs []*regexp.Regexp) (int, []string, <-chan struct{},
 		}
 	}
 	c.pos += bestLoc[1]
+	c.forget()
 	return best, match, nil, nil
 }
 
@@ -161,6 +166,7 @@ func (c *Console) Skip() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pos = len(c.text)
+	c.forget()
 }
 
 // Tail returns the last lines that the guest wrote, as plain text.

@@ -54,7 +54,7 @@ func cpuFor(accel string) string {
 	if accel == "kvm" {
 		return "host"
 	}
-	return "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand,+rdseed"
+	return "qemu64,-svm,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand,+rdseed"
 }
 
 func (g *Guest) netdev() string {

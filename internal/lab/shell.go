@@ -54,7 +54,7 @@ func (c *Console) Login(ctx context.Context, user, password string) (*Shell, err
 	s := &Shell{console: c}
 	// dash has no line editor, so what is typed is neither repainted nor
 	// wrapped; the kernel's own messages would cut into answers.
-	if err := c.Send("exec /bin/sh\nstty -echo; PS1=; PS2=; dmesg -n 1 2>/dev/null\n"); err != nil {
+	if err := c.Send("exec /bin/sh\nstty -echo; PS1=; PS2=; export PAGER=cat SYSTEMD_PAGER=cat; dmesg -n 1 2>/dev/null\n"); err != nil {
 		return nil, err
 	}
 	if _, err := s.Run(ctx, "true"); err != nil {

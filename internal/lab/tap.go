@@ -37,13 +37,14 @@ func (n *Net) openTap(name string) (*os.File, error) {
 		if err != nil {
 			return fmt.Errorf("open /dev/net/tun: %w", err)
 		}
-		// Non-blocking, so the runtime's poller takes the file and Close
-		// ends a blocked read.
-		file := os.NewFile(uintptr(fd), name)
 		if err := setTap(fd, name); err != nil {
-			file.Close()
+			_ = unix.Close(fd)
 			return err
 		}
+		// Non-blocking, so the runtime's poller takes the file and Close
+		// ends a blocked read. Only now: the kernel never wakes a poll that
+		// began before the file had its device.
+		file := os.NewFile(uintptr(fd), name)
 		if err := plug(name); err != nil {
 			file.Close()
 			return err
