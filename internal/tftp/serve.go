@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -19,6 +20,7 @@ const (
 	defaultWindowCap = 64
 	// maxRequest is a request's longest form: RFC 2347 allows 512 bytes.
 	maxRequest = 512
+	stallTime  = 2 * time.Second
 )
 
 // dialFunc opens the port of one transfer: a new local port at the address
@@ -40,7 +42,7 @@ func dialUDP(ctx context.Context, local netip.Addr, client netip.AddrPort) (net.
 func (s *Server) Serve(ctx context.Context, c net.PacketConn) error {
 	l := &listener{
 		server: s, conn: c,
-		active: make(map[netip.AddrPort]bool),
+		active: make(map[netip.AddrPort]*underway),
 		slots:  make(chan struct{}, or(s.MaxTransfers, defaultTransfers)),
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -66,7 +68,21 @@ type listener struct {
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex
-	active map[netip.AddrPort]bool // clients whose transfer is under way
+	active map[netip.AddrPort]*underway // by client
+}
+
+// underway is a transfer as a repeated request sees it.
+type underway struct {
+	cancel context.CancelCauseFunc
+	heard  atomic.Int64 // when the client last answered, Unix nanoseconds; 0: never
+}
+
+// stalled reports that the client answered once and then fell silent: a
+// request that comes now is not a late copy of the first one but a machine
+// that was switched off and on. iPXE takes the same port at each boot.
+func (u *underway) stalled() bool {
+	at := u.heard.Load()
+	return at != 0 && time.Since(time.Unix(0, at)) > stallTime
 }
 
 func (l *listener) run(ctx context.Context) error {
@@ -136,36 +152,48 @@ func addrPort(a net.Addr) netip.AddrPort {
 func (l *listener) start(ctx context.Context, r request, client netip.AddrPort, local netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.active[client] {
-		return
+	if u := l.active[client]; u != nil {
+		if !u.stalled() {
+			return
+		}
+		u.cancel(ErrRestarted)
 	}
 	select {
 	case l.slots <- struct{}{}:
 	default:
 		return
 	}
-	l.active[client] = true
+	u := &underway{}
+	ctx, u.cancel = context.WithCancelCause(ctx)
+	l.active[client] = u
 	l.wg.Go(func() {
-		l.serve(ctx, r, client, local)
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.active, client)
-		<-l.slots
+		l.serve(ctx, r, u, client, local)
+		l.end(client, u)
 	})
 }
 
+func (l *listener) end(client netip.AddrPort, u *underway) {
+	u.cancel(nil)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.active[client] == u {
+		delete(l.active, client)
+	}
+	<-l.slots
+}
+
 // serve runs one request to its end and reports it.
-func (l *listener) serve(ctx context.Context, r request, client netip.AddrPort, local netip.Addr) {
+func (l *listener) serve(ctx context.Context, r request, u *underway, client netip.AddrPort, local netip.Addr) {
 	t := Transfer{Request: Request{Name: cleanName(r.filename), Client: client, Local: local}}
 	began := time.Now()
-	t.Err = l.transfer(ctx, r, &t)
+	t.Err = l.transfer(ctx, r, u, &t)
 	t.Duration = time.Since(began)
 	if l.server.Done != nil {
 		l.server.Done(t)
 	}
 }
 
-func (l *listener) transfer(ctx context.Context, r request, t *Transfer) error {
+func (l *listener) transfer(ctx context.Context, r request, u *underway, t *Transfer) error {
 	dial := l.server.dial
 	if dial == nil {
 		dial = dialUDP
@@ -186,7 +214,7 @@ func (l *listener) transfer(ctx context.Context, r request, t *Transfer) error {
 	defer f.Close()
 	s := l.server
 	x := transfer{
-		conn: conn, file: f, size: f.Size(),
+		conn: conn, file: f, size: f.Size(), heard: &u.heard,
 		terms: negotiate(r.options, f.Size(), or(s.MaxBlock, defaultBlockCap), or(s.MaxWindow, defaultWindowCap)),
 	}
 	err = x.run(ctx)

@@ -82,6 +82,43 @@ func TestRepeatedRequestStartsOnce(t *testing.T) {
 	})
 }
 
+// A machine that was switched off in the middle of a transfer asks anew, often
+// from the same port, and must not wait for the old transfer's last time-out.
+func TestRequestAfterPowerCycle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		content := noise(5000)
+		b := newBench(t, serveBytes(content))
+		old, port := newLink()
+		b.client, b.port = old, port
+		b.ask("f")
+		b.next(time.Second)
+		b.ack(1)
+		b.next(time.Second)
+		b.client, b.port = newLink()
+		b.ask("f") // too early: a copy that was late
+		synctest.Wait()
+		if b.dialed != 1 {
+			t.Fatal("a late copy of the request began a second transfer")
+		}
+		time.Sleep(stallTime + time.Millisecond)
+		got, err := b.fetch("f", 512, 1)
+		if err != nil || !bytes.Equal(got, content) {
+			t.Errorf("got %d bytes, %v", len(got), err)
+		}
+		if x := <-b.done; !errors.Is(x.Err, ErrRestarted) {
+			t.Errorf("the old transfer: %v", x.Err)
+		}
+		if x := <-b.done; x.Err != nil {
+			t.Errorf("the new transfer: %v", x.Err)
+		}
+		for len(old.in) > 0 {
+			if p := <-old.in; p[1] == opERROR {
+				t.Errorf("the new client was told %q", p)
+			}
+		}
+	})
+}
+
 func TestStopEndsTransfers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serveBytes(noise(5000))
@@ -113,7 +150,7 @@ func TestTransfersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serveBytes(noise(100))
 		s.MaxTransfers = 1
-		l := &listener{server: s, active: map[netip.AddrPort]bool{}, slots: make(chan struct{}, 1)}
+		l := &listener{server: s, active: map[netip.AddrPort]*underway{}, slots: make(chan struct{}, 1)}
 		dialed := 0
 		s.dial = countDials(&dialed)
 		ctx, cancel := context.WithCancel(t.Context())

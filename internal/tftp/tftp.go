@@ -98,6 +98,8 @@ var (
 	ErrLastACK = errors.New("last block was not acknowledged")
 	// ErrAborted: the client gave up after it had taken data.
 	ErrAborted = errors.New("client aborted")
+	// ErrRestarted: the client fell silent and then asked anew.
+	ErrRestarted = errors.New("client began anew")
 	// ErrStopped: the server was told to end.
 	ErrStopped = errors.New("server is stopping")
 )

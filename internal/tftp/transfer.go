@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -32,7 +33,8 @@ type transfer struct {
 	size  int64
 	terms terms
 
-	acked   int64 // bytes
+	heard   *atomic.Int64 // when the client last answered
+	acked   int64         // bytes
 	aborted bool
 
 	rtt     time.Duration // smoothed round trip, 0: not measured
@@ -51,6 +53,8 @@ func (x *transfer) run(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(context.Cause(ctx), ErrRestarted):
+		return ErrRestarted // and not a word: the new transfer's client has the same port
 	case ctx.Err() != nil:
 		x.conn.Write(appendError(nil, codeUndefined, ErrStopped.Error()))
 		return ErrStopped
@@ -179,6 +183,7 @@ func (x *transfer) await(ctx context.Context, base, end int64, deadline time.Tim
 		if a.UnmarshalBinary(x.receive[:n]) != nil {
 			continue
 		}
+		x.heard.Store(time.Now().UnixNano())
 		if a.op == opERROR {
 			return 0, errReply{a}
 		}
