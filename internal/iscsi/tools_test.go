@@ -1,0 +1,127 @@
+package iscsi
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tool runs a real initiator and returns what it says. A missing one skips
+// the test here and fails it in CI.
+func tool(t *testing.T, name string, args ...string) (string, error) {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is missing", name)
+		}
+		t.Skipf("%s is missing", name)
+	}
+	cmd := exec.Command(path, args...)
+	timer := time.AfterFunc(50*time.Second, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func url(addr, account, rest string) string { return "iscsi://" + account + "@" + addr + "/" + rest }
+
+const account = testUser + "%" + testSecret
+
+func TestLibiscsiTools(t *testing.T) {
+	_, addr := serve(t, Options{Authority: newAuthority(newMemory(16 << 20))})
+	for _, c := range []struct {
+		args  []string
+		wants []string
+		fails bool
+	}{
+		{[]string{"iscsi-ls", "-s", url(addr, account, "")}, []string{testTarget, "Lun:0", "Lun:1"}, false},
+		{[]string{"iscsi-inq", url(addr, account, testTarget+"/0")}, []string{"Vendor:BOOTES", "Product:DISK"}, false},
+		{[]string{"iscsi-inq", "-e", "1", "-c", "131", url(addr, account, testTarget+"/0")}, []string{"Designator"}, false},
+		{[]string{"iscsi-inq", url(addr, account, testTarget+"/1")}, []string{"Product:IDENTITY"}, false},
+		{[]string{"iscsi-readcapacity16", url(addr, account, testTarget+"/0")}, []string{"Total size:16777216", "LBPME:1 LBPRZ:1"}, false},
+		{[]string{"iscsi-ls", url(addr, testUser+"%wrong", "")}, nil, true},
+		{[]string{"iscsi-ls", "iscsi://" + addr + "/"}, nil, true},
+		{[]string{"iscsi-inq", url(addr, testUser+"%wrong", testTarget+"/0")}, nil, true},
+		{[]string{"iscsi-inq", "iscsi://" + addr + "/" + testTarget + "/0"}, nil, true},
+		{[]string{"iscsi-inq", url(addr, account, "iqn.2026-01.dev.bootes:other/0")}, nil, true},
+	} {
+		out, err := tool(t, c.args[0], c.args[1:]...)
+		if (err != nil) != c.fails || c.fails && strings.Contains(out, testTarget+" Portal") {
+			t.Errorf("%q: %v\n%s", c.args, err, out)
+		}
+		for _, want := range c.wants {
+			if !strings.Contains(out, want) {
+				t.Errorf("%q does not say %q:\n%s", c.args, want, out)
+			}
+		}
+	}
+}
+
+func TestQEMUImg(t *testing.T) {
+	disk := newMemory(32 << 20)
+	_, addr := serve(t, Options{Authority: newAuthority(disk)})
+	dir := t.TempDir()
+	from, back := filepath.Join(dir, "from"), filepath.Join(dir, "back")
+	data := random(32 << 20)
+	clear(data[8<<20 : 16<<20])
+	if err := os.WriteFile(from, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u := url(addr, account, testTarget+"/0")
+	for _, args := range [][]string{
+		{"convert", "-n", "-f", "raw", "-O", "raw", from, u},
+		{"convert", "-f", "raw", "-O", "raw", u, back},
+	} {
+		if out, err := tool(t, "qemu-img", args...); err != nil || strings.Contains(out, "failed") {
+			t.Fatalf("qemu-img %q: %v\n%s", args, err, out)
+		}
+	}
+	if !bytes.Equal(disk.bytes(0, len(data)), data) {
+		t.Error("the disk holds something else")
+	}
+	if got, err := os.ReadFile(back); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("what came back is something else (%v)", err)
+	}
+}
+
+func TestQEMUIO(t *testing.T) {
+	disk := newMemory(32 << 20)
+	_, addr := serve(t, Options{Authority: newAuthority(disk)})
+	out, err := tool(t, "qemu-io", "-f", "raw", "-t", "none",
+		"-c", "write -P 0x5a 512 3M", "-c", "write -f -P 0x5b 4k 4k", "-c", "flush", "-c", "discard 1M 64k",
+		"-c", "read -P 0x5b 4k 4k", "-c", "read -P 0 1M 64k", "-c", "read -P 0x5a 2M 512k",
+		url(addr, account, testTarget+"/0"))
+	if err != nil || strings.Contains(out, "failed") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if disk.flushes.Load() == 0 {
+		t.Error("nothing was flushed")
+	}
+}
+
+// libiscsi's own suite. What fails is listed here with the reason.
+func TestLibiscsiSuite(t *testing.T) {
+	_, addr := serve(t, Options{Authority: newAuthority(newMemory(64 << 20))})
+	out, err := tool(t, "iscsi-test-cu", "-d", "-n", "-t", "ALL", url(addr, account, testTarget+"/0"))
+	known := map[string]bool{
+		// Takes for granted that the status of a block 9 begins at another
+		// LBA than the one asked for; SBC-3, 5.5 says it begins there.
+		"Suite GetLBAStatus, Test UnmapSingle": true,
+	}
+	for _, m := range regexp.MustCompile(`(?m)^(Suite \w+, Test \w+) had failures`).FindAllStringSubmatch(out, -1) {
+		if !known[m[1]] {
+			t.Errorf("failed: %s", m[1])
+		}
+	}
+	summary := regexp.MustCompile(`tests +(\d+) +(\d+) +(\d+) +(\d+)`).FindString(out)
+	if summary == "" {
+		t.Errorf("no summary, %v:\n%s", err, out[max(0, len(out)-2000):])
+	}
+	t.Log(summary)
+}
