@@ -19,7 +19,6 @@ type builder struct {
 	Options
 	dir      string // temporary, beside the output
 	rootUUID uuid.UUID
-	stage    int
 }
 
 // stages of a build, in order, as Progress names them.
@@ -66,6 +65,9 @@ func (b *builder) disk() string { return b.path("disk.raw") }
 
 var leftover = regexp.MustCompile(`^\.golden-([0-9]+)-`)
 
+// dirName begins the name of the temporary folder of a process.
+func dirName(pid int) string { return fmt.Sprintf(".golden-%d-", pid) }
+
 // makeDir makes the temporary folder beside the output, so that the last step is
 // a rename, and removes those of builds that were killed.
 func (b *builder) makeDir() error {
@@ -83,7 +85,7 @@ func (b *builder) makeDir() error {
 			_ = os.RemoveAll(filepath.Join(parent, e.Name()))
 		}
 	}
-	b.dir, err = os.MkdirTemp(parent, fmt.Sprintf(".golden-%d-", os.Getpid()))
+	b.dir, err = os.MkdirTemp(parent, dirName(os.Getpid()))
 	if err != nil {
 		return fmt.Errorf("make temporary folder: %w", err)
 	}

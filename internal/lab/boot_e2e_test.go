@@ -3,7 +3,10 @@
 package lab
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +49,7 @@ type recipeBoot struct {
 	plain    bool
 	kernel   golden.Kernel
 	chap     bool
+	identity bool
 }
 
 // start boots a guest to the login prompt and reports the time of each stage.
@@ -56,6 +60,10 @@ func (b recipeBoot) start(ctx context.Context, t *testing.T) (*Recipe, *Guest, R
 	m := RecipeMachine{Name: "pc-" + b.name, MAC: "52:54:00:77:00:01", Image: image}
 	if b.chap {
 		m.User, m.Secret = "pc-user", "a-secret-of-24-letters.."
+	}
+	if b.identity {
+		m.Identity = n.Path("identity.tar")
+		writeIdentity(t, m.Identity)
 	}
 	r, err := n.StartRecipe(ctx, m)
 	if err != nil {
@@ -106,7 +114,7 @@ func TestClassicRecipeBoots(t *testing.T) {
 		{name: "bios", firmware: BIOS, nic: VirtioNet, kernel: golden.Generic},
 		{name: "bios-plain-e1000", firmware: BIOS, nic: E1000, plain: true, kernel: golden.Generic, chap: true},
 		{name: "uefi", firmware: UEFI, nic: VirtioNet, kernel: golden.Generic},
-		{name: "uefi-cloud", firmware: UEFI, nic: VirtioNet, kernel: golden.Cloud, chap: true},
+		{name: "uefi-cloud", firmware: UEFI, nic: VirtioNet, kernel: golden.Cloud, chap: true, identity: true},
 	} {
 		t.Run(b.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
@@ -115,6 +123,11 @@ func TestClassicRecipeBoots(t *testing.T) {
 			run := guestShell(ctx, t, g)
 			checkRoot(t, run)
 			checkIdentity(t, run, m)
+			if b.identity {
+				checkGivenIdentity(t, run)
+			} else {
+				checkDerivedIdentity(t, run, m)
+			}
 			log, err := os.ReadFile(r.DHCP.Log)
 			if err != nil {
 				t.Fatal(err)
@@ -157,10 +170,6 @@ func checkIdentity(t *testing.T, run func(string) string, m RecipeMachine) {
 	if got := run("hostname; cat /etc/hostname"); got != m.Name+"\n"+m.Name {
 		t.Errorf("host names %q, want %q twice", got, m.Name)
 	}
-	want := run("echo bootes " + RecipeInitiator(m.Name) + " | md5sum | cut -c 1-32")
-	if got := run("cat /etc/machine-id"); got != want {
-		t.Errorf("machine-id %q, want %q", got, want)
-	}
 	if got := run("cat /etc/iscsi/initiatorname.iscsi"); got != "InitiatorName="+RecipeInitiator(m.Name) {
 		t.Errorf("initiator name: %s", got)
 	}
@@ -174,6 +183,69 @@ func checkIdentity(t *testing.T, run func(string) string, m RecipeMachine) {
 		t.Errorf("addresses and leftovers: %q", got)
 	}
 	run("ping -c 1 " + DefaultServer.Addr().String())
+}
+
+func checkDerivedIdentity(t *testing.T, run func(string) string, m RecipeMachine) {
+	t.Helper()
+	want := run("echo bootes " + RecipeInitiator(m.Name) + " | md5sum | cut -c 1-32")
+	if got := run("cat /etc/machine-id"); got != want {
+		t.Errorf("machine-id %q, want %q", got, want)
+	}
+	run("! lsblk -dno MODEL | grep IDENTITY")
+}
+
+// givenIdentity is what the disk IDENTITY holds in the tests. The keys need not be
+// good ones: sshd complains and goes on.
+var givenIdentity = map[string]string{
+	"hostname":                     "not-this-one\n", // the iBFT's wins
+	"machine-id":                   "0123456789abcdef0123456789abcdef\n",
+	"ssh/ssh_host_ed25519_key":     testHostKey,
+	"ssh/ssh_host_ed25519_key.pub": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFlZOgaEcj6MFg7qtYP1hn938KSunlI6yVf8Rs4BtyIH\n",
+	"seed":                         strings.Repeat("seed", 128),
+}
+
+// testHostKey was made for this test and guards nothing.
+const testHostKey = `-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
+QyNTUxOQAAACBZWToGhHI+jBYO6rWD9YZ/d/Ckrp5SOslX/EbOAbciBwAAAIgYieJVGIni
+VQAAAAtzc2gtZWQyNTUxOQAAACBZWToGhHI+jBYO6rWD9YZ/d/Ckrp5SOslX/EbOAbciBw
+AAAECXgZpzbOQu4OqJ46RMaa/yYXvHIfRV7qXsrHqLcgCbK1lZOgaEcj6MFg7qtYP1hn93
+8KSunlI6yVf8Rs4BtyIHAAAAAAECAwQF
+-----END OPENSSH PRIVATE KEY-----
+`
+
+func writeIdentity(t *testing.T, path string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for name, content := range givenIdentity {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(content))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.Write(make([]byte, 64<<10-b.Len())) // whole sectors
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkGivenIdentity(t *testing.T, run func(string) string) {
+	t.Helper()
+	if got := run("cat /etc/machine-id") + "\n"; got != givenIdentity["machine-id"] {
+		t.Errorf("machine-id %q", got)
+	}
+	if got := run("stat -c %a /etc/ssh/ssh_host_ed25519_key; cat /etc/ssh/ssh_host_ed25519_key") + "\n"; got != "600\n"+testHostKey {
+		t.Errorf("host key: %s", got)
+	}
+	if got := run("lsblk -dno MODEL,RO | grep IDENTITY"); !strings.HasSuffix(got, "1") {
+		t.Errorf("identity disk: %s", got)
+	}
 }
 
 // checkShutdown shows that the guest can stop while its root disk is remote.

@@ -26,6 +26,9 @@ type RecipeMachine struct {
 	Image  string // raw disk; the machine gets a full copy of it
 	User   string // CHAP; default: none
 	Secret string
+	// Identity is a tar file that is offered beside the disk as the disk
+	// "IDENTITY", as Boötes does; default: none.
+	Identity string
 }
 
 // Recipe is the classic way to boot machines without disks: dnsmasq for DHCP and
@@ -170,6 +173,12 @@ func (r *Recipe) AddTarget(ctx context.Context, tid int, m RecipeMachine) error 
 		{"--mode", "logicalunit", "--op", "new", "--tid", id, "--lun", "1", "-b", r.DiskOf(m.Name)},
 		{"--mode", "logicalunit", "--op", "update", "--tid", id, "--lun", "1", "--params", "thin_provisioning=1"},
 		{"--mode", "target", "--op", "bind", "--tid", id, "-I", "ALL"},
+	}
+	if m.Identity != "" {
+		commands = append(commands,
+			[]string{"--mode", "logicalunit", "--op", "new", "--tid", id, "--lun", "2", "-b", m.Identity},
+			[]string{"--mode", "logicalunit", "--op", "update", "--tid", id, "--lun", "2",
+				"--params", "product_id=IDENTITY,readonly=1"})
 	}
 	if m.User != "" {
 		commands = append(commands,
