@@ -122,7 +122,7 @@ func (h *house) openState(ctx context.Context) (err error) {
 		return err
 	}
 	h.onClose(h.engine.Close)
-	h.store, err = store.Open(ctx, store.Options{Dir: h.cfg.Data, Log: h.log})
+	h.store, err = store.Open(ctx, store.Options{Dir: filepath.Join(h.cfg.Data, "store"), Log: h.log})
 	if err != nil {
 		return err
 	}
@@ -275,6 +275,9 @@ func (h *house) fetchedHTTP(name string, remote netip.AddrPort, n int64) {
 }
 
 func (h *house) fetchedTFTP(t tftp.Transfer) {
+	if errors.Is(t.Err, tftp.ErrLastACK) { // many ROMs start what they have and never acknowledge its end
+		t.Err = nil
+	}
 	h.boot.LoaderFetched(context.Background(), boot.Fetched{
 		Name: t.Name, Proto: "TFTP", Remote: t.Client.Addr(), Bytes: t.Bytes, Took: t.Duration, Aborted: t.Aborted, Err: t.Err,
 	})
