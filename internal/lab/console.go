@@ -30,6 +30,7 @@ type Console struct {
 	text    []byte        // plain text, from some time ago until now
 	pos     int           // what Expect has consumed of text
 	changed chan struct{} // closed, and replaced, when text or conn changes
+	watcher func([]byte)  // is given what the guest writes; or nil
 }
 
 func newConsole(log string) (*Console, error) {
@@ -65,6 +66,9 @@ func (c *Console) take(p []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, _ = c.log.Write(p)
+	if c.watcher != nil {
+		c.watcher(p)
+	}
 	c.text = c.plain.appendText(c.text, p)
 	c.wake()
 }
@@ -76,6 +80,13 @@ func (c *Console) forget() {
 		c.text = append([]byte(nil), c.text[cut:]...)
 		c.pos -= cut
 	}
+}
+
+// watch has f called with what the guest writes. f must not block.
+func (c *Console) watch(f func([]byte)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watcher = f
 }
 
 func (c *Console) wake() {
