@@ -121,6 +121,13 @@ func (e *Engine) load() error {
 	if err := e.fs.SyncDir(e.dir); err != nil {
 		return err
 	}
+	for _, d := range []string{"layers", "volumes"} {
+		// A process killed before its sync may have left names that only the
+		// page cache has.
+		if err := e.fs.SyncDir(e.path(d)); err != nil {
+			return err
+		}
+	}
 	e.trash = newTrash(e.fs, e.path("trash"), e.log)
 	left, err := allocated(e.fs, e.path("trash"))
 	if err != nil {

@@ -46,8 +46,8 @@ func (v *Volume) flush() error {
 func (v *Volume) commit() error {
 	v.mu.Lock()
 	upTo := v.log.seq
-	pending := upTo != v.log.committed || v.log.replayed
-	full := v.log.used() > v.log.size/2 || v.log.replayed
+	pending := upTo != v.log.committed || v.log.inherited
+	full := v.log.used() > v.log.size/2 || v.log.inherited
 	fits := v.log.open && v.log.used()+2*sectorSize <= v.log.size
 	v.mu.Unlock()
 	if pending && full {
@@ -109,6 +109,11 @@ type snapshot struct {
 func (v *Volume) checkpoint() error {
 	if err := v.prepareLog(); err != nil {
 		return err
+	}
+	if v.log.inherited { // its directory must be safe before a page it does not use is reused
+		if err := v.syncMap(); err != nil {
+			return err
+		}
 	}
 	snap := v.takeSnapshot()
 	v.dirty.Store(false)
@@ -244,7 +249,7 @@ func (v *Volume) adopt(next *directory) {
 	defer v.mu.Unlock()
 	if !v.log.open {
 		v.log.epoch, v.log.pos = next.Epoch, 0
-		v.log.open, v.log.replayed = true, false
+		v.log.open, v.log.inherited = true, false
 	}
 	v.log.start = int64(next.Start)
 	v.log.committed = max(v.log.committed, next.Seq)

@@ -27,8 +27,9 @@ type journal struct {
 	open bool
 	// committed: every set up to this sequence number is durable.
 	committed uint64
-	// replayed: unstable records were honoured that no commit covers.
-	replayed bool
+	// inherited: what was read may be in the page cache only, left by a
+	// process of the same boot. The first flush makes a checkpoint.
+	inherited bool
 	// changed since the newest checkpoint: these map pages.
 	changed pageSet
 	buf     [recordSize]byte
@@ -71,14 +72,18 @@ func (v *Volume) openLog(name string) error {
 	v.log.seq, v.log.committed, v.log.pos = res.seq, res.seq, res.pos
 	for _, r := range res.durable {
 		v.apply(r)
-		v.holes.durable = r.Seq
 	}
-	if d.Boot == v.e.boot {
-		for _, r := range res.unstable {
-			v.apply(r)
-			v.log.replayed = true
-		}
+	if d.Boot != v.e.boot {
+		v.holes.durable = res.seq
+		return nil
 	}
+	for _, r := range res.unstable {
+		v.apply(r)
+	}
+	// Whoever wrote this may have been killed between a write and its sync:
+	// even a commit or a directory is perhaps only in the page cache.
+	v.log.inherited = true
+	v.dirty.Store(true)
 	return nil
 }
 

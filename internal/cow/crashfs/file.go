@@ -1,6 +1,7 @@
 package crashfs
 
 import (
+	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -189,7 +190,7 @@ func (f *file) Truncate(size int64) error {
 func (f *file) Sync() error {
 	defer f.leave()
 	if err := f.enter("sync"); err != nil {
-		if f.closed || f.life != f.fs.life {
+		if f.closed || f.life != f.fs.life || errors.Is(err, os.ErrProcessDone) {
 			return err // the dead have no effect
 		}
 		for s := range f.node.dirty { // as Linux does: clean, and not on the disk

@@ -1,0 +1,255 @@
+package cow
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"bootes.dev/internal/block"
+)
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	p, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+var recordTable = []struct {
+	name string
+	rec  record
+	hex  string
+}{
+	{"set here", record{Type: recSet, State: here, Epoch: 2, Count: 8, Seq: 0x0102, Arg: 0x4000},
+		`7f71af39 01 01 0000 02000000 08000000 0201000000000000 0040000000000000`},
+	{"set zero", record{Type: recSet, State: zero, Epoch: 1, Count: maxCount, Seq: 1, Arg: 0},
+		`ac0fd8e2 01 02 0000 01000000 ffffffff 0100000000000000 0000000000000000`},
+	{"commit", record{Type: recCommit, Epoch: 3, Seq: 10, Arg: 9},
+		`44ad241e 02 00 0000 03000000 00000000 0a00000000000000 0900000000000000`},
+	{"void", record{Type: recVoid, Epoch: 3, Seq: 11},
+		`73523a45 03 00 0000 03000000 00000000 0b00000000000000 0000000000000000`},
+}
+
+func TestRecord(t *testing.T) {
+	for _, c := range recordTable {
+		if got := c.rec.AppendBinary(nil); !bytes.Equal(got, unhex(t, c.hex)) {
+			t.Errorf("%s: encoded as\n%x, want\n%x", c.name, got, unhex(t, c.hex))
+		}
+		if got, ok := decodeRecord(unhex(t, c.hex)); !ok || got != c.rec {
+			t.Errorf("%s: decoded as %+v, %v", c.name, got, ok)
+		}
+	}
+	p := recordTable[0].rec.AppendBinary(nil)
+	for i := range p {
+		p[i] ^= 0x10
+		if _, ok := decodeRecord(p); ok {
+			t.Errorf("a flipped bit in byte %d goes unnoticed", i)
+		}
+		p[i] ^= 0x10
+	}
+}
+
+// put places records in a ring as the writer does.
+func put(ring []byte, pos int64, epoch uint32, seq uint64, recs ...record) (int64, uint64) {
+	for _, r := range recs {
+		seq++
+		r.Epoch, r.Seq = epoch, seq
+		r.AppendBinary(ring[pos:pos:len(ring)])
+		step := int64(recordSize)
+		if r.endsSector() {
+			step = sectorSize - pos%sectorSize
+		}
+		pos = (pos + step) % int64(len(ring))
+	}
+	return pos, seq
+}
+
+func set(b uint64) record       { return record{Type: recSet, State: here, Count: 1, Arg: b} }
+func commit(upTo uint64) record { return record{Type: recCommit, Arg: upTo} }
+func blocks(rs []record) []uint64 {
+	var list []uint64
+	for _, r := range rs {
+		list = append(list, r.Arg)
+	}
+	return list
+}
+
+func TestReplay(t *testing.T) {
+	const size = 4 * sectorSize
+	for _, c := range []struct {
+		name              string
+		start             int64
+		write             func(ring []byte)
+		durable, unstable []uint64
+		seq               uint64
+	}{
+		{"empty", 0, func([]byte) {}, nil, nil, 5},
+		{"unstable only", 0, func(r []byte) { put(r, 0, 7, 5, set(1), set(2)) }, nil, []uint64{1, 2}, 7},
+		{"commit covers what came before its delta", 0, func(r []byte) { put(r, 0, 7, 5, set(1), set(2), set(3), commit(7)) }, []uint64{1, 2}, []uint64{3}, 9},
+		{"next sector after a commit", 0, func(r []byte) { put(r, 0, 7, 5, set(1), commit(6), set(2)) }, []uint64{1}, []uint64{2}, 8},
+		{"around the end", size - 64, func(r []byte) { put(r, size-64, 7, 5, set(1), set(2), set(3)) }, nil, []uint64{1, 2, 3}, 8},
+		{"a commit ends the ring's last sector", size - 64, func(r []byte) { put(r, size-64, 7, 5, set(1), commit(6), set(3)) }, []uint64{1}, []uint64{3}, 8},
+		{"void", 0, func(r []byte) { put(r, 0, 7, 5, set(1), commit(6), set(2), record{Type: recVoid}) }, []uint64{1}, nil, 9},
+		{"another epoch behind a torn sector", 0, func(r []byte) {
+			put(r, 0, 6, 5, set(9), set(9), set(9))
+			put(r, 0, 7, 5, set(1), set(2))
+		}, nil, []uint64{1, 2}, 7},
+		{"the lap before", 0, func(r []byte) {
+			put(r, 0, 7, 3, set(9), set(9), set(9), set(9))
+			put(r, 0, 7, 5, set(1))
+		}, nil, []uint64{1}, 6},
+		{"a sector lost in the middle", 0, func(r []byte) {
+			put(r, 0, 7, 5, set(1), commit(6), set(2), commit(8), set(3))
+			clear(r[sectorSize : 2*sectorSize])
+		}, []uint64{1}, nil, 7},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ring := make([]byte, size)
+			c.write(ring)
+			got, err := replay(ring, c.start, 7, 5, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, u := blocks(got.durable), blocks(got.unstable); !reflect.DeepEqual(d, c.durable) || !reflect.DeepEqual(u, c.unstable) || got.seq != c.seq {
+				t.Errorf("durable %v, unstable %v, seq %d; want %v, %v, %d", d, u, got.seq, c.durable, c.unstable, c.seq)
+			}
+		})
+	}
+}
+
+func TestReplayRefusesTheImpossible(t *testing.T) {
+	for name, r := range map[string]record{
+		"beyond the disk": {Type: recSet, State: here, Count: 2, Arg: 99},
+		"overflow":        {Type: recSet, State: here, Count: 1, Arg: 1<<64 - 1},
+		"no blocks":       {Type: recSet, State: here, Arg: 1},
+		"state below":     {Type: recSet, State: below, Count: 1},
+		"future commit":   {Type: recCommit, Arg: 99},
+		"unknown type":    {Type: 9},
+	} {
+		ring := make([]byte, sectorSize)
+		put(ring, 0, 7, 5, r)
+		if _, err := replay(ring, 0, 7, 5, 100); !errors.Is(err, block.ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestDirectory(t *testing.T) {
+	d := &directory{
+		header{Gen: 3, Blocks: 2*pageBlocks + 1, Seq: 9, Start: 64, LogSize: 1024, Epoch: 4, Boot: bootID{0xB0, 15: 0x0F}},
+		[]entry{{Kind: kindZero}, {Kind: kindB, CRC: 0x01020304}, {Kind: kindBelow}},
+	}
+	p := d.AppendBinary(nil)
+	want := unhex(t, `
+		4254434f574d4150 01000000 5e747e16
+		0300000000000000 0180000000000000 0900000000000000 4000000000000000 0004000000000000
+		04000000 00000000 b000000000000000000000000000000f 00000000000000000000000000000000
+		02000000 00000000  04000000 04030201  00000000 00000000`)
+	if !bytes.Equal(p[:len(want)], want) || len(p) != pageBytes {
+		t.Fatalf("encoded as %d bytes\n%x, want\n%x", len(p), p[:len(want)], want)
+	}
+	got, err := decodeDirectory(p, 2*pageBlocks+1)
+	if err != nil || !reflect.DeepEqual(got, d) {
+		t.Fatalf("decoded as %+v, %v", got, err)
+	}
+	for _, i := range []int{0, 12, 20, 60, 70, 90, 97, 119, 4095} {
+		p[i] ^= 1
+		if _, err := decodeDirectory(p, 2*pageBlocks+1); !errors.Is(err, block.ErrCorrupt) {
+			t.Errorf("flipped bit in byte %d: %v", i, err)
+		}
+		p[i] ^= 1
+	}
+	p[8] = 2
+	if _, err := decodeDirectory(p, 2*pageBlocks+1); !errors.Is(err, ErrVersion) {
+		t.Errorf("newer version: %v", err)
+	}
+}
+
+func TestMeta(t *testing.T) {
+	m := volumeMeta{ID: "v", Base: "b", Size: 4096, Boot: bootID{1}}
+	p, err := encodeMeta(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got volumeMeta
+	if err := decodeMeta(p, &got); err != nil || got != m {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	p[len(p)-3] ^= 1
+	if err := decodeMeta(p, &got); !errors.Is(err, block.ErrCorrupt) {
+		t.Errorf("flipped bit: %v", err)
+	}
+	if err := decodeMeta([]byte("bootes-cow 2 00000000\n{}"), &got); !errors.Is(err, ErrVersion) {
+		t.Errorf("newer version: %v", err)
+	}
+}
+
+func FuzzReplay(f *testing.F) {
+	for _, c := range recordTable {
+		f.Add(append(c.rec.AppendBinary(nil), make([]byte, sectorSize-recordSize)...), int64(0), uint32(c.rec.Epoch), c.rec.Seq-1)
+	}
+	f.Fuzz(func(t *testing.T, ring []byte, start int64, epoch uint32, seq uint64) {
+		res, err := replay(ring, start, epoch, seq, 1000)
+		if err != nil {
+			return
+		}
+		m := newPresence(1000)
+		for _, r := range append(res.durable, res.unstable...) {
+			m.set(int64(r.Arg), int64(r.Count), r.State)
+		}
+		if len(ring) > 0 && (res.pos < 0 || res.pos >= int64(len(ring))) {
+			t.Errorf("next position %d in a ring of %d", res.pos, len(ring))
+		}
+	})
+}
+
+func FuzzDirectory(f *testing.F) {
+	d := &directory{header{Blocks: 100}, make([]entry, 1)}
+	f.Add(d.AppendBinary(nil), int64(100))
+	f.Fuzz(func(t *testing.T, p []byte, blocks int64) {
+		d, err := decodeDirectory(p, blocks)
+		if err != nil {
+			return
+		}
+		again, err := decodeDirectory(d.AppendBinary(nil), blocks)
+		if err != nil || !reflect.DeepEqual(d, again) {
+			t.Errorf("%+v came back as %+v, %v", d, again, err)
+		}
+	})
+}
+
+func FuzzPage(f *testing.F) {
+	f.Add(make([]byte, pageBytes), uint32(0))
+	f.Fuzz(func(t *testing.T, b []byte, crc uint32) {
+		var in, out [pageBytes]byte
+		copy(in[:], b)
+		p, err := decodePage(&in, entry{kindA, crc})
+		if err != nil {
+			return
+		}
+		if p.encode(&out); in != out {
+			t.Error("page changed on its way")
+		}
+	})
+}
+
+func FuzzMeta(f *testing.F) {
+	p, _ := encodeMeta(layerMeta{ID: "x", Size: 512})
+	f.Add(p)
+	f.Add([]byte("bootes-cow 1 00000000\n{}"))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		for _, v := range []any{new(layerMeta), new(volumeMeta), new(engineMeta)} {
+			if err := decodeMeta(p, v); err != nil {
+				continue
+			}
+			if m, ok := v.(*volumeMeta); ok && m.check(m.ID) == nil && (m.Size <= 0 || checkID(m.Base) != nil && m.Base != "") {
+				t.Errorf("accepted %+v", m)
+			}
+		}
+	})
+}
