@@ -18,7 +18,9 @@ type Options struct {
 	Log *slog.Logger // default: none
 	// MinFree is how many bytes of the host's disk layers and volumes may
 	// never take. Below it a write to a block that is not there yet fails
-	// with block.ErrNoSpace; blocks that are there can still be written.
+	// with block.ErrNoSpace; blocks that are there can still be written. The
+	// engine's own records may use it, and it is looked at once a second, so
+	// leave some MiB of slack.
 	MinFree int64
 	FS      vfs.FS // default: the real one
 	// JournalSize in bytes of journals made from now on; default 1 MiB. Tests

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"sort"
 	"syscall"
 
@@ -199,10 +200,21 @@ func (f *file) Sync() error {
 		}
 		return err
 	}
-	for s := range f.node.dirty {
-		f.node.save(s)
+	list, size := sorted(f.node.dirty), f.node.size
+	f.fs.mu.Unlock() // a sync takes long: what is written meanwhile it need not save
+	for range 1 + len(list)%8 {
+		runtime.Gosched()
 	}
-	f.node.diskSize = f.node.size
+	f.fs.mu.Lock()
+	if f.life != f.fs.life {
+		return os.ErrProcessDone
+	}
+	for _, s := range list {
+		if f.node.dirty[s] {
+			f.node.save(s)
+		}
+	}
+	f.node.diskSize = size
 	return nil
 }
 
