@@ -387,12 +387,22 @@ func TestConcurrentFlushes(t *testing.T) {
 		fs := crashfs.New(seed, "/")
 		o := cow.Options{FS: fs, JournalSize: 8 << 10, BootID: [16]byte{1}}
 		e := must(cow.Open("/d", o))
-		v := newVolume(t, e, cow.VolumeSpec{Size: 256 << 20})
-		const workers, slots = 6, 64
+		const workers, slots = 6, 256
 		var floor, top [workers][slots]uint32 // durable; perhaps there
+		base := newLayer(t, e, "", 600<<20, func(b *cow.LayerBuilder) {
+			p := make([]byte, 4096)
+			fillStamp(p, 1) // a block that is exposed without its data reads 0
+			for w := range workers {
+				for s := range slots {
+					floor[w][s], top[w][s] = 1, 1
+					must(b.WriteAt(p, place(w, s)&^4095))
+				}
+			}
+		})
+		v := newVolume(t, e, cow.VolumeSpec{Base: base.ID})
 		var ops atomic.Int64
 		fs.SetFault(func(op, _ string) error {
-			if ops.Add(1) > int64(400+seed*20) && op != "stat" {
+			if ops.Add(1) > int64(300+seed*37) && op != "stat" {
 				return os.ErrProcessDone
 			}
 			return nil
