@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"bootes.dev/internal/cow/vfs"
 )
@@ -36,6 +37,7 @@ type FS struct {
 	locks map[string]int
 
 	faults    func(op, name string) error
+	syncTime  time.Duration
 	capacity  int64
 	allocated int64
 }
@@ -61,6 +63,13 @@ func (fs *FS) SetFault(fn func(op, name string) error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.faults = fn
+}
+
+// SetSyncTime makes each sync take so long, in which others may write.
+func (fs *FS) SetSyncTime(d time.Duration) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.syncTime = d
 }
 
 // SetCapacity limits the allocated pages, in bytes; 0: no limit.

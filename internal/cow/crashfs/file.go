@@ -5,9 +5,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"sort"
 	"syscall"
+	"time"
 
 	"bootes.dev/internal/cow/vfs"
 )
@@ -200,11 +200,9 @@ func (f *file) Sync() error {
 		}
 		return err
 	}
-	list, size := sorted(f.node.dirty), f.node.size
-	f.fs.mu.Unlock() // a sync takes long: what is written meanwhile it need not save
-	for range 1 + len(list)%8 {
-		runtime.Gosched()
-	}
+	list, size, d := sorted(f.node.dirty), f.node.size, f.fs.syncTime
+	f.fs.mu.Unlock() // what is written meanwhile it need not save
+	time.Sleep(d)
 	f.fs.mu.Lock()
 	if f.life != f.fs.life {
 		return os.ErrProcessDone
