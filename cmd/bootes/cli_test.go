@@ -190,7 +190,7 @@ func TestMachineFlags(t *testing.T) {
 	limit := func(n int64) *int64 { return &n }
 	for args, want := range map[string][]any{
 		"add pc02 --mac 52-54-00-AA-BB-02 --mac 5254.00aa.bb03 --image debian:12 --ephemeral --limit 1.5G --uuid U": {api.NewMachine{
-			Name: "pc02", MACs: []string{"52:54:00:aa:bb:02", "52:54:00:aa:bb:03"}, UUID: "U", Image: "debian:12", Mode: api.Ephemeral, Limit: 3 << 29,
+			Name: "pc02", MACs: []string{"52:54:00:aa:bb:02", "52:54:00:aa:bb:03"}, UUID: "U", Image: "debian:12", Mode: api.Ephemeral, Limit: limit(3 << 29),
 		}},
 		"set pc01 --image debian:13":               {"pc01", api.MachineChange{Image: text("debian:13")}},
 		"set pc01 --persistent --limit none":       {"pc01", api.MachineChange{Mode: text(api.Persistent), Limit: limit(0)}},

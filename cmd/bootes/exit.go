@@ -34,6 +34,8 @@ const exitCodesText = `  0    done
   6    not enough space on the disk
   7    something is missing on this computer: a program such as qemu-img or
        mmdebstrap, or the right to do it (not root)
+  74   the server's disk is full: its store could not be written; the log
+       says what to do
   130  ended by a signal (Ctrl-C); nothing half-made is left
 `
 

@@ -91,7 +91,7 @@ func (w *world) Machine(_ context.Context, name string) (api.Machine, error) {
 	return api.Machine{}, api.Errorf(api.NotFound, "no machine %q", name)
 }
 func (w *world) AddMachine(_ context.Context, n api.NewMachine) (api.Machine, error) {
-	return api.Machine{Name: n.Name, MACs: n.MACs, Image: n.Image, Mode: n.Mode, Limit: n.Limit, Created: now}, w.call(n)
+	return api.Machine{Name: n.Name, MACs: n.MACs, Image: n.Image, Mode: n.Mode, Limit: value(n.Limit), Created: now}, w.call(n)
 }
 func (w *world) SetMachine(_ context.Context, name string, c api.MachineChange) (api.Machine, error) {
 	return w.machines[0], w.call(name, c)

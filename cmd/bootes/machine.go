@@ -41,7 +41,7 @@ func (a *app) machineAdd() *cobra.Command {
 			}
 			m, err := a.client().AddMachine(cmd.Context(), api.NewMachine{
 				Name: args[0], MACs: ch.MACs, UUID: value(ch.UUID), Image: *ch.Image,
-				Mode: cmp.Or(value(ch.Mode), api.Persistent), Limit: value(ch.Limit),
+				Mode: cmp.Or(value(ch.Mode), api.Persistent), Limit: ch.Limit,
 			})
 			if err != nil {
 				return err

@@ -135,10 +135,8 @@ func (h machines) AddMachine(ctx context.Context, n api.NewMachine) (api.Machine
 	if mode == "" {
 		mode = api.Persistent
 	}
-	limit := n.Limit
-	if limit == 0 {
-		limit = h.cfg.Limits.Volume
-	}
+	limit := h.cfg.Limits.Volume
+	set(&limit, n.Limit)
 	m, err := h.inv.AddMachine(ctx, inventory.Machine{
 		Name: n.Name, MACs: n.MACs, UUID: n.UUID, Image: n.Image, Mode: inventory.Mode(mode), Limit: limit,
 	})

@@ -34,10 +34,10 @@ func TestCalls(t *testing.T) {
 		{"machine", func() (any, error) { return c.Machine(ctx, "pc01") }, f.machines[0], nil},
 		{
 			"add machine", func() (any, error) {
-				return c.AddMachine(ctx, NewMachine{Name: "a", MACs: []string{"m"}, Image: "i:1", Limit: 9})
+				return c.AddMachine(ctx, NewMachine{Name: "a", MACs: []string{"m"}, Image: "i:1", Limit: &limit})
 			},
-			Machine{Name: "a", MACs: []string{"m"}, Image: "i:1", Mode: Persistent, Limit: 9},
-			[]any{NewMachine{Name: "a", MACs: []string{"m"}, Image: "i:1", Mode: Persistent, Limit: 9}},
+			Machine{Name: "a", MACs: []string{"m"}, Image: "i:1", Mode: Persistent, Limit: limit},
+			[]any{NewMachine{Name: "a", MACs: []string{"m"}, Image: "i:1", Mode: Persistent, Limit: &limit}},
 		},
 		{
 			"set machine", func() (any, error) { return c.SetMachine(ctx, "pc01", MachineChange{Mode: &mode}) },

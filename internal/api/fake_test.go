@@ -99,7 +99,7 @@ func (f *fake) Machine(_ context.Context, name string) (Machine, error) {
 	return find(f.machines, "machine", name, func(m Machine) bool { return m.Name == name })
 }
 func (f *fake) AddMachine(_ context.Context, n NewMachine) (Machine, error) {
-	return Machine{Name: n.Name, MACs: n.MACs, Image: n.Image, Mode: n.Mode, Limit: n.Limit}, f.call(n)
+	return Machine{Name: n.Name, MACs: n.MACs, Image: n.Image, Mode: n.Mode, Limit: *n.Limit}, f.call(n)
 }
 func (f *fake) SetMachine(_ context.Context, name string, c MachineChange) (Machine, error) {
 	return f.machines[0], f.call(name, c)

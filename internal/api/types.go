@@ -98,7 +98,7 @@ type NewMachine struct {
 	UUID  string   `json:"uuid,omitempty"`
 	Image string   `json:"image" minLength:"1" doc:"name:tag"`
 	Mode  string   `json:"mode,omitempty" enum:"persistent,ephemeral" default:"persistent"`
-	Limit int64    `json:"limit,omitempty" minimum:"0"`
+	Limit *int64   `json:"limit,omitempty" minimum:"0" doc:"bytes, 0 for none; default: the server's limits.volume"`
 }
 
 // MachineChange is the body of PATCH /v1/machines/{name}: what is not given

@@ -31,12 +31,12 @@ func requirements() error {
 	}
 	for _, n := range needed {
 		if _, err := exec.LookPath(n.program); err != nil {
-			errs = append(errs, fmt.Errorf("program %q is missing: apt install %s", n.program, n.pkg))
+			errs = append(errs, fmt.Errorf("program %q is missing: apt install %s: %w", n.program, n.pkg, exec.ErrNotFound))
 		}
 	}
 	for _, n := range neededFiles {
 		if _, err := os.Stat(n.file); err != nil {
-			errs = append(errs, fmt.Errorf("file %q is missing: apt install %s", n.file, n.pkg))
+			errs = append(errs, fmt.Errorf("file %q is missing: apt install %s: %w", n.file, n.pkg, exec.ErrNotFound))
 		}
 	}
 	return errors.Join(errs...)
