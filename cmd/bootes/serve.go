@@ -78,6 +78,8 @@ type house struct {
 	boot    *boot.Service
 	gate    *gate
 
+	sessions *sessions
+
 	http, iscsi, api net.Listener
 	tftp             net.PacketConn
 	closers          []func() error
@@ -232,10 +234,8 @@ func (h *house) run(ctx context.Context) error {
 		return withCode(exitNotFound, fmt.Errorf("open loaders folder: %w: install the package ipxe, or set loaders: in the config", err))
 	}
 	defer loaders.Close()
-	target := iscsi.New(iscsi.Options{
-		Authority: h.gate, Log: h.log,
-		Events: &sessions{boot: h.boot, inv: h.inv, log: h.log, known: map[string]inventory.Boot{}},
-	})
+	h.sessions = &sessions{boot: h.boot, inv: h.inv, log: h.log, known: map[string]*ownerBoot{}}
+	target := iscsi.New(iscsi.Options{Authority: h.gate, Events: h.sessions, Log: h.log})
 	files := httpboot.New(httpboot.Options{
 		Script: h.script, Loaders: loaders.FS(), Fetched: h.fetchedHTTP, Log: h.log,
 	})

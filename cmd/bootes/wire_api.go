@@ -167,7 +167,7 @@ func set[T any](to *T, from *T) {
 }
 
 func (h machines) RemoveMachine(ctx context.Context, name string) error {
-	return apiError(h.inv.RemoveMachine(ctx, name))
+	return apiError(h.storage.RemoveMachine(ctx, name))
 }
 
 type volumes struct {
@@ -183,11 +183,7 @@ func (h volumes) apiVolume(v inventory.Volume) api.Volume {
 	if info, err := h.engine.Volume(v.ID); err == nil {
 		out.Size, out.Stored, out.Open = info.Size, info.Stored, info.Open
 	}
-	for _, sess := range h.target.Sessions() {
-		if b, err := h.inv.Boot(context.Background(), sess.Owner); err == nil && b.Volume == v.ID {
-			out.ReadBytes, out.WrittenBytes = int64(sess.Usage.ReadBytes), int64(sess.Usage.WrittenBytes)
-		}
-	}
+	out.ReadBytes, out.WrittenBytes = h.sessions.moved(h.target.Sessions(), v.ID)
 	return out
 }
 

@@ -99,57 +99,89 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 	}}, nil
 }
 
-// sessions tells the recorder what the target's sessions show of a boot.
+// sessions tells the recorder what the target's sessions show of a boot, and
+// adds up what each boot has read and written.
 type sessions struct {
 	boot *boot.Service
 	inv  *inventory.Inventory
 	log  *slog.Logger
 
 	mu    sync.Mutex
-	known map[string]inventory.Boot // by owner
+	known map[string]*ownerBoot // by owner
 }
 
+// ownerBoot is a boot with what it has moved so far. The target counts per
+// opening of a disk; before is the sum of the earlier ones.
+type ownerBoot struct {
+	inventory.Boot
+	before, last iscsi.Usage
+}
+
+func (o *ownerBoot) count(u iscsi.Usage) {
+	if u.Reads < o.last.Reads || u.Writes < o.last.Writes { // opened anew
+		o.before.ReadBytes += o.last.ReadBytes
+		o.before.WrittenBytes += o.last.WrittenBytes
+	}
+	o.last = u
+}
+
+func (o *ownerBoot) read() int64    { return int64(o.before.ReadBytes + o.last.ReadBytes) }
+func (o *ownerBoot) written() int64 { return int64(o.before.WrittenBytes + o.last.WrittenBytes) }
+
 func (s *sessions) SessionEvent(e iscsi.Event) {
-	b, ok := s.owner(e.Session.Owner)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.owner(e.Session.Owner)
 	if !ok {
 		return
 	}
+	o.count(e.Session.Usage)
 	remote := e.Session.Remote.Addr()
 	switch e.Kind {
 	case iscsi.LoggedIn, iscsi.HandedOver:
-		s.boot.LoggedIn(b, remote)
+		s.boot.LoggedIn(o.Boot, remote)
 	case iscsi.FirstRead:
-		s.boot.Progress(b, recorder.StageRead, recorder.Info, "first read")
+		s.boot.Reach(o.Boot, recorder.StageRead, "first read")
 	case iscsi.FirstWrite:
-		s.boot.Progress(b, recorder.StageRunning, recorder.Info, "first write: the system runs")
+		s.boot.Reach(o.Boot, recorder.StageRunning, "first write: the system runs")
 	case iscsi.Fenced:
-		s.boot.Progress(b, "", recorder.Info, fmt.Sprintf("session of %s ended: %s", remote, e.Reason))
+		s.boot.Progress(o.Boot, "", recorder.Info, fmt.Sprintf("session of %s ended: %s", remote, e.Reason))
 	case iscsi.Ended:
-		u := e.Session.Usage
-		s.boot.Progress(b, "", recorder.Info, fmt.Sprintf("session of %s closed, %s: %s read and %s written by this boot so far",
-			remote, e.Reason, bytesText(int64(u.ReadBytes)), bytesText(int64(u.WrittenBytes))))
+		s.boot.Progress(o.Boot, "", recorder.Info, fmt.Sprintf("session of %s closed (%s); this boot has read %s and written %s",
+			remote, e.Reason, bytesText(o.read()), bytesText(o.written())))
 	}
+}
+
+// moved is what the boots of each volume in use have read and written.
+func (s *sessions) moved(running []iscsi.SessionInfo, volume string) (read, written int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range running {
+		if o, ok := s.owner(r.Owner); ok && o.Volume == volume {
+			o.count(r.Usage)
+			return o.read(), o.written()
+		}
+	}
+	return 0, 0
 }
 
 // owner is the boot that owns a session. It is remembered: when a session is
 // fenced the boot's record is already gone.
-func (s *sessions) owner(id string) (inventory.Boot, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, ok := s.known[id]
-	if ok {
-		return b, true
+func (s *sessions) owner(id string) (*ownerBoot, bool) {
+	if o, ok := s.known[id]; ok {
+		return o, true
 	}
 	b, err := s.inv.Boot(context.Background(), id)
 	if err != nil {
 		s.log.Warn("session of an unknown boot", "boot", id, "err", err)
-		return b, false
+		return nil, false
 	}
 	for old, o := range s.known {
 		if o.Machine == b.Machine && o.Seq+1 < b.Seq {
 			delete(s.known, old)
 		}
 	}
-	s.known[id] = b
-	return b, true
+	o := &ownerBoot{Boot: b}
+	s.known[id] = o
+	return o, true
 }

@@ -50,12 +50,16 @@ func demoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			config, err := filepath.Abs("demo/bootes.yaml")
+			if err != nil {
+				return err
+			}
 			if keep {
 				return demo.Detached(cmd.Context(), os.Stdout, self, "demo", "--kept")
 			}
 			o := demo.Options{
 				Program: filepath.Join(filepath.Dir(self), "bootes"), Lab: self,
-				Config: "demo/bootes.yaml", Out: os.Stdout,
+				Config: config, Out: os.Stdout,
 			}
 			if kept {
 				o.Keep = demo.MarkUp

@@ -122,8 +122,8 @@ type Volume struct {
 	Stored       int64     `json:"stored" doc:"bytes of its own"`
 	Limit        int64     `json:"limit" doc:"of stored; 0: no limit"`
 	Open         bool      `json:"open" doc:"a machine uses it now"`
-	ReadBytes    int64     `json:"read_bytes" doc:"read since it was opened; 0 if it is not open"`
-	WrittenBytes int64     `json:"written_bytes" doc:"written since it was opened; 0 if it is not open"`
+	ReadBytes    int64     `json:"read_bytes" doc:"read by the boot that uses it now"`
+	WrittenBytes int64     `json:"written_bytes" doc:"written by the boot that uses it now"`
 	Boot         string    `json:"boot,omitempty" doc:"id of the boot it was made for, if ephemeral"`
 	Created      time.Time `json:"created"`
 }

@@ -123,6 +123,13 @@ func (s *Service) LoggedIn(b inventory.Boot, remote netip.Addr) {
 	}
 }
 
+// Reach records that b has come to a stage, once.
+func (s *Service) Reach(b inventory.Boot, st recorder.Stage, text string) {
+	if st.After(s.stage(b)) {
+		s.Progress(b, st, recorder.Info, text)
+	}
+}
+
 // stage is how far b has come, also before the server was last started.
 func (s *Service) stage(b inventory.Boot) (st recorder.Stage) {
 	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID {

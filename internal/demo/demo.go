@@ -123,7 +123,7 @@ func (d *demo) serve(ctx context.Context, n *lab.Net, image string) (err error) 
 	if err != nil {
 		return err
 	}
-	d.item("server", "bootes serve --config %s", d.Config)
+	d.item("server", "bootes serve --config demo/bootes.yaml")
 	if _, err := d.site.CLI(ctx, "image", "import", imageRef, image, "--identity"); err != nil {
 		return err
 	}

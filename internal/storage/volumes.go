@@ -88,6 +88,23 @@ func (s *Storage) RemoveVolume(ctx context.Context, id string) error {
 	return s.finish(ctx, inventory.Removal{Kind: inventory.RemoveVolume, ID: id})
 }
 
+// RemoveMachine removes a machine and the ephemeral volumes of its last boots.
+// A persistent volume, or one that it runs from, refuses.
+func (s *Storage) RemoveMachine(ctx context.Context, name string) error {
+	all, err := s.inv.Volumes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range all {
+		if v.Machine == name && v.Mode == inventory.Ephemeral {
+			if err := s.RemoveVolume(ctx, v.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return s.inv.RemoveMachine(ctx, name)
+}
+
 // Discard removes the volumes that a change of boots left without a use. All
 // are tried; the errors are joined.
 func (s *Storage) Discard(ctx context.Context, gone inventory.Superseded) error {
