@@ -106,13 +106,18 @@ func (p *Process) Stop(ctx context.Context) error {
 // Run runs a program in the network to its end and returns what it wrote. The
 // error of a failed one carries the end of that.
 func (n *Net) Run(ctx context.Context, path string, args ...string) ([]byte, error) {
+	return runIn(ctx, n.Do, n.dir, path, args...)
+}
+
+// runIn runs a program to its end on the thread that do stands for.
+func runIn(ctx context.Context, do func(func() error) error, dir, path string, args ...string) ([]byte, error) {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = n.dir, &out, &out
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &out
 	cmd.SysProcAttr = childAttr()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	if err := n.Do(cmd.Start); err != nil {
+	if err := do(cmd.Start); err != nil {
 		return nil, fmt.Errorf("start %q: %w", path, err)
 	}
 	if err := cmd.Wait(); err != nil {
