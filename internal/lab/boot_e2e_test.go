@@ -182,7 +182,7 @@ func checkIdentity(t *testing.T, run func(string) string, m RecipeMachine) {
 		t.Errorf("initiator name: %s", got)
 	}
 	run("ls /etc/ssh/ssh_host_ed25519_key; systemctl is-active ssh")
-	if got := run("cat /etc/resolv.conf"); got != "nameserver "+DefaultServer.Addr().String() {
+	if got := run("for i in $(seq 30); do [ -s /etc/resolv.conf ] && break; sleep 1; done; cat /etc/resolv.conf"); got != "nameserver "+DefaultServer.Addr().String() {
 		t.Errorf("resolv.conf: %q", got)
 	}
 	if got := run("ip -o -4 addr show scope global | wc -l; ls /run/bootes/identity 2>&1 | wc -l"); got != "1\n1" {

@@ -1,0 +1,108 @@
+// Package bench measures Boötes beside the classic recipe (dnsmasq, tgt and a
+// plain copy of the image), in the same lab, in one run. docs/BENCHMARKS.md
+// holds what it printed.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"bootes.dev/internal/lab"
+	"bootes.dev/internal/lab/site"
+)
+
+// Options of a run.
+type Options struct {
+	Program string    // path of bootes
+	Rounds  int       // boots of each kind
+	Seconds int       // length of each iSCSI measurement
+	Out     io.Writer // Markdown tables
+}
+
+// imageRef is the golden image's name in the benchmarks.
+const imageRef = "debian:12"
+
+// pc is the machine that is measured.
+const pc = "pc1"
+
+const mac = "52:54:00:be:9c:01"
+
+type bench struct {
+	Options
+	image string // path of the golden image
+}
+
+// Run measures everything and prints it.
+func Run(ctx context.Context, o Options) error {
+	image, err := site.GoldenImage(ctx, func(stage string, done, total int) {
+		fmt.Fprintf(o.Out, "building the golden image: %d of %d: %s\n", done, total, stage)
+	})
+	if err != nil {
+		return err
+	}
+	b := &bench{Options: o, image: image}
+	return errors.Join(b.iscsi(ctx), b.boots(ctx))
+}
+
+// server is an iSCSI target, Boötes or tgt, and the host that reads from it.
+type server struct {
+	client *lab.Host
+	pid    int    // of the iSCSI target
+	target string // URL of the disk for libiscsi's tools
+	init   string // initiator name
+}
+
+// bootes starts Boötes with the machine pc in a network of its own.
+func (b *bench) bootes(ctx context.Context) (*site.Site, func() error, error) {
+	dir, err := os.MkdirTemp("/var/tmp", "bootes-bench-")
+	if err != nil {
+		return nil, nil, err
+	}
+	n, err := lab.NewNet(lab.NetOptions{})
+	end := func() error {
+		err := os.RemoveAll(dir)
+		if n != nil {
+			err = errors.Join(n.Close(), err)
+		}
+		return err
+	}
+	if err != nil {
+		return nil, end, err
+	}
+	s, err := b.start(ctx, n, dir)
+	return s, end, err
+}
+
+func (b *bench) start(ctx context.Context, n *lab.Net, dir string) (*site.Site, error) {
+	config, socket := n.Path("bootes.yaml"), n.Path("bootes.sock")
+	text := fmt.Sprintf("data: %s\napi: {socket: %s, group: root}\ninterfaces:\n"+
+		"  - {name: %s, dhcp: server, range: 10.77.0.100-10.77.0.199}\n", filepath.Join(dir, "data"), socket, lab.Bridge)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	s, err := site.Start(ctx, n, site.Options{Program: b.Program, Config: config, Socket: socket})
+	if err != nil {
+		return nil, err
+	}
+	for _, args := range [][]string{
+		{"image", "import", imageRef, b.image, "--identity"},
+		{"machine", "add", pc, "--mac", mac, "--image", imageRef, "--ephemeral"},
+	} {
+		if _, err := s.CLI(ctx, args...); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// median is the middle of the durations.
+func median(d []time.Duration) time.Duration {
+	s := slices.Sorted(slices.Values(d))
+	return s[len(s)/2]
+}
