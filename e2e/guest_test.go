@@ -23,6 +23,20 @@ type guest struct {
 	sh *lab.Shell
 }
 
+// during lets a subtest use a fixture and guests of its parent: what fails in
+// them fails the subtest.
+func during(t *testing.T, f *fixture, guests ...*guest) {
+	parent := f.t
+	set := func(t *testing.T) {
+		f.t = t
+		for _, g := range guests {
+			g.t = t
+		}
+	}
+	set(t)
+	t.Cleanup(func() { set(parent) })
+}
+
 // boot switches guests on together and waits for their login prompts.
 func boot(t *testing.T, guests ...*guest) {
 	t.Helper()

@@ -42,6 +42,7 @@ func TestRoom(t *testing.T) {
 	boot(t, pc1, pc2)
 
 	t.Run("persistent is kept, ephemeral is fresh", func(t *testing.T) {
+		during(t, f, pc1, pc2)
 		pc1.want("cat /root/mark", "kept")
 		pc2.want("test -e /root/mark || echo gone", "gone")
 		for g, was := range identity {
@@ -53,6 +54,7 @@ func TestRoom(t *testing.T) {
 		waitFreed(t, f, old.ID)
 	})
 	t.Run("the golden image is as it was", func(t *testing.T) {
+		during(t, f)
 		if after := f.imageHash(); after != before {
 			t.Errorf("hash of the layer's files was %s, is %s", before, after)
 		}
@@ -64,6 +66,7 @@ const identityCommand = `hostname; cat /etc/machine-id; cut -d' ' -f2 /etc/ssh/s
 	`ip -4 -o addr show scope global | awk '{print $4}'`
 
 func testIdentity(t *testing.T, f *fixture, guests ...*guest) {
+	during(t, f, guests...)
 	for _, g := range guests {
 		m := f.machine(g.Name())
 		g.want("hostname", m.Name)
@@ -74,7 +77,7 @@ func testIdentity(t *testing.T, f *fixture, guests ...*guest) {
 		}
 		g.want(`lsblk -nso TRAN "$(findmnt -no SOURCE /)" | grep -o iscsi`, "iscsi")
 		g.want("systemctl is-active iscsid", "active")
-		g.want("cat /sys/class/iscsi_session/session*/recovery_tmo", "-1")
+		g.want("cat /sys/class/iscsi_session/session*/recovery_tmo", "off")
 		g.want("cat /sys/class/iscsi_connection/connection*/ping_tmo", "0")
 		g.want("systemctl is-system-running --wait", "running")
 		g.noErrors()
@@ -86,6 +89,7 @@ func testIdentity(t *testing.T, f *fixture, guests ...*guest) {
 
 // testStrangers tries to reach a running machine's disk without its secret.
 func testStrangers(t *testing.T, f *fixture, pc *guest) {
+	during(t, f, pc)
 	lab.Require(t, "iscsi-ls", "curl")
 	const target = "iqn.2026-01.dev.bootes:pc1"
 	const initiator = "iqn.2026-01.dev.bootes:init:pc1"
@@ -145,6 +149,7 @@ EOF
 rm -f /root/result; setsid sh /root/load.sh > /dev/null 2>&1 &`
 
 func testServerKilled(t *testing.T, f *fixture, guests ...*guest) {
+	during(t, f, guests...)
 	var machines, volumes [2]string
 	machines[0], volumes[0] = f.cli("machine", "list", "-o", "json"), names(t, f)
 	for _, g := range guests {
@@ -195,11 +200,12 @@ func stripLastBoot(t *testing.T, list string) string {
 }
 
 // testLimit fills the data file system (the EFI system partition serves) of
-// one machine up to its volume's limit. The root file system is read-only
+// one machine up to its volume's limit. The root file system is frozen
 // meanwhile: it would not survive a write error.
 func testLimit(t *testing.T, f *fixture, other, full *guest) {
+	during(t, f, other, full)
 	full.run("sync; modprobe vfat; mkdir -p /mnt; mount /dev/disk/by-partlabel/ESP /mnt")
-	full.run("mount -o remount,ro /")
+	full.run("fsfreeze --freeze /")
 	v := f.volume(full.Name())
 	f.cli("volume", "set", v.ID, "--limit", fmt.Sprint(v.Stored+4<<20))
 
@@ -211,8 +217,9 @@ func testLimit(t *testing.T, f *fixture, other, full *guest) {
 	other.noErrors()
 
 	f.cli("volume", "set", v.ID, "--limit", "none")
+	full.run("fsfreeze --unfreeze /")
 	full.run("rm -f /mnt/fill; " + fill)
-	full.run("cmp /mnt/fill /mnt/fill; rm /mnt/fill; umount /mnt; mount -o remount,rw /")
+	full.run("cmp /mnt/fill /mnt/fill; rm /mnt/fill; umount /mnt")
 	full.run("echo well > /root/well; sync")
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/demo"
+	"bootes.dev/internal/lab/bench"
 )
 
 func main() {
@@ -37,7 +38,7 @@ func command() *cobra.Command {
 			return nil
 		},
 	}
-	c.AddCommand(demoCommand(), downCommand(), consoleCommand(), resetCommand())
+	c.AddCommand(demoCommand(), downCommand(), consoleCommand(), resetCommand(), benchCommand())
 	return c
 }
 
@@ -70,6 +71,24 @@ func demoCommand() *cobra.Command {
 	c.Flags().BoolVar(&keep, "keep", false, "leave the lab up, until `lab down`")
 	c.Flags().BoolVar(&kept, "kept", false, "be the process that a kept lab lives in")
 	_ = c.Flags().MarkHidden("kept")
+	return c
+}
+
+func benchCommand() *cobra.Command {
+	o := bench.Options{Out: os.Stdout}
+	c := &cobra.Command{
+		Use: "bench", Short: "Measure beside dnsmasq and tgt", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			o.Program = filepath.Join(filepath.Dir(self), "bootes")
+			return bench.Run(cmd.Context(), o)
+		},
+	}
+	c.Flags().IntVar(&o.Rounds, "rounds", 3, "boots of each firmware on each server; 0: none")
+	c.Flags().IntVar(&o.Seconds, "seconds", 10, "length of each iSCSI measurement")
 	return c
 }
 

@@ -14,9 +14,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// newIdentity makes what a machine keeps for life. There is no RSA key: making
+// NewIdentity makes what a machine keeps for life. There is no RSA key: making
 // one is slow, and every client that still asks for it also takes ECDSA.
-func newIdentity(machine string) (Identity, error) {
+func NewIdentity(machine string) (Identity, error) {
 	id := uuid.New() // machine-id(5): a version 4 UUID without hyphens
 	keys := map[string]string{}
 	_, ed, err := ed25519.GenerateKey(rand.Reader)

@@ -17,7 +17,7 @@ func (in *Inventory) AddMachine(ctx context.Context, m Machine) (Machine, error)
 		return m, err
 	}
 	var err error
-	if m.Identity, err = newIdentity(m.Name); err != nil {
+	if m.Identity, err = NewIdentity(m.Name); err != nil {
 		return m, err
 	}
 	m.Created = in.now().UTC()

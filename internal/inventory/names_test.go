@@ -52,11 +52,11 @@ func TestCanonicalMAC(t *testing.T) {
 }
 
 func TestIdentity(t *testing.T) {
-	a, err := newIdentity("pc1")
+	a, err := NewIdentity("pc1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := newIdentity("pc1")
+	b, err := NewIdentity("pc1")
 	if err != nil {
 		t.Fatal(err)
 	}
