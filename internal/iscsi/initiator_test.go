@@ -35,7 +35,13 @@ type appender interface {
 	AppendBinary([]byte) ([]byte, error)
 }
 
-func serve(t *testing.T, o Options) (*Server, string) {
+var noDeadline time.Time
+
+func serveB(b *testing.B) (*Server, string) {
+	return serve(b, Options{Authority: newAuthority(newMemory(1 << 20))})
+}
+
+func serve(t testing.TB, o Options) (*Server, string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

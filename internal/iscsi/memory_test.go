@@ -3,6 +3,8 @@ package iscsi
 import (
 	"sync"
 	"sync/atomic"
+	"time"
+	"unsafe"
 
 	"bootes.dev/internal/block"
 )
@@ -13,6 +15,7 @@ type memory struct {
 	data []byte
 
 	gate    chan struct{} // if set, each write takes one value from it first
+	slow    time.Duration // of each read
 	fail    atomic.Pointer[error]
 	busy    atomic.Int32 // writes under way
 	flushes atomic.Int32
@@ -33,6 +36,7 @@ func (m *memory) ReadAt(p []byte, off int64) (int, error) {
 	if err := m.check(off, int64(len(p))); err != nil {
 		return 0, err
 	}
+	time.Sleep(m.slow)
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return copy(p, m.data[off:]), nil
@@ -79,3 +83,6 @@ func (m *memory) set(p []byte) {
 	defer m.mu.Unlock()
 	copy(m.data, p)
 }
+
+// aligned tells whether p begins on a 4 KiB boundary.
+func aligned(p []byte) bool { return uintptr(unsafe.Pointer(&p[0]))%4096 == 0 }

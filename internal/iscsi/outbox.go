@@ -119,6 +119,8 @@ func (o *outbox) credit() {
 	o.maxCmdSN.Add(n)
 }
 
+var zeros [3]byte // padding
+
 // put completes the PDU whose header the caller has just appended to
 // fill.head. It takes over held, from which data is, if it is not nil.
 func (o *outbox) put(data []byte, held *buffer) {
@@ -139,7 +141,6 @@ func (o *outbox) put(data []byte, held *buffer) {
 	if len(data) == 0 {
 		return
 	}
-	var zeros [3]byte
 	pad := zeros[:pdu.Pad(len(data))]
 	b.head = append(b.head, pad...)
 	if o.dataDigest {

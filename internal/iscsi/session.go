@@ -169,7 +169,9 @@ func (s *session) finish(err error) {
 	s.mu.Unlock()
 	for _, t := range left {
 		t.dropData()
-		t.tellWaiters()
+		for _, m := range t.waiters {
+			m.done()
+		}
 	}
 	s.out.mu.Lock()
 	s.out.fail(net.ErrClosed)

@@ -569,3 +569,55 @@ func TestSlowWriteHoldsNothingBack(t *testing.T) {
 		i.expect(&pdu.SCSIResponse{})
 	}
 }
+
+// READs from a disk that is not in memory go to workers; each is answered
+// once, and they do not wait for one another.
+func TestColdReads(t *testing.T) {
+	for _, slow := range []time.Duration{slowRead * 2, 0} {
+		disk := newMemory(1 << 20)
+		disk.set(random(1 << 20))
+		disk.slow = slow
+		_, addr := serve(t, Options{Authority: newAuthority(disk)})
+		i := dial(t, addr).login()
+		begin := time.Now()
+		const count = 100
+		want := make(map[uint32]int)
+		for k := range count {
+			if k == 1 {
+				time.Sleep(2 * slow) // the first has been found slow
+			}
+			itt := i.command(pdu.SCSICommand{Final: true, Read: true, Expected: 512}, nil, 0x28, 0, 0, 0, 0, byte(k), 0, 0, 1)
+			want[itt] = k
+		}
+		for range count {
+			var d pdu.DataIn
+			data := i.expect(&d)
+			k, ok := want[d.ITT]
+			if !ok || !d.HasStatus || !bytes.Equal(data, disk.bytes(k*512, k*512+512)) {
+				t.Fatalf("Data-In %+v", d)
+			}
+			delete(want, d.ITT)
+		}
+		itt := i.command(pdu.SCSICommand{Final: true}, nil, 0)
+		var r pdu.SCSIResponse
+		if i.expect(&r); r.ITT != itt || r.MaxCmdSN-r.ExpCmdSN+1 != fullWindow {
+			t.Errorf("after the reads: %+v", r)
+		}
+		if took := time.Since(begin); slow > 0 && took > count*slow/2 {
+			t.Errorf("%d reads of %v each took %v", count, slow, took)
+		}
+	}
+}
+
+// A READ that fails on a worker is answered once, too.
+func TestColdReadFails(t *testing.T) {
+	i, disk := start(t, nil)
+	disk.slow = 2 * slowRead
+	i.read10(0, 1)
+	err := error(block.ErrCorrupt)
+	disk.fail.Store(&err)
+	for range 3 {
+		i.command(pdu.SCSICommand{Final: true, Read: true, Expected: 512}, nil, 0x28, 0, 0, 0, 0, 0, 0, 0, 1)
+		i.expectSense(3, 0x11, 0)
+	}
+}

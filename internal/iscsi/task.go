@@ -19,12 +19,14 @@ type task struct {
 	dataSN  uint32
 
 	// What follows is guarded by session.mu once the task is registered.
-	status  scsi.Status
-	sense   scsi.Sense
-	running int // jobs queued or running, the reader filling buf, an R2T being sent
-	aborted bool
-	waiters []*taskManagement
-	write   writeState
+	status   scsi.Status
+	sense    scsi.Sense
+	running  int // jobs queued or running, the reader filling buf, an R2T being sent
+	aborted  bool
+	ending   bool // over; its response is being sent
+	answered bool // its status rode in a Data-In
+	waiters  []*taskManagement
+	write    writeState
 }
 
 func (t *task) fail(s scsi.Sense) {
@@ -38,7 +40,7 @@ func (t *task) fail(s scsi.Sense) {
 func (s *session) register() *task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tasks[s.scratch.itt] != nil || len(s.tasks) >= maxTasks {
+	if old := s.tasks[s.scratch.itt]; old != nil && !old.ending || len(s.tasks) >= maxTasks {
 		return nil
 	}
 	var t *task
@@ -54,23 +56,22 @@ func (s *session) register() *task {
 }
 
 // stepDone ends a step of t that was counted in running; the last one ends
-// the task. answered means that the status is already on its way.
+// the task. answered means that the step has sent the status.
 func (s *session) stepDone(t *task, sense scsi.Sense, answered bool) {
 	s.mu.Lock()
 	t.fail(sense)
+	t.answered = t.answered || answered
 	t.running--
 	over := t.over()
 	if over && !t.aborted && t.status == scsi.Good && t.cmd.Kind == scsi.Write && t.cmd.NeedsFinish() && t.total > 0 && !t.write.finished {
 		t.write.finished, over = true, false
 		s.enqueue(job{t: t, last: true})
 	}
-	if over {
-		delete(s.tasks, t.itt)
-	}
+	t.ending = over
 	more := len(s.waiting) > 0
 	s.mu.Unlock()
 	if over {
-		s.taskDone(t, answered)
+		s.taskDone(t)
 	}
 	if more {
 		s.askForData()
@@ -83,23 +84,34 @@ func (t *task) over() bool {
 	return t.running == 0 && (t.aborted || !w.receiving && !w.waits && (w.got >= t.total || t.status != scsi.Good || t.cmd.Kind == scsi.Read))
 }
 
-// taskDone answers a task that is over and not registered any more.
-func (s *session) taskDone(t *task, answered bool) {
+// taskDone answers a task that is over, and then forgets it. In this order: a
+// task management response of "no such task" must not overtake the task's own
+// (libiscsi frees it and crashes at the latter).
+func (s *session) taskDone(t *task) {
 	t.dropData()
 	switch {
-	case t.aborted && !answered:
+	case t.aborted && !t.answered:
 		s.out.mu.Lock()
 		if t.counted {
 			s.out.credit()
 		}
 		s.out.mu.Unlock()
-	case !answered:
+	case !t.answered:
 		if t.cmd.Kind == scsi.Write && t.status == scsi.Good {
 			s.hold.usage.wrote(t.total)
 		}
 		s.respond(t, true)
 	}
-	t.tellWaiters()
+	s.mu.Lock()
+	if s.tasks[t.itt] == t { // else the initiator has used the tag again
+		delete(s.tasks, t.itt)
+	}
+	waiters := t.waiters
+	t.waiters = nil
+	s.mu.Unlock()
+	for _, m := range waiters {
+		m.done()
+	}
 	s.mu.Lock()
 	if len(s.idle) < maxTasks {
 		s.idle = append(s.idle, t)

@@ -14,6 +14,7 @@ type taskManagement struct {
 	itt     uint32
 	counted bool
 	left    atomic.Int32 // tasks, and 1 while they are being looked for
+	answer  byte
 }
 
 // manageTasks serves a Task Management Function Request. It runs on the reader.
@@ -27,10 +28,7 @@ func (s *session) manageTasks() error {
 	}
 	m := &taskManagement{s: s, itt: p.ITT, counted: !p.Immediate}
 	m.left.Store(1)
-	if response := s.manage(m, &p); response != pdu.TaskComplete {
-		m.respond(response)
-		return nil
-	}
+	m.answer = s.manage(m, &p)
 	m.done()
 	return nil
 }
@@ -115,12 +113,13 @@ func (s *session) abortTask(m *taskManagement, itt uint32) bool {
 		s.mu.Unlock()
 		return false
 	}
+	late := t.ending
 	idle := s.abort(m, t)
 	s.mu.Unlock()
 	if idle {
-		s.taskDone(t, false)
+		s.taskDone(t)
 	}
-	return true
+	return !late
 }
 
 // abortAll ends the tasks on lun, or all with -1, and tells if there were any.
@@ -139,7 +138,7 @@ func (s *session) abortAll(m *taskManagement, lun int) bool {
 	}
 	s.mu.Unlock()
 	for _, t := range idle {
-		s.taskDone(t, false)
+		s.taskDone(t)
 	}
 	return found
 }
@@ -149,6 +148,9 @@ func (s *session) abortAll(m *taskManagement, lun int) bool {
 func (s *session) abort(m *taskManagement, t *task) (idle bool) {
 	m.left.Add(1)
 	t.waiters = append(t.waiters, m)
+	if t.ending { // too late, but its response is to go first
+		return false
+	}
 	t.aborted = true
 	s.stopWaiting(t)
 	if t.running > 0 {
@@ -158,20 +160,13 @@ func (s *session) abort(m *taskManagement, t *task) (idle bool) {
 	return true
 }
 
-func (t *task) tellWaiters() {
-	for _, m := range t.waiters {
-		m.done()
-	}
-	t.waiters = nil
-}
-
 func (m *taskManagement) done() {
 	if m.left.Add(-1) == 0 {
-		m.respond(pdu.TaskComplete)
+		m.respond()
 	}
 }
 
-func (m *taskManagement) respond(response byte) {
+func (m *taskManagement) respond() {
 	o := &m.s.out
 	if !o.begin() {
 		return
@@ -179,7 +174,7 @@ func (m *taskManagement) respond(response byte) {
 	if m.counted {
 		o.credit()
 	}
-	p := pdu.TaskResponse{Response: response, ITT: m.itt, Sequence: o.sequence(true)}
+	p := pdu.TaskResponse{Response: m.answer, ITT: m.itt, Sequence: o.sequence(true)}
 	o.fill.head, _ = p.AppendBinary(o.fill.head)
 	o.put(nil, nil)
 	o.commit(true)

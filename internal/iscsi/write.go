@@ -108,7 +108,7 @@ func (s *session) dataOut() error {
 	}
 	s.mu.Lock()
 	t := s.tasks[p.ITT]
-	if t == nil || t.aborted {
+	if t == nil || t.aborted || t.ending {
 		s.mu.Unlock()
 		return s.in.end() // of a task that has ended: dropped
 	}
