@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -43,8 +44,12 @@ func TestPowerCycle(t *testing.T) {
 func TestProxy(t *testing.T) {
 	lab.Require(t, "dnsmasq")
 	f := newFixture(t, proxyMode)
-	_, err := f.Net.Start(lab.Program{Path: "dnsmasq", Args: []string{
-		"--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=" + lab.Bridge, "--bind-dynamic",
+	other, err := f.Net.NewHost("52:54:00:00:00:02", netip.MustParseAddr("10.77.0.2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = other.Start(lab.Program{Path: "dnsmasq", Args: []string{
+		"--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--bind-interfaces",
 		"--dhcp-range=10.77.0.50,10.77.0.90,1h", "--dhcp-authoritative", "--log-dhcp", "--leasefile-ro", "--user=root",
 		"--log-facility=-",
 	}})
@@ -52,7 +57,7 @@ func TestProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	pc1 := f.guest("pc1", "52:54:00:00:00:01", api.Ephemeral, lab.BIOS)
-	pc2 := f.guest("pc2", "52:54:00:00:00:02", api.Ephemeral, lab.UEFI)
+	pc2 := f.guest("pc2", "52:54:00:00:00:03", api.Ephemeral, lab.UEFI)
 	boot(t, pc1, pc2)
 	for _, g := range []*guest{pc1, pc2} {
 		g.want("hostname", g.Name())

@@ -74,3 +74,6 @@ func setUp(addr netip.Prefix) error {
 func (h *Host) Run(ctx context.Context, path string, args ...string) ([]byte, error) {
 	return runIn(ctx, h.thread.do, h.net.dir, path, args...)
 }
+
+// Start starts a program on the host, like Net.Start.
+func (h *Host) Start(p Program) (*Process, error) { return h.net.startIn(h.thread.do, p) }

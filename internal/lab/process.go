@@ -32,7 +32,10 @@ type Process struct {
 
 // Start runs a program in the network until it ends by itself, by Stop or by the
 // end of the network.
-func (n *Net) Start(p Program) (*Process, error) {
+func (n *Net) Start(p Program) (*Process, error) { return n.startIn(n.Do, p) }
+
+// startIn starts a program on the thread that do stands for.
+func (n *Net) startIn(do func(func() error) error, p Program) (*Process, error) {
 	name := filepath.Base(p.Path)
 	if p.Log == "" {
 		p.Log = name + ".log"
@@ -49,7 +52,7 @@ func (n *Net) Start(p Program) (*Process, error) {
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.Dir, log, log
 	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.SysProcAttr = childAttr()
-	if err := n.Do(cmd.Start); err != nil {
+	if err := do(cmd.Start); err != nil {
 		return nil, fmt.Errorf("start %q: %w", name, err)
 	}
 	proc := &Process{Log: log.Name(), cmd: cmd, name: name, done: make(chan struct{})}
