@@ -60,6 +60,10 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 	switch {
 	case r.Err != nil:
 		p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %v", q.Type, r.Err), true)
+	case q.Mode == dhcp.ModeProxy && q.Type == dhcp.Request && q.Port == dhcp.ServerPort:
+		if q.ServerID.IsValid() {
+			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("takes address %s from DHCP server %s", q.Requested, q.ServerID), false)
+		}
 	case r.Type == 0:
 		if r.Decision.Machine != "" {
 			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %s", q.Type, r.Reason), false)
