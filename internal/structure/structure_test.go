@@ -17,16 +17,17 @@ const module = "bootes.dev/"
 // below its own.
 var floors = [][]string{
 	{"cmd/bootes", "cmd/lab"},
-	{"internal/api", "internal/demo"},
+	{"internal/demo", "internal/lab/bench"},
+	{"internal/api", "internal/lab/site"},
 	{"internal/dhcp", "internal/tftp", "internal/httpboot", "internal/iscsi", "internal/lab"},
 	{"internal/boot"},
 	{"internal/storage", "internal/scsi", "internal/iscsi/pdu", "internal/golden"},
 	{"internal/inventory", "internal/recorder", "internal/cow", "internal/ipxe", "internal/diskimage"},
-	{"internal/store", "internal/block", "internal/config", "internal/netif"},
+	{"internal/store", "internal/block", "internal/cow/vfs", "internal/config", "internal/netif"},
 }
 
 // testOnly packages serve tests; no program imports them.
-var testOnly = []string{"internal/block/blocktest"}
+var testOnly = []string{"internal/block/blocktest", "internal/cow/crashfs", "internal/netif/nettest"}
 
 type pkg struct {
 	ImportPath, Doc string
