@@ -91,8 +91,8 @@ func newFixture(t *testing.T, interfaces string) *fixture {
 // prepare makes the network and the config file but starts nothing.
 func prepare(t *testing.T, interfaces string) *fixture {
 	t.Helper()
+	f := &fixture{t: t, dataDir: t.TempDir()} // first, so that it goes last
 	n := lab.New(t, lab.NetOptions{})
-	f := &fixture{t: t, dataDir: t.TempDir()}
 	config := n.Path("bootes.yaml")
 	socket := n.Path("bootes.sock")
 	text := fmt.Sprintf("data: %s\napi: {socket: %s, group: root}\ninterfaces:%s", f.dataDir, socket, interfaces)
