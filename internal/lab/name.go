@@ -28,7 +28,7 @@ func newName() string {
 // nameNamespace makes the namespace known to `ip netns exec NAME`, which is how a
 // person looks into a running lab.
 func nameNamespace(name, ns string) error {
-	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
+	if err := shareNames(); err != nil {
 		return fmt.Errorf("make folder for namespace names: %w", err)
 	}
 	path := filepath.Join(netnsDir, name)
@@ -42,6 +42,23 @@ func nameNamespace(name, ns string) error {
 		return fmt.Errorf("name namespace %q: %w", name, err)
 	}
 	return nil
+}
+
+// shareNames makes netnsDir what `ip netns add` makes of it, a shared mount. If
+// that came later, it would cover the names mounted before, and they could neither
+// be unmounted nor removed.
+func shareNames() error {
+	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
+		return err
+	}
+	err := unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	if !errors.Is(err, unix.EINVAL) { // no mount yet
+		return err
+	}
+	if err := unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	return unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
 }
 
 func unnameNamespace(name string) error {

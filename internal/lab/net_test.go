@@ -45,6 +45,27 @@ func TestNetIsPrivate(t *testing.T) {
 	}
 }
 
+// TestNamesBesideIP has ip-netns(8) at work at the same time.
+func TestNamesBesideIP(t *testing.T) {
+	Require(t, "ip")
+	n, err := NewNet(NetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := newName()
+	for _, verb := range []string{"add", "del"} {
+		if out, err := exec.Command("ip", "netns", verb, other).CombinedOutput(); err != nil {
+			t.Errorf("ip netns %s: %v: %s", verb, err, out)
+		}
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(filepath.Join(netnsDir, n.Name())); !os.IsNotExist(err) {
+		t.Errorf("the name is left: %v", err)
+	}
+}
+
 func TestNetCloseEndsAll(t *testing.T) {
 	Require(t)
 	n, err := NewNet(NetOptions{})
