@@ -23,7 +23,7 @@ func TestNoAllocationPerCommand(t *testing.T) {
 		i, _ := start(t, nil)
 		wire, answer := make([]byte, 0, 8192), make([]byte, c.answer)
 		n := testing.AllocsPerRun(2000, func() {
-			c.req.CmdSN = i.cmdSN
+			c.req.CmdSN, c.req.ITT = i.cmdSN, i.cmdSN
 			i.cmdSN++
 			wire, _ = c.req.AppendBinary(wire[:0])
 			wire = wire[:len(wire)+c.req.DataLength]

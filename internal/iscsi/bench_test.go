@@ -23,7 +23,7 @@ func BenchmarkRead(b *testing.B) {
 			req.CDB = [16]byte{0x28, 7: byte(c.blocks >> 8), 8: byte(c.blocks)}
 			wire := make([]byte, 0, pdu.HeaderSize)
 			ask := func() {
-				req.CmdSN = i.cmdSN
+				req.CmdSN, req.ITT = i.cmdSN, i.cmdSN
 				i.cmdSN++
 				wire, _ = req.AppendBinary(wire[:0])
 				if _, err := i.conn.Write(wire); err != nil {

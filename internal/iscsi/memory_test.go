@@ -15,7 +15,7 @@ type memory struct {
 	data []byte
 
 	gate    chan struct{} // if set, each write takes one value from it first
-	slow    time.Duration // of each read
+	slow    atomic.Int64  // nanoseconds of each read
 	fail    atomic.Pointer[error]
 	busy    atomic.Int32 // writes under way
 	flushes atomic.Int32
@@ -36,7 +36,7 @@ func (m *memory) ReadAt(p []byte, off int64) (int, error) {
 	if err := m.check(off, int64(len(p))); err != nil {
 		return 0, err
 	}
-	time.Sleep(m.slow)
+	time.Sleep(time.Duration(m.slow.Load()))
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return copy(p, m.data[off:]), nil

@@ -576,7 +576,7 @@ func TestColdReads(t *testing.T) {
 	for _, slow := range []time.Duration{slowRead * 2, 0} {
 		disk := newMemory(1 << 20)
 		disk.set(random(1 << 20))
-		disk.slow = slow
+		disk.slow.Store(int64(slow))
 		_, addr := serve(t, Options{Authority: newAuthority(disk)})
 		i := dial(t, addr).login()
 		begin := time.Now()
@@ -609,10 +609,23 @@ func TestColdReads(t *testing.T) {
 	}
 }
 
+// A worker that is done before the reader has let go of the READ.
+func TestFastColdReads(t *testing.T) {
+	i, disk := start(t, nil)
+	for range 20 {
+		disk.slow.Store(int64(2 * slowRead))
+		i.read10(0, 1)
+		disk.slow.Store(0)
+		for range coldReads {
+			i.read10(0, 1) // fails at a second answer to the one before
+		}
+	}
+}
+
 // A READ that fails on a worker is answered once, too.
 func TestColdReadFails(t *testing.T) {
 	i, disk := start(t, nil)
-	disk.slow = 2 * slowRead
+	disk.slow.Store(int64(2 * slowRead))
 	i.read10(0, 1)
 	err := error(block.ErrCorrupt)
 	disk.fail.Store(&err)
