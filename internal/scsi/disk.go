@@ -30,7 +30,7 @@ const (
 )
 
 // Identity is what INQUIRY tells of a disk. Vendor, Product and Revision are
-// cut to 8, 16 and 4 bytes; UUID makes the identifiers of VPD page 83h and is
+// cut to 8, 16 and 4 bytes, Serial to 64; UUID makes the identifiers of VPD page 83h and is
 // the same for the life of the volume.
 type Identity struct {
 	Vendor   string
@@ -54,7 +54,10 @@ type Disk struct {
 }
 
 // NewDisk returns a disk over dev, which it does not close.
-func NewDisk(dev block.Device, id Identity) *Disk { return &Disk{dev: dev, id: id} }
+func NewDisk(dev block.Device, id Identity) *Disk {
+	id.Serial = id.Serial[:min(len(id.Serial), 64)]
+	return &Disk{dev: dev, id: id}
+}
 
 // Absent stands for each logical unit number that has no unit. It answers the
 // few commands that SPC-4 wants answered there.

@@ -102,10 +102,9 @@ func (d *Disk) identifiers(b []byte) []byte {
 	b = append(b, d.id.UUID[:]...)
 	var vendor [8]byte
 	pad(vendor[:], d.id.Vendor)
-	serial := d.id.Serial[:min(len(d.id.Serial), 64)]
-	b = append(b, asciiCode, t10, 0, byte(len(vendor)+len(serial)))
+	b = append(b, asciiCode, t10, 0, byte(len(vendor)+len(d.id.Serial)))
 	b = append(b, vendor[:]...)
-	return append(b, serial...)
+	return append(b, d.id.Serial...)
 }
 
 // blockLimits is page B0h (SBC-3, 6.5.3). No maximum transfer length: reads

@@ -1,0 +1,106 @@
+package scsi
+
+import (
+	"bytes"
+	"encoding/hex"
+	"strings"
+	"testing"
+)
+
+func answer(t testing.TB, d *Disk, s string, target *Target) ([]byte, Sense) {
+	t.Helper()
+	var c Command
+	if sense := d.Decode(cdb(t, s), &c); !sense.OK() {
+		return nil, sense
+	}
+	return d.Answer(&c, target, nil)
+}
+
+func TestAnswers(t *testing.T) {
+	d, _ := newRAM()
+	readOnly := NewDisk(ReadOnlyBytes(make([]byte, 5000)), Identity{Vendor: "BOOTES", Product: "IDENTITY", ReadOnly: true})
+	serial := hex.EncodeToString([]byte("vol-17"))
+	for _, c := range []struct {
+		name string
+		d    *Disk
+		cdb  string
+		want string
+	}{
+		{"capacity 10", d, "25", "000007ff 00000200"},
+		{"capacity 16", d, "9e 10 0000000000000000 00000020", "00000000000007ff 00000200 00 03 c0 00" + strings.Repeat("00", 16)},
+		{"capacity 16 cut", d, "9e 10 0000000000000000 0000000c", "00000000000007ff 00000200"},
+		{"capacity of read-only", readOnly, "9e 10 0000000000000000 00000010", "000000000000000f 00000200 00 03 00 00"},
+		{"LBA status", d, "9e 12 0000000000000008 00000018", "00000014 00000000 0000000000000008 000007f8 00 000000"},
+		{"inquiry", d, "12 00 00 00 24", "00 00 06 12 5b 00 00 02 424f4f5445532020 4449534b202020202020202020202020 302e3120"},
+		{"inquiry of nobody", Absent, "12 00 00 00 08", "7f 00 06 12 5b 00 00 02"},
+		{"VPD list", d, "12 01 00 00 ff", "00 00 0006 00 80 83 b0 b1 b2"},
+		{"VPD serial", d, "12 01 80 00 ff", "00 80 0006" + serial},
+		{"VPD identifiers", d, "12 01 83 00 ff", "00 83 0032  01 03 00 08 39aabbccddeeff00  01 02 00 10 112233445566778899aabbccddeeff00  02 01 00 0e 424f4f5445532020" + serial},
+		{"VPD limits", d, "12 01 b0 00 40", "00 b0 003c 01 80 0008 00000000 00000200 00000000 00100000 00000100 00000008 80000000 0000000000800000" + strings.Repeat("00", 20)},
+		{"VPD provisioning", d, "12 01 b2 00 40", "00 b2 0004 00 e4 02 00"},
+		{"VPD provisioning of read-only", readOnly, "12 01 b2 00 40", "00 b2 0004 00 00 00 00"},
+		{"mode sense 6 caching", d, "1a 08 08 00 ff", "17 00 10 00 08 12 04" + strings.Repeat("00", 17)},
+		{"mode sense 6 descriptor", d, "1a 00 0a 00 ff", "17 00 10 08 00000800 00000200 0a 0a 00 10" + strings.Repeat("00", 8)},
+		{"mode sense 10 changeable", d, "5a 08 48 00 000000 00ff 00", "001a 00 10 00 00 0000 08 12" + strings.Repeat("00", 18)},
+		{"mode sense read-only", readOnly, "1a 08 08 00 04", "17 00 90 00"},
+		{"request sense", d, "03 00 00 00 12", "70 00 06 00000000 0a 00000000 29 03 00 000000"},
+		{"request sense of nobody", Absent, "03 00 00 00 12", "70 00 05 00000000 0a 00000000 25 00 00 000000"},
+		{"report LUNs", d, "a0 00 00 000000 00000100", "00000010 00000000 0000000000000000 0001000000000000"},
+		{"report well-known LUNs", d, "a0 00 01 000000 00000100", "00000000 00000000"},
+		{"one opcode", d, "a3 0c 01 28 0000 00000040", "00 03 000a 28 f8 ffffffff 00 ffff 00"},
+		{"one opcode with action", d, "a3 0c 02 9e 0010 00000008", "00 03 0010 9e 10 ff ff"},
+		{"an unknown opcode", d, "a3 0c 01 ff 0000 00000040", "00 01 0000"},
+		{"an unknown action", d, "a3 0c 02 9e 0013 00000040", "00 01 0000"},
+	} {
+		got, sense := answer(t, c.d, c.cdb, &Target{LUNs: []uint8{0, 1}, Pending: ResetOccurred})
+		if want := unhex(t, c.want); !sense.OK() || !bytes.Equal(got, want) {
+			t.Errorf("%s: %v\n got % x\nwant % x", c.name, sense, got, want)
+		}
+	}
+}
+
+func TestRefusedAnswers(t *testing.T) {
+	d, _ := newRAM()
+	for s, want := range map[string]Sense{
+		"12 00 80 00 24":            badField(2), // page without EVPD
+		"12 02 00 00 24":            badField(1),
+		"12 01 99 00 24":            badField(2),
+		"1a 00 c8 00 ff":            savingUnsupported,
+		"1a 00 07 00 ff":            badField(2),
+		"1a 00 08 01 ff":            badField(3),
+		"25 00 00000001":            badField(2),
+		"a0 00 00 000000 0000000f":  badField(6),
+		"03 01 00 00 12":            badField(1),
+		"a3 0c 01 9e 0000 00000040": badField(2),
+		"1b 00 00 00 02":            badField(4),
+	} {
+		if _, got := answer(t, d, s, &Target{}); got != want {
+			t.Errorf("%s: %v, want %v", s, got, want)
+		}
+	}
+	for s, want := range map[string]Sense{"00": noUnit, "28": noUnit, "ff": noUnit, "12 01 00 00 ff": noUnit} {
+		if _, got := answer(t, Absent, s, &Target{}); got != want {
+			t.Errorf("absent, %s: %v, want %v", s, got, want)
+		}
+	}
+}
+
+// Every operation in the table reports itself with a usage map of its length.
+func TestOperationTable(t *testing.T) {
+	lengths := map[byte]int{0: 6, 1: 10, 2: 10, 4: 16, 5: 12}
+	n := 0
+	for code, op := range operations {
+		for ; op != nil; op = op.next {
+			n++
+			if int(op.code) != code || op.usage[0] != op.code || len(op.usage) != lengths[op.code>>5] {
+				t.Errorf("operation %02x: usage % x", code, op.usage)
+			}
+			if op.has && op.usage[1]&serviceActionMask != op.action {
+				t.Errorf("operation %02x: usage lacks service action %02x", code, op.action)
+			}
+		}
+	}
+	if n != len(supported()) {
+		t.Errorf("%d operations of %d are found", n, len(supported()))
+	}
+}

@@ -1,0 +1,48 @@
+package scsi
+
+import "testing"
+
+// FuzzCommand serves any CDB with any parameter list on small disks: nothing
+// panics, answers keep to their allocation length, extents to the disk.
+func FuzzCommand(f *testing.F) {
+	for code, op := range operations {
+		if op != nil {
+			f.Add(append([]byte{byte(code)}, make([]byte, 15)...), make([]byte, 24), true)
+		}
+	}
+	f.Add(unhex(f, "42 00 00000000 00 0018 00"), unhex(f, "0016 0010 00000000 ffffffffffffffff ffffffff 00000000"), true)
+	f.Add(unhex(f, "1a 00 3f ff ff"), []byte{}, false)
+	f.Fuzz(func(t *testing.T, raw, params []byte, writable bool) {
+		var in CDB
+		copy(in[:], raw)
+		d := NewDisk(&ram{data: make([]byte, 64<<10)}, testID)
+		if !writable {
+			d = NewDisk(ReadOnlyBytes(make([]byte, 5000)), Identity{ReadOnly: true})
+		}
+		for _, d := range []*Disk{d, Absent} {
+			var c Command
+			if s := d.Decode(&in, &c); s.OK() {
+				serveFuzzed(t, d, &c, params)
+			}
+		}
+	})
+}
+
+func serveFuzzed(t *testing.T, d *Disk, c *Command, params []byte) {
+	switch c.Kind {
+	case Control:
+		b, _ := d.Answer(c, &Target{LUNs: []uint8{0, 1}}, nil)
+		if int64(len(b)) > c.Length || len(b) > MaxAnswer {
+			t.Fatalf("answer of %d bytes, allocation length %d", len(b), c.Length)
+		}
+	case Read, Write:
+		if c.Offset() < 0 || c.Length < 0 || c.Offset()+c.Length > d.dev.Size() {
+			t.Fatalf("extent %d+%d", c.Offset(), c.Length)
+		}
+	default:
+		if c.Length > 256<<10 {
+			t.Fatalf("parameter list of %d bytes", c.Length)
+		}
+		d.Execute(c, params[:min(int64(len(params)), c.Length)])
+	}
+}
