@@ -18,23 +18,10 @@ import (
 
 const testPassword = "bootes"
 
-// cacheDir is the folder .cache at the root of the repository, or what
-// BOOTES_CACHE names.
-func cacheDir(t *testing.T) string {
-	if d := os.Getenv("BOOTES_CACHE"); d != "" {
-		return d
-	}
-	d, err := filepath.Abs("../../.cache/golden")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
 func goldenImage(ctx context.Context, t *testing.T, kernel golden.Kernel) string {
 	t.Helper()
 	Require(t, "mmdebstrap", "grub-mkimage", "mke2fs", "mformat")
-	path, err := golden.Cached(ctx, cacheDir(t), golden.Options{RootPassword: testPassword, Kernel: kernel})
+	path, err := golden.Cached(ctx, CacheDir, golden.Options{RootPassword: testPassword, Kernel: kernel})
 	if err != nil {
 		t.Fatal(err)
 	}

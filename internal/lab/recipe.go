@@ -16,6 +16,9 @@ import (
 // RecipePrograms are the programs that the classic recipe needs.
 var RecipePrograms = []string{"dnsmasq", "tgtd", "tgtadm"}
 
+// CacheDir keeps golden images from one run to the next.
+const CacheDir = "/var/cache/bootes-lab"
+
 // ipxeDir is where Debian's ipxe puts the boot loaders.
 const ipxeDir = "/usr/lib/ipxe/"
 

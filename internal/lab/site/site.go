@@ -24,13 +24,10 @@ import (
 // RootPassword is root's password in the images of the lab.
 const RootPassword = "bootes"
 
-// CacheDir keeps golden images from one run to the next.
-const CacheDir = "/var/cache/bootes-lab"
-
 // GoldenImage returns the path of the lab's golden image, building it the
 // first time. progress is told of each stage of a build.
 func GoldenImage(ctx context.Context, progress func(stage string, done, total int)) (string, error) {
-	return golden.Cached(ctx, CacheDir, golden.Options{RootPassword: RootPassword, Progress: progress})
+	return golden.Cached(ctx, lab.CacheDir, golden.Options{RootPassword: RootPassword, Progress: progress})
 }
 
 // Options say how a Site is set up.
