@@ -202,12 +202,12 @@ func (i *initiator) answerCHAP(m map[string]string) string {
 func (i *initiator) tryLogin() (Status, map[string]string) {
 	i.t.Helper()
 	sec := pdu.LoginRequest{Transit: true, Stage: pdu.SecurityStage, Next: pdu.OperationalStage}
-	r, m := i.exchange(sec, i.names()+"AuthMethod="+i.method+"\x00")
+	r, _ := i.exchange(sec, i.names()+"AuthMethod="+i.method+"\x00")
 	if r.Status != 0 {
 		return Status(r.Status), nil
 	}
 	sec.Transit = false
-	r, m = i.exchange(sec, "CHAP_A=5\x00")
+	r, m := i.exchange(sec, "CHAP_A=5\x00")
 	if r.Status != 0 {
 		return Status(r.Status), nil
 	}

@@ -109,27 +109,19 @@ func TestQEMUIO(t *testing.T) {
 func TestLibiscsiSuite(t *testing.T) {
 	_, addr := serve(t, Options{Authority: newAuthority(newMemory(64 << 20))})
 	known := map[string]bool{
-		// Takes for granted that the status of block 9 begins at another
-		// LBA than the one asked for; SBC-3, 5.5 says it begins there.
+		// Asks for the status of LBA 9 and wants an answer for LBA 16: a
+		// mistake that shows only with several logical blocks per physical.
 		"Suite GetLBAStatus, Test UnmapSingle": true,
 	}
-	for _, family := range []string{"SCSI", "iSCSI.iSCSIcmdsn", "iSCSI.iSCSIdatasn", "iSCSI.iSCSIResiduals", "iSCSI.iSCSITMF"} {
-		out, err := tool(t, "iscsi-test-cu", "-d", "-n", "-t", family, url(addr, account, testTarget+"/0"))
-		for _, m := range regexp.MustCompile(`(?m)^(Suite \w+, Test \w+) had failures`).FindAllStringSubmatch(out, -1) {
-			if !known[m[1]] {
-				t.Errorf("failed: %s", m[1])
-			}
+	out, err := tool(t, "iscsi-test-cu", "-d", "-n", "-t", "ALL", url(addr, account, testTarget+"/0"))
+	for _, m := range regexp.MustCompile(`(?m)^(Suite \w+, Test \w+) had failures`).FindAllStringSubmatch(out, -1) {
+		if !known[m[1]] {
+			t.Errorf("failed: %s", m[1])
 		}
-		summary := regexp.MustCompile(`tests +(\d+) +(\d+) +(\d+) +(\d+)`).FindString(out)
-		if summary == "" && family == "iSCSI.iSCSITMF" && strings.Contains(err.Error(), "segmentation fault") {
-			// The tool frees a command that it aborted and then, in
-			// iscsi_destroy_context, cancels it; it survives only targets
-			// that are done before the abort comes.
-			continue
-		}
-		if summary == "" {
-			t.Errorf("%s: no summary, %v:\n%s", family, err, out[max(0, len(out)-2000):])
-		}
-		t.Log(family, summary)
 	}
+	summary := regexp.MustCompile(`tests +(\d+) +(\d+) +(\d+) +(\d+)`).FindString(out)
+	if summary == "" {
+		t.Fatalf("no summary, %v:\n%s", err, out[max(0, len(out)-2000):])
+	}
+	t.Log(summary)
 }
