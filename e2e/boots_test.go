@@ -100,7 +100,11 @@ func TestPlainROM(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	f.waitFor(ctx, "pc1", "undionly.kpxe sent by TFTP")
-	f.waitFor(ctx, "pc1", "script made")
+	asked := f.waitFor(ctx, "pc1", "DISCOVER from iPXE")
+	made := f.waitFor(ctx, "pc1", "script made")
+	if d := made.Time.Sub(asked.Time); d > 10*time.Second {
+		t.Errorf("iPXE asked for its script %s after its address: it has waited for an IPv6 router", d.Round(time.Second))
+	}
 	f.waitFor(ctx, "pc1", "first read")
 	pc.expect(time.Minute, `GRUB`)
 }

@@ -24,16 +24,19 @@ import (
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/iscsi"
 	"bootes.dev/internal/netif"
+	"bootes.dev/internal/ra"
 	"bootes.dev/internal/recorder"
 	"bootes.dev/internal/storage"
 	"bootes.dev/internal/store"
 	"bootes.dev/internal/tftp"
 )
 
+var errServeNotRoot = withCode(exitMissing, errors.New("bootes serve needs root, for DHCP's port and to bind to interfaces: run it with sudo"))
+
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
 	if os.Geteuid() != 0 {
-		return withCode(exitMissing, errors.New("bootes serve needs root, for DHCP's port and to bind to interfaces: run it with sudo"))
+		return errServeNotRoot
 	}
 	if err := checkInterfaces(cfg); err != nil {
 		return err
@@ -53,13 +56,13 @@ func checkInterfaces(cfg *config.Config) error {
 			cfg.File, strings.Join(netif.Names(), ", ")))
 	}
 	for _, i := range cfg.Interfaces {
-		at := fmt.Sprintf("%s:%d:%d: interface %q", cfg.File, i.Line, i.Column, i.Name)
+		at := fmt.Sprintf("%s:%d:%d", cfg.File, i.Line, i.Column)
 		n, err := netif.ByName(i.Name)
 		if err != nil {
 			return withCode(exitNotFound, fmt.Errorf("%s: %w", at, err))
 		}
 		if _, ok := n.IPv4(); !ok {
-			return withCode(exitNotFound, fmt.Errorf("%s has no IPv4 address: give it one, for machines to boot from: ip addr add ADDRESS/LENGTH dev %s", at, i.Name))
+			return withCode(exitNotFound, fmt.Errorf("%s: interface %q has no IPv4 address: give it one, for machines to boot from: ip addr add ADDRESS/LENGTH dev %s", at, i.Name, i.Name))
 		}
 	}
 	return nil
@@ -118,7 +121,7 @@ func (h *house) openState(ctx context.Context) (err error) {
 	minFree := h.cfg.Limits.MinFree.Of(int64(fs.Blocks) * fs.Bsize)
 	h.engine, err = cow.Open(h.cfg.Data, cow.Options{Log: h.log, MinFree: minFree})
 	if errors.Is(err, cow.ErrInUse) {
-		return withCode(exitRefused, err)
+		return withCode(exitRefused, fmt.Errorf("%w: stop that server first, or set another data: in %s", err, h.cfg.File))
 	}
 	if err != nil {
 		return err
@@ -190,8 +193,12 @@ func (h *house) openSockets(context.Context) (err error) {
 		return err
 	}
 	h.onClose(ignoreClosed(h.tftp.Close))
-	if h.api, err = api.Listen(h.cfg.API.Socket, h.cfg.API.Group); err != nil {
+	h.api, err = api.Listen(h.cfg.API.Socket, h.cfg.API.Group)
+	switch {
+	case errors.Is(err, api.ErrInUse):
 		return err
+	case err != nil: // what api: in the config says cannot be
+		return withCode(exitUsage, err)
 	}
 	h.onClose(ignoreClosed(h.api.Close))
 	return nil
@@ -215,7 +222,10 @@ func listenUDP(port int, key string) (net.PacketConn, error) {
 
 func portError(network string, port int, key string, err error) error {
 	err = netif.BindError(network, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)), err)
-	return withCode(exitRefused, fmt.Errorf("open %s port %d (%s in the config): %w", network, port, key, err))
+	if taken := (*netif.TakenError)(nil); errors.As(err, &taken) {
+		return fmt.Errorf("%w: stop that program, or set another %s in the config", err, key)
+	}
+	return fmt.Errorf("open %s port %d (%s in the config): %w", network, port, key, err)
 }
 
 func ignoreClosed(f func() error) func() error {
@@ -251,6 +261,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { return loader.Serve(ctx, h.tftp) })
 	g.Go(func() error { return dhcpd.Run(ctx) })
 	g.Go(func() error { return control.Serve(ctx, h.api) })
+	g.Go(func() error { return h.advertiser().Run(ctx) })
 	g.Go(func() error {
 		select {
 		case <-dhcpd.Ready():
@@ -260,6 +271,15 @@ func (h *house) run(ctx context.Context) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// advertiser spares iPXE its wait for an IPv6 router.
+func (h *house) advertiser() *ra.Server {
+	s := &ra.Server{Waits: h.boot.InIPXE, Log: h.log}
+	for _, i := range h.cfg.Interfaces {
+		s.Interfaces = append(s.Interfaces, i.Name)
+	}
+	return s
 }
 
 func (h *house) script(ctx context.Context, r httpboot.ScriptRequest) (string, error) {

@@ -137,6 +137,19 @@ func (s *Service) DHCP(ctx context.Context, c Client) Answer {
 	return ans
 }
 
+// InIPXE reports whether the machine with a MAC has come as far as iPXE, and
+// not yet to its script.
+func (s *Service) InIPXE(mac net.HardwareAddr) (yes bool) {
+	m, err := s.Inventory.MachineByMAC(context.Background(), mac.String())
+	if err != nil {
+		return false
+	}
+	if a := s.attempts.current(m.Name); a != nil {
+		s.attempts.with(a, func() { yes = a.stage == recorder.StageIPXE })
+	}
+	return yes
+}
+
 // asked files a request under its attempt, opening one where it begins one.
 // It returns nil for a message that belongs to no attempt.
 func (s *Service) asked(ctx context.Context, subject string, known bool, c Client) *attempt {

@@ -378,6 +378,23 @@ func eventually(f func() bool) bool {
 	return false
 }
 
+func TestInIPXE(t *testing.T) {
+	h := newHouse(t)
+	check := func(when string, want bool) {
+		t.Helper()
+		if got := h.InIPXE(parseMAC(mac1)); got != want {
+			t.Errorf("%s: in iPXE = %v, want %v", when, got, want)
+		}
+	}
+	check("before all", false)
+	h.discover(mac1, BIOS, false)
+	check("in the ROM", false)
+	h.discover(mac1, BIOS, true)
+	check("in iPXE", true)
+	h.script(mac1, addr1)
+	check("with its script", false)
+}
+
 func TestStagesOfLogins(t *testing.T) {
 	h := newHouse(t)
 	h.discover(mac1, BIOS, true)

@@ -19,7 +19,7 @@ var floors = [][]string{
 	{"cmd/bootes", "cmd/lab"},
 	{"internal/demo", "internal/lab/bench"},
 	{"internal/api", "internal/lab/site"},
-	{"internal/dhcp", "internal/tftp", "internal/httpboot", "internal/iscsi", "internal/lab"},
+	{"internal/dhcp", "internal/tftp", "internal/httpboot", "internal/iscsi", "internal/ra", "internal/lab"},
 	{"internal/boot"},
 	{"internal/storage", "internal/scsi", "internal/iscsi/pdu", "internal/golden"},
 	{"internal/inventory", "internal/recorder", "internal/cow", "internal/ipxe", "internal/diskimage"},
