@@ -90,7 +90,7 @@ func TestFaults(t *testing.T) {
 func TestSyntaxErrors(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"tab":           {"ports:\n\thttp: 80\n", "f:2:1: not valid YAML: a tab begins this line; indent with spaces\n"},
-		"open bracket":  {"data: /x\ninterfaces: [\n", "f:2:13: not valid YAML: sequence end token ']' not found\n   1 | data: /x\n>  2 | interfaces: [\n                   ^\n"},
+		"open bracket":  {"data: /x\ninterfaces: [\n", "f:2:13: not valid YAML: sequence end token ']' not found\n   1 | data: /x\n>  2 | interfaces: [\n                   ^"},
 		"indent":        {"data: /x\n loaders: /y\n", "f:1:7: "},
 		"no colon":      {"data: /x\nloaders\nports: {}\n", "f:2:1: "},
 		"open quote":    {"data: \"/x\n", "f:1:7: "},
@@ -103,6 +103,8 @@ func TestSyntaxErrors(t *testing.T) {
 			_, err := Parse("f", []byte(tt.text))
 			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("got\n%v\nwant %s…", err, tt.want)
+			} else if strings.HasSuffix(err.Error(), "\n") {
+				t.Errorf("ends in an empty line: %q", err)
 			}
 		})
 	}

@@ -67,7 +67,7 @@ func syntaxError(name string, err error) error {
 		if t := ye.GetToken(); t != nil && t.Position != nil {
 			s.Line, s.Column = t.Position.Line, t.Position.Column
 			var p printer.Printer
-			s.Excerpt = p.PrintErrorToken(t, false)
+			s.Excerpt = strings.TrimRight(p.PrintErrorToken(t, false), " \n")
 		}
 	}
 	return s
