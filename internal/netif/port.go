@@ -25,17 +25,35 @@ func PortHolder(network string, addr netip.AddrPort) (name string, pid int, ok b
 	return portHolder("/proc", network, addr)
 }
 
-// BindError explains an error of binding a port: EADDRINUSE gains the name
-// and the pid of the program that has it. Other errors come back as they are.
+// TakenError: another program has the port.
+type TakenError struct {
+	Network string // "udp" or "tcp"
+	Port    uint16
+	Name    string // of the program; "" when it was not found
+	PID     int
+	err     error
+}
+
+func (e *TakenError) Error() string {
+	by := "another program"
+	if e.Name != "" {
+		by = fmt.Sprintf("%s (pid %d)", e.Name, e.PID)
+	}
+	return fmt.Sprintf("%s port %d is taken by %s", e.Network, e.Port, by)
+}
+
+// Unwrap returns what the system said: EADDRINUSE, in whatever wrapping.
+func (e *TakenError) Unwrap() error { return e.err }
+
+// BindError explains an error of binding a port: EADDRINUSE becomes a
+// *TakenError. Other errors come back as they are.
 func BindError(network string, addr netip.AddrPort, err error) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
-	name, pid, ok := PortHolder(network, addr)
-	if !ok {
-		return fmt.Errorf("%s port %d is taken by another program: %w", network, addr.Port(), err)
-	}
-	return fmt.Errorf("%s port %d is taken by %s (pid %d): %w", network, addr.Port(), name, pid, err)
+	e := &TakenError{Network: network, Port: addr.Port(), err: err}
+	e.Name, e.PID, _ = PortHolder(network, addr)
+	return e
 }
 
 func portHolder(proc, network string, addr netip.AddrPort) (name string, pid int, ok bool) {
