@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -32,6 +33,9 @@ func openPort(l *link, number int) (*port, error) {
 	raw, err := lc.ListenPacket(context.Background(), "udp4", at.String())
 	if err != nil {
 		err = netif.BindError("udp", at, err)
+		if taken := (*netif.TakenError)(nil); errors.As(err, &taken) {
+			err = fmt.Errorf(`%w: stop that program, or say "dhcp: off" for this interface`, err)
+		}
 		return nil, fmt.Errorf("serve DHCP on interface %q: %w", l.config.Name, err)
 	}
 	p := &port{link: l, number: number, raw: raw, conn: ipv4.NewPacketConn(raw)}
