@@ -65,7 +65,7 @@ func (s *Storage) importLayer(ctx context.Context, src Source, progress func(don
 	if err != nil {
 		return cow.LayerInfo{}, fmt.Errorf("find its data: %w", err)
 	}
-	if err := s.checkRoom(src.Size(), total); err != nil {
+	if err := s.checkRoom(src.Size(), total, 1); err != nil {
 		return cow.LayerInfo{}, err
 	}
 	b, err := s.eng.NewLayer(src.Size())
@@ -86,15 +86,19 @@ func (s *Storage) importLayer(ctx context.Context, src Source, progress func(don
 	return layer, nil
 }
 
+// RoomToConvert refuses a disk of size bytes with so many bytes of data that
+// cannot be converted and imported: for a while there are two copies.
+func (s *Storage) RoomToConvert(size, data int64) error { return s.checkRoom(size, data, 2) }
+
 // checkRoom refuses what cannot fit before anything is written.
-func (s *Storage) checkRoom(size, data int64) error {
+func (s *Storage) checkRoom(size, data, copies int64) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(s.o.Dir, &st); err != nil {
 		return fmt.Errorf("look at the free space of %q: %w", s.o.Dir, err)
 	}
 	free := int64(st.Bavail) * st.Bsize
-	if data > free-s.o.MinFree {
-		return &NoRoomError{Dir: s.o.Dir, Size: size, Data: data, Free: free, Keep: s.o.MinFree}
+	if data > (free-s.o.MinFree)/copies {
+		return &NoRoomError{Dir: s.o.Dir, Size: size, Data: data, Copies: copies, Free: free, Keep: s.o.MinFree}
 	}
 	return nil
 }
@@ -112,12 +116,17 @@ func (s *Storage) explain(err error, data int64) error {
 type NoRoomError struct {
 	Dir        string
 	Size, Data int64 // of the disk, and of the data in it
+	Copies     int64 // of the data, that are there at once
 	Free, Keep int64 // on the file system, and what must stay free of it
 }
 
 func (e *NoRoomError) Error() string {
-	return fmt.Sprintf("too large for the disk: it is a disk of %s with %s of data, and the file system of %q has %s free, of which %s must stay free: make room, or move the data folder to a larger disk",
-		human(e.Size), human(e.Data), e.Dir, human(e.Free), human(e.Keep))
+	times := ""
+	if e.Copies > 1 {
+		times = fmt.Sprintf(" (%d times that while it is converted)", e.Copies)
+	}
+	return fmt.Sprintf("too large for the disk: it is a disk of %s with %s of data%s, and the file system of %q has %s free, of which %s must stay free: make room, or move the data folder to a larger disk",
+		human(e.Size), human(e.Data), times, e.Dir, human(e.Free), human(e.Keep))
 }
 
 // human is n in the unit that a person would choose.

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
@@ -299,6 +300,17 @@ func TestImageTooLarge(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	x.empty("too large an image")
+	var st unix.Statfs_t
+	if err := unix.Statfs(x.dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	data := int64(st.Bavail) * st.Bsize * 2 / 3
+	if err := x.RoomToConvert(1<<50, data); !errors.As(err, &noRoom) || !strings.Contains(err.Error(), "of data (2 times that while it is converted), and") {
+		t.Errorf("room to convert: %v", err)
+	}
+	if err := x.RoomToConvert(1<<50, data/2); err != nil {
+		t.Errorf("room to convert half of it: %v", err)
+	}
 }
 
 func TestRemoveImage(t *testing.T) {
