@@ -9,7 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/diskimage"
 	"bootes.dev/internal/inventory"
@@ -42,14 +45,16 @@ func apiError(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, context.Canceled):
+		return err // the API says who cancelled
+	case errors.As(err, &noRoom), errors.Is(err, block.ErrNoSpace), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		kind = api.NoSpace
 	case errors.As(err, &invalid), errors.As(err, &badDisk):
 		kind = api.Invalid
 	case errors.As(err, &missing), errors.Is(err, cow.ErrNotExist):
 		kind = api.NotFound
 	case errors.As(err, &exists), errors.As(err, &inUse), errors.Is(err, cow.ErrInUse), errors.Is(err, cow.ErrDependents):
 		kind = api.Conflict
-	case errors.As(err, &noRoom):
-		kind = api.NoSpace
 	case errors.Is(err, exec.ErrNotFound):
 		kind = api.Missing
 	}
@@ -91,7 +96,9 @@ func (h images) ImportImage(ctx context.Context, job api.Import, progress func(a
 	step := func(name string) func(done, total int64) {
 		return func(done, total int64) { progress(api.Progress{Step: name, Done: done, Total: total}) }
 	}
-	src, err := diskimage.Open(ctx, job.Path, filepath.Join(h.cfg.Data, "tmp"), step("convert"))
+	src, err := diskimage.Open(ctx, job.Path, diskimage.Options{
+		TmpDir: filepath.Join(h.cfg.Data, "tmp"), Room: h.storage.RoomToConvert, Progress: step("convert"),
+	})
 	if err != nil {
 		return api.Image{}, apiError(err)
 	}

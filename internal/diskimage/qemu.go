@@ -88,6 +88,11 @@ func (e *toolError) Error() string {
 
 func (e *toolError) Unwrap() error { return e.err }
 
+// Is knows a full disk by its words.
+func (e *toolError) Is(target error) bool {
+	return target == unix.ENOSPC && strings.Contains(e.words, "No space left on device")
+}
+
 // imageInfo is what matters of `qemu-img info --output=json`.
 type imageInfo struct {
 	Format   string `json:"format"`
@@ -158,7 +163,7 @@ func confirmRaw(ctx context.Context, f *os.File, ext string) error {
 }
 
 // convert makes a sparse raw file without a name from image.
-func convert(ctx context.Context, image *os.File, format string, o options) (*os.File, error) {
+func convert(ctx context.Context, image *os.File, format string, o Options) (*os.File, error) {
 	i, err := info(ctx, image, format)
 	if err != nil {
 		return nil, err
@@ -166,22 +171,51 @@ func convert(ctx context.Context, image *os.File, format string, o options) (*os
 	if err := check(ctx, image, format); err != nil {
 		return nil, err
 	}
-	raw, err := tempFile(o.tmpDir)
+	if err := checkRoom(ctx, image, format, i.Size, o); err != nil {
+		return nil, err
+	}
+	raw, err := tempFile(o.TmpDir)
 	if err != nil {
 		return nil, &hostError{"make a temporary file", err}
 	}
 	if err := raw.Truncate(i.Size); err != nil {
 		return nil, errors.Join(&hostError{"make a temporary file", err}, raw.Close())
 	}
-	err = qemuImg(ctx, image, raw, percent(i.Size, o.progress),
+	err = qemuImg(ctx, image, raw, percent(i.Size, o.Progress),
 		"convert", "-p", "-n", "--target-is-zero", "-f", format, "-O", "raw", imageFD, outputFD)
 	if err != nil {
-		if strings.Contains(err.Error(), "No space left on device") {
-			err = &hostError{fmt.Sprintf("convert it in %q, which has too little free space", o.tmpDir), err}
+		if errors.Is(err, unix.ENOSPC) {
+			err = &hostError{fmt.Sprintf("convert it in %q, which has too little free space", o.TmpDir), err}
 		}
 		return nil, errors.Join(err, raw.Close())
 	}
 	return raw, nil
+}
+
+// checkRoom asks whether there is room for the data in image. The disk would
+// otherwise be filled to its last byte, and all that live on it would suffer.
+func checkRoom(ctx context.Context, image *os.File, format string, size int64, o Options) error {
+	if o.Room == nil {
+		return nil
+	}
+	var out bytes.Buffer
+	err := qemuImg(ctx, image, nil, func(s string) { out.WriteString(s) },
+		"measure", "--output=json", "-f", format, "-O", "qcow2", imageFD)
+	if err != nil {
+		return err
+	}
+	// Of a copy in qcow2; for one in raw it would count the holes too.
+	var copied struct {
+		Sparse int64 `json:"required"`
+		Full   int64 `json:"fully-allocated"`
+	}
+	if err := json.Unmarshal(out.Bytes(), &copied); err != nil {
+		return fmt.Errorf("understand qemu-img measure: %w", err)
+	}
+	if err := o.Room(size, max(0, size-(copied.Full-copied.Sparse))); err != nil {
+		return &hostError{fmt.Sprintf("convert it in %q", o.TmpDir), err}
+	}
+	return nil
 }
 
 // check looks for damage, above all truncation: QEMU reads clusters beyond

@@ -21,6 +21,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -35,15 +37,24 @@ type Source struct {
 	format string
 }
 
-// Open reads the image at path. A foreign format is first converted to a
-// sparse file in tmpDir, made if it is missing; that file has no name, so
-// nothing of it is left when the process ends in whatever way. progress, if
-// not nil, is told of the conversion, in bytes of the disk.
+// Options say how a foreign format is converted.
+type Options struct {
+	TmpDir string // made if it is missing
+	// Room, if not nil, is asked before a disk of size bytes of which about
+	// data are not zeros is converted; its error is Open's.
+	Room func(size, data int64) error
+	// Progress, if not nil, is told of the conversion, in bytes of the disk.
+	Progress func(done, total int64)
+}
+
+// Open reads the image at path, which may be a descriptor's in /proc. A
+// foreign format is first converted to a sparse file in o.TmpDir; that file has
+// no name, so nothing of it is left when the process ends in whatever way.
 //
 // *FormatError when the image is at fault, ErrNoQemuImg when the program is
 // needed and missing.
-func Open(ctx context.Context, path, tmpDir string, progress func(done, total int64)) (*Source, error) {
-	s, err := open(ctx, path, options{tmpDir, progress})
+func Open(ctx context.Context, path string, o Options) (*Source, error) {
+	s, err := open(ctx, path, o)
 	if err == nil {
 		return s, nil
 	}
@@ -52,11 +63,6 @@ func Open(ctx context.Context, path, tmpDir string, progress func(done, total in
 		return nil, fmt.Errorf("read disk image %q: %w", path, err)
 	}
 	return nil, &FormatError{Path: path, Err: err}
-}
-
-type options struct {
-	tmpDir   string
-	progress func(done, total int64)
 }
 
 // FormatError refuses an image: it is missing, damaged, or none.
@@ -79,12 +85,12 @@ func (e *hostError) Error() string { return e.what + ": " + e.err.Error() }
 
 func (e *hostError) Unwrap() error { return e.err }
 
-func open(ctx context.Context, path string, o options) (*Source, error) {
+func open(ctx context.Context, path string, o Options) (*Source, error) {
 	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	s, err := read(ctx, f, filepath.Ext(path), o)
+	s, err := read(ctx, f, extension(f, path), o)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -127,8 +133,17 @@ func kindOf(m os.FileMode) string {
 	return "pipe or socket: copy it to a file first"
 }
 
+// extension is how the file's name ends: the name that it was first opened by,
+// where path names a descriptor.
+func extension(f *os.File, path string) string {
+	if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())); err == nil {
+		path = name
+	}
+	return strings.ToLower(filepath.Ext(path))
+}
+
 // read returns a Source on f itself, or on a converted copy of it.
-func read(ctx context.Context, f *os.File, ext string, o options) (*Source, error) {
+func read(ctx context.Context, f *os.File, ext string, o Options) (*Source, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -138,6 +153,9 @@ func read(ctx context.Context, f *os.File, ext string, o options) (*Source, erro
 		return nil, err
 	}
 	if format == "raw" {
+		if err := checkName(ext); err != nil {
+			return nil, err
+		}
 		if err := confirmRaw(ctx, f, ext); err != nil {
 			return nil, err
 		}
@@ -152,6 +170,16 @@ func read(ctx context.Context, f *os.File, ext string, o options) (*Source, erro
 		return nil, errors.Join(err, raw.Close())
 	}
 	return s, nil
+}
+
+// checkName refuses a file without any magic whose name promises one. It would
+// pass for a raw disk, and is more often the web page that was downloaded in
+// the image's place, or an image whose beginning was overwritten.
+func checkName(ext string) error {
+	if !slices.Contains([]string{".qcow2", ".vmdk", ".vhd", ".vhdx"}, ext) {
+		return nil
+	}
+	return fmt.Errorf("its name ends in %s, but its contents do not begin like that: look at what it is, or name it .raw if it is a raw disk", ext)
 }
 
 // newSource checks that f holds a whole disk.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -120,13 +121,23 @@ func TestFormats(t *testing.T) {
 			// The extension lies, on purpose.
 			qemu(t, dir, append(append([]string{"convert", "-f", "raw"}, opts...), "disk.raw", "disk.bin")...)
 			tmp := filepath.Join(dir, "tmp")
-			var last, calls int64
-			s, err := Open(t.Context(), filepath.Join(dir, "disk.bin"), tmp, func(done, total int64) {
-				if done < last || total != diskSize {
-					t.Errorf("progress %d of %d after %d", done, total, last)
-				}
-				last = done
-				calls++
+			var last, calls, room int64
+			s, err := Open(t.Context(), filepath.Join(dir, "disk.bin"), Options{
+				TmpDir: tmp,
+				Room: func(size, data int64) error {
+					if size != diskSize {
+						t.Errorf("room for a disk of %d bytes", size)
+					}
+					room = data
+					return nil
+				},
+				Progress: func(done, total int64) {
+					if done < last || total != diskSize {
+						t.Errorf("progress %d of %d after %d", done, total, last)
+					}
+					last = done
+					calls++
+				},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -144,6 +155,9 @@ func TestFormats(t *testing.T) {
 			}
 			if data > 5<<20 {
 				t.Errorf("%d bytes of data, wrote 3 MiB", data)
+			}
+			if tt.format != "raw" && (room < 3<<20 || room > diskSize) {
+				t.Errorf("asked for room for %d bytes, there are 3 MiB", room)
 			}
 			if tt.format != "raw" && (last != diskSize || calls < 2) {
 				t.Errorf("progress ended at %d after %d calls", last, calls)
@@ -182,7 +196,7 @@ func TestReferences(t *testing.T) {
 		"flat.vmdk":     "refers to other files",
 		"flat2.vmdk":    "", // whatever qemu-img makes of it
 	} {
-		s, err := Open(t.Context(), filepath.Join(dir, name), dir, nil)
+		s, err := Open(t.Context(), filepath.Join(dir, name), Options{TmpDir: dir})
 		if err == nil {
 			s.Close()
 			t.Errorf("%s was taken", name)
@@ -207,7 +221,7 @@ func TestTruncated(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := Open(t.Context(), name, dir, nil)
+			s, err := Open(t.Context(), name, Options{TmpDir: dir})
 			if err == nil {
 				s.Close()
 				t.Errorf("%s cut to %d/10 was taken", format, tenths)
@@ -246,13 +260,14 @@ func TestRefused(t *testing.T) {
 		{"odd size", write("odd.raw", make([]byte, 1000)), "multiple of 512"},
 		{"gzip", write("z.gz", []byte("\x1f\x8b\x08\x00 and so on")), "gunzip"},
 		{"xz", write("z.xz", []byte("\xfd7zXZ\x00 and so on")), "unxz"},
+		{"not what its name says", write("page.qcow2", make([]byte, 1024)), "its name ends in .qcow2"},
 		{"tar", write("x.ova", append(make([]byte, 257), "ustar\x0000"...)), "tar archive"},
 		{"VDI", filepath.Join(dir, "disk.vdi"), "VDI"},
 		{"parallels", filepath.Join(dir, "disk.hdd"), "parallels"},
 		{"tiny qcow2", write("tiny.qcow2", []byte("QFI\xfb\x00\x00\x00\x03")), "truncated"},
 		{"garbage qcow2", write("bad.qcow2", append([]byte("QFI\xfb\x00\x00\x00\x03"), make([]byte, 1016)...)), "qemu-img says: "},
 	} {
-		s, err := Open(t.Context(), tt.path, dir, nil)
+		s, err := Open(t.Context(), tt.path, Options{TmpDir: dir})
 		if err == nil {
 			s.Close()
 			t.Errorf("%s: taken", tt.name)
@@ -280,7 +295,7 @@ func TestWithoutQemuImg(t *testing.T) {
 	}
 	t.Setenv("PATH", dir)
 	for _, name := range []string{"disk.raw", "disk.img"} {
-		s, err := Open(t.Context(), filepath.Join(dir, name), dir, nil)
+		s, err := Open(t.Context(), filepath.Join(dir, name), Options{TmpDir: dir})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -290,7 +305,7 @@ func TestWithoutQemuImg(t *testing.T) {
 		s.Close()
 	}
 	for _, name := range []string{"disk.dat", "disk.qcow2"} {
-		_, err := Open(t.Context(), filepath.Join(dir, name), dir, nil)
+		_, err := Open(t.Context(), filepath.Join(dir, name), Options{TmpDir: dir})
 		if !errors.Is(err, ErrNoQemuImg) || !errors.Is(err, exec.ErrNotFound) || !strings.Contains(err.Error(), "apt-get install qemu-utils") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -304,7 +319,7 @@ func TestCancelledConversion(t *testing.T) {
 	qemu(t, dir, "convert", "-f", "raw", "-O", "qcow2", "disk.raw", "disk.qcow2")
 	ctx, cancel := context.WithCancel(t.Context())
 	tmp := filepath.Join(dir, "tmp")
-	_, err := Open(ctx, filepath.Join(dir, "disk.qcow2"), tmp, func(done, total int64) { cancel() })
+	_, err := Open(ctx, filepath.Join(dir, "disk.qcow2"), Options{TmpDir: tmp, Progress: func(done, total int64) { cancel() }})
 	// A small image may be done before the program is told to stop.
 	if err != nil && !errors.Is(err, context.Canceled) {
 		t.Error(err)
@@ -313,8 +328,46 @@ func TestCancelledConversion(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 	cancel()
-	if _, err := Open(ctx, filepath.Join(dir, "disk.qcow2"), tmp, nil); !errors.Is(err, context.Canceled) {
+	if _, err := Open(ctx, filepath.Join(dir, "disk.qcow2"), Options{TmpDir: tmp}); !errors.Is(err, context.Canceled) {
 		t.Errorf("already ended: %v", err)
+	}
+}
+
+// TestNoRoomBeforehand: nothing is converted where the caller sees no room.
+func TestNoRoomBeforehand(t *testing.T) {
+	needQemuImg(t)
+	dir := t.TempDir()
+	makeRaw(t, filepath.Join(dir, "disk.raw"))
+	qemu(t, dir, "convert", "-f", "raw", "-O", "qcow2", "disk.raw", "disk.qcow2")
+	full := errors.New("full")
+	_, err := Open(t.Context(), filepath.Join(dir, "disk.qcow2"), Options{
+		TmpDir:   filepath.Join(dir, "tmp"),
+		Room:     func(size, data int64) error { return full },
+		Progress: func(done, total int64) { t.Error("it was converted") },
+	})
+	var bad *FormatError
+	if !errors.Is(err, full) || errors.As(err, &bad) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestDescriptor: an image may come as an open file, which tells its name.
+func TestDescriptor(t *testing.T) {
+	dir := t.TempDir()
+	want := makeRaw(t, filepath.Join(dir, "disk.raw"))
+	f, err := os.Open(filepath.Join(dir, "disk.raw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	t.Setenv("PATH", dir)
+	s, err := Open(t.Context(), fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()), Options{TmpDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if !bytes.Equal(contents(t, s), want) {
+		t.Error("contents differ")
 	}
 }
 
@@ -335,9 +388,9 @@ func TestNoRoomToConvert(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { syscall.Unmount(tmp, 0) })
-	_, err := Open(t.Context(), filepath.Join(dir, "disk.qcow2"), tmp, nil)
+	_, err := Open(t.Context(), filepath.Join(dir, "disk.qcow2"), Options{TmpDir: tmp})
 	var bad *FormatError
-	if err == nil || errors.As(err, &bad) || !strings.Contains(err.Error(), tmp) || !strings.Contains(err.Error(), "No space left") {
+	if err == nil || errors.As(err, &bad) || !strings.Contains(err.Error(), tmp) || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)
 	}
 }
