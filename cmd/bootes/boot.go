@@ -38,10 +38,14 @@ func (a *app) bootLog() *cobra.Command {
 				return usage("--last %d: write 1 or more", last)
 			}
 			name := args[0]
-			if hw, err := net.ParseMAC(name); err == nil {
+			hw, notMAC := net.ParseMAC(name)
+			if notMAC == nil {
 				name = hw.String()
 			}
 			boots, err := a.client().Boots(cmd.Context(), name)
+			if notMAC == nil && exitCode(err) == exitNotFound {
+				return withCode(exitNotFound, fmt.Errorf("%s has not been seen yet, and no machine has it: `bootes boot watch` shows what arrives", name))
+			}
 			if err != nil {
 				return err
 			}

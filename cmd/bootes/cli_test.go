@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/config"
+	"bootes.dev/internal/dhcp"
 	"bootes.dev/internal/recorder"
 )
 
@@ -301,6 +303,9 @@ func TestExitCodes(t *testing.T) {
 		{fmt.Errorf("x: %w", context.Canceled), 130},
 		{fmt.Errorf("x: %w", os.ErrNotExist), 3},
 		{fmt.Errorf("x: %w", api.ErrInUse), 4},
+		{fmt.Errorf("x: %w", syscall.EADDRINUSE), 4},
+		{fmt.Errorf("x: %w", &dhcp.RivalError{}), 4},
+		{fmt.Errorf("x: %w", os.ErrPermission), 7},
 	} {
 		if code := exitCode(tt.err); code != tt.code {
 			t.Errorf("%T %v: code %d, want %d", tt.err, tt.err, code, tt.code)

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"os/exec"
+	"syscall"
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/config"
+	"bootes.dev/internal/dhcp"
 )
 
 // Exit codes; `bootes help exit-codes` tells users.
@@ -29,11 +31,12 @@ const exitCodesText = `  0    done
   3    not found: no such image, machine, volume, file or interface
   4    refused: a rule forbids it, or the thing is in use
        (a MAC of another machine, an image that machines boot, an open disk,
-       a data folder or port that another program has)
+       a data folder or port that another program has, a network where
+       another DHCP server answers)
   5    no server answered, or this user may not reach it
   6    not enough space on the disk
   7    something is missing on this computer: a program such as qemu-img or
-       mmdebstrap, or the right to do it (not root)
+       mmdebstrap, or the right to do it (not root, a file not readable)
   74   the server's disk is full: its store could not be written; the log
        says what to do
   130  ended by a signal (Ctrl-C); nothing half-made is left
@@ -68,6 +71,7 @@ func exitCode(err error) int {
 	var u *api.Unreachable
 	var faults config.Faults
 	var syntax *config.SyntaxError
+	var rival *dhcp.RivalError
 	switch {
 	case err == nil:
 		return exitOK
@@ -85,7 +89,9 @@ func exitCode(err error) int {
 		return exitMissing
 	case errors.Is(err, fs.ErrNotExist):
 		return exitNotFound
-	case errors.Is(err, api.ErrInUse):
+	case errors.Is(err, fs.ErrPermission):
+		return exitMissing
+	case errors.Is(err, api.ErrInUse), errors.Is(err, syscall.EADDRINUSE), errors.As(err, &rival):
 		return exitRefused
 	}
 	return exitFailure

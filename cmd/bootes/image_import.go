@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -41,6 +43,9 @@ func (a *app) imageImport() *cobra.Command {
 func (a *app) importFile(ctx context.Context, ref, path, source string, identity bool) (api.Image, error) {
 	// Without O_NONBLOCK, opening a pipe would wait for its other end.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		return api.Image{}, fmt.Errorf("import: %w: run it as a user who may read the file", err)
+	}
 	if err != nil {
 		return api.Image{}, fmt.Errorf("import: %w", err)
 	}

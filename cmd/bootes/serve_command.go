@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +34,9 @@ func (a *app) serveCommand() *cobra.Command {
 			cfg, err := config.Load(path)
 			if check {
 				return a.checkConfig(path, err)
+			}
+			if os.Geteuid() != 0 && errors.Is(err, fs.ErrPermission) {
+				return errServeNotRoot // of two obstacles the one that sudo takes away
 			}
 			if err != nil {
 				return err
