@@ -139,7 +139,7 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 	remote := e.Session.Remote.Addr()
 	switch e.Kind {
 	case iscsi.LoggedIn, iscsi.HandedOver:
-		s.boot.LoggedIn(o.Boot, remote)
+		s.boot.LoggedIn(o.Boot, remote, fromFirmware(e.Session.ISID))
 	case iscsi.FirstRead:
 		s.boot.Reach(o.Boot, recorder.StageRead, "first read")
 	case iscsi.FirstWrite:
@@ -151,6 +151,10 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 			remote, e.Reason, bytesText(o.read()), bytesText(o.written())))
 	}
 }
+
+// fromFirmware reports whether an ISID is random (RFC 7143, 11.12.5: T=10b), as
+// iPXE's are. Linux and Windows have those of their vendors.
+func fromFirmware(isid [6]byte) bool { return isid[0]>>6 == 0b10 }
 
 // moved is what the boots of each volume in use have read and written.
 func (s *sessions) moved(running []iscsi.SessionInfo, volume string) (read, written int64) {

@@ -110,17 +110,18 @@ func (s *Service) LoginRefused(in Initiator, user, reason string) {
 	s.Recorder.Add(e)
 }
 
-// LoggedIn records that a session of b has opened the disk. The first is the
-// firmware's, through iPXE; the next is the operating system's own.
-func (s *Service) LoggedIn(b inventory.Boot, remote netip.Addr) {
-	switch at := s.stage(b); {
-	case !at.After(recorder.StageScript):
-		s.Progress(b, recorder.StageLogin, recorder.Info, fmt.Sprintf("disk opened by %s", remote))
-	case !at.After(recorder.StageRead):
-		s.Progress(b, recorder.StageKernel, recorder.Info, fmt.Sprintf("the operating system opened the disk, from %s", remote))
-	default:
-		s.Progress(b, "", recorder.Info, fmt.Sprintf("disk opened again by %s", remote))
+// LoggedIn records that a session of b has opened the disk: the firmware's,
+// through iPXE, or the operating system's own.
+func (s *Service) LoggedIn(b inventory.Boot, remote netip.Addr, firmware bool) {
+	who, st := "the operating system", recorder.StageKernel
+	if firmware {
+		who, st = "iPXE", recorder.StageLogin
 	}
+	if st.After(s.stage(b)) {
+		s.Progress(b, st, recorder.Info, fmt.Sprintf("%s opened the disk, from %s", who, remote))
+		return
+	}
+	s.Progress(b, "", recorder.Info, fmt.Sprintf("%s opened the disk again, from %s", who, remote))
 }
 
 // Reach records that b has come to a stage, once.

@@ -232,7 +232,7 @@ func TestWhoMayHoldTheDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.LoggedIn(ad1.Boot, addr2)
+	h.LoggedIn(ad1.Boot, addr2, true)
 
 	// Power-cycled, or spoofed: a newer boot is pending.
 	h.discover(mac2, EFI64, false)
@@ -311,7 +311,7 @@ func TestPersistentDiskIsKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.LoggedIn(ad.Boot, addr1)
+		h.LoggedIn(ad.Boot, addr1, true)
 		h.Forget(t.Context(), ad)
 		volumes = append(volumes, ad.Boot.Volume)
 	}
@@ -403,10 +403,20 @@ func TestStagesOfLogins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []recorder.Stage{recorder.StageLogin, recorder.StageKernel} {
-		h.LoggedIn(ad.Boot, addr1)
-		if got := h.Recorder.Boots("pc1")[0].Stage; got != want {
-			t.Errorf("stage %q, want %q", got, want)
+	for _, tt := range []struct {
+		firmware bool
+		stage    recorder.Stage
+		text     string
+	}{
+		{true, recorder.StageLogin, "iPXE opened the disk, from 10.77.0.101"},
+		{true, recorder.StageLogin, "iPXE opened the disk again, from 10.77.0.101"},
+		{false, recorder.StageKernel, "the operating system opened the disk, from 10.77.0.101"},
+		{false, recorder.StageKernel, "the operating system opened the disk again, from 10.77.0.101"},
+	} {
+		h.LoggedIn(ad.Boot, addr1, tt.firmware)
+		b := h.Recorder.Boots("pc1")[0]
+		if last := b.Events[len(b.Events)-1].Text; b.Stage != tt.stage || last != tt.text {
+			t.Errorf("stage %q, %q; want %q, %q", b.Stage, last, tt.stage, tt.text)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"bootes.dev/internal/iscsi/pdu"
@@ -157,8 +158,11 @@ var errLogout = errors.New("initiator logged out")
 // finish ends the session: nothing of it runs when finish returns.
 func (s *session) finish(err error) {
 	reason := err.Error()
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		reason = "initiator closed the connection"
+	case errors.Is(err, syscall.ECONNRESET):
+		reason = "initiator reset the connection"
 	}
 	s.end(reason)
 	s.wg.Wait()
