@@ -23,6 +23,16 @@ var neededFiles = []struct{ file, pkg string }{
 	{keyring, "debian-archive-keyring"},
 }
 
+// missingError names what a build lacks and the package that brings it. It is
+// an exec.ErrNotFound.
+type missingError struct{ what, name, pkg string }
+
+func (e *missingError) Error() string {
+	return fmt.Sprintf("%s %q is missing: apt install %s", e.what, e.name, e.pkg)
+}
+
+func (e *missingError) Unwrap() error { return exec.ErrNotFound }
+
 // requirements reports all that is missing, each with its remedy.
 func requirements() error {
 	var errs []error
@@ -31,12 +41,12 @@ func requirements() error {
 	}
 	for _, n := range needed {
 		if _, err := exec.LookPath(n.program); err != nil {
-			errs = append(errs, fmt.Errorf("program %q is missing: apt install %s: %w", n.program, n.pkg, exec.ErrNotFound))
+			errs = append(errs, &missingError{"program", n.program, n.pkg})
 		}
 	}
 	for _, n := range neededFiles {
 		if _, err := os.Stat(n.file); err != nil {
-			errs = append(errs, fmt.Errorf("file %q is missing: apt install %s: %w", n.file, n.pkg, exec.ErrNotFound))
+			errs = append(errs, &missingError{"file", n.file, n.pkg})
 		}
 	}
 	return errors.Join(errs...)
