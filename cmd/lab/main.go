@@ -102,7 +102,7 @@ func downCommand() *cobra.Command {
 func consoleCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "console MACHINE", Short: "Join the console of a machine", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			raw := exec.Command("stty", "raw", "-echo")
 			raw.Stdin = os.Stdin
 			if raw.Run() == nil {
@@ -112,7 +112,7 @@ func consoleCommand() *cobra.Command {
 					_ = sane.Run()
 				}()
 			}
-			return demo.Console(cmd.Context(), args[0], os.Stdin, os.Stdout)
+			return demo.Console(args[0], os.Stdin, os.Stdout)
 		},
 	}
 }

@@ -108,3 +108,22 @@ func Down(ctx context.Context, out io.Writer) error {
 		}
 	}
 }
+
+// followUntil copies a growing file to out from its beginning on until done
+// returns true or an error.
+func followUntil(ctx context.Context, f *os.File, out io.Writer, done func() (bool, error)) error {
+	for {
+		ended, err := done()
+		if _, e := io.Copy(out, f); e != nil {
+			return errors.Join(err, e)
+		}
+		if ended || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

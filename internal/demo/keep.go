@@ -7,13 +7,17 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
+
+	"bootes.dev/internal/lab/site"
 )
 
-// controlPath is the socket by which a kept lab is told what to do: one line,
-// and for a console, what is typed after it.
+// controlPath is the socket by which a kept lab is told, in one line, what to
+// do.
 const controlPath = runDir + "/control"
+
+// consolePath is the socket of a machine's console.
+func consolePath(machine string) string { return runDir + "/" + machine + ".console" }
 
 const playOn = `
 The lab stays up. To play on:
@@ -21,7 +25,7 @@ The lab stays up. To play on:
   machines, disks, boots   %[1]s machine list
                            %[1]s volume list
                            %[1]s boot log %[3]s
-  console of a machine     %[2]s console %[3]s      (root, password %[4]s; Ctrl-] leaves)
+  console of a machine     %[2]s console %[3]s      (press Enter; root, password %[4]s; Ctrl-] leaves)
   press its reset button   %[2]s reset %[3]s
   a program in the lab     ip netns exec %[5]s ping 10.77.0.100
   tear it all down         make demo-down
@@ -30,11 +34,16 @@ The lab stays up. To play on:
 
 // keep leaves the lab up until ctx ends.
 func (d *demo) keep(ctx context.Context) error {
+	for _, m := range d.machines {
+		if err := m.guest.Share(consolePath(m.name)); err != nil {
+			return err
+		}
+	}
 	l, err := net.Listen("unix", controlPath)
 	if err != nil {
 		return fmt.Errorf("listen for commands: %w", err)
 	}
-	d.printf(playOn, d.Program+" --socket "+socket, d.Lab, d.machines[1].name, "bootes", d.site.Net.Name())
+	d.printf(playOn, d.Program+" --socket "+socket, d.Lab, d.machines[1].name, site.RootPassword, d.site.Net.Name())
 	d.Keep()
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
@@ -55,99 +64,67 @@ func (d *demo) keep(ctx context.Context) error {
 	}
 }
 
-// command runs one command of a client.
+// command runs the command of a client.
 func (d *demo) command(ctx context.Context, c net.Conn) error {
-	r := bufio.NewReader(c)
-	line, err := r.ReadString('\n')
+	line, err := bufio.NewReader(c).ReadString('\n')
 	if err != nil {
 		return err
 	}
-	verb, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+	name, reset := strings.CutPrefix(strings.TrimSpace(line), "reset ")
+	if !reset {
+		return fmt.Errorf("unknown command %q", line)
+	}
 	for _, m := range d.machines {
-		if m.name != name {
-			continue
-		}
-		switch verb {
-		case "reset":
+		if m.name == name {
 			if err := m.guest.Reset(ctx); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(c, "%s was reset: it boots again\n", name)
 			return err
-		case "console":
-			return d.console(m, c, r)
 		}
-		return fmt.Errorf("unknown command %q", verb)
 	}
 	return fmt.Errorf("no machine %q in the demo: there are %s and %s", name, d.machines[0].name, d.machines[1].name)
 }
 
-// console tells the client where the console's output is kept and types what
-// the client sends.
-func (d *demo) console(m *machine, c net.Conn, typed io.Reader) error {
-	if _, err := fmt.Fprintln(c, m.guest.Console().Log); err != nil {
-		return err
-	}
-	b := make([]byte, 1024)
-	for {
-		n, err := typed.Read(b)
-		if n > 0 {
-			if err := m.guest.Console().Send(string(b[:n])); err != nil {
-				return err
-			}
-		}
-		if err != nil {
-			return nil // the client has left
-		}
-	}
-}
-
 // Reset presses the reset button of a machine in a kept lab.
 func Reset(name string, out io.Writer) error {
-	c, err := dial("reset " + name)
+	c, err := dial(controlPath)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	if _, err := fmt.Fprintf(c, "reset %s\n", name); err != nil {
+		return err
+	}
 	_, err = io.Copy(out, c)
 	return err
 }
 
-func dial(command string) (net.Conn, error) {
-	c, err := net.Dial("unix", controlPath)
+func dial(path string) (net.Conn, error) {
+	c, err := net.Dial("unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("no demo is up (%w): start one with: make demo KEEP=1", err)
-	}
-	if _, err := fmt.Fprintln(c, command); err != nil {
-		c.Close()
-		return nil, err
+		return nil, fmt.Errorf("no demo with that machine is up (%w): start one with: make demo KEEP=1", err)
 	}
 	return c, nil
 }
 
 // Console joins a terminal to the console of a machine in a kept lab, until
 // Ctrl-] is typed.
-func Console(ctx context.Context, name string, in io.Reader, out io.Writer) error {
-	c, err := dial("console " + name)
+func Console(name string, in io.Reader, out io.Writer) error {
+	c, err := dial(consolePath(name))
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	first, err := bufio.NewReader(c).ReadString('\n')
-	if err != nil {
-		return err
-	}
-	log, err := os.Open(strings.TrimSpace(first))
-	if err != nil {
-		return errors.New(strings.TrimSpace(first)) // not a path but the reason
-	}
-	defer log.Close()
-	ctx, cancel := context.WithCancel(ctx)
 	go func() {
-		defer cancel()
+		defer c.Close()
 		typeInto(c, in)
 	}()
-	return follow(ctx, log, out)
+	_, err = io.Copy(out, c)
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // leave is Ctrl-].
