@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,7 +13,8 @@ import (
 // Cached returns the path of an image in the folder dir that was built with the
 // given options, and builds it first when there is none yet. Output is ignored.
 // Processes that want the same image at the same time wait for one of them to
-// build it. The caller must not change the file.
+// build it. The caller must not change the file. A build drops images that
+// nobody has asked for in a week: each change of the recipe makes another.
 func Cached(ctx context.Context, dir string, o Options) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make image cache: %w", err)
@@ -26,12 +28,26 @@ func Cached(ctx context.Context, dir string, o Options) (string, error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		return "", fmt.Errorf("lock image cache: %w", err)
 	}
-	if _, err := os.Stat(path); err == nil {
+	now := time.Now()
+	if os.Chtimes(path, now, now) == nil {
 		return path, nil
 	}
+	dropOld(dir, now.AddDate(0, 0, -7))
 	o.Output = path
 	if o.CacheDir == "" {
 		o.CacheDir = filepath.Join(dir, "packages")
 	}
 	return path, Build(ctx, o)
+}
+
+// dropOld removes the cached images that were last asked for before a time. One
+// that cannot be removed only costs space.
+func dropOld(dir string, before time.Time) {
+	images, _ := filepath.Glob(filepath.Join(dir, "golden-*.raw"))
+	for _, path := range images {
+		if info, err := os.Stat(path); err == nil && info.ModTime().Before(before) {
+			_ = os.Remove(path)
+			_ = os.Remove(path + ".lock")
+		}
+	}
 }
