@@ -101,7 +101,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 const preamble = `Boötes demo: two computers without disks boot Debian from copy-on-write clones of one golden image.
 
-  time   about 4 minutes; the first time 5 more, to build the image
+  time   about 2 minutes; the first time 3 more, to build the image
   disk   about 3 GB, of which 2 GB stay in ` + lab.CacheDir + ` for the next time
   LAN    untouched: everything happens in a network namespace of its own
 
