@@ -166,24 +166,30 @@ func (e *Engine) throwHalfMade(name string) error {
 	return e.trash.throw(e.path("tmp", name))
 }
 
-// noteBoot compares the machine's boot_id with that of the last Open, and
-// notes it last, when volatile volumes of before are gone.
+// noteBoot compares the machine's boot_id with the one on record, and notes the
+// first of all.
 func (e *Engine) noteBoot() error {
 	var last engineMeta
 	switch err := readMeta(e.fs, e.path("boot"), &last); {
 	case errors.Is(err, os.ErrNotExist):
+		return e.SettleBoot()
 	case err != nil:
 		return err
-	default:
-		e.bootChanged = last.Boot != e.boot
 	}
-	return writeMeta(e.fs, e.path("boot"), engineMeta{e.boot}, true)
+	e.bootChanged = last.Boot != e.boot
+	return nil
 }
 
-// BootChanged reports whether the machine has been down since the folder was
-// last open. Guests that lived through it believe in writes that are gone:
-// their sessions must not go on.
+// BootChanged reports whether the machine has been down since SettleBoot.
+// Guests that lived through it believe in writes that are gone: their sessions
+// must not go on. Once that is made sure of, call SettleBoot; until then each
+// Open finds the boot changed again.
 func (e *Engine) BootChanged() bool { return e.bootChanged }
+
+// SettleBoot notes that what follows from a changed boot has been done.
+func (e *Engine) SettleBoot() error {
+	return writeMeta(e.fs, e.path("boot"), engineMeta{e.boot}, true)
+}
 
 // Freeing is how many bytes of removed layers and volumes are still occupied.
 func (e *Engine) Freeing() int64 { return max(0, e.trash.left.Load()) }

@@ -352,9 +352,20 @@ func TestBootChange(t *testing.T) {
 	_ = e.Close()
 
 	e = must(cow.Open("/d", cow.Options{FS: fs, BootID: [16]byte{2}}))
-	defer e.Close()
+	defer func() { e.Close() }()
 	if vs := e.Volumes(); !e.BootChanged() || len(vs) != 1 || vs[0].ID != "keep" {
 		t.Errorf("next boot: changed %v, %+v", e.BootChanged(), vs)
+	}
+	for _, changed := range []bool{true, false} { // until it is settled
+		fs.Kill()
+		_ = e.Close()
+		e = must(cow.Open("/d", cow.Options{FS: fs, BootID: [16]byte{2}}))
+		if e.BootChanged() != changed {
+			t.Errorf("opened again: changed %v, want %v", e.BootChanged(), changed)
+		}
+		if err := e.SettleBoot(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ type volumeMeta struct {
 
 // engineMeta is the data folder's own.
 type engineMeta struct {
-	Boot bootID `json:"boot"` // of the last Open
+	Boot bootID `json:"boot"` // settled last
 }
 
 func encodeMeta(v any) ([]byte, error) {

@@ -59,7 +59,10 @@ func (r *reconciler) endBoots(ctx context.Context) error {
 			r.settled(b.ID, 0, "this host was restarted: boot %s is over, machine %s must boot again", b.ID, b.Machine)
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return r.eng.SettleBoot()
 }
 
 func (r *reconciler) finishRemovals(ctx context.Context) error {
