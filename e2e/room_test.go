@@ -80,6 +80,12 @@ func testIdentity(t *testing.T, f *fixture, guests ...*guest) {
 		g.want("cat /sys/class/iscsi_session/session*/recovery_tmo", "off")
 		g.want("cat /sys/class/iscsi_connection/connection*/ping_tmo", "0")
 		g.want("systemctl is-system-running --wait", "running")
+		g.run("dd if=/dev/urandom of=/root/gone bs=1M count=32 conv=fsync 2>&1; rm /root/gone; sync")
+		full := f.volume(g.Name()).Stored
+		g.run("fstrim /")
+		if left := f.volume(g.Name()).Stored; left > full-24<<20 {
+			t.Errorf("%s discarded 32 MiB, and its volume went from %d to %d bytes", g.Name(), full, left)
+		}
 		g.noErrors()
 	}
 	if a, b := guests[0].run(identityCommand), guests[1].run(identityCommand); a == b {
