@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -22,25 +23,33 @@ type attempt struct {
 	mac      string
 	iface    string
 	firmware Firmware
+	opened   time.Time
 	active   time.Time
 	stage    recorder.Stage
 	said     map[string]bool // texts already recorded: a client repeats itself
 	silence  *time.Timer     // fires when a fetched loader stays silent
 }
 
-// attempts holds the newest attempt of every machine.
+// attempts holds the newest attempt of every machine. Lock order: opening, mu.
 type attempts struct {
 	mu sync.Mutex
 	m  map[string]*attempt
+
+	// opening is held while an attempt is opened, which waits for the store;
+	// machines share its locks by their names.
+	opening [64]sync.Mutex
 }
+
+// soonest is the time from one boot of a machine to its next: whoever sends
+// DISCOVERs faster is no machine, and opens nothing more.
+const soonest = time.Second
 
 // step is what a machine does that may begin a boot.
 type step int
 
 const (
-	romAsks    step = iota // firmware sends a DISCOVER
-	ipxeAsks               // iPXE sends a DISCOVER
-	scriptAsks             // iPXE asks for its script
+	romAsks  step = iota // firmware sends a DISCOVER
+	ipxeAsks             // iPXE sends a DISCOVER
 )
 
 // begins reports whether a step taken at the given stage of an attempt can
@@ -48,38 +57,73 @@ const (
 // its next device or protocol (PXEv6 after PXEv4, a second NIC); once iPXE has
 // come, a ROM that asks has been reset. iPXE that asks for an address after it
 // had its script has been started anew: many NICs have iPXE for their ROM.
-// A script may be asked for again until the disk is open.
 func (s step) begins(at recorder.Stage) bool {
-	switch s {
-	case romAsks:
+	if s == romAsks {
 		return at.After(recorder.StageLoader)
-	case ipxeAsks:
-		return at.After(recorder.StageIPXE)
-	default:
-		return at.After(recorder.StageScript)
 	}
+	return at.After(recorder.StageIPXE)
 }
 
 // take returns the attempt that the step belongs to, opening a new one with an
 // id from newID where it belongs to none.
 func (as *attempts) take(subject, mac string, s step, now time.Time, newID func() (string, error)) (*attempt, error) {
+	opening := &as.opening[maphash.String(seed, subject)%uint64(len(as.opening))]
+	opening.Lock()
+	defer opening.Unlock()
+	if a := as.join(subject, s, now); a != nil {
+		return a, nil
+	}
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if a := as.m[subject]; a != nil {
+		a.stopTimer()
+	}
+	as.makeRoom()
+	a := &attempt{id: id, subject: subject, mac: mac, opened: now, active: now, said: map[string]bool{}}
+	as.m[subject] = a
+	return a, nil
+}
+
+var seed = maphash.MakeSeed()
+
+// join returns the attempt that a step belongs to, or nil if it begins one.
+func (as *attempts) join(subject string, s step, now time.Time) *attempt {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	a := as.m[subject]
-	if a == nil || s.begins(a.stage) || now.Sub(a.active) > stale {
-		id, err := newID()
-		if err != nil {
-			return nil, err
-		}
-		if a != nil {
-			a.stopTimer()
-		}
-		as.makeRoom()
-		a = &attempt{id: id, subject: subject, mac: mac, said: map[string]bool{}}
-		as.m[subject] = a
+	if a == nil || (s.begins(a.stage) || now.Sub(a.active) > stale) && now.Sub(a.opened) >= soonest {
+		return nil
 	}
 	a.active = now
-	return a, nil
+	return a
+}
+
+// scripted returns the attempt of a machine that may have its script now: iPXE
+// has asked for an address, the disk is not yet open, and it is not long ago.
+// Anyone on a running machine can ask for its script; only its firmware gets it.
+func (as *attempts) scripted(subject string, now time.Time) *attempt {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	a := as.m[subject]
+	if a == nil || now.Sub(a.active) > stale || a.stage != recorder.StageIPXE && a.stage != recorder.StageScript {
+		return nil
+	}
+	a.active = now
+	return a
+}
+
+// forget drops an attempt whose stored boot is gone.
+func (as *attempts) forget(a *attempt) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if as.m[a.subject] == a {
+		a.stopTimer()
+		delete(as.m, a.subject)
+	}
 }
 
 // current returns the subject's newest attempt, or nil.

@@ -34,9 +34,6 @@ func TestWhichStepBeginsABoot(t *testing.T) {
 		{"iPXE repeats itself", ipxeAsks, recorder.StageIPXE, false},
 		{"iPXE in the ROM, power-cycled after the script", ipxeAsks, recorder.StageScript, true},
 		{"iPXE in the ROM, power-cycled in the system", ipxeAsks, recorder.StageRunning, true},
-		{"script after iPXE's DHCP", scriptAsks, recorder.StageIPXE, false},
-		{"script asked for twice", scriptAsks, recorder.StageScript, false},
-		{"script asked for while the disk is open", scriptAsks, recorder.StageLogin, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			as := attempts{m: map[string]*attempt{}}
@@ -48,6 +45,41 @@ func TestWhichStepBeginsABoot(t *testing.T) {
 				t.Errorf("new boot = %v, want %v", got, tt.new)
 			}
 		})
+	}
+}
+
+func TestWhoMayHaveTheScript(t *testing.T) {
+	as := attempts{m: map[string]*attempt{}}
+	now := time.Now()
+	if as.scripted("pc", now) != nil {
+		t.Error("a machine that was never seen")
+	}
+	a := take(t, &as, "pc", romAsks, now)
+	for at, want := range map[recorder.Stage]bool{
+		recorder.StageFirmware: false, recorder.StageLoader: false, recorder.StageIPXE: true, recorder.StageScript: true,
+		recorder.StageLogin: false, recorder.StageKernel: false, recorder.StageRunning: false,
+	} {
+		as.with(a, func() { a.stage = at })
+		if got := as.scripted("pc", now) != nil; got != want {
+			t.Errorf("at %s: %v, want %v", at, got, want)
+		}
+	}
+	as.with(a, func() { a.stage = recorder.StageIPXE })
+	if as.scripted("pc", now.Add(2*stale)) != nil {
+		t.Error("a machine that asked long ago")
+	}
+}
+
+func TestBootsCannotBeOpenedInAFlood(t *testing.T) {
+	as := attempts{m: map[string]*attempt{}}
+	now := time.Now()
+	first := take(t, &as, "pc", ipxeAsks, now)
+	as.reach(first, recorder.StageScript)
+	if take(t, &as, "pc", ipxeAsks, now.Add(soonest/2)) != first {
+		t.Error("a second boot within half a second")
+	}
+	if take(t, &as, "pc", ipxeAsks, now.Add(soonest)) == first {
+		t.Error("no second boot after a second")
 	}
 }
 

@@ -52,9 +52,8 @@ func (s *Service) Visible(ctx context.Context, user string) []string {
 
 // Admitted is a boot that may now hold its machine's disk.
 type Admitted struct {
-	Boot       inventory.Boot
-	Machine    inventory.Machine
-	superseded inventory.Superseded
+	Boot    inventory.Boot
+	Machine inventory.Machine
 }
 
 // Admit makes the boot of an authenticated user its machine's current one. It
@@ -68,7 +67,10 @@ func (s *Service) Admit(ctx context.Context, in Initiator, user string) (*Admitt
 	if err != nil {
 		return nil, err
 	}
-	b, superseded, err := s.Inventory.Promote(ctx, b.ID)
+	if b.Volume == "" {
+		return nil, &Denied{Reason: fmt.Sprintf("boot %s has no disk: it never asked for its script, or its volume was removed", b.ID)}
+	}
+	b, _, err = s.Inventory.Promote(ctx, b.ID)
 	var old *inventory.StaleBootError
 	if errors.As(err, &old) {
 		return nil, &Denied{Reason: fmt.Sprintf("boot %s is over: the newer boot %s holds the disk", old.Boot, old.Current)}
@@ -76,38 +78,72 @@ func (s *Service) Admit(ctx context.Context, in Initiator, user string) (*Admitt
 	if err != nil {
 		return nil, err
 	}
-	return &Admitted{Boot: b, Machine: m, superseded: superseded}, nil
+	return &Admitted{Boot: b, Machine: m}, nil
 }
 
-// Forget removes the ephemeral disks of the boots that ad has ended. Their
-// sessions must be gone.
+// Forget removes the ephemeral disks of the machine's boots that are over. Their
+// sessions must be gone. It finds what an earlier call was kept from, too.
 func (s *Service) Forget(ctx context.Context, ad *Admitted) {
-	s.discard(ctx, ad.superseded)
+	ctx = context.WithoutCancel(ctx)
+	volumes, err := s.Inventory.Volumes(ctx)
+	if err != nil {
+		s.Log.Error("volumes of ended boots could not be looked for", "machine", ad.Machine.Name, "err", err)
+		return
+	}
+	var over inventory.Superseded
+	for _, v := range volumes {
+		if v.Machine != ad.Machine.Name || v.Mode != inventory.Ephemeral {
+			continue
+		}
+		var old *inventory.StaleBootError
+		if _, err := s.Inventory.Boot(ctx, v.Boot); errors.As(err, &old) {
+			over.Volumes = append(over.Volumes, v)
+		}
+	}
+	s.discard(ctx, over)
 }
 
-// LoginRefused records a failed login: with the machine, if the target is
-// one's, or under the address it came from.
+// LoginRefused records a failed login under the machine whose target or account
+// was tried, and says who holds the disk. An initiator that tries again and
+// again is recorded once a minute.
 func (s *Service) LoginRefused(in Initiator, user, reason string) {
+	ctx := context.Background()
+	b, err := s.Inventory.Boot(ctx, user)
 	var old *inventory.StaleBootError
-	if _, err := s.Inventory.Boot(context.Background(), user); errors.As(err, &old) {
+	if errors.As(err, &old) {
 		reason = fmt.Sprintf("boot %s is over: the newer boot %s holds the disk", old.Boot, old.Current)
 	}
-	e := recorder.Event{Level: recorder.Warn,
-		Text:  fmt.Sprintf("login of %s from %s refused: %s", in.Name, in.Remote, reason),
-		Attrs: map[string]string{"initiator": in.Name, "target": in.Target, "user": user}}
+	if !s.refusals.first(in.Name + " " + in.Target + " " + user + " " + reason) {
+		return
+	}
 	s.Log.Warn("iscsi login refused", "initiator", in.Name, "target", in.Target, "remote", in.Remote, "user", user, "reason", reason)
 	machine, ok := strings.CutPrefix(in.Target, s.IQNPrefix+":")
 	if !ok {
+		machine = b.Machine
+	}
+	if _, err := s.Inventory.Machine(ctx, machine); err != nil {
 		return
 	}
-	if _, err := s.Inventory.Machine(context.Background(), machine); err != nil {
-		return
+	if holder := s.holder(ctx, machine); holder != "" && old == nil {
+		reason += "; " + holder
 	}
-	e.Machine = machine
-	if a := s.attempts.current(machine); a != nil {
-		e.MAC = a.mac
+	s.Recorder.Add(recorder.Event{Machine: machine, Level: recorder.Warn,
+		Text:  fmt.Sprintf("login of %s from %s refused: %s", in.Name, in.Remote, reason),
+		Attrs: map[string]string{"initiator": in.Name, "target": in.Target, "user": user}})
+}
+
+// holder says which boot holds a machine's disk.
+func (s *Service) holder(ctx context.Context, machine string) string {
+	boots, err := s.Inventory.Boots(ctx, machine)
+	if err != nil {
+		return ""
 	}
-	s.Recorder.Add(e)
+	for _, b := range boots {
+		if b.Current {
+			return fmt.Sprintf("boot %s, begun at %s, holds the disk", b.ID, b.Created.Local().Format("2006-01-02 15:04:05"))
+		}
+	}
+	return ""
 }
 
 // LoggedIn records that a session of b has opened the disk: the firmware's,
@@ -150,7 +186,7 @@ func (s *Service) Progress(b inventory.Boot, st recorder.Stage, level recorder.L
 	e := recorder.Event{Boot: b.ID, Machine: b.Machine, Stage: st, Level: level, Text: text}
 	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID {
 		s.attempts.reach(a, st)
-		e.MAC = a.mac
+		s.attempts.with(a, func() { e.MAC = a.mac })
 	}
 	s.Recorder.Add(e)
 }

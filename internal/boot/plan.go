@@ -33,9 +33,10 @@ func (s *Service) Script(ctx context.Context, mac net.HardwareAddr, remote, loca
 	if err := s.checkAddress(ctx, m, remote); err != nil {
 		return "", err
 	}
-	a, err := s.take(ctx, m.Name, true, mac, scriptAsks)
-	if err != nil {
-		return "", err
+	a := s.attempts.scripted(m.Name, s.now())
+	if a == nil {
+		s.Log.Warn("script asked for by a machine that is not booting", "machine", m.Name, "remote", remote)
+		return ipxe.Message("Bootes has not seen " + m.Name + " start: it starts over."), nil
 	}
 	var portal netip.Addr
 	s.attempts.with(a, func() { portal = s.Addresses[a.iface].Portal })
@@ -88,6 +89,7 @@ func (s *Service) checkAddress(ctx context.Context, m inventory.Machine, remote 
 func (s *Service) plan(ctx context.Context, m inventory.Machine, a *attempt) (inventory.Boot, inventory.Volume, error) {
 	b, err := s.Inventory.Boot(ctx, a.id)
 	if err != nil {
+		s.attempts.forget(a)
 		return b, inventory.Volume{}, err
 	}
 	if b.Volume != "" {

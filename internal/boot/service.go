@@ -70,6 +70,8 @@ type Options struct {
 type Service struct {
 	Options
 	attempts attempts
+	refusals refusals
+	now      func() time.Time
 }
 
 // New returns a Service.
@@ -77,7 +79,7 @@ func New(o Options) *Service {
 	if o.Silence == 0 {
 		o.Silence = 45 * time.Second
 	}
-	return &Service{Options: o, attempts: attempts{m: map[string]*attempt{}}}
+	return &Service{Options: o, attempts: attempts{m: map[string]*attempt{}}, now: time.Now}
 }
 
 // Close ends the service's timers.
@@ -116,12 +118,8 @@ func (s *Service) DHCP(ctx context.Context, c Client) Answer {
 	if !c.IPXE && c.Firmware == NoFirmware {
 		return ans
 	}
-	a := s.asked(ctx, m.Name, true, c)
-	if a == nil {
-		return ans
-	}
+	s.asked(ctx, m.Name, true, c)
 	if c.IPXE {
-		s.attempts.reach(a, recorder.StageIPXE)
 		ans.Filename = fmt.Sprintf("http://%s/ipxe/%s", s.httpAddr(c), strings.ReplaceAll(c.MAC.String(), ":", "-"))
 		return ans
 	}
@@ -206,7 +204,7 @@ func (s *Service) howToAdd(ctx context.Context, mac net.HardwareAddr) string {
 // take returns the attempt that a machine's step belongs to. A new attempt of
 // a known machine is stored at once, as a pending boot.
 func (s *Service) take(ctx context.Context, subject string, known bool, mac net.HardwareAddr, st step) (*attempt, error) {
-	return s.attempts.take(subject, mac.String(), st, time.Now(), func() (string, error) {
+	return s.attempts.take(subject, mac.String(), st, s.now(), func() (string, error) {
 		if !known {
 			return strings.ToLower(rand.Text()[:8]), nil
 		}
@@ -241,8 +239,9 @@ func (s *Service) DHCPSent(c Client, machine, text string, ignored bool) {
 
 // say records e under a.
 func (s *Service) say(a *attempt, e recorder.Event) {
-	e.Boot, e.MAC = a.id, a.mac
-	if a.subject != a.mac {
+	e.Boot = a.id
+	s.attempts.with(a, func() { e.MAC = a.mac })
+	if a.subject != e.MAC {
 		e.Machine = a.subject
 	}
 	s.Recorder.Add(e)

@@ -67,6 +67,7 @@ type house struct {
 	*Service
 	t     *testing.T
 	disks *disks
+	clock time.Time
 }
 
 // newHouse has machine pc1 (persistent, mac1) and pc2 (ephemeral, mac2).
@@ -100,7 +101,9 @@ func newHouse(t *testing.T) *house {
 		IQNPrefix: prefix, HTTPPort: 80, ISCSIPort: 3260, Silence: 20 * time.Millisecond,
 	})
 	t.Cleanup(s.Close)
-	return &house{Service: s, t: t, disks: d}
+	h := &house{Service: s, t: t, disks: d, clock: time.Now()}
+	s.now = func() time.Time { return h.clock }
+	return h
 }
 
 func parseMAC(s string) net.HardwareAddr {
@@ -109,6 +112,7 @@ func parseMAC(s string) net.HardwareAddr {
 }
 
 func (h *house) discover(mac string, fw Firmware, ipxe bool) Answer {
+	h.clock = h.clock.Add(2 * time.Second)
 	return h.DHCP(h.t.Context(), Client{MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: fw, IPXE: ipxe, Discover: true})
 }
 
@@ -208,6 +212,7 @@ func TestScriptOnlyForItsMachine(t *testing.T) {
 func TestTroubleIsSaidOnTheScreen(t *testing.T) {
 	h := newHouse(t)
 	h.Disks = brokenDisks{}
+	h.discover(mac2, BIOS, true)
 	_, text := h.script(mac2, addr2)
 	if !strings.Contains(text, "cannot boot pc2") || !strings.Contains(text, "disk on fire") || strings.Contains(text, "sanboot") {
 		t.Errorf("script:\n%s", text)
@@ -235,6 +240,9 @@ func TestWhoMayHoldTheDisk(t *testing.T) {
 	h.LoggedIn(ad1.Boot, addr2, true)
 
 	// Power-cycled, or spoofed: a newer boot is pending.
+	if _, text := h.script(mac2, addr2); strings.Contains(text, "password") {
+		t.Errorf("a running machine is given a script with credentials:\n%s", text)
+	}
 	h.discover(mac2, EFI64, false)
 	h.discover(mac2, BIOS, true)
 	user2, _ := h.script(mac2, addr2)
@@ -265,8 +273,14 @@ func TestWhoMayHoldTheDisk(t *testing.T) {
 	if _, ok := h.Secret(t.Context(), in, user1); ok {
 		t.Error("the older boot's credentials are still good")
 	}
+	h.LoginRefused(in, "nobody", "authentication failed")
 	h.LoginRefused(in, user1, "authentication failed")
+	h.LoginRefused(in, user1, "authentication failed") // not said again
 	events := h.Recorder.Boots("pc2")[0].Events
+	holds := fmt.Sprintf("refused: authentication failed; boot %s, begun at ", user2)
+	if text := events[len(events)-2].Text; !strings.Contains(text, holds) {
+		t.Errorf("recorder says %q, want %q", text, holds)
+	}
 	want := fmt.Sprintf("boot %s is over: the newer boot %s holds the disk", user1, user2)
 	if last := events[len(events)-1]; !strings.Contains(last.Text, want) {
 		t.Errorf("recorder says %q, want %q", last.Text, want)
@@ -275,6 +289,7 @@ func TestWhoMayHoldTheDisk(t *testing.T) {
 
 func TestAccountsAreOfOneInitiatorAndTarget(t *testing.T) {
 	h := newHouse(t)
+	h.discover(mac1, BIOS, true)
 	user, _ := h.script(mac1, addr1)
 	for _, tt := range []struct {
 		name, initiator, target string
