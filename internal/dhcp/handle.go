@@ -68,6 +68,10 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 		l.log.Debug("ignored", "interface", l.config.Name, "from", in.from, "reason", err)
 		return
 	}
+	if in.port == ServerPort && in.from.Port() != ServerPort && in.from.Port() != ClientPort {
+		l.log.Debug("ignored", "interface", l.config.Name, "from", in.from, "reason", "neither a client's port nor a relay's: any user could have sent it")
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, handleTime)
 	defer cancel()
 	x := &exchange{l: l, in: in, m: m, q: query(m, t)}

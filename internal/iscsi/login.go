@@ -87,11 +87,7 @@ func (l *login) finish(ctx context.Context, answer answer) error {
 			return err
 		}
 	} else {
-		grant, err := l.srv.o.Authority.Admit(ctx, l.neg.req, l.neg.user)
-		if err != nil {
-			return err
-		}
-		if err := l.srv.join(ctx, sess, grant); err != nil {
+		if err := l.srv.join(ctx, sess); err != nil {
 			return err
 		}
 	}

@@ -72,15 +72,21 @@ func (t *target) release() {
 	t.srv.unref(t)
 }
 
-// join makes sess a session of its target under grant, which may end other
+// join admits sess and makes it a session of its target, which may end other
 // sessions: all those of another owner, and one of the same initiator and ISID
 // (session reinstatement, RFC 7143, 6.3.5).
-func (s *Server) join(ctx context.Context, sess *session, grant *Grant) error {
+func (s *Server) join(ctx context.Context, sess *session) error {
 	t, err := s.acquire(ctx, sess.info.Target)
 	if err != nil {
 		return refuse(StatusUnavailable, "target is busy with another login")
 	}
 	defer t.release()
+	// Under the target's lock: else an older owner, admitted first and joining
+	// last, could fence a newer one.
+	grant, err := s.o.Authority.Admit(ctx, sess.info.Login, sess.info.User)
+	if err != nil {
+		return err
+	}
 	if t.hold != nil && t.owner != grant.Owner {
 		if err := t.fence(ctx, grant.Owner); err != nil {
 			return err
