@@ -60,21 +60,24 @@ func newSecret() string {
 	return secretText.EncodeToString(b[:])
 }
 
-// excess are the pending boots beyond the newest maxPending.
+// excess are the pending boots beyond maxPending: first those that never asked
+// for a disk, then the oldest. The newest stays.
 func excess(boots []Boot) func(Boot) bool {
-	pending := 0
+	var pending []Boot
 	for _, b := range boots {
 		if !b.Current {
-			pending++
+			pending = append(pending, b)
 		}
 	}
-	return func(b Boot) bool {
-		if b.Current || pending <= maxPending {
-			return false
+	gone := map[string]bool{}
+	for _, diskless := range []bool{true, false} {
+		for i, b := range pending {
+			if len(pending)-len(gone) > maxPending && i < len(pending)-1 && (b.Volume == "") == diskless {
+				gone[b.ID] = true
+			}
 		}
-		pending--
-		return true
 	}
+	return func(b Boot) bool { return gone[b.ID] }
 }
 
 // Promote makes boot the current one of its machine, and drops all older ones.
@@ -111,12 +114,17 @@ func goneBoot(id string, b *book) error {
 // SetBoot lets change alter a boot's volume and digest.
 func (in *Inventory) SetBoot(ctx context.Context, id string, change func(*Boot)) (Boot, error) {
 	var boot Boot
-	err := in.changeBoot(ctx, id, func(_ *store.Tx, b *book, x *Boot) error {
+	err := in.changeBoot(ctx, id, func(tx *store.Tx, b *book, x *Boot) error {
 		if x == nil {
 			return goneBoot(id, b)
 		}
 		changed := *x
 		change(&changed)
+		if changed.Volume != "" {
+			if _, err := lookup(in.volumes.In(tx), "volume", changed.Volume, false); err != nil {
+				return err
+			}
+		}
 		x.Volume, x.Digest = changed.Volume, changed.Digest
 		boot = *x
 		return nil
@@ -155,6 +163,13 @@ func (in *Inventory) DropBoots(ctx context.Context) (Superseded, error) {
 		all.Volumes = append(all.Volumes, gone.Volumes...)
 	}
 	return all, err
+}
+
+// EndBoots ends every boot of one machine: its disk may have lost writes that
+// the machine believes in. It must boot again.
+func (in *Inventory) EndBoots(ctx context.Context, machine string) error {
+	_, err := in.dropAll(ctx, machine)
+	return err
 }
 
 func (in *Inventory) dropAll(ctx context.Context, machine string) (Superseded, error) {

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -46,16 +47,40 @@ func TestCredentialsSurviveRestart(t *testing.T) {
 	if other := x.boot("pc1"); other.Secret == b.Secret {
 		t.Error("two boots with one secret")
 	}
-	if _, err := x.SetBoot(t.Context(), b.ID, func(b *Boot) { b.Volume, b.Digest, b.Secret = "v", "sha256:1", "stolen" }); err != nil {
+	v := x.volume("pc1", "debian:12", Persistent, "")
+	if _, err := x.SetBoot(t.Context(), b.ID, func(b *Boot) { b.Volume, b.Digest, b.Secret = v.ID, "sha256:1", "stolen" }); err != nil {
 		t.Fatal(err)
+	}
+	var missing *NotFoundError
+	if _, err := x.SetBoot(t.Context(), b.ID, func(b *Boot) { b.Volume = "gone" }); !errors.As(err, &missing) {
+		t.Errorf("a volume that is not there: %v", err)
 	}
 	if _, _, err := x.Promote(t.Context(), b.ID); err != nil {
 		t.Fatal(err)
 	}
 	x.restart()
 	got, err := x.Boot(t.Context(), b.ID)
-	if err != nil || got.Secret != b.Secret || !got.Current || got.Volume != "v" || got.Digest != "sha256:1" {
+	if err != nil || got.Secret != b.Secret || !got.Current || got.Volume != v.ID || got.Digest != "sha256:1" {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A flood of DISCOVERs must not take the credentials of a machine that is on
+// its way from its script to its disk.
+func TestPendingBootsWithoutADiskGoFirst(t *testing.T) {
+	x := newSite(t)
+	x.image("debian:12")
+	x.machine("pc1", "debian:12")
+	scripted := x.boot("pc1")
+	v := x.volume("pc1", "debian:12", Ephemeral, scripted.ID)
+	if _, err := x.SetBoot(t.Context(), scripted.ID, func(b *Boot) { b.Volume = v.ID }); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		x.boot("pc1")
+	}
+	if got, want := x.boots("pc1"), " pc1-1 pc1-9 pc1-10 pc1-11"; got != want {
+		t.Errorf("boots %s, want %s", got, want)
 	}
 }
 
