@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 
+	"bootes.dev/internal/block"
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/iscsi"
@@ -93,10 +95,24 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 		Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: v.ID, UUID: diskUUID(v.ID),
 	})
 	return iscsi.Units{LUNs: luns, Close: func() {
-		if err := vol.Close(); err != nil {
-			g.log.Error("disk did not close cleanly", "volume", v.ID, "err", err)
-		}
+		g.closed(ad, vol.Close())
 	}}, nil
+}
+
+// closed looks at how a disk was closed. One that has failed may have lost
+// writes: the system that runs from it must not find it again and go on.
+func (g *gate) closed(ad *boot.Admitted, err error) {
+	if err == nil {
+		return
+	}
+	g.log.Error("disk did not close cleanly", "machine", ad.Machine.Name, "volume", ad.Boot.Volume, "err", err)
+	if !errors.Is(err, block.ErrFailed) {
+		return
+	}
+	g.boot.Progress(ad.Boot, "", recorder.Error, fmt.Sprintf("its disk has failed, and the machine must boot again: %v", err))
+	if err := g.inv.EndBoots(context.Background(), ad.Machine.Name); err != nil {
+		g.log.Error("boots of a failed disk could not be ended", "machine", ad.Machine.Name, "err", err)
+	}
 }
 
 // sessions tells the recorder what the target's sessions show of a boot, and
@@ -152,9 +168,13 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 	}
 }
 
-// fromFirmware reports whether an ISID is random (RFC 7143, 11.12.5: T=10b), as
-// iPXE's are. Linux and Windows have those of their vendors.
-func fromFirmware(isid [6]byte) bool { return isid[0]>>6 == 0b10 }
+// fenSystems begins every ISID of iPXE's: an enterprise number (RFC 7143,
+// 11.12.5: T=01b), 10019. A random qualifier follows.
+var fenSystems = []byte{0x40, 0x00, 0x27, 0x23}
+
+// fromFirmware reports whether an ISID is iPXE's. Linux and Windows have those
+// of their vendors.
+func fromFirmware(isid [6]byte) bool { return bytes.HasPrefix(isid[:], fenSystems) }
 
 // moved is what the boots of each volume in use have read and written.
 func (s *sessions) moved(running []iscsi.SessionInfo, volume string) (read, written int64) {

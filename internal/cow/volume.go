@@ -177,7 +177,8 @@ func (v *Volume) fail(cause error) error {
 }
 
 // Close makes everything durable, waits for what is under way and gives the
-// volume free. Reads under way end with block.ErrClosed.
+// volume free. Reads under way end with block.ErrClosed. An error that wraps
+// block.ErrFailed says that acknowledged writes may be gone.
 func (v *Volume) Close() error {
 	v.life.Lock() // changes under way end first
 	first := v.closed.CompareAndSwap(false, true)
@@ -185,8 +186,8 @@ func (v *Volume) Close() error {
 	if !first {
 		return nil
 	}
-	var err error
-	if v.syncFailure() == nil && !v.meta.Volatile {
+	err := v.syncFailure()
+	if err == nil && !v.meta.Volatile {
 		err = v.flush()
 	}
 	v.startPunching()
