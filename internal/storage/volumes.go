@@ -96,7 +96,12 @@ func (s *Storage) RemoveMachine(ctx context.Context, name string) error {
 		return err
 	}
 	for _, v := range all {
-		if v.Machine == name && v.Mode == inventory.Ephemeral {
+		if v.Machine == name && v.Mode == inventory.Persistent {
+			return s.inv.RemoveMachine(ctx, name) // which refuses, and says why
+		}
+	}
+	for _, v := range all {
+		if v.Machine == name {
 			if err := s.RemoveVolume(ctx, v.ID); err != nil {
 				return err
 			}
