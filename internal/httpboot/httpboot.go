@@ -15,7 +15,10 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"sync"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // Script makes a machine's script. Its error's text goes to the log, not to
@@ -56,11 +59,23 @@ func New(o Options) *Server {
 	return s
 }
 
+// maxConns bounds the connections: more wait to be accepted. Descriptors are
+// shared with the disks of machines that run.
+const maxConns = 1024
+
 // Serve answers on l until ctx ends. Requests under way get a second to end.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	var requests sync.WaitGroup
+	defer requests.Wait()
 	srv := &http.Server{
-		Handler:           s.h,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			defer requests.Done()
+			s.h.ServeHTTP(w, r)
+		}),
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      5 * time.Minute,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
@@ -74,7 +89,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			srv.Close()
 		}
 	})
-	err := srv.Serve(l)
+	err := srv.Serve(netutil.LimitListener(l, maxConns))
 	if !stop() {
 		<-stopped
 	}

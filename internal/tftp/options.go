@@ -11,6 +11,9 @@ const (
 	minBlock     = 8     // RFC 2348
 	maxBlock     = 65464 // RFC 2348
 	maxWindow    = 65535 // RFC 7440
+	// longestWait is less than the 255 s of RFC 2349, so that a client that
+	// falls silent does not keep its place for half an hour.
+	longestWait = 8
 )
 
 // terms are what client and server agreed on.
@@ -58,7 +61,7 @@ func (t *terms) accept(o option, size int64, blockLimit, windowLimit int) (value
 		t.window = min(int(n), windowLimit)
 		return int64(t.window), true
 	case "timeout":
-		if n < 1 || n > 255 {
+		if n < 1 || n > longestWait {
 			return 0, false
 		}
 		t.timeout = time.Duration(n) * time.Second
