@@ -19,6 +19,7 @@ type journal struct {
 	path string
 	f    *os.File
 	size int64
+	torn bool // the last line was not written whole
 }
 
 // openJournal opens the journal in dir, making both if they are missing, and
@@ -74,8 +75,12 @@ func (j *journal) append(e Event) error {
 			return err
 		}
 	}
+	if j.torn { // what an earlier error cut short
+		line = append([]byte{'\n'}, line...)
+	}
 	n, err := j.f.Write(append(line, '\n'))
 	j.size += int64(n)
+	j.torn = err != nil
 	if err != nil {
 		return fmt.Errorf("write recorder journal: %w", err)
 	}

@@ -23,11 +23,14 @@ type Recorder struct {
 	journal  *journal // nil: memory only
 	subjects map[string]*subject
 	watchers map[chan Event]struct{}
+
+	complained time.Time // when the journal's trouble was last logged
 }
 
 type subject struct {
-	boots []*Boot // oldest first
-	last  time.Time
+	boots    []*Boot // oldest first
+	last     time.Time
+	stranger bool
 }
 
 // New returns a recorder that keeps its timelines in memory only.
@@ -72,10 +75,9 @@ func (r *Recorder) Add(e Event) {
 	defer r.mu.Unlock()
 	r.file(e)
 	if r.journal != nil {
-		if err := r.journal.append(e); err != nil {
-			r.log.Error("boot timelines are no longer written to disk", "err", err)
-			r.journal.close()
-			r.journal = nil
+		if err := r.journal.append(e); err != nil && e.Time.Sub(r.complained) > time.Minute {
+			r.complained = e.Time
+			r.log.Error("boot timelines are not written to disk", "err", err)
 		}
 	}
 	for w := range r.watchers {
@@ -91,7 +93,7 @@ func (r *Recorder) file(e Event) {
 	s := r.subjects[e.Subject()]
 	if s == nil {
 		r.makeRoom()
-		s = &subject{}
+		s = &subject{stranger: e.Machine == ""}
 		r.subjects[e.Subject()] = s
 	}
 	s.last = e.Time
@@ -126,18 +128,20 @@ func (s *subject) boot(e Event) *Boot {
 	return b
 }
 
-// makeRoom forgets the subject that has been silent for longest.
+// makeRoom forgets the subject that has been silent for longest, strangers
+// before machines: anybody can make up strangers.
 func (r *Recorder) makeRoom() {
 	if len(r.subjects) < maxSubjects {
 		return
 	}
-	var oldest string
+	var goes string
 	for name, s := range r.subjects {
-		if oldest == "" || s.last.Before(r.subjects[oldest].last) {
-			oldest = name
+		g := r.subjects[goes]
+		if g == nil || s.stranger && !g.stranger || s.stranger == g.stranger && s.last.Before(g.last) {
+			goes = name
 		}
 	}
-	delete(r.subjects, oldest)
+	delete(r.subjects, goes)
 }
 
 // Boots returns copies of the last boots of a subject (a machine's name, or

@@ -79,6 +79,9 @@ func TestBounds(t *testing.T) {
 	if n := len(r.subjects); n != maxSubjects {
 		t.Errorf("%d subjects kept, want %d", n, maxSubjects)
 	}
+	if r.Boots("pc") == nil {
+		t.Error("a machine was forgotten for strangers")
+	}
 }
 
 func TestWatch(t *testing.T) {
