@@ -84,6 +84,9 @@ func (s *session) note(t *task) {
 	if t.cmd.Kind == scsi.Write && !s.writeSeen {
 		s.writeSeen = true
 		s.event(FirstWrite, "")
+		if s.params.immediateData {
+			s.target.retireFirmware()
+		}
 	}
 }
 

@@ -234,6 +234,23 @@ func (s *Server) ref(t *target) {
 	s.mu.Unlock()
 }
 
+// retireFirmware ends the sessions of firmware (ImmediateData=No) when the
+// system that it has loaded has written for itself. iPXE under a BIOS never
+// closes its connection, and once the machine is off nobody else would.
+func (t *target) retireFirmware() {
+	t.srv.mu.Lock()
+	var done []*session
+	for sess := range t.sessions {
+		if !sess.params.immediateData {
+			done = append(done, sess)
+		}
+	}
+	t.srv.mu.Unlock()
+	for _, sess := range done {
+		sess.end("the operating system has taken over")
+	}
+}
+
 // EndSessions ends the sessions on target and waits until their I/O has
 // returned and the units are closed.
 func (s *Server) EndSessions(ctx context.Context, name, reason string) error {
