@@ -55,17 +55,19 @@ func checkInterfaces(cfg *config.Config) error {
 		return withCode(exitUsage, fmt.Errorf("%s names no interface: under interfaces: write the ones to serve; this computer has: %s",
 			cfg.File, strings.Join(netif.Names(), ", ")))
 	}
+	var faults []error
 	for _, i := range cfg.Interfaces {
 		at := fmt.Sprintf("%s:%d:%d", cfg.File, i.Line, i.Column)
 		n, err := netif.ByName(i.Name)
 		if err != nil {
-			return withCode(exitNotFound, fmt.Errorf("%s: %w", at, err))
+			faults = append(faults, fmt.Errorf("%s: %w", at, err))
+			continue
 		}
 		if _, ok := n.IPv4(); !ok {
-			return withCode(exitNotFound, fmt.Errorf("%s: interface %q has no IPv4 address: give it one, for machines to boot from: ip addr add ADDRESS/LENGTH dev %s", at, i.Name, i.Name))
+			faults = append(faults, fmt.Errorf("%s: interface %q has no IPv4 address: give it one, for machines to boot from: ip addr add ADDRESS/LENGTH dev %s", at, i.Name, i.Name))
 		}
 	}
-	return nil
+	return withCode(exitNotFound, errors.Join(faults...))
 }
 
 // house is the running server: what was opened, in the order of opening.
@@ -249,15 +251,15 @@ func (h *house) run(ctx context.Context) error {
 	files := httpboot.New(httpboot.Options{
 		Script: h.script, Loaders: loaders.FS(), Fetched: h.fetchedHTTP, Log: h.log,
 	})
-	loader := &tftp.Server{Open: openLoader(loaders), Done: h.fetchedTFTP}
+	loader := &tftp.Server{Open: h.openLoader(loaders), Done: h.fetchedTFTP}
 	dhcpd := dhcp.New(dhcp.Options{
 		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot}, Leases: leaseBook{h.inv}, Log: h.log,
 	})
 	control := api.New(h.apiOptions(target))
 
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return target.Serve(ctx, h.iscsi) })
-	g.Go(func() error { return files.Serve(ctx, h.http) })
+	g.Go(func() error { return target.Serve(ctx, servedListener{h.iscsi, h.cfg}) })
+	g.Go(func() error { return files.Serve(ctx, servedListener{h.http, h.cfg}) })
 	g.Go(func() error { return loader.Serve(ctx, h.tftp) })
 	g.Go(func() error { return dhcpd.Run(ctx) })
 	g.Go(func() error { return control.Serve(ctx, h.api) })
@@ -304,8 +306,11 @@ func (h *house) fetchedTFTP(t tftp.Transfer) {
 }
 
 // openLoader opens files of one folder and nothing outside it.
-func openLoader(root *os.Root) func(context.Context, tftp.Request) (tftp.File, error) {
+func (h *house) openLoader(root *os.Root) func(context.Context, tftp.Request) (tftp.File, error) {
 	return func(_ context.Context, r tftp.Request) (tftp.File, error) {
+		if !served(h.cfg, r.Local) {
+			return nil, notServed(r.Local)
+		}
 		f, err := root.Open(r.Name)
 		if err != nil {
 			return nil, err
