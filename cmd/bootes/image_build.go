@@ -70,8 +70,7 @@ func (a *app) build(ctx context.Context, ref string, f buildFlags) (err error) {
 	case exitCode(err) != exitNotFound:
 		return err
 	}
-	// Not /tmp, which may be in memory.
-	dir, err := os.MkdirTemp("/var/tmp", "bootes-build-")
+	dir, err := buildDir()
 	if err != nil {
 		return fmt.Errorf("make temporary folder: %w", err)
 	}
@@ -85,6 +84,20 @@ func (a *app) build(ctx context.Context, ref string, f buildFlags) (err error) {
 		return err
 	}
 	return a.print(i, func() string { return a.imported(i) })
+}
+
+// buildDir makes a folder for a build, and removes those of builds that were
+// killed. It is not in /tmp, which may be in memory.
+func buildDir() (string, error) {
+	const prefix = "/var/tmp/bootes-build-"
+	left, _ := filepath.Glob(prefix + "*")
+	for _, dir := range left {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(dir, prefix), "-")
+		if _, err := os.Stat("/proc/" + pid); errors.Is(err, os.ErrNotExist) {
+			_ = os.RemoveAll(dir)
+		}
+	}
+	return os.MkdirTemp("/var/tmp", fmt.Sprintf("bootes-build-%d-", os.Getpid()))
 }
 
 type built struct {
