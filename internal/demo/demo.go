@@ -66,8 +66,12 @@ type demo struct {
 
 // Run runs the demo.
 func Run(ctx context.Context, o Options) (err error) {
+	lock, err := alone()
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	d := &demo{Options: o, machines: machines()}
-	d.printf("%s", preamble)
 	path, err := site.GoldenImage(ctx, d.building())
 	if err != nil {
 		return err
@@ -98,14 +102,6 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	return d.keep(ctx)
 }
-
-const preamble = `Boötes demo: two computers without disks boot Debian from copy-on-write clones of one golden image.
-
-  time   about 2 minutes; the first time 3 more, to build the image
-  disk   about 3 GB, of which 2 GB stay in ` + lab.CacheDir + ` for the next time
-  LAN    untouched: everything happens in a network namespace of its own
-
-`
 
 // makeFolders makes the demo's folders; what an earlier run left in them goes.
 func makeFolders() error {

@@ -19,6 +19,23 @@ const stateDir = "/run/bootes-lab"
 
 func statePath(name string) string { return filepath.Join(stateDir, name) }
 
+// alone makes sure that this is the only demo on this computer, until the
+// returned file is closed: its folders have fixed names.
+func alone() (*os.File, error) {
+	if err := os.MkdirAll(stateDir, 0o755); err != nil {
+		return nil, fmt.Errorf("make %q: %w", stateDir, err)
+	}
+	lock, err := os.OpenFile(statePath("lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, errors.New("a demo is up or running already: if it was left up, end it with: make demo-down")
+	}
+	return lock, nil
+}
+
 // Detached runs the demo in a process of its own, which stays when this one
 // ends, and shows its output until the lab is up.
 func Detached(ctx context.Context, out io.Writer, args ...string) error {
