@@ -192,13 +192,13 @@ func (s *Service) stranger(ctx context.Context, c Client) Answer {
 }
 
 // howToAdd is the command that adds the machine with a MAC, with an image that
-// exists.
+// exists, or the commands, if there is none yet.
 func (s *Service) howToAdd(ctx context.Context, mac net.HardwareAddr) string {
-	ref := "debian:12"
+	first, ref := "bootes image build debian:12; ", "debian:12"
 	if images, err := s.Inventory.Images(ctx); err == nil && len(images) > 0 {
-		ref = images[0].Ref()
+		first, ref = "", images[0].Ref()
 	}
-	return fmt.Sprintf("bootes machine add NAME --mac %s --image %s", mac, ref)
+	return fmt.Sprintf("%sbootes machine add NAME --mac %s --image %s", first, mac, ref)
 }
 
 // take returns the attempt that a machine's step belongs to. A new attempt of
