@@ -17,7 +17,7 @@ build: ## bin/bootes
 	@scripts/setup --go
 	$(GO) build -o bin/bootes ./cmd/bootes
 
-demo: setup ## boot two machines without disks; KEEP=1 leaves them up
+demo: ## boot two machines without disks; KEEP=1 leaves them up
 	@scripts/demo up
 
 demo-down: ## end a demo that KEEP=1 left up
@@ -27,7 +27,9 @@ test: setup lint unit fuzz e2e ## everything that CI runs, about 25 minutes
 	@echo "all passed"
 
 test-full: test ## the long ones too
-	$(GO) test -tags e2e,full -timeout 120m -count 1 -v ./e2e/...
+	$(GO) test -tags e2e,full -timeout 120m -count 1 -v -p 1 ./e2e/... ./internal/lab/...
+	BOOTES_COW_SEEDS=1000 $(GO) test -timeout 60m -count 1 -run 'Crashes|PowerCut' ./internal/cow
+	@scripts/fuzz 60s
 
 lint: ## gofmt, vet, staticcheck, go.mod
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these" >&2; exit 1; }
@@ -37,6 +39,7 @@ lint: ## gofmt, vet, staticcheck, go.mod
 
 unit: ## unit and integration tests, under the race detector
 	$(GO) test -race -timeout 15m ./...
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
 
 fuzz: ## every fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
