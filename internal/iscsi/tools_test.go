@@ -2,6 +2,7 @@ package iscsi
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,6 +115,15 @@ func TestLibiscsiSuite(t *testing.T) {
 		"Suite GetLBAStatus, Test UnmapSingle": true,
 	}
 	out, err := tool(t, "iscsi-test-cu", "-d", "-n", "-t", "ALL", url(addr, account, testTarget+"/0"))
+	// About one run in five of Debian's 1.19 dies in a free() of its own, at
+	// the end of a suite; why is not known. Such a run says nothing: repeat it.
+	for range 4 {
+		if !strings.Contains(fmt.Sprint(err), "signal: ") {
+			break
+		}
+		t.Logf("iscsi-test-cu died and is run again: %v", err)
+		out, err = tool(t, "iscsi-test-cu", "-d", "-n", "-t", "ALL", url(addr, account, testTarget+"/0"))
+	}
 	for _, m := range regexp.MustCompile(`(?m)^(Suite \w+, Test \w+) had failures`).FindAllStringSubmatch(out, -1) {
 		if !known[m[1]] {
 			t.Errorf("failed: %s", m[1])
