@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -155,7 +154,7 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 	remote := e.Session.Remote.Addr()
 	switch e.Kind {
 	case iscsi.LoggedIn, iscsi.HandedOver:
-		s.boot.LoggedIn(o.Boot, remote, fromFirmware(e.Session.ISID))
+		s.boot.LoggedIn(o.Boot, remote, e.Session.FromIPXE())
 	case iscsi.FirstRead:
 		s.boot.Reach(o.Boot, recorder.StageRead, "first read")
 	case iscsi.FirstWrite:
@@ -167,14 +166,6 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 			remote, e.Reason, bytesText(o.read()), bytesText(o.written())))
 	}
 }
-
-// fenSystems begins every ISID of iPXE's: an enterprise number (RFC 7143,
-// 11.12.5: T=01b), 10019. A random qualifier follows.
-var fenSystems = []byte{0x40, 0x00, 0x27, 0x23}
-
-// fromFirmware reports whether an ISID is iPXE's. Linux and Windows have those
-// of their vendors.
-func fromFirmware(isid [6]byte) bool { return bytes.HasPrefix(isid[:], fenSystems) }
 
 // moved is what the boots of each volume in use have read and written.
 func (s *sessions) moved(running []iscsi.SessionInfo, volume string) (read, written int64) {

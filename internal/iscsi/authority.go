@@ -1,6 +1,7 @@
 package iscsi
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
@@ -17,6 +18,14 @@ type Login struct {
 	Remote    netip.AddrPort
 	Local     netip.AddrPort
 }
+
+// fenSystems begins every ISID of iPXE's: an enterprise number (RFC 7143,
+// 11.12.5: T=01b), 10019. A random qualifier follows.
+var fenSystems = []byte{0x40, 0x00, 0x27, 0x23}
+
+// FromIPXE reports whether iPXE logs in, and not the system that it loads:
+// Linux and Windows have ISIDs of other vendors.
+func (l Login) FromIPXE() bool { return bytes.HasPrefix(l.ISID[:], fenSystems) }
 
 // Authority decides who may log in. Its methods are called from many
 // goroutines, each under a context that ends with the time allowed for logins.

@@ -84,7 +84,7 @@ func (s *session) note(t *task) {
 	if t.cmd.Kind == scsi.Write && !s.writeSeen {
 		s.writeSeen = true
 		s.event(FirstWrite, "")
-		if s.params.immediateData {
+		if !s.info.FromIPXE() {
 			s.target.retireFirmware()
 		}
 	}

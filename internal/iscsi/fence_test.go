@@ -57,6 +57,8 @@ func TestFence(t *testing.T) {
 	kernel := dial(t, addr).as(testUser, testSecret, 9).login() // same owner: coexists
 	kernel.command(pdu.SCSICommand{Final: true, Write: true, Expected: 512}, bytes.Repeat([]byte{1}, 512), writeCDB(0, 1)...)
 	eventually(t, "a write is under way", func() bool { return disk.busy.Load() == 1 })
+	old.expectEnd() // firmware's, once the system has written
+	eventually(t, "firmware's session is gone", func() bool { return len(s.Sessions()) == 1 })
 
 	loggedIn := make(chan Status, 1)
 	next := dial(t, addr).as("pc1-next", "another secret 1", 7)
@@ -64,7 +66,6 @@ func TestFence(t *testing.T) {
 		status, _ := next.tryLogin()
 		loggedIn <- status
 	}()
-	old.expectEnd()
 	kernel.expectEnd()
 	select {
 	case status := <-loggedIn:
@@ -83,7 +84,7 @@ func TestFence(t *testing.T) {
 	if len(list) != 1 || list[0].Owner != "pc1-next" {
 		t.Errorf("sessions %+v", list)
 	}
-	want := []EventKind{LoggedIn, LoggedIn, HandedOver, FirstWrite, Fenced, Fenced, Ended, Ended}
+	want := []EventKind{LoggedIn, LoggedIn, HandedOver, FirstWrite, Ended, Fenced, Ended}
 	eventually(t, "all events", func() bool { return len(events.kinds(testUser)) == len(want) })
 	if got := events.kinds(testUser); got[0] != LoggedIn || !slices.Contains(got, HandedOver) || !slices.Contains(got, Fenced) {
 		t.Errorf("events %v", got)

@@ -86,6 +86,7 @@ func newInitiator(t testing.TB, conn net.Conn) *initiator {
 
 // ipxe makes it offer what iPXE offers.
 func (i *initiator) ipxe() *initiator {
+	copy(i.isid[:], fenSystems)
 	i.keys = "HeaderDigest=None\x00DataDigest=None\x00MaxConnections=1\x00InitialR2T=Yes\x00ImmediateData=No\x00MaxRecvDataSegmentLength=8192\x00MaxBurstLength=262144\x00FirstBurstLength=65536\x00DefaultTime2Wait=0\x00DefaultTime2Retain=0\x00MaxOutstandingR2T=1\x00DataPDUInOrder=Yes\x00DataSequenceInOrder=Yes\x00ErrorRecoveryLevel=0\x00"
 	return i
 }

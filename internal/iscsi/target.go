@@ -234,14 +234,14 @@ func (s *Server) ref(t *target) {
 	s.mu.Unlock()
 }
 
-// retireFirmware ends the sessions of firmware (ImmediateData=No) when the
-// system that it has loaded has written for itself. iPXE under a BIOS never
+// retireFirmware ends iPXE's sessions when the system that it has loaded has
+// written for itself. iPXE under a BIOS never
 // closes its connection, and once the machine is off nobody else would.
 func (t *target) retireFirmware() {
 	t.srv.mu.Lock()
 	var done []*session
 	for sess := range t.sessions {
-		if !sess.params.immediateData {
+		if sess.info.FromIPXE() {
 			done = append(done, sess)
 		}
 	}
