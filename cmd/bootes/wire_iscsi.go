@@ -153,7 +153,7 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 	o.count(e.Session.Usage)
 	remote := e.Session.Remote.Addr()
 	switch e.Kind {
-	case iscsi.LoggedIn, iscsi.HandedOver:
+	case iscsi.LoggedIn:
 		s.boot.LoggedIn(o.Boot, remote, e.Session.FromIPXE())
 	case iscsi.FirstRead:
 		s.boot.Reach(o.Boot, recorder.StageRead, "first read")
