@@ -88,7 +88,8 @@ func benchCommand() *cobra.Command {
 		},
 	}
 	c.Flags().IntVar(&o.Rounds, "rounds", 3, "boots of each firmware on each server; 0: none")
-	c.Flags().IntVar(&o.Seconds, "seconds", 10, "length of each iSCSI measurement")
+	c.Flags().IntVar(&o.Seconds, "seconds", 10, "length of each iSCSI measurement; 0: none")
+	c.Flags().BoolVar(&o.UEFI, "uefi", false, "boots of UEFI only")
 	return c
 }
 

@@ -67,6 +67,12 @@ func (g *Guest) netdev() string {
 
 func (g *Guest) nicDevice() string {
 	d := fmt.Sprintf("%s,netdev=net0,mac=%s,bootindex=0", g.opt.NIC, g.opt.MAC)
+	if g.opt.NIC == VirtioNet {
+		// Under TCG a notification is lost now and then, and with it the
+		// guest's network ("transmit queue 0 timed out"). Without these two
+		// there is no window for it.
+		d += ",event_idx=off,ioeventfd=off"
+	}
 	if g.opt.Firmware != BIOS && g.opt.NIC == VirtioNet {
 		// OVMF has its own driver; QEMU's ROM would bring iPXE's instead.
 		// For e1000 it has none and needs the ROM.

@@ -21,7 +21,8 @@ import (
 type Options struct {
 	Program string    // path of bootes
 	Rounds  int       // boots of each kind
-	Seconds int       // length of each iSCSI measurement
+	Seconds int       // length of each iSCSI measurement; 0: none
+	UEFI    bool      // boots of UEFI only
 	Out     io.Writer // Markdown tables
 }
 
@@ -47,7 +48,15 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	b := &bench{Options: o, image: image}
-	return errors.Join(b.iscsi(ctx), b.boots(ctx))
+	if b.Seconds > 0 {
+		if err := b.iscsi(ctx); err != nil {
+			return err
+		}
+	}
+	if b.Rounds > 0 {
+		return b.boots(ctx)
+	}
+	return nil
 }
 
 // server is an iSCSI target, Boötes or tgt, and the host that reads from it.
