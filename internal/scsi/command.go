@@ -5,9 +5,9 @@ import "encoding/binary"
 // CDB is a command descriptor block of 6 to 16 bytes, padded with zeros.
 type CDB [16]byte
 
-func (c *CDB) u16(at int) uint16 { return binary.BigEndian.Uint16(c[at:]) }
-func (c *CDB) u32(at int) uint32 { return binary.BigEndian.Uint32(c[at:]) }
-func (c *CDB) u64(at int) uint64 { return binary.BigEndian.Uint64(c[at:]) }
+func (cdb *CDB) u16(at int) uint16 { return binary.BigEndian.Uint16(cdb[at:]) }
+func (cdb *CDB) u32(at int) uint32 { return binary.BigEndian.Uint32(cdb[at:]) }
+func (cdb *CDB) u64(at int) uint64 { return binary.BigEndian.Uint64(cdb[at:]) }
 
 // Kind says how a command is served; see the package comment.
 type Kind byte

@@ -72,10 +72,10 @@ func init() {
 }
 
 // find returns the operation of a service action, nil if there is none.
-func (o *operation) find(action byte) *operation {
-	for ; o != nil && (!o.has || o.action != action); o = o.next {
+func (op *operation) find(action byte) *operation {
+	for ; op != nil && (!op.has || op.action != action); op = op.next {
 	}
-	return o
+	return op
 }
 
 func supported() []operation {
