@@ -9,38 +9,78 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/lab"
+	"bootes.dev/internal/recorder"
 )
 
-// TestPowerCycle cuts the power at every stage; the machine must boot again at
-// once each time, though none of its sessions was ever closed in order.
+// stageTime bounds each stage of a boot, two guests at a time.
+const stageTime = 4 * time.Minute
+
+// TestPowerCycle cuts the power of both firmwares at every stage; the machine
+// must boot again at once each time, though none of its sessions was ever
+// closed in order.
 func TestPowerCycle(t *testing.T) {
 	f := newFixture(t, serverMode)
-	pc := f.guest("pc1", "52:54:00:00:00:01", api.Persistent, lab.BIOS)
-	if err := pc.PowerOn(t.Context()); err != nil {
+	guests := []*guest{
+		f.guest("pc1", "52:54:00:00:00:01", api.Persistent, lab.BIOS),
+		f.guest("pc2", "52:54:00:00:00:02", api.Ephemeral, lab.UEFI),
+	}
+	group, ctx := errgroup.WithContext(t.Context())
+	for _, g := range guests {
+		group.Go(func() error { return powerCycle(ctx, t, g) })
+	}
+	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	for _, g := range guests {
+		g.login()
+		g.want("systemctl is-system-running --wait", "running")
+		g.noErrors()
+		if refused := f.events(g.Name(), "refused"); len(refused) != 0 {
+			t.Errorf("%s was refused: %q", g.Name(), refused)
+		}
+		boots := f.boots(g.Name())
+		if len(boots) != 4 {
+			t.Errorf("%d boots of %s are recorded, want 4:\n%s", len(boots), g.Name(), f.cli("boot", "log", g.Name(), "--last", "10"))
+		}
+		for _, b := range boots {
+			if !b.Stage.After(recorder.StageScript) {
+				t.Errorf("%s: boot %s has come no further than %q", g.Name(), b.ID, b.Stage)
+			}
+		}
+	}
+}
+
+// powerCycle cuts the power at each stage, the next time one later, and boots to
+// the login prompt.
+func powerCycle(ctx context.Context, t *testing.T, g *guest) error {
+	start := time.Now()
 	for _, at := range []struct{ name, pattern string }{
 		{"GRUB", `GRUB`},
 		{"the initramfs", `Begin: Mounting root file system|iscsistart`},
 		{"the system", lab.LoginPrompt},
 	} {
-		pc.expect(bootTime, at.pattern)
-		t.Logf("power cut at %s", at.name)
-		pc.PowerOff()
-		pc.Console().Skip()
-		if err := pc.PowerOn(t.Context()); err != nil {
-			t.Fatal(err)
+		if err := g.PowerOn(ctx); err != nil {
+			return err
 		}
+		if err := g.expect(ctx, stageTime, at.pattern); err != nil {
+			return err
+		}
+		t.Logf("%5.0f s  %s: power cut at %s", time.Since(start).Seconds(), g.Name(), at.name)
+		g.PowerOff()
+		g.Console().Skip()
 	}
-	pc.expect(bootTime, lab.LoginPrompt)
-	pc.login()
-	pc.want("systemctl is-system-running --wait", "running")
-	pc.noErrors()
+	if err := g.PowerOn(ctx); err != nil {
+		return err
+	}
+	return g.expect(ctx, stageTime, lab.LoginPrompt)
 }
 
-// TestProxy boots both firmwares beside another DHCP server.
+// TestProxy boots both firmwares beside another DHCP server. The BIOS's ROM is
+// a plain one.
 func TestProxy(t *testing.T) {
 	lab.Require(t, "dnsmasq")
 	f := newFixture(t, proxyMode)
@@ -56,35 +96,76 @@ func TestProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pc1 := f.guest("pc1", "52:54:00:00:00:01", api.Ephemeral, lab.BIOS)
-	pc2 := f.guest("pc2", "52:54:00:00:00:03", api.Ephemeral, lab.UEFI)
+	const mac1, mac3 = "52:54:00:00:00:01", "52:54:00:00:00:03"
+	f.cli("machine", "add", "pc1", "--mac", mac1, "--image", imageRef, "--ephemeral")
+	pc1 := f.computer(lab.GuestOptions{Name: "pc1", MAC: mac1, PlainROM: true})
+	pc2 := f.guest("pc2", mac3, api.Ephemeral, lab.UEFI)
 	boot(t, pc1, pc2)
-	for _, g := range []*guest{pc1, pc2} {
+	first, last := netip.MustParseAddr("10.77.0.50"), netip.MustParseAddr("10.77.0.90")
+	for g, loader := range map[*guest]string{pc1: "undionly.kpxe", pc2: "snponly.efi"} {
 		g.want("hostname", g.Name())
-		if a := g.run(`ip -4 -o addr show scope global | awk '{print $4}'`); !strings.HasPrefix(a, "10.77.0.5") && !strings.HasPrefix(a, "10.77.0.6") &&
-			!strings.HasPrefix(a, "10.77.0.7") && !strings.HasPrefix(a, "10.77.0.8") {
-			t.Errorf("%s has address %s, want one of dnsmasq's", g.Name(), a)
+		if a, err := netip.ParseAddr(g.address()); err != nil || a.Less(first) || last.Less(a) {
+			t.Errorf("%s has address %s (%v), want one of dnsmasq's", g.Name(), a, err)
+		}
+		if sent := f.events(g.Name(), loader+" sent by TFTP"); len(sent) == 0 {
+			t.Errorf("%s booted without %s:\n%s", g.Name(), loader, f.cli("boot", "log", g.Name()))
+		}
+		if broken := f.events(g.Name(), "broke off"); len(broken) != 0 {
+			t.Errorf("%s: EDK2's abort after its question for the size is an error: %q", g.Name(), broken)
 		}
 	}
 }
 
-// TestUnknownMachine switches on a computer that nobody added.
+// TestUnknownMachine switches on computers that nobody added.
 func TestUnknownMachine(t *testing.T) {
 	f := newFixture(t, serverMode)
-	const mac = "52:54:00:00:00:99"
-	pc := f.stranger("stranger", mac, lab.BIOS)
-	if err := pc.PowerOn(t.Context()); err != nil {
-		t.Fatal(err)
+	strangers := map[string]*guest{}
+	for mac, fw := range map[string]lab.Firmware{"52:54:00:00:00:98": lab.BIOS, "52:54:00:00:00:99": lab.UEFI} {
+		strangers[mac] = f.stranger("stranger-"+strings.ToLower(fw.String()), mac, fw)
+		if err := strangers[mac].PowerOn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	f.waitFor(ctx, mac, "bootes machine add NAME --mac "+mac+" --image "+imageRef)
-	boots, err := f.Boots(ctx, mac)
-	if err != nil || len(boots) == 0 {
-		t.Fatalf("boots of %s: %v, %v", mac, boots, err)
+	for mac, pc := range strangers {
+		f.waitFor(ctx, mac, "bootes machine add NAME --mac "+mac+" --image "+imageRef)
+		// What iPXE and EDK2 say when they have given up.
+		if err := pc.expect(ctx, 2*time.Minute, `No more network devices|UEFI Interactive Shell|BdsDxe: (No bootable|failed to load)`); err != nil {
+			t.Error(err)
+		}
+		checkStranger(t, f, mac)
 	}
-	if out := f.cli("boot", "log", mac); !strings.Contains(out, "unknown machine") {
-		t.Errorf("boot log says nothing:\n%s", out)
+	var l api.VolumeList
+	if f.json(&l, "volume", "list"); len(l.Volumes) != 0 {
+		t.Errorf("a stranger has got a disk: %+v", l.Volumes)
+	}
+}
+
+// checkStranger looks at all that a stranger was told: it may have an address,
+// for firmware asks for one, but nothing to boot.
+func checkStranger(t *testing.T, f *fixture, mac string) {
+	t.Helper()
+	if said := f.events(mac, "unknown machine: it gets no boot"); len(said) == 0 {
+		t.Errorf("the log of %s says nothing", mac)
+	}
+	addresses := map[string]bool{}
+	for _, text := range f.events(mac, "") {
+		for _, no := range []string{"script made", "sent by", "transfer of", "boot file", "opened the disk"} {
+			if strings.Contains(text, no) {
+				t.Errorf("stranger %s: %s", mac, text)
+			}
+		}
+		if lease, leased := strings.CutPrefix(text, "ACK "); leased {
+			address, reason, _ := strings.Cut(lease, ", ")
+			addresses[address] = true
+			if reason != "nothing to boot: unknown machine" {
+				t.Errorf("stranger %s: %s", mac, text)
+			}
+		}
+	}
+	if len(addresses) > 1 {
+		t.Errorf("stranger %s has got %d addresses: %v", mac, len(addresses), addresses)
 	}
 }
 
@@ -106,7 +187,9 @@ func TestPlainROM(t *testing.T) {
 		t.Errorf("iPXE asked for its script %s after its address: it has waited for an IPv6 router", d.Round(time.Second))
 	}
 	f.waitFor(ctx, "pc1", "first read")
-	pc.expect(time.Minute, `GRUB`)
+	if err := pc.expect(ctx, time.Minute, `GRUB`); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestSecureBoot switches on the commonest failure of today's PCs.

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -96,13 +97,19 @@ func (g *guest) want(command, want string) {
 }
 
 // expect waits for a text on the guest's console.
-func (g *guest) expect(within time.Duration, pattern string) {
-	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), within)
+func (g *guest) expect(ctx context.Context, within time.Duration, pattern string) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if _, err := g.Console().Expect(ctx, pattern); err != nil {
-		g.t.Fatal(err)
+		return fmt.Errorf("%s: %w", g.Name(), err)
 	}
+	return nil
+}
+
+// address is the guest's IPv4 address.
+func (g *guest) address() string {
+	g.t.Helper()
+	return g.run(`ip -4 -o addr show scope global | awk '{sub("/.*", "", $4); print $4}'`)
 }
 
 // noErrors fails if the guest's kernel has met an I/O error.

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -117,6 +118,15 @@ func (f *fixture) serve() {
 	}
 }
 
+// kill ends the server as a crash would.
+func (f *fixture) kill() {
+	f.t.Helper()
+	if err := f.Server().Signal(syscall.SIGKILL); err != nil {
+		f.t.Fatal(err)
+	}
+	<-f.Server().Done()
+}
+
 // cli runs a bootes command that must succeed.
 func (f *fixture) cli(args ...string) string {
 	f.t.Helper()
@@ -201,6 +211,27 @@ func (f *fixture) waitFor(ctx context.Context, machine, phrase string) recorder.
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// boots are all boots of a machine that are on record, newest first.
+func (f *fixture) boots(machine string) (boots []recorder.Boot) {
+	f.t.Helper()
+	f.json(&boots, "boot", "log", machine, "--last", "10")
+	return boots
+}
+
+// events are the texts of all events of a machine's last boots, the newest boot
+// first, that hold a phrase.
+func (f *fixture) events(machine, phrase string) (texts []string) {
+	f.t.Helper()
+	for _, b := range f.boots(machine) {
+		for _, e := range b.Events {
+			if strings.Contains(e.Text, phrase) {
+				texts = append(texts, e.Text)
+			}
+		}
+	}
+	return texts
 }
 
 // imageHash is the hash of the golden image's layer as it lies on disk.
