@@ -23,8 +23,10 @@ func TestRoom(t *testing.T) {
 	before := f.imageHash()
 	pc1 := f.guest("pc1", "52:54:00:00:00:01", api.Persistent, lab.BIOS)
 	pc2 := f.guest("pc2", "52:54:00:00:00:02", api.Ephemeral, lab.UEFI)
+	f.cli("machine", "set", "pc2", "--address", "10.77.0.20")
 	boot(t, pc1, pc2)
 
+	pc2.want(`ip -4 -o addr show scope global | awk '{print $4}'`, "10.77.0.20/24")
 	t.Run("each machine is itself", func(t *testing.T) { testIdentity(t, f, pc1, pc2) })
 	t.Run("a stranger gets nothing", func(t *testing.T) { testStrangers(t, f, pc1, pc2) })
 	t.Run("a killed server is not noticed", func(t *testing.T) { testServerKilled(t, f, pc1, pc2) })

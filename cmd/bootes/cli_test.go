@@ -194,6 +194,8 @@ func TestMachineFlags(t *testing.T) {
 		"add pc02 --mac 52-54-00-AA-BB-02 --mac 5254.00aa.bb03 --image debian:12 --ephemeral --limit 1.5G --uuid U": {api.NewMachine{
 			Name: "pc02", MACs: []string{"52:54:00:aa:bb:02", "52:54:00:aa:bb:03"}, UUID: "U", Image: "debian:12", Mode: api.Ephemeral, Limit: limit(3 << 29),
 		}},
+		"set pc01 --address 10.0.0.7":              {"pc01", api.MachineChange{Address: text("10.0.0.7")}},
+		"set pc01 --address none":                  {"pc01", api.MachineChange{Address: text("")}},
 		"set pc01 --image debian:13":               {"pc01", api.MachineChange{Image: text("debian:13")}},
 		"set pc01 --persistent --limit none":       {"pc01", api.MachineChange{Mode: text(api.Persistent), Limit: limit(0)}},
 		"set pc01 --mac 52:54:00:00:00:01 --uuid=": {"pc01", api.MachineChange{MACs: []string{"52:54:00:00:00:01"}, UUID: text("")}},
@@ -251,7 +253,8 @@ func TestRefusals(t *testing.T) {
 		{"machine add pc02 --mac 52:54:00 --image debian:12", 2, `--mac "52:54:00" is no MAC address: write six pairs of hex digits, such as 52:54:00:12:34:56`},
 		{"machine add pc02 --mac 00:00:5e:10:00:00:00:01 --image a:1", 2, `--mac "00:00:5e:10:00:00:00:01" is no MAC address: write six pairs of hex digits, such as 52:54:00:12:34:56`},
 		{"machine add pc02 --mac 52:54:00:00:00:01 --image debian:12", 4, `MAC 52:54:00:00:00:01 belongs to machine pc01`},
-		{"machine set pc01", 2, `nothing to change: give one of --mac, --uuid, --image, --persistent, --ephemeral, --limit`},
+		{"machine set pc01", 2, `nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit`},
+		{"machine set pc01 --address pc", 2, `--address "pc" is no IPv4 address: write one such as 192.168.1.50, or none`},
 		{"machine set pc01 --persistent --ephemeral", 2, `--persistent and --ephemeral exclude each other: give one`},
 		{"image rm debian:12", 4, `MAC 52:54:00:00:00:01 belongs to machine pc01`},
 		{"image import a:1 " + dir + "/none.raw", 3, "import: open " + dir + "/none.raw: no such file or directory"},

@@ -40,7 +40,7 @@ func (a *app) machineAdd() *cobra.Command {
 				return usage("add machine %q: --image is missing: what it boots, such as --image debian:12", args[0])
 			}
 			m, err := a.client().AddMachine(cmd.Context(), api.NewMachine{
-				Name: args[0], MACs: ch.MACs, UUID: value(ch.UUID), Image: *ch.Image,
+				Name: args[0], MACs: ch.MACs, UUID: value(ch.UUID), Address: value(ch.Address), Image: *ch.Image,
 				Mode: cmp.Or(value(ch.Mode), api.Persistent), Limit: ch.Limit,
 			})
 			if err != nil {
@@ -133,6 +133,7 @@ func (a *app) machineSheet(m api.Machine) string {
 		"machine", m.Name,
 		"mac", strings.Join(m.MACs, ", "),
 		"uuid", m.UUID,
+		"address", m.Address,
 		"image", m.Image,
 		"mode", m.Mode,
 		"limit", limitText(m.Limit),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/netip"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 type machineFlags struct {
 	macs                  []string
 	uuid, image, limit    string
+	address               string
 	persistent, ephemeral bool
 }
 
@@ -20,6 +22,7 @@ func (f *machineFlags) register(c *cobra.Command) {
 	s := c.Flags()
 	s.StringSliceVar(&f.macs, "mac", nil, "MAC `address` of a network card; more than one may be given")
 	s.StringVar(&f.uuid, "uuid", "", "system `UUID`, if known")
+	s.StringVar(&f.address, "address", "", "IPv4 `address` that the DHCP server keeps for it, or none")
 	s.StringVar(&f.image, "image", "", "`name:tag` of the image to boot")
 	s.BoolVar(&f.persistent, "persistent", false, "keep the disk from boot to boot")
 	s.BoolVar(&f.ephemeral, "ephemeral", false, "start from the image at each boot")
@@ -42,6 +45,14 @@ func (f *machineFlags) change(c *cobra.Command) (ch api.MachineChange, err error
 	if given("uuid") {
 		ch.UUID = &f.uuid
 	}
+	if given("address") {
+		if f.address == "none" {
+			f.address = ""
+		} else if a, err := netip.ParseAddr(f.address); err != nil || !a.Is4() {
+			return ch, usage("--address %q is no IPv4 address: write one such as 192.168.1.50, or none", f.address)
+		}
+		ch.Address = &f.address
+	}
 	if given("image") {
 		ch.Image = &f.image
 	}
@@ -59,8 +70,8 @@ func (f *machineFlags) change(c *cobra.Command) (ch api.MachineChange, err error
 	if f.persistent || f.ephemeral {
 		ch.Mode = &mode
 	}
-	if c.Name() == "set" && ch.MACs == nil && ch.UUID == nil && ch.Image == nil && ch.Limit == nil && ch.Mode == nil {
-		return ch, usage("nothing to change: give one of --mac, --uuid, --image, --persistent, --ephemeral, --limit")
+	if c.Name() == "set" && ch.MACs == nil && ch.UUID == nil && ch.Address == nil && ch.Image == nil && ch.Limit == nil && ch.Mode == nil {
+		return ch, usage("nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit")
 	}
 	return ch, nil
 }

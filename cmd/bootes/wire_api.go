@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -42,9 +43,12 @@ func apiError(err error) error {
 		badDisk *diskimage.FormatError
 	)
 	kind := api.Internal
+	var known *api.Error
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &known):
+		return err
 	case errors.Is(err, context.Canceled):
 		return err // the API says who cancelled
 	case errors.As(err, &noRoom), errors.Is(err, block.ErrNoSpace), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
@@ -121,8 +125,12 @@ func apiMachine(m inventory.Machine) api.Machine {
 		}
 	}
 	slices.Sort(public)
+	address := ""
+	if m.Address.IsValid() {
+		address = m.Address.String()
+	}
 	return api.Machine{
-		Name: m.Name, MACs: m.MACs, UUID: m.UUID, Image: m.Image, Mode: string(m.Mode), Limit: m.Limit,
+		Name: m.Name, MACs: m.MACs, UUID: m.UUID, Address: address, Image: m.Image, Mode: string(m.Mode), Limit: m.Limit,
 		MachineID: m.Identity.MachineID, HostKeys: public, Created: m.Created,
 	}
 }
@@ -144,8 +152,12 @@ func (h machines) AddMachine(ctx context.Context, n api.NewMachine) (api.Machine
 	}
 	limit := h.cfg.Limits.Volume
 	set(&limit, n.Limit)
+	address, err := parseAddress(n.Address)
+	if err != nil {
+		return api.Machine{}, err
+	}
 	m, err := h.inv.AddMachine(ctx, inventory.Machine{
-		Name: n.Name, MACs: n.MACs, UUID: n.UUID, Image: n.Image, Mode: inventory.Mode(mode), Limit: limit,
+		Name: n.Name, MACs: n.MACs, UUID: n.UUID, Address: address, Image: n.Image, Mode: inventory.Mode(mode), Limit: limit,
 	})
 	return apiMachine(m), apiError(err)
 }
@@ -158,12 +170,31 @@ func (h machines) SetMachine(ctx context.Context, name string, c api.MachineChan
 		set(&m.UUID, c.UUID)
 		set(&m.Image, c.Image)
 		set(&m.Limit, c.Limit)
+		if c.Address != nil {
+			address, err := parseAddress(*c.Address)
+			if err != nil {
+				return err
+			}
+			m.Address = address
+		}
 		if c.Mode != nil {
 			m.Mode = inventory.Mode(*c.Mode)
 		}
 		return nil
 	})
 	return apiMachine(m), apiError(err)
+}
+
+// parseAddress reads an address to keep; empty is none.
+func parseAddress(s string) (netip.Addr, error) {
+	if s == "" {
+		return netip.Addr{}, nil
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil || !a.Is4() {
+		return a, api.Errorf(api.Invalid, "address %q is no IPv4 address", s)
+	}
+	return a, nil
 }
 
 // set changes what was given.

@@ -72,6 +72,7 @@ type Machine struct {
 	Name      string    `json:"name"`
 	MACs      []string  `json:"macs"`
 	UUID      string    `json:"uuid,omitempty" doc:"of the system, if known"`
+	Address   string    `json:"address,omitempty" doc:"IPv4 address that the DHCP server keeps for it; none: from the pool"`
 	Image     string    `json:"image" doc:"name:tag"`
 	Mode      string    `json:"mode" enum:"persistent,ephemeral"`
 	Limit     int64     `json:"limit" doc:"bytes its disk may hold beyond the image; 0: no limit"`
@@ -93,22 +94,24 @@ type LastBoot struct {
 
 // NewMachine is the body of POST /v1/machines.
 type NewMachine struct {
-	Name  string   `json:"name" minLength:"1"`
-	MACs  []string `json:"macs" minItems:"1"`
-	UUID  string   `json:"uuid,omitempty"`
-	Image string   `json:"image" minLength:"1" doc:"name:tag"`
-	Mode  string   `json:"mode,omitempty" enum:"persistent,ephemeral" default:"persistent"`
-	Limit *int64   `json:"limit,omitempty" minimum:"0" doc:"bytes, 0 for none; default: the server's limits.volume"`
+	Name    string   `json:"name" minLength:"1"`
+	MACs    []string `json:"macs" minItems:"1"`
+	UUID    string   `json:"uuid,omitempty"`
+	Image   string   `json:"image" minLength:"1" doc:"name:tag"`
+	Address string   `json:"address,omitempty" doc:"IPv4 address to keep for it"`
+	Mode    string   `json:"mode,omitempty" enum:"persistent,ephemeral" default:"persistent"`
+	Limit   *int64   `json:"limit,omitempty" minimum:"0" doc:"bytes, 0 for none; default: the server's limits.volume"`
 }
 
 // MachineChange is the body of PATCH /v1/machines/{name}: what is not given
 // stays.
 type MachineChange struct {
-	MACs  []string `json:"macs,omitempty" doc:"replace all of the machine's MACs"`
-	UUID  *string  `json:"uuid,omitempty"`
-	Image *string  `json:"image,omitempty" doc:"from the next boot on"`
-	Mode  *string  `json:"mode,omitempty" enum:"persistent,ephemeral"`
-	Limit *int64   `json:"limit,omitempty" minimum:"0"`
+	MACs    []string `json:"macs,omitempty" doc:"replace all of the machine's MACs"`
+	UUID    *string  `json:"uuid,omitempty"`
+	Address *string  `json:"address,omitempty" doc:"IPv4 address to keep for it; empty: none"`
+	Image   *string  `json:"image,omitempty" doc:"from the next boot on"`
+	Mode    *string  `json:"mode,omitempty" enum:"persistent,ephemeral"`
+	Limit   *int64   `json:"limit,omitempty" minimum:"0"`
 }
 
 // Volume is a machine's writable clone of an image.
