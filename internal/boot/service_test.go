@@ -156,6 +156,24 @@ func TestLoaderByFirmware(t *testing.T) {
 	}
 }
 
+// A separate network for files, and one for disks, as the config may name them.
+func TestAddressesOfAnInterface(t *testing.T) {
+	h := newHouse(t)
+	h.HTTPPort, h.ISCSIPort = 8080, 13260
+	h.Addresses = map[string]Addresses{"br0": {
+		HTTP: netip.MustParseAddr("10.1.0.1"), Portal: netip.MustParseAddr("10.2.0.1"),
+	}}
+	if got := h.discover(mac1, HTTP64, false).Filename; got != "http://10.1.0.1:8080/loader/snponly.efi" {
+		t.Errorf("loader at %s", got)
+	}
+	if got := h.discover(mac1, BIOS, true).Filename; got != "http://10.1.0.1:8080/ipxe/52-54-00-00-00-01" {
+		t.Errorf("script at %s", got)
+	}
+	if _, text := h.script(mac1, addr1); !strings.Contains(text, "sanboot iscsi:10.2.0.1::13260:0:"+prefix+":pc1 ||") {
+		t.Errorf("disk elsewhere:\n%s", text)
+	}
+}
+
 func TestStrangerIsToldHowToBeAdded(t *testing.T) {
 	h := newHouse(t)
 	const mac = "52:54:00:00:00:99"
