@@ -101,9 +101,7 @@ func (s *session) start(p *params, login *framer, statSN, cmdSN uint32) {
 // nothing in that machine answers, and yet it is alive.
 func (s *session) keepAlive() {
 	if tcp, ok := s.conn.(*net.TCPConn); ok && s.params.immediateData {
-		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{
-			Enable: true, Idle: 60 * time.Second, Interval: 15 * time.Second, Count: 8,
-		})
+		setKeepAlive(tcp, patient, 0)
 	}
 }
 

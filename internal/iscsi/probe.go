@@ -1,0 +1,99 @@
+package iscsi
+
+import (
+	"context"
+	"math"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Keep-alive of an operating system's connection: patient in ordinary life,
+// since a machine may stand still for a while, and hasty when somebody asks.
+var (
+	patient = net.KeepAliveConfig{Enable: true, Idle: 60 * time.Second, Interval: 15 * time.Second, Count: 8}
+	hasty   = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 4}
+)
+
+// probeTime is what a living machine has to answer in.
+const probeTime = 6 * time.Second
+
+// EndDead ends those sessions on target whose machine is gone: an operating
+// system whose kernel does not answer TCP for some seconds. It returns when each
+// has ended, or has shown that it lives. Of a session of iPXE's nobody can tell:
+// it stays.
+func (s *Server) EndDead(ctx context.Context, target string) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	var probes sync.WaitGroup
+	for _, sess := range s.sessionsOn(target) {
+		if !sess.info.FromIPXE() {
+			probes.Go(func() { sess.probe(ctx) })
+		}
+	}
+	probes.Wait()
+}
+
+// probe returns when the session has ended or its peer has answered.
+func (s *session) probe(ctx context.Context) {
+	tcp, ok := s.conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	setKeepAlive(tcp, hasty, probeTime)
+	defer setKeepAlive(tcp, patient, 0)
+	start := time.Now()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.drained:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if heard(tcp) < time.Since(start) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Server) sessionsOn(target string) (list []*session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.targets[target]; t != nil {
+		for sess := range t.sessions {
+			list = append(list, sess)
+		}
+	}
+	return list
+}
+
+// setKeepAlive sets how TCP looks after the peer: c while nothing is under way,
+// and how long data may stay unacknowledged, 0 for TCP's own many minutes.
+func setKeepAlive(tcp *net.TCPConn, c net.KeepAliveConfig, unacknowledged time.Duration) {
+	_ = tcp.SetKeepAliveConfig(c)
+	control(tcp, func(fd int) {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged.Milliseconds()))
+	})
+}
+
+// heard is how long ago the peer has acknowledged something, a probe included.
+func heard(tcp *net.TCPConn) time.Duration {
+	ago := time.Duration(math.MaxInt64)
+	control(tcp, func(fd int) {
+		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			ago = time.Duration(info.Last_ack_recv) * time.Millisecond
+		}
+	})
+	return ago
+}
+
+func control(tcp *net.TCPConn, f func(fd int)) {
+	if raw, err := tcp.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { f(int(fd)) })
+	}
+}
