@@ -20,6 +20,9 @@ var (
 // probeTime is what a living machine has to answer in.
 const probeTime = 6 * time.Second
 
+// clockError is how far TCP's clock, which ticks, may be from ours.
+const clockError = 50 * time.Millisecond
+
 // EndDead ends those sessions on target whose machine is gone: an operating
 // system whose kernel does not answer TCP for some seconds. It returns when each
 // has ended, or has shown that it lives. Of a session of iPXE's nobody can tell:
@@ -54,7 +57,7 @@ func (s *session) probe(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if heard(tcp) < time.Since(start) {
+			if heard(tcp)+clockError < time.Since(start) {
 				return
 			}
 		}
