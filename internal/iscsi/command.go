@@ -55,30 +55,6 @@ func (s *session) aim(t *task, p *pdu.SCSICommand) {
 	}
 }
 
-// attention fails t if its logical unit has something to tell first.
-func (s *session) attention(t *task) {
-	s.nexus.Pending = scsi.Sense{}
-	if s.attentions.Load() == 0 || t.lun < 0 || t.status != scsi.Good {
-		return
-	}
-	silent := t.cmd.IgnoresAttention()
-	if silent && !t.cmd.ReportsAttention() {
-		return
-	}
-	s.mu.Lock()
-	pending := s.pending[t.lun]
-	if !pending.OK() {
-		s.pending[t.lun] = scsi.Sense{}
-		s.attentions.Add(-1)
-	}
-	s.mu.Unlock()
-	if silent {
-		s.nexus.Pending = pending // REQUEST SENSE
-	} else {
-		t.fail(pending)
-	}
-}
-
 // note tells of the session's first write.
 func (s *session) note(t *task) {
 	if t.cmd.Kind == scsi.Write && !s.writeSeen {

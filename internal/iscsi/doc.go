@@ -34,13 +34,21 @@
 // A target has one owner at a time (Grant.Owner). Sessions of one owner
 // coexist; a login of another owner, once authenticated and admitted, ends the
 // former's sessions and waits for the last of their I/O before the units are
-// opened for it. Whoever fails to authenticate changes nothing.
+// opened for it. Whoever fails to authenticate changes nothing. Server.Vacate
+// takes a target from everybody, for as long as its volume must be alone.
+//
+// # Unit attentions
+//
+// Server.Notify tells the sessions of an owner what has become of a logical
+// unit: that it has grown, that it is nearly full. A session keeps a small set
+// of them per unit (scsi.Attentions) and fails the next command with each.
 //
 // # iPXE
 //
 // iPXE draws a random ISID, never logs out, and closes the connection on Async
 // Message, Reject and NOP-In pings. It takes StatSN and ExpCmdSN from every
-// PDU, so every PDU carries them. It does not run while a boot loader shows
+// PDU, so every PDU carries them. It takes a failed command for a failed disk,
+// so it is told no unit attention. It does not run while a boot loader shows
 // its menu, not even its TCP: sessions that log in as it does (no immediate
 // data) have neither keep-alive nor pings, and last until their owner is fenced.
 //

@@ -23,7 +23,17 @@ type memory struct {
 
 func newMemory(size int) *memory { return &memory{data: make([]byte, size)} }
 
-func (m *memory) Size() int64 { return int64(len(m.data)) }
+func (m *memory) Size() int64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return int64(len(m.data))
+}
+
+func (m *memory) grow(size int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.data = append(m.data, make([]byte, size-len(m.data))...)
+}
 
 func (m *memory) check(off, n int64) error {
 	if err := m.fail.Load(); err != nil {

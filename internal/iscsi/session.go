@@ -56,9 +56,9 @@ type session struct {
 	ended      bool // take no more jobs
 	reason     string
 	nextTTT    uint32
-	pending    [256]scsi.Sense // unit attentions by LUN
-	attentions atomic.Int32    // how many of them there are
-	idle       []*task         // used ones, to be used again
+	pending    [256]scsi.Attentions // by LUN
+	attentions atomic.Int32         // how many LUNs have any
+	idle       []*task              // used ones, to be used again
 
 	work    func() // s.runJobs; `go s.work()` of a method value would allocate
 	wg      sync.WaitGroup

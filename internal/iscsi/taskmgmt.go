@@ -50,7 +50,7 @@ func (s *session) manage(m *taskManagement, p *pdu.TaskRequest) byte {
 		s.everySession(func(other *session) {
 			other.abortAll(m, -1)
 			for _, lun := range s.hold.luns {
-				other.attend(lun, scsi.ResetOccurred)
+				other.attend(lun, scsi.BusReset)
 			}
 		})
 		return pdu.TaskComplete
@@ -76,9 +76,9 @@ func (s *session) clearUnit(m *taskManagement, function byte, lun uint8) {
 		ended := other.abortAll(m, int(lun))
 		switch {
 		case function == pdu.TaskLUNReset:
-			other.attend(lun, scsi.ResetOccurred)
+			other.attend(lun, scsi.UnitReset)
 		case other != s && ended:
-			other.attend(lun, scsi.ClearedByOther)
+			other.attend(lun, scsi.CommandsCleared)
 		}
 	})
 }
@@ -93,16 +93,6 @@ func (s *session) everySession(f func(*session)) {
 	s.srv.mu.Unlock()
 	for _, other := range all {
 		f(other)
-	}
-}
-
-// attend sets a unit attention, unless one is pending.
-func (s *session) attend(lun uint8, sense scsi.Sense) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.pending[lun].OK() {
-		s.pending[lun] = sense
-		s.attentions.Add(1)
 	}
 }
 

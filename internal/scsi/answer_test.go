@@ -52,7 +52,7 @@ func TestAnswers(t *testing.T) {
 		{"an unknown opcode", d, "a3 0c 01 ff 0000 00000040", "00 01 0000"},
 		{"an unknown action", d, "a3 0c 02 9e 0013 00000040", "00 01 0000"},
 	} {
-		got, sense := answer(t, c.d, c.cdb, &Target{LUNs: []uint8{0, 1}, Pending: ResetOccurred})
+		got, sense := answer(t, c.d, c.cdb, &Target{LUNs: []uint8{0, 1}, Pending: UnitReset.Sense()})
 		if want := unhex(t, c.want); !sense.OK() || !bytes.Equal(got, want) {
 			t.Errorf("%s: %v\n got % x\nwant % x", c.name, sense, got, want)
 		}

@@ -64,12 +64,17 @@ func reportLUNs(_ *Disk, c *Command, t *Target, b []byte) ([]byte, Sense) {
 	return b, Sense{}
 }
 
+func decodeRequestSense(_ *Disk, cdb *CDB, c *Command) Sense {
+	if cdb[1]&1 != 0 { // DESC: fixed format only
+		return badField(1)
+	}
+	c.Length = int64(cdb[4])
+	return Sense{}
+}
+
 // requestSense: nothing is kept after autosense, so what is reported is a
 // pending unit attention or NO SENSE.
-func requestSense(d *Disk, c *Command, t *Target, b []byte) ([]byte, Sense) {
-	if c.CDB[1]&1 != 0 { // DESC: fixed format only
-		return b, badField(1)
-	}
+func requestSense(d *Disk, _ *Command, t *Target, b []byte) ([]byte, Sense) {
 	if d.absent() {
 		return noUnit.AppendFixed(b), Sense{}
 	}

@@ -133,12 +133,3 @@ func (c *Command) TakesData(n int64) bool {
 
 // BadDataLength is the sense for data that TakesData refused.
 var BadDataLength = Sense{Key: keyIllegalRequest, Code: 0x2400}
-
-// IgnoresAttention tells whether the command is served although a unit
-// attention is pending (SPC-4, 5.14).
-func (c *Command) IgnoresAttention() bool {
-	return c.op != nil && (c.op.code == opInquiry || c.op.code == opReportLUNs || c.op.code == opRequestSense)
-}
-
-// ReportsAttention tells whether the command's data is the unit attention.
-func (c *Command) ReportsAttention() bool { return c.op != nil && c.op.code == opRequestSense }

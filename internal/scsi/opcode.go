@@ -81,7 +81,7 @@ func (op *operation) find(action byte) *operation {
 func supported() []operation {
 	return []operation{
 		{code: opTestUnitReady, usage: "\x00\x00\x00\x00\x00\x00", decode: decodeNothing},
-		{code: opRequestSense, usage: "\x03\x01\x00\x00\xff\x00", decode: decodeAlloc8, answer: requestSense},
+		{code: opRequestSense, usage: "\x03\x01\x00\x00\xff\x00", decode: decodeRequestSense, answer: requestSense},
 		{code: opRead6, usage: "\x08\x1f\xff\xff\xff\x00", decode: decodeRead6},
 		{code: opWrite6, usage: "\x0a\x1f\xff\xff\xff\x00", decode: decodeWrite6},
 		{code: opInquiry, usage: "\x12\x01\xff\xff\xff\x00", decode: decodeInquiry, answer: inquiry},

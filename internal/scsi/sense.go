@@ -58,12 +58,6 @@ var (
 	internalFailure   = Sense{Key: keyHardwareError, Code: 0x4400}
 	miscompare        = Sense{Key: keyMiscompare, Code: 0x1d00}
 
-	// ResetOccurred is the unit attention after a task management reset:
-	// bus device reset function occurred.
-	ResetOccurred = Sense{Key: keyUnitAttention, Code: 0x2903}
-	// ClearedByOther is the unit attention of a session whose commands
-	// another one cleared.
-	ClearedByOther = Sense{Key: keyUnitAttention, Code: 0x2f00}
 	// DataOutOfOrder: write data is missing or was sent unasked (RFC 7143,
 	// 11.4.7.2: protocol service CRC error stands for both).
 	DataOutOfOrder = Sense{Key: keyAbortedCommand, Code: 0x4705}
