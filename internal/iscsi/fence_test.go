@@ -2,7 +2,6 @@ package iscsi
 
 import (
 	"bytes"
-	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -179,19 +178,6 @@ func TestUnitsCloseWithLastSession(t *testing.T) {
 	defer s.mu.Unlock()
 	if len(s.targets) != 0 || s.count != 0 {
 		t.Errorf("%d targets and %d sessions are left", len(s.targets), s.count)
-	}
-}
-
-func TestEndSessions(t *testing.T) {
-	a := newAuthority(newMemory(1 << 20))
-	s, addr := serve(t, Options{Authority: a})
-	i := dial(t, addr).login()
-	if err := s.EndSessions(context.Background(), testTarget, "volume removed"); err != nil {
-		t.Fatal(err)
-	}
-	i.expectEnd()
-	if _, closed, _ := a.lists(); len(closed) != 1 {
-		t.Error("units are still open")
 	}
 }
 

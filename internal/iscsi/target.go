@@ -17,6 +17,9 @@ type target struct {
 	busy chan struct{}
 	refs int // users of this entry in Server.targets; guarded by Server.mu
 
+	vacant int    // calls of Vacate in force; guarded by Server.mu
+	why    string // what logins are told meanwhile
+
 	owner    string
 	hold     *holding
 	sessions map[*session]bool // changed under busy and Server.mu, read under either
@@ -43,12 +46,7 @@ func newHolding(u Units) *holding {
 // acquire returns the target called name with its busy lock held.
 func (s *Server) acquire(ctx context.Context, name string) (*target, error) {
 	s.mu.Lock()
-	t := s.targets[name]
-	if t == nil {
-		t = &target{srv: s, name: name, busy: make(chan struct{}, 1), sessions: make(map[*session]bool)}
-		s.targets[name] = t
-	}
-	t.refs++
+	t := s.entry(name)
 	s.mu.Unlock()
 	select {
 	case t.busy <- struct{}{}:
@@ -57,6 +55,17 @@ func (s *Server) acquire(ctx context.Context, name string) (*target, error) {
 		s.unref(t)
 		return nil, ctx.Err()
 	}
+}
+
+// entry returns the target called name, counting one more user. s.mu is held.
+func (s *Server) entry(name string) *target {
+	t := s.targets[name]
+	if t == nil {
+		t = &target{srv: s, name: name, busy: make(chan struct{}, 1), sessions: make(map[*session]bool)}
+		s.targets[name] = t
+	}
+	t.refs++
+	return t
 }
 
 func (s *Server) unref(t *target) {
@@ -76,11 +85,17 @@ func (t *target) release() {
 // sessions: all those of another owner, and one of the same initiator and ISID
 // (session reinstatement, RFC 7143, 6.3.5).
 func (s *Server) join(ctx context.Context, sess *session) error {
+	if err := s.checkVacant(sess.info.Target); err != nil {
+		return err // at once, and not after a wait for the lock
+	}
 	t, err := s.acquire(ctx, sess.info.Target)
 	if err != nil {
 		return refuse(StatusUnavailable, "target is busy with another login")
 	}
 	defer t.release()
+	if err := s.checkVacant(sess.info.Target); err != nil {
+		return err
+	}
 	// Under the target's lock: else an older owner, admitted first and joining
 	// last, could fence a newer one.
 	grant, err := s.o.Authority.Admit(ctx, sess.info.Login, sess.info.User)
@@ -249,22 +264,4 @@ func (t *target) retireFirmware() {
 	for _, sess := range done {
 		sess.end("the operating system has taken over")
 	}
-}
-
-// EndSessions ends the sessions on target and waits until their I/O has
-// returned and the units are closed.
-func (s *Server) EndSessions(ctx context.Context, name, reason string) error {
-	t, err := s.acquire(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer t.release()
-	for sess := range t.sessions {
-		sess.end(reason)
-	}
-	if err := t.drain(ctx, func(*session) bool { return true }); err != nil {
-		return err
-	}
-	t.closeIfEmpty()
-	return nil
 }
