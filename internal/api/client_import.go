@@ -36,15 +36,15 @@ func (c *Client) Import(ctx context.Context, f *os.File, req ImportRequest, prog
 	defer resp.Body.Close()
 	d := json.NewDecoder(resp.Body)
 	for {
-		var line ImportLine
+		var line Line[Image]
 		if err := d.Decode(&line); err != nil {
 			return Image{}, c.broken(ctx, err)
 		}
 		switch {
 		case line.Error != nil:
 			return Image{}, line.Error
-		case line.Image != nil:
-			return *line.Image, nil
+		case line.Result != nil:
+			return *line.Result, nil
 		case line.Progress != nil && progress != nil:
 			progress(*line.Progress)
 		}

@@ -41,10 +41,10 @@ type fake struct {
 func newFake() *fake {
 	return &fake{
 		Recorder: recorder.New(slog.New(slog.DiscardHandler)),
-		images:   []Image{{Ref: "debian:12", Digest: "sha256:ab", Layer: "l1", Size: 4 << 30, Stored: 1 << 30, Identity: true, Created: born}},
+		images:   []Image{{Ref: "debian:12", Digest: "sha256:ab", Layer: "l1", Size: 4 << 30, Stored: 1 << 30, Tags: []string{}, Identity: true, Created: born}},
 		machines: []Machine{{Name: "pc01", MACs: []string{"52:54:00:00:00:01"}, Image: "debian:12", Mode: Persistent, Created: born}},
 		volumes: VolumeList{
-			Volumes: []Volume{{ID: "v1", Machine: "pc01", Image: "debian:12", Mode: Persistent, Size: 4 << 30, Stored: 4096, Created: born}},
+			Volumes: []Volume{{ID: "v1", Machine: "pc01", Image: "debian:12", Mode: Persistent, Size: 4 << 30, Stored: 4096, Snapshots: []Snapshot{}, Created: born}},
 			Freeing: 7,
 		},
 	}

@@ -69,14 +69,14 @@ func (s *Server) runImport(hc huma.Context, job Import) {
 	ctx, cancel := untilEnd(hc.Context())
 	defer cancel()
 	latest := make(chan Progress, 1)
-	result := make(chan ImportLine, 1)
+	result := make(chan Line[Image], 1)
 	go func() {
 		image, err := s.o.Images.ImportImage(ctx, job, func(p Progress) { replace(latest, p) })
 		if err != nil {
-			result <- ImportLine{Error: importProblem(ctx, job, err)}
+			result <- Line[Image]{Error: importProblem(ctx, job, err)}
 			return
 		}
-		result <- ImportLine{Image: &image}
+		result <- Line[Image]{Result: &image}
 	}()
 	out := newStream(hc)
 	ticker := time.NewTicker(tick)
@@ -93,7 +93,7 @@ func (s *Server) runImport(hc huma.Context, job Import) {
 		case <-ticker.C:
 			select {
 			case p := <-latest:
-				if out.send(ImportLine{Progress: &p}) != nil {
+				if out.send(Line[Image]{Progress: &p}) != nil {
 					cancel()
 				}
 			default:

@@ -205,7 +205,7 @@ func TestRootMayNameAPath(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	if err != nil || !strings.HasPrefix(string(b), `{"image":{"ref":"content"`) {
+	if err != nil || !strings.HasPrefix(string(b), `{"result":{"ref":"content"`) {
 		t.Errorf("%s, %v", b, err)
 	}
 }

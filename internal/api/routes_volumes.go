@@ -20,21 +20,27 @@ func (s *Server) volumeRoutes(a huma.API) {
 	huma.Register(a, get("list-volumes", "/v1/volumes", "All volumes"),
 		func(ctx context.Context, _ *struct{}) (*answer[VolumeList], error) {
 			l, err := s.o.Volumes.Volumes(ctx)
-			if l.Volumes == nil {
-				l.Volumes = []Volume{}
-			}
+			l.Volumes = each(l.Volumes, Volume.shown)
 			return reply(l, err)
 		})
 	huma.Register(a, get("get-volume", "/v1/volumes/{id}", "One volume"),
 		func(ctx context.Context, in *idPath) (*answer[Volume], error) {
-			return reply(s.o.Volumes.Volume(ctx, in.ID))
+			return replyVolume(s.o.Volumes.Volume(ctx, in.ID))
 		})
 	huma.Register(a, operation(http.MethodPatch, "set-volume", "/v1/volumes/{id}", "Change a volume", http.StatusOK),
 		func(ctx context.Context, in *volumeChange) (*answer[Volume], error) {
-			return reply(s.o.Volumes.SetVolume(ctx, in.ID, in.Body))
+			return replyVolume(s.o.Volumes.SetVolume(ctx, in.ID, in.Body))
 		})
 	huma.Register(a, operation(http.MethodDelete, "remove-volume", "/v1/volumes/{id}", "Remove a volume", http.StatusNoContent),
 		func(ctx context.Context, in *idPath) (*struct{}, error) {
 			return done(s.o.Volumes.RemoveVolume(ctx, in.ID))
 		})
 }
+
+// shown has no list that is null in JSON.
+func (v Volume) shown() Volume {
+	v.Snapshots = orEmpty(v.Snapshots)
+	return v
+}
+
+func replyVolume(v Volume, err error) (*answer[Volume], error) { return reply(v.shown(), err) }

@@ -32,6 +32,11 @@ type Image struct {
 	Layer    string    `json:"layer" doc:"id of the layer that holds it"`
 	Size     int64     `json:"size" doc:"of the disk, in bytes"`
 	Stored   int64     `json:"stored" doc:"bytes it takes on the server"`
+	Own      int64     `json:"own" doc:"bytes of blocks that differ from what it is built on"`
+	Parent   string    `json:"parent_image,omitempty" doc:"name:tag of the image it is built on, if on one"`
+	Depth    int       `json:"depth" doc:"layers that it is read through"`
+	Tags     []string  `json:"tags" doc:"that point to it"`
+	Hashed   bool      `json:"hashed" doc:"false: its digest is still being made"`
 	Source   string    `json:"source,omitempty" doc:"where it came from"`
 	Identity bool      `json:"identity" doc:"takes host name, machine-id and host keys from its second disk"`
 	Created  time.Time `json:"created"`
@@ -42,6 +47,7 @@ type Import struct {
 	Ref      string // name:tag
 	Path     string // what to open
 	Source   string // what the user calls it; for messages and Image.Source
+	Base     string // image to store only the difference to, or empty
 	Identity bool
 }
 
@@ -50,6 +56,7 @@ type ImportRequest struct {
 	Ref      string `json:"ref" minLength:"1" doc:"name:tag"`
 	Source   string `json:"source" minLength:"1" doc:"path of the file; opened by the server unless passed is true"`
 	Passed   bool   `json:"passed,omitempty" doc:"the file's descriptor comes with the request"`
+	Base     string `json:"base,omitempty" doc:"name:tag of an image: only blocks that differ from it are stored"`
 	Identity bool   `json:"identity,omitempty"`
 }
 
@@ -60,10 +67,10 @@ type Progress struct {
 	Total int64  `json:"total" doc:"bytes; 0: not known"`
 }
 
-// ImportLine is one line of an import's stream: one of its fields is set.
-type ImportLine struct {
+// Line is one line of a long task's stream: one of its fields is set.
+type Line[T any] struct {
 	Progress *Progress `json:"progress,omitempty"`
-	Image    *Image    `json:"image,omitempty"`
+	Result   *T        `json:"result,omitempty"`
 	Error    *Error    `json:"error,omitempty"`
 }
 
@@ -73,13 +80,15 @@ type Machine struct {
 	MACs      []string  `json:"macs"`
 	UUID      string    `json:"uuid,omitempty" doc:"of the system, if known"`
 	Address   string    `json:"address,omitempty" doc:"IPv4 address that the DHCP server keeps for it; none: from the pool"`
-	Image     string    `json:"image" doc:"name:tag"`
+	Image     string    `json:"image" doc:"name:tag of an image, or a tag"`
+	Newer     string    `json:"newer,omitempty" doc:"image that its tag points to now, if its disk is of another"`
 	Mode      string    `json:"mode" enum:"persistent,ephemeral"`
 	Limit     int64     `json:"limit" doc:"bytes its disk may hold beyond the image; 0: no limit"`
 	MachineID string    `json:"machine_id,omitempty"`
 	HostKeys  []string  `json:"host_keys,omitempty" doc:"public SSH host keys"`
 	Created   time.Time `json:"created"`
 	LastBoot  *LastBoot `json:"last_boot,omitempty"`
+	Update    *Update   `json:"update,omitempty" doc:"the update of an image that it boots instead of its own disk"`
 }
 
 // LastBoot is the end of a machine's newest timeline.
@@ -112,32 +121,4 @@ type MachineChange struct {
 	Image   *string  `json:"image,omitempty" doc:"from the next boot on"`
 	Mode    *string  `json:"mode,omitempty" enum:"persistent,ephemeral"`
 	Limit   *int64   `json:"limit,omitempty" minimum:"0"`
-}
-
-// Volume is a machine's writable clone of an image.
-type Volume struct {
-	ID           string    `json:"id"`
-	Machine      string    `json:"machine"`
-	Image        string    `json:"image" doc:"name:tag it was cloned from"`
-	Digest       string    `json:"digest" doc:"of that image"`
-	Mode         string    `json:"mode" enum:"persistent,ephemeral"`
-	Size         int64     `json:"size" doc:"of the disk, in bytes"`
-	Stored       int64     `json:"stored" doc:"bytes of its own"`
-	Limit        int64     `json:"limit" doc:"of stored; 0: no limit"`
-	Open         bool      `json:"open" doc:"a machine uses it now"`
-	ReadBytes    int64     `json:"read_bytes" doc:"read by the boot that uses it now"`
-	WrittenBytes int64     `json:"written_bytes" doc:"written by the boot that uses it now"`
-	Boot         string    `json:"boot,omitempty" doc:"id of the boot it was made for, if ephemeral"`
-	Created      time.Time `json:"created"`
-}
-
-// VolumeList is all volumes.
-type VolumeList struct {
-	Volumes []Volume `json:"volumes"`
-	Freeing int64    `json:"freeing" doc:"bytes of removed volumes that are still being freed"`
-}
-
-// VolumeChange is the body of PATCH /v1/volumes/{id}.
-type VolumeChange struct {
-	Limit *int64 `json:"limit,omitempty" minimum:"0" doc:"bytes; 0: no limit"`
 }
