@@ -39,12 +39,14 @@ func (c *Client) RemoveImage(ctx context.Context, ref string) error {
 	return c.call(ctx, http.MethodDelete, path, nil, nil)
 }
 
-func imageURL(ref string) (string, error) {
+func imageURL(ref string) (string, error) { return refURL("/v1/images/", ref) }
+
+func refURL(root, ref string) (string, error) {
 	name, tag, ok := strings.Cut(ref, ":")
 	if !ok || name == "" || tag == "" {
 		return "", Errorf(Invalid, "%q is no image: write name:tag, such as debian:12", ref)
 	}
-	return "/v1/images/" + url.PathEscape(name) + "/" + url.PathEscape(tag), nil
+	return root + url.PathEscape(name) + "/" + url.PathEscape(tag), nil
 }
 
 // Machines lists all machines.

@@ -29,9 +29,9 @@ func (s *Server) imageRoutes(a huma.API) {
 		func(ctx context.Context, in *imagePath) (*struct{}, error) {
 			return done(s.o.Images.RemoveImage(ctx, in.ref()))
 		})
-	op := operation(http.MethodPost, "import-image", "/v1/images", "Import an image", http.StatusOK)
-	op.Description = "The answer is a stream of lines (application/x-ndjson): progress, and at last image or error."
-	huma.Register(a, op, s.importImage)
+	huma.Register(a, passedTask("import-image", "/v1/images", "Import an image"), s.importImage)
+	s.tagRoutes(optional(a, s.o.Tags != nil, "tags"))
+	s.layerRoutes(optional(a, s.o.Layers != nil, "chains of layers"))
 }
 
 // shown has no list that is null in JSON.

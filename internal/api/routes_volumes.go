@@ -32,9 +32,22 @@ func (s *Server) volumeRoutes(a huma.API) {
 			return replyVolume(s.o.Volumes.SetVolume(ctx, in.ID, in.Body))
 		})
 	huma.Register(a, operation(http.MethodDelete, "remove-volume", "/v1/volumes/{id}", "Remove a volume", http.StatusNoContent),
-		func(ctx context.Context, in *idPath) (*struct{}, error) {
-			return done(s.o.Volumes.RemoveVolume(ctx, in.ID))
+		func(ctx context.Context, in *volumeRemoval) (*struct{}, error) {
+			switch {
+			case !in.Force:
+				return done(s.o.Volumes.RemoveVolume(ctx, in.ID))
+			case s.o.Disks == nil:
+				return done(lacking("removal by force"))
+			}
+			return done(s.o.Disks.ForceRemoveVolume(ctx, in.ID))
 		})
+	s.diskRoutes(optional(a, s.o.Disks != nil, "changes to whole disks"))
+	s.snapshotRoutes(optional(a, s.o.Snapshots != nil, "snapshots"))
+}
+
+type volumeRemoval struct {
+	ID    string `path:"id"`
+	Force bool   `query:"force" doc:"also if its machine still uses it"`
 }
 
 // shown has no list that is null in JSON.

@@ -36,6 +36,10 @@ func New(o Options) *Server {
 	s.imageRoutes(a)
 	s.machineRoutes(a)
 	s.volumeRoutes(a)
+	s.updateRoutes(optional(a, s.o.Updates != nil, "images of volumes"))
+	s.streamRoutes(optional(a, s.o.Streams != nil, "exports and backups"))
+	s.fileRoutes(optional(a, s.o.Files != nil, "a look into disks"))
+	s.spaceRoutes(optional(a, s.o.Space != nil, "an overview of space"))
 	s.eventRoutes(a)
 	s.mux.HandleFunc("/", noRoute)
 	return s

@@ -12,11 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Import passes the open file f to the server, which makes an image of it
-// named req.Ref. progress, if not nil, is called now and then. When ctx ends
-// the server drops what it has.
-func (c *Client) Import(ctx context.Context, f *os.File, req ImportRequest, progress func(Progress)) (Image, error) {
-	req.Passed = true
+// pass posts the request of a long task and passes f along.
+func pass[T any](ctx context.Context, c *Client, f *os.File, path string, in any, progress func(Progress)) (T, error) {
 	// A connection of its own: the descriptor must meet its own request.
 	t := &http.Transport{
 		DisableKeepAlives: true,
@@ -29,20 +26,26 @@ func (c *Client) Import(ctx context.Context, f *os.File, req ImportRequest, prog
 		},
 	}
 	defer t.CloseIdleConnections()
-	resp, err := c.send(ctx, &http.Client{Transport: t}, http.MethodPost, "/v1/images", req)
+	return follow[T](ctx, c, &http.Client{Transport: t}, path, in, progress)
+}
+
+// follow posts the request of a long task and reads how it goes. progress, if
+// not nil, is called now and then. When ctx ends the server cancels the task.
+func follow[T any](ctx context.Context, c *Client, h *http.Client, path string, in any, progress func(Progress)) (none T, err error) {
+	resp, err := c.send(ctx, h, http.MethodPost, path, in)
 	if err != nil {
-		return Image{}, err
+		return none, err
 	}
 	defer resp.Body.Close()
 	d := json.NewDecoder(resp.Body)
 	for {
-		var line Line[Image]
+		var line Line[T]
 		if err := d.Decode(&line); err != nil {
-			return Image{}, c.broken(ctx, err)
+			return none, c.broken(ctx, err)
 		}
 		switch {
 		case line.Error != nil:
-			return Image{}, line.Error
+			return none, line.Error
 		case line.Result != nil:
 			return *line.Result, nil
 		case line.Progress != nil && progress != nil:

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+type imageFile struct {
+	Name      string `path:"name"`
+	Tag       string `path:"tag"`
+	Path      string `query:"path" required:"true" doc:"begins with /"`
+	Partition int    `query:"partition" minimum:"0" doc:"number; 0: the one that has the path"`
+}
+
+func (f *imageFile) ref() FileRef {
+	return FileRef{Disk: Disk{Image: f.Name + ":" + f.Tag}, Partition: f.Partition, Path: f.Path}
+}
+
+type volumeFile struct {
+	ID        string `path:"id"`
+	Snapshot  string `query:"snapshot" doc:"default: the disk as it is now"`
+	Path      string `query:"path" required:"true" doc:"begins with /"`
+	Partition int    `query:"partition" minimum:"0" doc:"number; 0: the one that has the path"`
+}
+
+func (f *volumeFile) ref() FileRef {
+	return FileRef{Disk: Disk{Volume: f.ID, Snapshot: f.Snapshot}, Partition: f.Partition, Path: f.Path}
+}
+
+type diffQuery struct {
+	ID       string `path:"id"`
+	Snapshot string `query:"snapshot" doc:"default: the disk as it is now"`
+}
+
+func (s *Server) fileRoutes(a huma.API) {
+	const image = "/v1/images/{name}/{tag}"
+	huma.Register(a, get("list-image-files", image+"/files", "What a folder of an image holds"),
+		func(ctx context.Context, in *imageFile) (*answer[[]FileEntry], error) {
+			return list(s.o.Files.List(ctx, in.ref()))
+		})
+	huma.Register(a, get("list-volume-files", volumeRoot+"/files", "What a folder of a volume holds"),
+		func(ctx context.Context, in *volumeFile) (*answer[[]FileEntry], error) {
+			return list(s.o.Files.List(ctx, in.ref()))
+		})
+	huma.Register(a, get("read-image-file", image+"/file", "A file of an image"),
+		func(ctx context.Context, in *imageFile) (*huma.StreamResponse, error) {
+			return s.openFile(ctx, in.ref())
+		})
+	huma.Register(a, get("read-volume-file", volumeRoot+"/file", "A file of a volume"),
+		func(ctx context.Context, in *volumeFile) (*huma.StreamResponse, error) {
+			return s.openFile(ctx, in.ref())
+		})
+	huma.Register(a, get("diff-volume", volumeRoot+"/diff", "How a volume differs from its image"),
+		func(ctx context.Context, in *diffQuery) (*answer[Diff], error) {
+			d, err := s.o.Files.Diff(ctx, Disk{Volume: in.ID, Snapshot: in.Snapshot})
+			d.Partitions = orEmpty(d.Partitions)
+			return reply(d, err)
+		})
+}
+
+// openFile answers with a file's bytes. One that breaks off is shorter than
+// was announced, which every client notices; the log says why.
+func (s *Server) openFile(ctx context.Context, ref FileRef) (*huma.StreamResponse, error) {
+	ctx, cancel := untilEnd(ctx)
+	entry, r, err := s.o.Files.Open(ctx, ref)
+	if err != nil {
+		cancel()
+		return nil, problem(err)
+	}
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		defer cancel()
+		defer r.Close()
+		_, w := humago.Unwrap(hc)
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Length", strconv.FormatInt(entry.Size, 10))
+		from := &reads{r: r}
+		n, err := io.CopyN(w, from, entry.Size)
+		if n == entry.Size {
+			return
+		}
+		if from.err != nil {
+			s.o.Log.Error("a file could not be read", "volume", ref.Disk.Volume, "image", ref.Disk.Image, "path", ref.Path, "read", n, "err", err)
+		}
+		panic(http.ErrAbortHandler)
+	}}, nil
+}
+
+// reads keeps the error of a reader apart from those of its client.
+type reads struct {
+	r   io.Reader
+	err error
+}
+
+func (r *reads) Read(p []byte) (n int, err error) {
+	n, r.err = r.r.Read(p)
+	return n, r.err
+}
+
+func (s *Server) spaceRoutes(a huma.API) {
+	huma.Register(a, get("space", "/v1/space", "Where the bytes are"),
+		func(ctx context.Context, _ *struct{}) (*answer[Space], error) {
+			sp, err := s.o.Space.Space(ctx)
+			sp.Images, sp.Volumes = orEmpty(sp.Images), orEmpty(sp.Volumes)
+			return reply(sp, err)
+		})
+}
