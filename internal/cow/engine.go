@@ -97,6 +97,9 @@ func (e *Engine) open() (err error) {
 	if err := e.fs.Mkdir(e.dir); err != nil {
 		return err
 	}
+	if err := e.fs.SyncDir(path.Dir(e.dir)); err != nil {
+		return err
+	}
 	if e.lockFile, err = e.fs.Lock(e.path("lock")); err != nil {
 		var held *vfs.LockedError
 		if errors.As(err, &held) {

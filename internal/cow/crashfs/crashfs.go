@@ -1,9 +1,17 @@
 // Package crashfs is a file system in memory that can lose power, lose its
 // process and fail: the other side of package vfs, for tests.
 //
-// Content becomes durable by File.Sync, and sector by sector whenever the file
-// system feels like it (as a kernel's write-back does). Names become durable
-// by SyncDir, in the order in which they were changed, or earlier.
+// Every change is an operation in one order. Content becomes durable by
+// File.Sync, which covers what came before it began, and names by SyncDir of
+// a folder that they are in; or both of themselves, sector by sector and name
+// by name, whenever the file system feels like it. So a power cut leaves
+// what was synced and, of the rest, any part in which each sector has one of
+// the values that it went through since, and each name hangs together with
+// what it needs. Lengths and holes are content. The death of the process
+// loses no operation that has returned.
+//
+// A Log keeps the operations, and a Replay of it builds the disk that each
+// crash at each point would have left.
 package crashfs
 
 import (
@@ -21,19 +29,13 @@ import (
 	"bootes.dev/internal/cow/vfs"
 )
 
-const (
-	sectorSize = 512
-	pageSize   = 4096
-)
-
 // FS is a vfs.FS. Each handle dies with the process that opened it.
 type FS struct {
 	mu    sync.Mutex
 	rng   *rand.Rand
-	names map[string]*inode // as the running system sees them
-	saved map[string]*inode // as the disk has them
-	log   []change          // from saved to names
-	life  int               // of the process
+	m     *machine
+	log   *Log
+	life  int // of the process
 	locks map[string]int
 
 	faults    func(op, name string) error
@@ -42,28 +44,41 @@ type FS struct {
 	allocated int64
 }
 
-type change struct {
-	from, to string // "" for none
-	node     *inode
+// New returns an empty file system with the folder root in it. The seed
+// decides what its power cuts leave.
+func New(seed uint64, root string) *FS {
+	fs := newFS(newMachine(), seed)
+	for i, c := range root {
+		if c == '/' && i > 0 {
+			_ = fs.Mkdir(root[:i])
+		}
+	}
+	if root != "/" {
+		_ = fs.Mkdir(root)
+	}
+	fs.m = fs.m.cut(allOrNone{true, true})
+	return fs
 }
 
-// New returns an empty file system with the folder root in it.
-func New(seed uint64, root string) *FS {
-	d := &inode{dir: true}
-	return &FS{
-		rng:   rand.New(rand.NewPCG(seed, 77)),
-		names: map[string]*inode{root: d}, saved: map[string]*inode{root: d},
-		locks: map[string]int{},
-	}
+func newFS(m *machine, seed uint64) *FS {
+	return &FS{rng: rand.New(rand.NewPCG(seed, 77)), m: m, locks: map[string]int{}, allocated: m.now.sweep()}
 }
 
 // SetFault has fn asked before each operation ("sync", "write", "rename" …):
-// its error is the result. A failed sync loses what it should have saved.
+// its error is the result, and the operation has no effect. But a failed sync
+// loses what it should have saved, and a write that fails with a ShortWrite is
+// done in part. fn must not use the file system.
 func (fs *FS) SetFault(fn func(op, name string) error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.faults = fn
 }
+
+// ShortWrite is the error of a write whose first half was done.
+type ShortWrite struct{ Err error }
+
+func (e *ShortWrite) Error() string { return "short write: " + e.Err.Error() }
+func (e *ShortWrite) Unwrap() error { return e.Err }
 
 // SetSyncTime makes each sync take so long, in which others may write.
 func (fs *FS) SetSyncTime(d time.Duration) {
@@ -86,65 +101,52 @@ func (fs *FS) Allocated() int64 {
 	return fs.allocated
 }
 
+// IsHole reports whether a file has nothing in the page of 4096 bytes at off.
+func (fs *FS) IsHole(name string, off int64) bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	n, _ := fs.lookup(name)
+	return n == nil || n.pages[off/pageSize] == nil
+}
+
 // Kill ends the process: its handles and locks are gone, all else stays.
 func (fs *FS) Kill() {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.life++
 	clear(fs.locks)
+	fs.allocated = fs.m.now.sweep()
 }
 
-// PowerCut ends the machine: of what was not synced some sectors and the first
-// few names are there, or all of it or none.
+// PowerCut ends the machine. What was not synced is there, or not, or in part.
 func (fs *FS) PowerCut() {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.life++
 	clear(fs.locks)
-	keep := fs.rng.IntN(3) // none, some, all
-	n := len(fs.log) * keep / 2
-	if keep == 1 && len(fs.log) > 0 {
-		n = fs.rng.IntN(len(fs.log) + 1)
+	var c choice = newRandom(fs.m, fs.rng.Uint64())
+	if k := fs.rng.IntN(3); k > 0 {
+		c = allOrNone{k == 1, k == 1}
 	}
-	fs.save(n)
-	fs.log = nil
-	fs.names = map[string]*inode{}
-	fs.allocated = 0
-	for name, node := range fs.saved {
-		fs.names[name] = node
-		node.cut(fs.rng, keep)
-		fs.allocated += int64(len(node.now)) * pageSize
-	}
+	fs.m = fs.m.cut(c)
+	fs.allocated = fs.m.now.sweep()
 }
 
-// save makes the first n changes of names durable.
-func (fs *FS) save(n int) {
-	for _, c := range fs.log[:n] {
-		move(fs.saved, c)
+// do takes an operation into the file system and its log.
+func (fs *FS) do(o *op) {
+	before := fs.m.now.nodes[o.node]
+	had := int64(0)
+	if before != nil {
+		had = before.allocated()
 	}
-	fs.log = fs.log[n:]
-}
-
-func move(names map[string]*inode, c change) {
-	if c.from != "" && c.to != "" {
-		for name, node := range names { // what is in a folder comes along
-			if rest, ok := strings.CutPrefix(name, c.from+"/"); ok {
-				delete(names, name)
-				names[c.to+"/"+rest] = node
-			}
-		}
+	fs.m.do(o)
+	switch {
+	case o.kind == opRemove:
+		fs.allocated -= had
+	case o.content():
+		fs.allocated += fs.m.now.nodes[o.node].allocated() - had
 	}
-	if c.from != "" {
-		delete(names, c.from)
-	}
-	if c.to != "" {
-		names[c.to] = c.node
-	}
-}
-
-func (fs *FS) change(c change) {
-	move(fs.names, c)
-	fs.log = append(fs.log, c)
+	fs.log.add(o)
 }
 
 func (fs *FS) fault(op, name string) error {
@@ -154,93 +156,154 @@ func (fs *FS) fault(op, name string) error {
 	return fs.faults(op, name)
 }
 
-func (fs *FS) find(op, name string) (*inode, error) {
-	if err := fs.fault(op, name); err != nil {
-		return nil, &os.PathError{Op: op, Path: name, Err: err}
+// lookup returns the file or folder of a name and its number, or nil.
+func (fs *FS) lookup(name string) (*node, int) {
+	i := 0
+	n := fs.m.now.nodes[0]
+	for _, part := range strings.Split(strings.Trim(path.Clean(name), "/"), "/") {
+		if part == "" {
+			continue
+		}
+		var ok bool
+		if i, ok = n.names[part]; !ok {
+			return nil, 0
+		}
+		n = fs.m.now.nodes[i]
 	}
-	if n := fs.names[name]; n != nil {
-		return n, nil
+	return n, i
+}
+
+// find is lookup for an operation that may fail.
+func (fs *FS) find(what, name string) (*node, int, error) {
+	if err := fs.fault(what, name); err != nil {
+		return nil, 0, &os.PathError{Op: what, Path: name, Err: err}
 	}
-	return nil, &os.PathError{Op: op, Path: name, Err: os.ErrNotExist}
+	n, i := fs.lookup(name)
+	if n == nil {
+		return nil, 0, &os.PathError{Op: what, Path: name, Err: os.ErrNotExist}
+	}
+	return n, i, nil
+}
+
+// parent returns the folder in which a name is or would be.
+func (fs *FS) parent(what, name string) (dir int, base string, err error) {
+	n, dir := fs.lookup(path.Dir(name))
+	if n == nil || !n.dir {
+		return 0, "", &os.PathError{Op: what, Path: name, Err: os.ErrNotExist}
+	}
+	return dir, path.Base(name), nil
 }
 
 func (fs *FS) OpenFile(name string, flag int) (vfs.File, error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	node, err := fs.find("open", name)
-	switch {
-	case node != nil && flag&os.O_EXCL != 0:
-		return nil, &os.PathError{Op: "open", Path: name, Err: os.ErrExist}
-	case node == nil && flag&os.O_CREATE != 0 && fs.names[path.Dir(name)] != nil && fs.names[name] == nil:
-		node = &inode{now: map[int64]*[pageSize]byte{}, disk: map[int64]*[pageSize]byte{}, dirty: map[int64]bool{}, lost: map[int64]bool{}}
-		fs.change(change{to: name, node: node})
-	case err != nil:
-		return nil, err
+	if err := fs.fault("open", name); err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
-	return &file{fs: fs, name: name, node: node, life: fs.life}, nil
+	n, i := fs.lookup(name)
+	switch {
+	case n != nil && flag&os.O_EXCL != 0:
+		return nil, &os.PathError{Op: "open", Path: name, Err: os.ErrExist}
+	case n != nil && n.dir:
+		return nil, &os.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
+	case n == nil && flag&os.O_CREATE == 0:
+		return nil, &os.PathError{Op: "open", Path: name, Err: os.ErrNotExist}
+	case n == nil:
+		var err error
+		if i, err = fs.make(opCreate, name); err != nil {
+			return nil, err
+		}
+	}
+	return &file{fs: fs, name: name, node: i, life: fs.life, readOnly: flag&os.O_RDWR == 0}, nil
+}
+
+func (fs *FS) make(k kind, name string) (int, error) {
+	dir, base, err := fs.parent(kindNames[k], name)
+	if err != nil {
+		return 0, err
+	}
+	i := fs.m.next
+	fs.m.next++
+	fs.do(&op{kind: k, name: name, node: i, dir: dir, base: base})
+	return i, nil
 }
 
 func (fs *FS) Mkdir(name string) error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if err := fs.fault("mkdir", name); err != nil {
-		return err
+		return &os.PathError{Op: "mkdir", Path: name, Err: err}
 	}
-	if fs.names[name] == nil {
-		fs.change(change{to: name, node: &inode{dir: true}})
+	if n, _ := fs.lookup(name); n != nil {
+		return nil
 	}
-	return nil
+	_, err := fs.make(opMkdir, name)
+	return err
 }
 
 func (fs *FS) Rename(from, to string) error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	node, err := fs.find("rename", from)
+	_, i, err := fs.find("rename", from)
 	if err != nil {
 		return err
 	}
-	fs.change(change{from, to, node})
+	o := &op{kind: opRename, name: from, node: i}
+	if o.dir, o.base, err = fs.parent("rename", from); err != nil {
+		return err
+	}
+	if o.toDir, o.toBase, err = fs.parent("rename", to); err != nil {
+		return err
+	}
+	if old, _ := fs.lookup(to); old != nil {
+		if old.dir && len(old.names) > 0 {
+			return &os.PathError{Op: "rename", Path: to, Err: syscall.ENOTEMPTY}
+		}
+		fs.allocated -= old.allocated()
+	}
+	fs.do(o)
 	return nil
 }
 
 func (fs *FS) Remove(name string) error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	node, err := fs.find("remove", name)
+	n, i, err := fs.find("remove", name)
 	if err != nil {
 		return err
 	}
-	if len(fs.list(name)) > 0 {
+	if len(n.names) > 0 {
 		return &os.PathError{Op: "remove", Path: name, Err: syscall.ENOTEMPTY}
 	}
-	fs.allocated -= int64(len(node.now)) * pageSize
-	fs.change(change{from: name, node: node})
-	return nil
-}
-
-func (fs *FS) list(dir string) (names []string) {
-	for name := range fs.names {
-		if path.Dir(name) == dir && name != dir {
-			names = append(names, path.Base(name))
-		}
+	dir, base, err := fs.parent("remove", name)
+	if err == nil {
+		fs.do(&op{kind: opRemove, name: name, node: i, dir: dir, base: base})
 	}
-	sort.Strings(names)
-	return names
+	return err
 }
 
 func (fs *FS) List(dir string) ([]string, error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if _, err := fs.find("list", dir); err != nil {
+	n, _, err := fs.find("list", dir)
+	if err != nil {
 		return nil, err
 	}
-	return fs.list(dir), nil
+	if !n.dir {
+		return nil, &os.PathError{Op: "list", Path: dir, Err: syscall.ENOTDIR}
+	}
+	names := make([]string, 0, len(n.names))
+	for name := range n.names {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names, nil
 }
 
 func (fs *FS) Stat(name string) (vfs.Info, error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	n, err := fs.find("stat", name)
+	n, _, err := fs.find("stat", name)
 	if err != nil {
 		return vfs.Info{}, err
 	}
@@ -250,22 +313,19 @@ func (fs *FS) Stat(name string) (vfs.Info, error) {
 func (fs *FS) SyncDir(dir string) error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if _, err := fs.find("syncdir", dir); err != nil {
-		return err
+	_, i, err := fs.find("syncdir", dir)
+	if err == nil {
+		fs.do(&op{kind: opSyncDir, name: dir, node: i})
 	}
-	last := 0
-	for i, c := range fs.log {
-		if path.Dir(c.from) == dir || path.Dir(c.to) == dir {
-			last = i + 1
-		}
-	}
-	fs.save(last)
-	return nil
+	return err
 }
 
-func (fs *FS) Free(string) (int64, error) {
+func (fs *FS) Free(dir string) (int64, error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
+	if err := fs.fault("free", dir); err != nil {
+		return 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
+	}
 	if fs.capacity == 0 {
 		return 1 << 50, nil
 	}
@@ -290,6 +350,9 @@ func (u unlocker) Close() error {
 func (fs *FS) Lock(name string) (io.Closer, error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
+	if err := fs.fault("lock", name); err != nil {
+		return nil, &os.PathError{Op: "lock", Path: name, Err: err}
+	}
 	if pid := fs.locks[name]; pid != 0 {
 		return nil, &vfs.LockedError{Name: name, PID: pid}
 	}
@@ -301,13 +364,14 @@ func (fs *FS) Lock(name string) (io.Closer, error) {
 func (fs *FS) Corrupt(name string, off int64) error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	n := fs.names[name]
+	n, i := fs.lookup(name)
 	if n == nil || off >= n.size {
 		return fmt.Errorf("corrupt %q at %d: no such byte", name, off)
 	}
-	p := n.page(off / pageSize)
-	p[off%pageSize] ^= 0xff
-	n.dirty[off/sectorSize] = true
-	n.save(off / sectorSize)
+	b := []byte{0}
+	n.read(b, off)
+	o := &op{kind: opWrite, name: name, node: i, off: off, n: 1, data: []byte{b[0] ^ 0xff}}
+	fs.do(o)
+	fs.do(&op{kind: opSync, name: name, node: i, since: o.id + 1})
 	return nil
 }

@@ -3,105 +3,43 @@ package crashfs
 import (
 	"errors"
 	"io"
-	"math/rand/v2"
 	"os"
-	"sort"
 	"syscall"
 	"time"
 
 	"bootes.dev/internal/cow/vfs"
 )
 
-// inode has its content twice: as the running system sees it and as the disk
-// has it.
-type inode struct {
-	dir       bool
-	now, disk map[int64]*[pageSize]byte
-	size      int64
-	diskSize  int64
-	dirty     map[int64]bool // sectors to be saved
-	lost      map[int64]bool // sectors that a failed sync marked clean
+func (n *node) info() vfs.Info {
+	return vfs.Info{Size: n.size, Allocated: n.allocated(), Dir: n.dir}
 }
 
-func (n *inode) info() vfs.Info {
-	return vfs.Info{Size: n.size, Allocated: int64(len(n.now)) * pageSize, Dir: n.dir}
-}
-
-func (n *inode) page(i int64) *[pageSize]byte {
-	p := n.now[i]
-	if p == nil {
-		p = new([pageSize]byte)
-		n.now[i] = p
-	}
-	return p
-}
-
-// save writes one sector back to the disk.
-func (n *inode) save(s int64) {
-	copySector(n.disk, n.now, s)
-	delete(n.dirty, s)
-	delete(n.lost, s)
-}
-
-func copySector(to, from map[int64]*[pageSize]byte, s int64) {
-	i, at := s*sectorSize/pageSize, s*sectorSize%pageSize
-	src := from[i]
-	if src == nil {
-		if to[i] != nil {
-			clear(to[i][at : at+sectorSize])
+// read fills p as far as the file goes.
+func (n *node) read(p []byte, off int64) (done int) {
+	for done < len(p) && off+int64(done) < n.size {
+		at := off + int64(done)
+		m := min(len(p)-done, int(pageSize-at%pageSize), int(n.size-at))
+		if pg := n.pages[at/pageSize]; pg != nil {
+			copy(p[done:done+m], pg.data[at%pageSize:])
+		} else {
+			clear(p[done : done+m])
 		}
-		return
+		done += m
 	}
-	if to[i] == nil {
-		to[i] = new([pageSize]byte)
-	}
-	copy(to[i][at:at+sectorSize], src[at:at+sectorSize])
-}
-
-// cut leaves what a power cut leaves. keep: 0 nothing, 1 some, 2 all of what
-// was not synced.
-func (n *inode) cut(rng *rand.Rand, keep int) {
-	if n.dir {
-		return
-	}
-	for _, s := range sorted(n.dirty) {
-		if keep == 2 || keep == 1 && rng.IntN(2) == 0 {
-			n.save(s)
-		}
-	}
-	if keep == 2 || keep == 1 && rng.IntN(2) == 0 {
-		n.diskSize = n.size
-	}
-	n.size = n.diskSize
-	clear(n.now)
-	for i, p := range n.disk {
-		c := *p
-		n.now[i] = &c
-	}
-	clear(n.dirty)
-	clear(n.lost)
-}
-
-// sorted makes a run repeatable from its seed.
-func sorted(set map[int64]bool) []int64 {
-	list := make([]int64, 0, len(set))
-	for s := range set {
-		list = append(list, s)
-	}
-	sort.Slice(list, func(i, j int) bool { return list[i] < list[j] })
-	return list
+	return done
 }
 
 type file struct {
-	fs     *FS
-	name   string
-	node   *inode
-	life   int
-	closed bool
+	fs       *FS
+	name     string
+	node     int
+	life     int
+	readOnly bool
+	closed   bool
 }
 
 // enter locks the file system and asks whether the operation may be done.
-func (f *file) enter(op string) error {
+func (f *file) enter(what string) error {
 	f.fs.mu.Lock()
 	switch {
 	case f.closed:
@@ -109,8 +47,11 @@ func (f *file) enter(op string) error {
 	case f.life != f.fs.life:
 		return os.ErrProcessDone
 	}
-	if err := f.fs.fault(op, f.name); err != nil {
-		return &os.PathError{Op: op, Path: f.name, Err: err}
+	if err := f.fs.fault(what, f.name); err != nil {
+		return &os.PathError{Op: what, Path: f.name, Err: err}
+	}
+	if f.readOnly && (what == "write" || what == "truncate" || what == "punch") {
+		return &os.PathError{Op: what, Path: f.name, Err: syscall.EBADF}
 	}
 	return nil
 }
@@ -122,17 +63,7 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.enter("read"); err != nil {
 		return 0, err
 	}
-	n := 0
-	for n < len(p) && off+int64(n) < f.node.size {
-		at := off + int64(n)
-		m := min(len(p)-n, int(pageSize-at%pageSize), int(f.node.size-at))
-		if pg := f.node.now[at/pageSize]; pg != nil {
-			copy(p[n:n+m], pg[at%pageSize:])
-		} else {
-			clear(p[n : n+m])
-		}
-		n += m
-	}
+	n := f.fs.m.now.nodes[f.node].read(p, off)
 	if n < len(p) {
 		return n, io.EOF
 	}
@@ -141,35 +72,38 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	defer f.leave()
-	if err := f.enter("write"); err != nil {
+	err := f.enter("write")
+	var short *ShortWrite
+	switch {
+	case errors.As(err, &short):
+		p = p[:len(p)/2]
+	case err != nil:
 		return 0, err
 	}
-	for n := 0; n < len(p); {
-		at := off + int64(n)
-		if f.node.now[at/pageSize] == nil {
-			if f.fs.capacity > 0 && f.fs.allocated+pageSize > f.fs.capacity {
-				return n, &os.PathError{Op: "write", Path: f.name, Err: syscall.ENOSPC}
-			}
-			f.fs.allocated += pageSize
-		}
-		m := copy(f.node.page(at / pageSize)[at%pageSize:], p[n:])
-		f.touch(at, at+int64(m))
-		n += m
-		f.node.size = max(f.node.size, at+int64(m))
+	if room := f.room(int64(len(p)), off); room < int64(len(p)) {
+		p, err = p[:room], &os.PathError{Op: "write", Path: f.name, Err: syscall.ENOSPC}
 	}
-	return len(p), nil
+	if len(p) > 0 {
+		f.fs.do(&op{kind: opWrite, name: f.name, node: f.node, off: off, n: int64(len(p)), data: append([]byte(nil), p...)})
+	}
+	return len(p), err
 }
 
-// touch marks sectors dirty; some are written back at once, so that the disk
-// may have any state in between.
-func (f *file) touch(from, to int64) {
-	for s := from / sectorSize; s <= (to-1)/sectorSize; s++ {
-		delete(f.node.lost, s)
-		f.node.dirty[s] = true
-		if f.fs.rng.IntN(16) == 0 {
-			f.node.save(s)
+// room returns how many of n bytes at off the disk has room for.
+func (f *file) room(n, off int64) int64 {
+	if f.fs.capacity == 0 {
+		return n
+	}
+	left := (f.fs.capacity - f.fs.allocated) / pageSize
+	for i := off / pageSize; i*pageSize < off+n; i++ {
+		if f.fs.m.now.nodes[f.node].pages[i] != nil {
+			continue
+		}
+		if left--; left < 0 {
+			return max(0, i*pageSize-off)
 		}
 	}
+	return n
 }
 
 func (f *file) Truncate(size int64) error {
@@ -177,43 +111,32 @@ func (f *file) Truncate(size int64) error {
 	if err := f.enter("truncate"); err != nil {
 		return err
 	}
-	for i := range f.node.now {
-		if i*pageSize >= size {
-			delete(f.node.now, i)
-			f.fs.allocated -= pageSize
-			f.touch(i*pageSize, (i+1)*pageSize)
-		}
-	}
-	f.node.size = size
+	f.fs.do(&op{kind: opTruncate, name: f.name, node: f.node, n: size})
 	return nil
 }
 
 func (f *file) Sync() error {
 	defer f.leave()
-	if err := f.enter("sync"); err != nil {
-		if f.closed || f.life != f.fs.life || errors.Is(err, os.ErrProcessDone) {
-			return err // the dead have no effect
-		}
-		for s := range f.node.dirty { // as Linux does: clean, and not on the disk
-			f.node.lost[s] = true
-			delete(f.node.dirty, s)
-		}
-		return err
+	failed := f.enter("sync")
+	if f.closed || f.life != f.fs.life || errors.Is(failed, os.ErrProcessDone) {
+		return failed // the dead have no effect
 	}
-	list, size, d := sorted(f.node.dirty), f.node.size, f.fs.syncTime
-	f.fs.mu.Unlock() // what is written meanwhile it need not save
-	time.Sleep(d)
-	f.fs.mu.Lock()
-	if f.life != f.fs.life {
-		return os.ErrProcessDone
-	}
-	for _, s := range list {
-		if f.node.dirty[s] {
-			f.node.save(s)
+	begin := &op{kind: opSyncBegin, name: f.name, node: f.node}
+	f.fs.do(begin)
+	if d := f.fs.syncTime; d > 0 && failed == nil {
+		f.fs.mu.Unlock() // what is written meanwhile it need not save
+		time.Sleep(d)
+		f.fs.mu.Lock()
+		if f.life != f.fs.life {
+			return os.ErrProcessDone
 		}
 	}
-	f.node.diskSize = size
-	return nil
+	end := &op{kind: opSync, name: f.name, node: f.node, since: begin.id}
+	if failed != nil {
+		end.kind, end.seed = opSyncFail, f.fs.rng.Uint64()
+	}
+	f.fs.do(end)
+	return failed
 }
 
 func (f *file) Punch(off, n int64) error {
@@ -221,25 +144,15 @@ func (f *file) Punch(off, n int64) error {
 	if err := f.enter("punch"); err != nil {
 		return err
 	}
-	for at := off; at < off+n; at += pageSize {
-		if f.node.now[at/pageSize] != nil {
-			delete(f.node.now, at/pageSize)
-			f.fs.allocated -= pageSize
-			f.touch(at, at+pageSize)
-		}
-	}
+	f.fs.do(&op{kind: opPunch, name: f.name, node: f.node, off: off, n: n})
 	return nil
 }
 
 func (f *file) Forget() {
 	defer f.leave()
-	if f.enter("forget") != nil {
-		return
+	if f.enter("forget") == nil {
+		f.fs.do(&op{kind: opForget, name: f.name, node: f.node})
 	}
-	for s := range f.node.lost {
-		copySector(f.node.now, f.node.disk, s)
-	}
-	clear(f.node.lost)
 }
 
 func (f *file) Stat() (vfs.Info, error) {
@@ -247,7 +160,7 @@ func (f *file) Stat() (vfs.Info, error) {
 	if err := f.enter("stat"); err != nil {
 		return vfs.Info{}, err
 	}
-	return f.node.info(), nil
+	return f.fs.m.now.nodes[f.node].info(), nil
 }
 
 func (f *file) Close() error {
