@@ -4,27 +4,40 @@
 //
 //	GET    /v1/status                     who answers
 //	GET    /v1/images                     all images
-//	POST   /v1/images                     import one (a stream, see below)
-//	GET    /v1/images/{name}/{tag}
-//	DELETE /v1/images/{name}/{tag}
+//	POST   /v1/images                     import one (a task)
+//	GET    /v1/images/{name}/{tag}        DELETE alike
+//	GET    …/history                      its chain of layers
+//	POST   …/verify                       flatten and export alike (tasks)
+//	GET    …/files?path=                  what a folder holds; file: its bytes
+//	GET    /v1/tags                       all tags
+//	POST   /v1/tags                       make or move one
+//	DELETE /v1/tags/{name}/{tag}
 //	GET    /v1/machines                   all machines
 //	POST   /v1/machines                   add one
 //	GET    /v1/machines/{name}            PATCH and DELETE alike
-//	GET    /v1/machines/{name}/boots      its last boots; name may be a MAC
+//	GET    …/boots                        its last boots; name may be a MAC
+//	POST   …/update                       make an image on it; DELETE: do not
+//	POST   …/publish                      make the image
+//	POST   …/restore                      make its disk of a backup (a task)
 //	GET    /v1/volumes                    all volumes
 //	GET    /v1/volumes/{id}               PATCH and DELETE alike
+//	POST   …/snapshots                    take one; DELETE …/snapshots/{name}
+//	POST   …/rollback                     reset, resize, clone, commit alike
+//	POST   …/flatten                      export and backup alike (tasks)
+//	GET    …/diff                         files and file as for images
+//	GET    /v1/space                      where the bytes are
 //	GET    /v1/events                     boot events from now on (a stream)
 //
 // Names are snake_case, sizes bytes, times RFC 3339. Errors are problem
 // documents (RFC 9457), whose type tells their Kind.
 //
-// Streams are JSON values, one a line. An import sends {"progress":…} lines
-// and at last {"image":…} or {"error":…}; one that fails before it has begun
-// is answered with a plain problem document. A client that goes away cancels
-// its import.
+// Streams are JSON values, one a line. A task sends {"progress":…} lines and
+// at last {"result":…} or {"error":…}; one that fails before it has begun is
+// answered with a plain problem document. A client that goes away cancels its
+// task.
 //
-// A file to import is named by a path only if the client is root: the server
-// reads any file, its clients may not. Other clients pass an open descriptor
-// (SCM_RIGHTS) along with the request's first bytes, and the server reads
-// nothing but that.
+// The server may open any file, its clients may not. So they pass an open
+// descriptor (SCM_RIGHTS) along with the request's first bytes, and the server
+// reads or writes nothing but that: a regular file, or for a backup a pipe. A
+// client that is root may name a file to import by its path.
 package api

@@ -36,6 +36,7 @@ type fake struct {
 	machines []Machine
 	volumes  VolumeList
 	onImport func(ctx context.Context, job Import, progress func(Progress)) (Image, error)
+	more
 }
 
 func newFake() *fake {
@@ -121,16 +122,28 @@ func (f *fake) SetVolume(_ context.Context, id string, c VolumeChange) (Volume, 
 }
 func (f *fake) RemoveVolume(_ context.Context, id string) error { return f.call("rm volume", id) }
 
+func (f *fake) options() Options {
+	return Options{
+		Images: f, Machines: f, Volumes: f, Boots: f, Version: "1.2.3", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Tags: f, Layers: f, Snapshots: f, Disks: f, Updates: f, Streams: f, Files: f, Space: f,
+	}
+}
+
 // serve runs a server over f on a real socket until the test ends. stop ends
 // it before and returns what Serve returned.
 func serve(t *testing.T, f *fake) (c *Client, stop func() error) {
+	t.Helper()
+	return serveOptions(t, f.options())
+}
+
+func serveOptions(t *testing.T, o Options) (c *Client, stop func() error) {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "api.sock")
 	l, err := Listen(socket, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Options{Images: f, Machines: f, Volumes: f, Boots: f, Version: "1.2.3", Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s := New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, l) }()

@@ -20,7 +20,7 @@ var Formats = []string{"raw", "qcow2", "vhd", "vhdx", "vmdk"}
 // ExportRequest is the body of POST …/export.
 type ExportRequest struct {
 	Snapshot string `json:"snapshot,omitempty" doc:"of a volume; default: the disk as it is now"`
-	Format   string `json:"format" enum:"raw,qcow2,vhd,vhdx,vmdk" default:"raw"`
+	Format   string `json:"format,omitempty" enum:"raw,qcow2,vhd,vhdx,vmdk" default:"raw"`
 	Target   string `json:"target" minLength:"1" doc:"what the client calls the file whose descriptor comes with the request"`
 }
 
