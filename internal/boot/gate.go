@@ -68,7 +68,7 @@ func (s *Service) Admit(ctx context.Context, in Initiator, user string) (*Admitt
 		return nil, err
 	}
 	if b.Volume == "" {
-		return nil, &Denied{Reason: fmt.Sprintf("boot %s has no disk: it never asked for its script, or its volume was removed", b.ID)}
+		return nil, &Denied{Reason: fmt.Sprintf("boot %s has no disk: it never asked for its script, or its volume was removed, reset or rolled back meanwhile", b.ID)}
 	}
 	b, _, err = s.Inventory.Promote(ctx, b.ID)
 	var old *inventory.StaleBootError
@@ -81,8 +81,9 @@ func (s *Service) Admit(ctx context.Context, in Initiator, user string) (*Admitt
 	return &Admitted{Boot: b, Machine: m}, nil
 }
 
-// Forget removes the ephemeral disks of the machine's boots that are over. Their
-// sessions must be gone. It finds what an earlier call was kept from, too.
+// Forget removes the ephemeral disks of the machine's boots that are over, and
+// those of updates that are. Their sessions must be gone. It finds what an
+// earlier call was kept from, too.
 func (s *Service) Forget(ctx context.Context, ad *Admitted) {
 	ctx = context.WithoutCancel(ctx)
 	volumes, err := s.Inventory.Volumes(ctx)
@@ -92,15 +93,25 @@ func (s *Service) Forget(ctx context.Context, ad *Admitted) {
 	}
 	var over inventory.Superseded
 	for _, v := range volumes {
-		if v.Machine != ad.Machine.Name || v.Mode != inventory.Ephemeral {
-			continue
-		}
-		var old *inventory.StaleBootError
-		if _, err := s.Inventory.Boot(ctx, v.Boot); errors.As(err, &old) {
+		if v.Machine == ad.Machine.Name && s.over(ctx, ad, v) {
 			over.Volumes = append(over.Volumes, v)
 		}
 	}
 	s.discard(ctx, over)
+}
+
+// over reports whether nobody will want v again, of the machine of ad.
+func (s *Service) over(ctx context.Context, ad *Admitted, v inventory.Volume) bool {
+	switch v.Mode {
+	case inventory.Ephemeral:
+		var old *inventory.StaleBootError
+		_, err := s.Inventory.Boot(ctx, v.Boot)
+		return errors.As(err, &old)
+	case inventory.Updating:
+		u := ad.Machine.Update
+		return v.ID != ad.Boot.Volume && (u == nil || u.Volume != v.ID)
+	}
+	return false
 }
 
 // LoginRefused records a failed login under the machine whose target or account

@@ -15,6 +15,20 @@ import (
 // clone without disk or history has little entropy of its own.
 const seedLen = 512
 
+// golden is the host name of a machine in update mode.
+const golden = "golden"
+
+// IdentityFor is the identity that m has while it runs from v. In update mode it
+// is one that is made up and thrown away: what m's own keys are must never be in
+// an image, where every machine would have them.
+func IdentityFor(m inventory.Machine, v inventory.Volume) (inventory.Machine, error) {
+	if v.Mode != inventory.Updating {
+		return m, nil
+	}
+	id, err := inventory.NewIdentity(golden)
+	return inventory.Machine{Name: golden, Identity: id, Created: m.Created}, err
+}
+
 // IdentityDisk returns the content of the small read-only disk that makes a
 // clone this machine and no other: a tar archive from byte 0 on, which the
 // golden image's initramfs unpacks before init starts.

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,16 +57,46 @@ func (s *Service) Script(ctx context.Context, mac net.HardwareAddr, remote, loca
 		Portal:    netip.AddrPortFrom(portal, s.ISCSIPort),
 		User:      b.User,
 		Secret:    b.Secret,
-		Label:     fmt.Sprintf("%s, %s", v.Image, v.Mode),
+		Label:     fmt.Sprintf("%s, %s", imageOf(v), v.Mode),
 	})
 	if err != nil {
 		return "", err
 	}
 	s.attempts.reach(a, recorder.StageScript)
 	s.sayOnce(a, recorder.Event{Stage: recorder.StageScript,
-		Text:  fmt.Sprintf("script made: %s, %s volume %s", v.Image, v.Mode, v.ID),
+		Text:  fmt.Sprintf("script made: %s, %s volume %s", imageOf(v), v.Mode, v.ID),
 		Attrs: map[string]string{"image": v.Image, "digest": v.Digest, "volume": v.ID, "portal": portal.String()}})
+	s.advise(ctx, a, v)
 	return text, nil
+}
+
+// imageOf names the image of v, and the tag that led there.
+func imageOf(v inventory.Volume) string {
+	switch {
+	case v.Image == "":
+		return "no image"
+	case v.Ref == v.Image || v.Mode == inventory.Updating:
+		return v.Image
+	}
+	return fmt.Sprintf("%s (for %s)", v.Image, v.Ref)
+}
+
+// advise says what a machine that boots from v may not expect: that it is not on
+// its own disk, or that there is a newer image that its disk does not follow.
+func (s *Service) advise(ctx context.Context, a *attempt, v inventory.Volume) {
+	if v.Mode == inventory.Updating {
+		s.sayOnce(a, recorder.Event{Text: fmt.Sprintf("update mode: it runs on a clone of %s as host \"golden\", and its own disk waits: "+
+			"`bootes image publish %s NAME:TAG` makes an image of it, `bootes image update --cancel %s` gives it up", v.Image, v.Machine, v.Machine)})
+		return
+	}
+	newer, err := s.Inventory.Newer(ctx, v)
+	if err != nil {
+		s.Log.Error("newer image could not be looked for", "volume", v.ID, "err", err)
+	}
+	if newer != "" {
+		s.sayOnce(a, recorder.Event{Text: fmt.Sprintf("%s is %s now, and this disk is of %s: "+
+			"`bootes volume reset %s` takes the new one and throws away what the machine has written", v.Ref, newer, cmp.Or(v.Image, "no image"), v.ID)})
+	}
 }
 
 // checkAddress refuses a script to whoever is not that machine: the script
@@ -85,7 +116,8 @@ func (s *Service) checkAddress(ctx context.Context, m inventory.Machine, remote 
 
 // plan returns the stored boot of a with its volume, which is chosen when a's
 // script is first asked for: a persistent machine's own clone of its image for
-// ever, an ephemeral machine's fresh one for each boot.
+// ever, an ephemeral machine's fresh one for each boot, of what its tag means at
+// that boot; and in update mode the clone that becomes an image.
 func (s *Service) plan(ctx context.Context, m inventory.Machine, a *attempt) (inventory.Boot, inventory.Volume, error) {
 	b, err := s.Inventory.Boot(ctx, a.id)
 	if err != nil {
@@ -96,12 +128,23 @@ func (s *Service) plan(ctx context.Context, m inventory.Machine, a *attempt) (in
 		v, err := s.Inventory.Volume(ctx, b.Volume)
 		return b, v, err
 	}
-	v, err := s.Disks.CreateVolume(ctx, m.Name, m.Image, m.Mode, b.ID)
+	v, err := s.choose(ctx, m, b)
 	if err != nil {
 		return b, v, err
 	}
 	b, err = s.Inventory.SetBoot(ctx, b.ID, func(b *inventory.Boot) { b.Volume, b.Digest = v.ID, v.Digest })
 	return b, v, err
+}
+
+func (s *Service) choose(ctx context.Context, m inventory.Machine, b inventory.Boot) (inventory.Volume, error) {
+	if m.Update == nil {
+		return s.Disks.CreateVolume(ctx, m.Name, m.Image, m.Mode, b.ID)
+	}
+	v, err := s.Inventory.Volume(ctx, m.Update.Volume)
+	if notFound(err) {
+		err = fmt.Errorf("update mode of %s: its volume %s is gone: end it with `bootes image update --cancel %s`", m.Name, m.Update.Volume, m.Name)
+	}
+	return v, err
 }
 
 // discard frees the disks of boots that will never hold them again.

@@ -32,9 +32,10 @@ import (
 
 // Disks makes and removes the volumes that boots use.
 type Disks interface {
-	// CreateVolume clones im for a boot of m, or returns the volume that it
-	// has already. A persistent volume is found by later boots.
-	CreateVolume(ctx context.Context, machine, image string, mode inventory.Mode, boot string) (inventory.Volume, error)
+	// CreateVolume clones what ref means now, an image or a tag, for a boot of
+	// machine, or returns the volume that it has already. A persistent volume
+	// is found by later boots, whatever the tag means then.
+	CreateVolume(ctx context.Context, machine, ref string, mode inventory.Mode, boot string) (inventory.Volume, error)
 	// Discard removes the volumes of boots that are over.
 	Discard(ctx context.Context, gone inventory.Superseded) error
 }

@@ -37,19 +37,19 @@ type disks struct {
 	discarded []string
 }
 
-func (d *disks) CreateVolume(ctx context.Context, machine, image string, mode inventory.Mode, boot string) (inventory.Volume, error) {
+func (d *disks) CreateVolume(ctx context.Context, machine, ref string, mode inventory.Mode, boot string) (inventory.Volume, error) {
 	if mode == inventory.Persistent {
 		boot = ""
 	}
-	if v, err := d.inv.FindVolume(ctx, machine, image, mode, boot); err == nil {
+	if v, err := d.inv.FindVolume(ctx, machine, ref, mode, boot); err == nil {
 		return v, nil
 	}
-	im, err := d.inv.Image(ctx, image)
+	im, err := d.inv.Resolve(ctx, ref)
 	if err != nil {
 		return inventory.Volume{}, err
 	}
 	return d.inv.AddVolume(ctx, inventory.Volume{
-		ID: inventory.NewVolumeID(machine), Machine: machine, Image: image, Digest: im.Digest, Layer: im.Layer, Mode: mode, Boot: boot,
+		ID: inventory.NewVolumeID(machine), Machine: machine, Ref: ref, Image: im.Ref(), Digest: im.Digest, Layer: im.Layer, Mode: mode, Boot: boot,
 	})
 }
 

@@ -63,6 +63,7 @@ type Log struct {
 type Limits struct {
 	MinFree Space // of the data folder's file system, never taken by volumes
 	Volume  int64 // bytes of own data a new volume may hold; 0: no limit
+	Warn    int   // percent of a volume's limit at which its owner is warned; 100: never
 }
 
 // Mode is what Boötes does with DHCP on one interface.
@@ -105,9 +106,13 @@ func Default() *Config {
 		API:       API{Socket: "/run/bootes/bootes.sock", Group: "bootes"},
 		Ports:     Ports{HTTP: 80, TFTP: 69, ISCSI: 3260},
 		Log:       Log{Level: slog.LevelInfo},
-		Limits:    Limits{MinFree: DefaultMinFree},
+		Limits:    Limits{MinFree: DefaultMinFree, Warn: DefaultWarn},
 	}
 }
+
+// DefaultWarn is the percentage of its limit at which a volume's owner is warned
+// when the file does not say.
+const DefaultWarn = 80
 
 // DefaultLease is how long an address is leased when the file does not say.
 const DefaultLease = time.Hour

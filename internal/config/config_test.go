@@ -40,7 +40,7 @@ iqn_prefix: "iqn.2020-12.org.example:lab"
 api: {socket: /tmp/b.sock, group: root}
 ports: {http: 8080, tftp: 6969, iscsi: 3261}
 log: {level: debug}
-limits: {min_free: 5%, volume: 1.5G}
+limits: {min_free: 5%, volume: 1.5G, warn: 95%}
 interfaces:
   - name: eth1
     dhcp: server
@@ -64,7 +64,7 @@ interfaces:
 		Ports: Ports{HTTP: 8080, TFTP: 6969, ISCSI: 3261},
 		Log:   Log{Level: slog.LevelDebug},
 		Limits: Limits{
-			MinFree: Space{Percent: 5}, Volume: 3 << 29,
+			MinFree: Space{Percent: 5}, Volume: 3 << 29, Warn: 95,
 		},
 		Interfaces: []Interface{
 			{
@@ -103,7 +103,7 @@ func TestReferenceConfig(t *testing.T) {
 		t.Errorf("without comment signs: %+v", i)
 	}
 	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "http", "tftp", "iscsi", "level",
-		"min_free", "volume", "name", "dhcp", "portal"}, serverKeys...) {
+		"min_free", "volume", "warn", "name", "dhcp", "portal"}, serverKeys...) {
 		if !regexp.MustCompile(`(?m)^[ #-]*` + k + `:`).MatchString(Example) {
 			t.Errorf("the reference config lacks %q", k)
 		}

@@ -38,6 +38,8 @@ func TestFaults(t *testing.T) {
 		"long IQN":              {"iqn_prefix: iqn.2026-01." + strings.Repeat("a", 150) + "\n", `f:1:13: iqn_prefix: the name is 162 bytes long; at most 154 leave room for the machine's name`},
 		"bad level":             {"log: {level: loud}\n", `f:1:14: log.level: "loud" is no log level; write debug, info, warn or error`},
 		"bad size":              {"limits: {volume: 10GB}\n", `f:1:18: limits.volume: "10GB" is no size; write a number of bytes, or one with K, M, G or T (powers of 1024), such as 512M or 10G`},
+		"bad percentage":        {"limits: {warn: 80}\n", `f:1:16: limits.warn: "80" is no percentage; write a percentage from 1% to 100%`},
+		"zero percentage":       {"limits: {warn: 0%}\n", `f:1:16: limits.warn: "0%" is no percentage; write a percentage from 1% to 100%`},
 		"bad space":             {"limits: {min_free: lots}\n", `f:1:20: limits.min_free: "lots" is no size; write a size such as 2G, or a part of the disk such as 5%`},
 		"no space":              {"limits: {min_free: 0}\n", `f:1:20: limits.min_free: "0" is no size; a full disk stops the whole server: leave some space`},
 		"all space":             {"limits: {min_free: 95%}\n", `f:1:20: limits.min_free: "95%" is no size; write a percentage from 1% to 90%`},

@@ -87,6 +87,23 @@ func (r *reader) space(dst *Space) func(value) {
 	}
 }
 
+func (r *reader) percent(dst *int) func(value) {
+	const right = "write a percentage from 1% to 100%"
+	return func(v value) {
+		s, ok := r.text(v, right)
+		if !ok {
+			return
+		}
+		digits, signed := strings.CutSuffix(s, "%")
+		n, err := strconv.Atoi(digits)
+		if err != nil || !signed || n < 1 || n > 100 {
+			r.fault(v, fmt.Sprintf("%q is no percentage", s), "%s", right)
+			return
+		}
+		*dst = n
+	}
+}
+
 // minLease keeps a typo such as "1s" from flooding the network with renewals.
 const minLease, maxLease = time.Minute, 365 * 24 * time.Hour
 

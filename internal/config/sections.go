@@ -43,7 +43,7 @@ func (r *reader) ports(v value, p *Ports) {
 
 func (r *reader) limits(l *Limits) func(value) {
 	return func(v value) {
-		r.block(v, fields{"min_free": r.space(&l.MinFree), "volume": r.size(&l.Volume)})
+		r.block(v, fields{"min_free": r.space(&l.MinFree), "volume": r.size(&l.Volume), "warn": r.percent(&l.Warn)})
 	}
 }
 

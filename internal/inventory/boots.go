@@ -151,13 +151,14 @@ func (in *Inventory) changeBoot(ctx context.Context, id string, fn func(*store.T
 	})
 }
 
-// DropBoots ends every boot of every machine: after the host itself was
-// restarted, no running machine may go on with a disk that has lost writes.
-func (in *Inventory) DropBoots(ctx context.Context) (Superseded, error) {
+// DropBoots ends every boot of every machine but those to spare: after the host
+// itself was restarted, no running machine may go on with a disk that has lost
+// writes.
+func (in *Inventory) DropBoots(ctx context.Context, spare func(Boot) bool) (Superseded, error) {
 	var all Superseded
 	books, err := in.books.List(ctx)
 	for _, r := range books {
-		gone, e := in.dropAll(ctx, r.Key)
+		gone, e := in.dropAll(ctx, r.Key, spare)
 		err = errors.Join(err, e)
 		all.Boots = append(all.Boots, gone.Boots...)
 		all.Volumes = append(all.Volumes, gone.Volumes...)
@@ -168,18 +169,18 @@ func (in *Inventory) DropBoots(ctx context.Context) (Superseded, error) {
 // EndBoots ends every boot of one machine: its disk may have lost writes that
 // the machine believes in. It must boot again.
 func (in *Inventory) EndBoots(ctx context.Context, machine string) error {
-	_, err := in.dropAll(ctx, machine)
+	_, err := in.dropAll(ctx, machine, func(Boot) bool { return false })
 	return err
 }
 
-func (in *Inventory) dropAll(ctx context.Context, machine string) (Superseded, error) {
+func (in *Inventory) dropAll(ctx context.Context, machine string, spare func(Boot) bool) (Superseded, error) {
 	var gone Superseded
 	err := in.s.Update(ctx, func(tx *store.Tx) error {
 		b, err := in.book(tx, machine)
 		if err != nil {
 			return err
 		}
-		if gone, err = in.dropBoots(tx, &b, func(Boot) bool { return true }); err != nil {
+		if gone, err = in.dropBoots(tx, &b, func(x Boot) bool { return !spare(x) }); err != nil {
 			return err
 		}
 		return in.books.In(tx).Put(machine, b)

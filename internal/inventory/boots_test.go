@@ -178,7 +178,7 @@ func TestDropBoots(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	gone, err := x.DropBoots(ctx)
+	gone, err := x.DropBoots(ctx, func(Boot) bool { return false })
 	if err != nil || len(gone.Boots) != 2 || len(gone.Volumes) != 2 {
 		t.Errorf("%+v, %v", gone, err)
 	}

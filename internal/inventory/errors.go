@@ -33,9 +33,10 @@ func Refused(err error) bool {
 		twin    *VolumeExistsError
 		inUse   *InUseError
 		stale   *StaleBootError
+		update  *UpdateError
 	)
 	return errors.As(err, &invalid) || errors.As(err, &missing) || errors.As(err, &exists) || errors.As(err, &twin) ||
-		errors.As(err, &inUse) || errors.As(err, &stale) ||
+		errors.As(err, &inUse) || errors.As(err, &stale) || errors.As(err, &update) ||
 		errors.Is(err, ErrReplaced) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrFull)
 }
 
@@ -87,16 +88,16 @@ func (e *ExistsError) Error() string {
 	return msg
 }
 
-// InUseError says who needs the thing that was to be removed.
+// InUseError says who needs the thing that was to be removed or changed.
 type InUseError struct {
 	Kind   string
 	Name   string
-	By     []string // "machine pc1", "volume pc1-0a1b2c3d"
+	By     []string // all of them: "machine pc1", "volume pc1-0a1b2c3d"
 	Remedy string
 }
 
 func (e *InUseError) Error() string {
-	msg := fmt.Sprintf("%s %q is in use by %s", e.Kind, e.Name, some(e.By))
+	msg := fmt.Sprintf("%s %q is in use by %s", e.Kind, e.Name, strings.Join(e.By, ", "))
 	if e.Remedy != "" {
 		msg += ": " + e.Remedy
 	}

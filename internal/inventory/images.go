@@ -11,45 +11,79 @@ import (
 // exists is refused with *ExistsError: what machines boot never changes under
 // a name that they know.
 func (in *Inventory) AddImage(ctx context.Context, i Image) (Image, error) {
-	if _, _, err := ParseRef(i.Ref()); err != nil {
-		return i, err
-	}
 	i.Created = in.now().UTC()
-	return i, in.s.Update(ctx, func(tx *store.Tx) error {
-		_, err := in.images.In(tx).Get(i.Ref())
-		if err == nil {
-			return imageExists(i.Ref())
-		}
-		if !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		return in.images.In(tx).Put(i.Ref(), i)
-	})
+	return i, in.s.Update(ctx, func(tx *store.Tx) error { return in.putImage(tx, i) })
+}
+
+func (in *Inventory) putImage(tx *store.Tx, i Image) error {
+	if err := in.checkNewImage(tx, i.Ref()); err != nil {
+		return err
+	}
+	return in.images.In(tx).Put(i.Ref(), i)
 }
 
 // CheckNewImage says beforehand what AddImage would refuse.
 func (in *Inventory) CheckNewImage(ctx context.Context, ref string) error {
+	return in.s.Update(ctx, func(tx *store.Tx) error { return in.checkNewImage(tx, ref) })
+}
+
+func (in *Inventory) checkNewImage(tx *store.Tx, ref string) error {
 	if _, _, err := ParseRef(ref); err != nil {
 		return err
 	}
-	_, err := in.images.Get(ctx, ref)
+	_, err := in.images.In(tx).Get(ref)
 	if err == nil {
-		return imageExists(ref)
+		return &ExistsError{Kind: "image", Name: ref, Remedy: "choose another tag, or remove it first with `bootes image rm " + ref + "`"}
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	t, err := in.tags.In(tx).Get(ref)
+	if err == nil {
+		return &ExistsError{Kind: "tag", Name: ref, Remedy: "it points to " + t.Image + "; give the image a name of its own, and then move the tag to it with `bootes image tag " + ref + " IMAGE`"}
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		return nil
+		err = nil
 	}
 	return err
 }
 
-func imageExists(ref string) error {
-	return &ExistsError{Kind: "image", Name: ref, Remedy: "choose another tag, or remove it first with `bootes image rm " + ref + "`"}
+// SetImageDigest records what the content of a layer has been found to be, in
+// all images and volumes that stand on it.
+func (in *Inventory) SetImageDigest(ctx context.Context, layer, digest string) error {
+	return in.s.Update(ctx, func(tx *store.Tx) error {
+		images, err := in.images.In(tx).List()
+		if err != nil {
+			return err
+		}
+		for _, r := range images {
+			if i := r.Value; i.Layer == layer && i.Digest != digest {
+				i.Digest = digest
+				if err := in.images.In(tx).Put(r.Key, i); err != nil {
+					return err
+				}
+			}
+		}
+		volumes, err := in.volumes.In(tx).List()
+		if err != nil {
+			return err
+		}
+		for _, r := range volumes {
+			if v := r.Value; v.Layer == layer && v.Digest != digest {
+				v.Digest = digest
+				if err := in.volumes.In(tx).Put(r.Key, v); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
-// RemoveImage removes the record of an image that no machine and no volume
-// names, and notes that its layer is to be removed, unless another image is
-// the same layer. It returns the image.
-func (in *Inventory) RemoveImage(ctx context.Context, ref string) (Image, error) {
+// RemoveImage removes the record of an image that nothing names, and notes that
+// its layer is to be removed, unless another image is the same layer. It
+// returns the image. also are those who need it by what is on disk.
+func (in *Inventory) RemoveImage(ctx context.Context, ref string, also Users) (Image, error) {
 	var img Image
 	err := in.s.Update(ctx, func(tx *store.Tx) (err error) {
 		if img, err = lookup(in.images.In(tx), "image", ref, true); err != nil {
@@ -59,35 +93,14 @@ func (in *Inventory) RemoveImage(ctx context.Context, ref string) (Image, error)
 		if err != nil {
 			return err
 		}
-		if len(users) > 0 {
-			return &InUseError{Kind: "image", Name: ref, By: users, Remedy: "give those machines another image with `bootes machine set`, and remove those volumes, first"}
+		users.add(also)
+		if err := users.refuse("image", ref, "IMAGE"); err != nil {
+			return err
 		}
 		in.images.In(tx).Delete(ref)
 		return in.noteLayer(tx, img.Layer)
 	})
 	return img, err
-}
-
-func (in *Inventory) usersOf(tx *store.Tx, ref string) (users []string, err error) {
-	machines, err := in.machines.In(tx).List()
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range machines {
-		if m.Value.Image == ref {
-			users = append(users, "machine "+m.Key)
-		}
-	}
-	volumes, err := in.volumes.In(tx).List()
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range volumes {
-		if v.Value.Image == ref {
-			users = append(users, "volume "+v.Key)
-		}
-	}
-	return users, nil
 }
 
 func (in *Inventory) noteLayer(tx *store.Tx, layer string) error {

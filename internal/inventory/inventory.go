@@ -1,15 +1,18 @@
 // Package inventory holds what Boötes knows of its site, and the rules: the
-// machines, the images, the volumes made of them, the boots of each machine
-// with their credentials, and the DHCP leases.
+// machines, the images, the tags that point to them, the volumes made of them,
+// the boots of each machine with their credentials, and the DHCP leases.
 //
 // The rules, each kept by a transaction of the store:
 //
 //   - A name is a host name; a MAC address and a reserved address belong to
 //     one machine.
-//   - An image that a machine or a volume names is not removed; a machine
-//     that has volumes is not removed.
-//   - A machine has at most one persistent volume of an image, a boot at most
-//     one ephemeral volume. So asking twice never makes two.
+//   - A name:tag is an image or a tag, never both; a tag points to an image,
+//     never to a tag. Machines name either.
+//   - An image that a machine, a tag or a volume names is not removed, nor a tag
+//     that a machine or a volume names, nor a machine that has volumes.
+//   - A machine has at most one persistent volume for each name it was given, at
+//     most one for an update, a boot at most one ephemeral volume. So asking
+//     twice never makes two.
 //   - Boots of a machine are numbered. A machine has one current boot; an
 //     older one never takes its place.
 //   - An address is leased to one client.
@@ -37,6 +40,7 @@ type Inventory struct {
 	reserved *store.Collection[string]  // address → machine
 	books    *store.Collection[book]    // machine → its boots and volumes
 	images   *store.Collection[Image]   // name:tag
+	tags     *store.Collection[Tag]     // name:tag
 	volumes  *store.Collection[Volume]  // ID
 	removals *store.Collection[Removal] // what is still to be removed from disk
 	leases   *store.Collection[Lease]   // address in hex
@@ -52,6 +56,7 @@ func New(s *store.Store) *Inventory {
 		reserved: store.Of[string](s, "reserved"),
 		books:    store.Of[book](s, "books"),
 		images:   store.Of[Image](s, "images"),
+		tags:     store.Of[Tag](s, "tags"),
 		volumes:  store.Of[Volume](s, "volumes"),
 		removals: store.Of[Removal](s, "removals"),
 		leases:   store.Of[Lease](s, "leases"),

@@ -247,22 +247,21 @@ func TestImageRules(t *testing.T) {
 	if err := x.CheckNewImage(ctx, "debian:14"); err != nil {
 		t.Error(err)
 	}
-	const remedy = ": give those machines another image with `bootes machine set`, and remove those volumes, first"
-	_, err = x.RemoveImage(ctx, "debian:12")
-	wantErr[*InUseError](t, err, `image "debian:12" is in use by machine pc1`+remedy)
+	_, err = x.RemoveImage(ctx, "debian:12", Users{})
+	wantErr[*InUseError](t, err, "image \"debian:12\" is in use by machine pc1: first give that machine another image with `bootes machine set pc1 --image IMAGE`")
 	v := x.volume("pc1", "debian:12", Persistent, "")
 	if _, err := x.SetMachine(ctx, "pc1", func(m *Machine) error { m.Image = "old:1"; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	_, err = x.RemoveImage(ctx, "debian:12")
-	wantErr[*InUseError](t, err, `image "debian:12" is in use by volume `+v.ID+remedy)
+	_, err = x.RemoveImage(ctx, "debian:12", Users{})
+	wantErr[*InUseError](t, err, "image \"debian:12\" is in use by volume "+v.ID+": first remove that volume with `bootes volume rm "+v.ID+"`")
 	if _, err := x.DropVolume(ctx, v.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := x.RemoveImage(ctx, "debian:12"); err != nil {
+	if _, err := x.RemoveImage(ctx, "debian:12", Users{}); err != nil {
 		t.Error(err)
 	}
-	_, err = x.RemoveImage(ctx, "debian:12")
+	_, err = x.RemoveImage(ctx, "debian:12", Users{})
 	wantErr[*NotFoundError](t, err, `no image "debian:12": there are old:1`)
 
 	removals, err := x.Removals(ctx)

@@ -33,8 +33,10 @@ func (in *Inventory) AddMachine(ctx context.Context, m Machine) (Machine, error)
 	})
 }
 
-// SetMachine lets change alter a machine; name, identity and time of creation
-// stay. change may be called more than once.
+// SetMachine lets change alter a machine; name, identity, time of creation and
+// update mode stay. change may be called more than once. The machine's disk is
+// the one of its new image, unless what it has was made of the same image under
+// another name.
 func (in *Inventory) SetMachine(ctx context.Context, name string, change func(*Machine) error) (Machine, error) {
 	var m Machine
 	err := in.s.Update(ctx, func(tx *store.Tx) error {
@@ -47,7 +49,7 @@ func (in *Inventory) SetMachine(ctx context.Context, name string, change func(*M
 		if err := change(&m); err != nil {
 			return err
 		}
-		m.Name, m.Identity, m.Created = old.Name, old.Identity, old.Created
+		m.Name, m.Identity, m.Created, m.Update = old.Name, old.Identity, old.Created, old.Update
 		if err := m.normalise(); err != nil {
 			return err
 		}
@@ -165,7 +167,11 @@ func usable(a netip.Addr) bool {
 // putMachine writes m and moves the indices from old to it.
 func (in *Inventory) putMachine(tx *store.Tx, old, m Machine) error {
 	if m.Image != old.Image {
-		if _, err := lookup(in.images.In(tx), "image", m.Image, true); err != nil {
+		to, err := in.resolve(tx, m.Image)
+		if err != nil {
+			return err
+		}
+		if err := in.keepDisk(tx, old, m, to); err != nil {
 			return err
 		}
 	}

@@ -74,6 +74,17 @@ func ParseRef(ref string) (name, tag string, err error) {
 	return name, tag, nil
 }
 
+var snapshotName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// CheckSnapshotName says whether a snapshot may be called that. "image" is what
+// a backup calls the image that a volume stands on.
+func CheckSnapshotName(name string) error {
+	if !snapshotName.MatchString(name) || name == "image" {
+		return &InvalidError{What: "snapshot name", Value: name, Want: `it has letters, digits, dots, hyphens and underscores, begins with a letter or digit, has at most 64 characters and is not "image"`}
+	}
+	return nil
+}
+
 // ParseMode reads the two words.
 func ParseMode(s string) (Mode, error) {
 	switch m := Mode(s); m {

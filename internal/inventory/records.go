@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"cmp"
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,6 +14,9 @@ type Mode string
 const (
 	Persistent Mode = "persistent" // the machine keeps its volume
 	Ephemeral  Mode = "ephemeral"  // each boot gets a fresh clone
+	// Updating is the mode of a volume alone: a clone of an image that becomes
+	// the image's next version. See Update.
+	Updating Mode = "update"
 )
 
 // Machine is a computer that Boötes knows, and what it boots.
@@ -20,9 +25,10 @@ type Machine struct {
 	MACs    []string   `json:"macs"`             // lower-case, colons
 	UUID    string     `json:"uuid,omitempty"`   // of the firmware, if known; not unique in the field
 	Address netip.Addr `json:"address,omitzero"` // reserved for it by the DHCP server; zero: from the pool
-	Image   string     `json:"image"`            // name:tag
+	Image   string     `json:"image"`            // name:tag, of an image or a tag
 	Mode    Mode       `json:"mode"`
-	Limit   int64      `json:"limit,omitempty"` // bytes that a volume made for it may hold of its own; 0: none
+	Limit   int64      `json:"limit,omitempty"`  // bytes that a volume made for it may hold of its own; 0: none
+	Update  *Update    `json:"update,omitempty"` // in place of its own disk, until it is published or cancelled
 
 	Created  time.Time `json:"created"`
 	Identity Identity  `json:"identity"` // made by AddMachine, kept for life
@@ -34,12 +40,20 @@ type Identity struct {
 	HostKeys  map[string]string `json:"hostKeys"`  // file name → OpenSSH text
 }
 
+// Update is the making of an image's next version: the machine's boots run from
+// Volume, and its own disk waits untouched.
+type Update struct {
+	Image   string    `json:"image"` // name:tag that the volume is a clone of
+	Volume  string    `json:"volume"`
+	Started time.Time `json:"started"`
+}
+
 // Image is an immutable golden disk.
 type Image struct {
 	Name     string    `json:"name"`
 	Tag      string    `json:"tag"`
 	Layer    string    `json:"layer"`              // of the storage engine
-	Digest   string    `json:"digest"`             // "sha256:…"
+	Digest   string    `json:"digest"`             // "sha256:…"; "" until its layer is hashed
 	Size     int64     `json:"size"`               // bytes of the disk
 	Stored   int64     `json:"stored"`             // bytes it takes
 	Source   string    `json:"source,omitempty"`   // where it came from, for people
@@ -50,17 +64,49 @@ type Image struct {
 // Ref is name:tag, the key of an image.
 func (i Image) Ref() string { return i.Name + ":" + i.Tag }
 
+// Tag is a name that points to an image and can be moved to another one.
+type Tag struct {
+	Ref      string    `json:"ref"`                // name:tag, which no image has; the key
+	Image    string    `json:"image"`              // name:tag of an image, never of a tag
+	Previous string    `json:"previous,omitempty"` // what it pointed to before; "" at first
+	Moved    time.Time `json:"moved"`
+}
+
 // Volume is a writable clone of an image, made for a machine.
 type Volume struct {
-	ID      string    `json:"id"` // machine, hyphen, random; the key
-	Machine string    `json:"machine"`
-	Image   string    `json:"image"` // name:tag at creation
-	Digest  string    `json:"digest"`
-	Layer   string    `json:"layer"`
-	Mode    Mode      `json:"mode"`
-	Limit   int64     `json:"limit,omitempty"` // bytes of its own; 0: none
-	Boot    string    `json:"boot,omitempty"`  // the boot it was made for; ephemeral only
-	Created time.Time `json:"created"`
+	ID       string    `json:"id"` // machine, hyphen, random; the key
+	Machine  string    `json:"machine"`
+	Ref      string    `json:"ref"`    // what was asked for: an image or a tag
+	Image    string    `json:"image"`  // the image that it stands on
+	Digest   string    `json:"digest"` // of that; "" until it is hashed
+	Layer    string    `json:"layer"`  // of that
+	Mode     Mode      `json:"mode"`
+	Limit    int64     `json:"limit,omitempty"`    // bytes of its own; 0: none
+	Boot     string    `json:"boot,omitempty"`     // the boot it was made for; ephemeral only
+	Identity bool      `json:"identity,omitempty"` // takes its identity from LUN 1
+	Created  time.Time `json:"created"`
+
+	// Snapshots says of the volume's snapshots what the storage engine does
+	// not know. One that is missing here stands on the volume's image.
+	Snapshots map[string]Snapshot `json:"snapshots,omitempty"`
+}
+
+// Snapshot is a named earlier state of a volume.
+type Snapshot struct {
+	Image  string `json:"image"` // that the state stands on, as in Volume
+	Digest string `json:"digest"`
+	Layer  string `json:"layer"`
+	Clean  bool   `json:"clean,omitempty"` // no machine had the disk open
+}
+
+// UnmarshalJSON reads records of before there were tags, too.
+func (v *Volume) UnmarshalJSON(b []byte) error {
+	type plain Volume
+	if err := json.Unmarshal(b, (*plain)(v)); err != nil {
+		return err
+	}
+	v.Ref = cmp.Or(v.Ref, v.Image)
+	return nil
 }
 
 // Boot is one attempt of a machine to start, and the credentials minted for

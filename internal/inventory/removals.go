@@ -8,15 +8,16 @@ import (
 
 // Kinds of Removal.
 const (
-	RemoveLayer  = "layer"
-	RemoveVolume = "volume"
+	RemoveLayer    = "layer"
+	RemoveVolume   = "volume"
+	RemoveSnapshot = "snapshot" // its ID is VOLUME@NAME
 )
 
 // Removal is a note that what is on disk under an ID is to be removed, now or,
 // after a crash, at the next start. It is written in the transaction that
 // removes the record and cleared when the disk is done; and it is written
-// before a volume is made and cleared in the transaction that adds the record.
-// So a crash loses no space, and nothing is ever removed from disk only
+// before a volume is made and cleared in the transaction that adds the record,
+// and before a snapshot is made that is not to stay. So a crash loses no space, and nothing is ever removed from disk only
 // because its record is missing.
 type Removal struct {
 	Kind string `json:"kind"`
@@ -32,9 +33,12 @@ func (in *Inventory) noteRemoval(tx *store.Tx, r Removal) error {
 // PrepareVolume notes that a volume is about to be made on disk: AddVolume
 // clears the note.
 func (in *Inventory) PrepareVolume(ctx context.Context, id string) error {
-	return in.s.Update(ctx, func(tx *store.Tx) error {
-		return in.noteRemoval(tx, Removal{Kind: RemoveVolume, ID: id})
-	})
+	return in.NoteRemoval(ctx, Removal{Kind: RemoveVolume, ID: id})
+}
+
+// NoteRemoval notes that something on disk is to go, whatever happens.
+func (in *Inventory) NoteRemoval(ctx context.Context, r Removal) error {
+	return in.s.Update(ctx, func(tx *store.Tx) error { return in.noteRemoval(tx, r) })
 }
 
 // Removals are the notes not yet cleared.

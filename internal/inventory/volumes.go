@@ -1,11 +1,13 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"bootes.dev/internal/store"
@@ -27,23 +29,42 @@ func NewVolumeID(machine string) string {
 }
 
 // AddVolume records a volume that is on disk. The image it names must be there
-// still, with the same layer. *VolumeExistsError when the machine has a
-// persistent volume of that image, or the boot an ephemeral one, already.
+// still, with the same layer; it may name none. *VolumeExistsError when the
+// machine has a persistent volume of that Ref, or the boot an ephemeral one,
+// already. With a volume for an update the machine's update mode begins;
+// *UpdateError when it is in it already.
 func (in *Inventory) AddVolume(ctx context.Context, v Volume) (Volume, error) {
 	v.Created = in.now().UTC()
+	v.Ref = cmp.Or(v.Ref, v.Image)
 	return v, in.s.Update(ctx, func(tx *store.Tx) error {
 		if _, err := lookup(in.machines.In(tx), "machine", v.Machine, true); err != nil {
 			return err
 		}
-		img, err := lookup(in.images.In(tx), "image", v.Image, true)
-		if err != nil {
+		if err := in.standsOn(tx, v); err != nil {
 			return err
 		}
-		if img.Layer != v.Layer {
-			return fmt.Errorf("add volume %q of image %q: %w", v.ID, v.Image, ErrReplaced)
+		if v.Mode == Updating {
+			if err := in.beginUpdate(tx, v); err != nil {
+				return err
+			}
 		}
 		return in.putVolume(tx, v)
 	})
+}
+
+// standsOn makes sure that the image of v is there still.
+func (in *Inventory) standsOn(tx *store.Tx, v Volume) error {
+	if v.Image == "" {
+		return nil
+	}
+	img, err := lookup(in.images.In(tx), "image", v.Image, true)
+	if err != nil {
+		return err
+	}
+	if img.Layer != v.Layer {
+		return fmt.Errorf("volume %q of image %q: %w", v.ID, v.Image, ErrReplaced)
+	}
+	return nil
 }
 
 func (in *Inventory) putVolume(tx *store.Tx, v Volume) error {
@@ -69,14 +90,18 @@ func (in *Inventory) putVolume(tx *store.Tx, v Volume) error {
 	return in.volumes.In(tx).Put(v.ID, v)
 }
 
-// twin is the volume that already serves the purpose of v.
+// twin is the volume that already serves the purpose of v. An update's volume
+// has none: one that is left of an earlier update is on its way out.
 func (in *Inventory) twin(tx *store.Tx, b book, v Volume) (*Volume, error) {
+	if v.Mode == Updating {
+		return nil, nil
+	}
 	for _, id := range b.Volumes {
 		other, err := in.volumes.In(tx).Get(id)
 		if err != nil {
 			return nil, err
 		}
-		if other.Mode == v.Mode && other.Image == v.Image && other.Boot == v.Boot {
+		if other.Mode == v.Mode && other.Ref == v.Ref && other.Boot == v.Boot {
 			return &other, nil
 		}
 	}
@@ -84,9 +109,9 @@ func (in *Inventory) twin(tx *store.Tx, b book, v Volume) (*Volume, error) {
 }
 
 // FindVolume is the volume that a boot of machine gets in this mode: its
-// persistent volume of that image, or the ephemeral one made for boot.
-// *NotFoundError when there is none yet.
-func (in *Inventory) FindVolume(ctx context.Context, machine, image string, mode Mode, boot string) (Volume, error) {
+// persistent volume for ref, an image or a tag, or the ephemeral one made for
+// boot. *NotFoundError when there is none yet.
+func (in *Inventory) FindVolume(ctx context.Context, machine, ref string, mode Mode, boot string) (Volume, error) {
 	if mode == Persistent {
 		boot = ""
 	}
@@ -96,43 +121,104 @@ func (in *Inventory) FindVolume(ctx context.Context, machine, image string, mode
 		if err != nil {
 			return err
 		}
-		twin, err = in.twin(tx, b, Volume{Image: image, Mode: mode, Boot: boot})
+		twin, err = in.twin(tx, b, Volume{Ref: ref, Mode: mode, Boot: boot})
 		return err
 	})
 	if err != nil {
 		return Volume{}, err
 	}
 	if twin == nil {
-		return Volume{}, &NotFoundError{Kind: string(mode) + " volume of " + image + " for machine", Name: machine}
+		return Volume{}, &NotFoundError{Kind: string(mode) + " volume of " + ref + " for machine", Name: machine}
 	}
 	return *twin, nil
 }
 
 // DropVolume removes the record of a volume and notes that its disk is to be
-// removed.
+// removed. An update mode that runs from it ends.
 func (in *Inventory) DropVolume(ctx context.Context, id string) (Volume, error) {
 	var v Volume
 	err := in.s.Update(ctx, func(tx *store.Tx) (err error) {
 		if v, err = lookup(in.volumes.In(tx), "volume", id, true); err != nil {
 			return err
 		}
-		b, err := in.book(tx, v.Machine)
-		if err != nil {
+		if err := in.stopUpdate(tx, v); err != nil {
 			return err
 		}
-		b.Volumes = slices.DeleteFunc(b.Volumes, func(x string) bool { return x == id })
-		for i := range b.Boots {
-			if b.Boots[i].Volume == id {
-				b.Boots[i].Volume = ""
-			}
-		}
-		if err := in.books.In(tx).Put(v.Machine, b); err != nil {
+		err = in.detach(tx, v, func(b *book) {
+			b.Volumes = slices.DeleteFunc(b.Volumes, func(x string) bool { return x == id })
+		})
+		if err != nil {
 			return err
 		}
 		in.volumes.In(tx).Delete(id)
 		return in.noteRemoval(tx, Removal{Kind: RemoveVolume, ID: id})
 	})
 	return v, err
+}
+
+// DetachVolume takes a volume from the boots that have it: its content is about
+// to be replaced, and no system that knew the old one may find the new.
+func (in *Inventory) DetachVolume(ctx context.Context, id string) (Volume, error) {
+	var v Volume
+	err := in.s.Update(ctx, func(tx *store.Tx) (err error) {
+		if v, err = lookup(in.volumes.In(tx), "volume", id, true); err != nil {
+			return err
+		}
+		return in.detach(tx, v, func(*book) {})
+	})
+	return v, err
+}
+
+func (in *Inventory) detach(tx *store.Tx, v Volume, also func(*book)) error {
+	b, err := in.book(tx, v.Machine)
+	if err != nil {
+		return err
+	}
+	for i := range b.Boots {
+		if b.Boots[i].Volume == v.ID {
+			b.Boots[i].Volume = ""
+		}
+	}
+	also(&b)
+	return in.books.In(tx).Put(v.Machine, b)
+}
+
+// SetVolume lets change alter what a volume stands on, and its snapshots; the
+// image must be there. change may be called more than once.
+func (in *Inventory) SetVolume(ctx context.Context, id string, change func(*Volume)) (Volume, error) {
+	var v Volume
+	err := in.s.Update(ctx, func(tx *store.Tx) error {
+		old, err := lookup(in.volumes.In(tx), "volume", id, true)
+		if err != nil {
+			return err
+		}
+		v = old
+		v.Snapshots = maps.Clone(old.Snapshots)
+		change(&v)
+		v.ID, v.Machine, v.Ref, v.Mode, v.Limit, v.Boot, v.Created = old.ID, old.Machine, old.Ref, old.Mode, old.Limit, old.Boot, old.Created
+		if err := in.standsOn(tx, v); err != nil {
+			return err
+		}
+		return in.volumes.In(tx).Put(id, v)
+	})
+	return v, err
+}
+
+// DropSnapshot takes a snapshot off a volume's record and notes that it is to be
+// removed from disk.
+func (in *Inventory) DropSnapshot(ctx context.Context, id, name string) error {
+	return in.s.Update(ctx, func(tx *store.Tx) error {
+		v, err := lookup(in.volumes.In(tx), "volume", id, true)
+		if err != nil {
+			return err
+		}
+		v.Snapshots = maps.Clone(v.Snapshots)
+		delete(v.Snapshots, name)
+		if err := in.volumes.In(tx).Put(id, v); err != nil {
+			return err
+		}
+		return in.noteRemoval(tx, Removal{Kind: RemoveSnapshot, ID: id + "@" + name})
+	})
 }
 
 // SetVolumeLimit records a new limit in bytes, 0 for none.

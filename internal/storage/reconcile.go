@@ -53,7 +53,7 @@ func (r *reconciler) endBoots(ctx context.Context) error {
 	if !r.eng.BootChanged() {
 		return nil
 	}
-	gone, err := r.inv.DropBoots(ctx)
+	gone, err := r.inv.DropBoots(ctx, func(inventory.Boot) bool { return false })
 	for _, b := range gone.Boots {
 		if b.Current {
 			r.settled(b.ID, 0, "this host was restarted: boot %s is over, machine %s must boot again", b.ID, b.Machine)

@@ -40,7 +40,7 @@ func TestRemovalCutShort(t *testing.T) {
 	if _, err := x.inv.DropVolume(ctx, v.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := x.inv.RemoveImage(ctx, "old:1"); err != nil {
+	if _, err := x.inv.RemoveImage(ctx, "old:1", inventory.Users{}); err != nil {
 		t.Fatal(err)
 	}
 	x.restart()

@@ -48,7 +48,7 @@ func New(o Options) *Storage {
 
 // RemoveImage removes an image that nothing uses. The error names its users.
 func (s *Storage) RemoveImage(ctx context.Context, ref string) error {
-	img, err := s.inv.RemoveImage(ctx, ref)
+	img, err := s.inv.RemoveImage(ctx, ref, inventory.Users{})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,109 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"bootes.dev/internal/store"
+)
+
+// UpdateError says that a machine is, or is not, in update mode.
+type UpdateError struct {
+	Machine string
+	Update  *Update // nil: it is not
+}
+
+func (e *UpdateError) Error() string {
+	if e.Update == nil {
+		return fmt.Sprintf("machine %q is not in update mode: begin with `bootes image update IMAGE --machine %s`", e.Machine, e.Machine)
+	}
+	return fmt.Sprintf("machine %q is in update mode already, for the image that follows %s: publish it with `bootes image publish %s NAME:TAG`, or give it up with `bootes image update --cancel %s`",
+		e.Machine, e.Update.Image, e.Machine, e.Machine)
+}
+
+// Published is the end of an update mode: the image that was made in it, and
+// where its state lies.
+type Published struct {
+	Machine string
+	Volume  string // that the image was made of
+	Image   Image
+	Tag     string // to point to the image; "": none
+}
+
+// EndUpdate records a published image, moves the tag and ends the machine's
+// update mode, all at once or not at all. The volume stays.
+func (in *Inventory) EndUpdate(ctx context.Context, p Published) (Image, error) {
+	p.Image.Created = in.now().UTC()
+	return p.Image, in.s.Update(ctx, func(tx *store.Tx) error {
+		m, err := lookup(in.machines.In(tx), "machine", p.Machine, true)
+		if err != nil {
+			return err
+		}
+		if m.Update == nil || m.Update.Volume != p.Volume {
+			return &UpdateError{Machine: p.Machine}
+		}
+		if err := in.putImage(tx, p.Image); err != nil {
+			return err
+		}
+		if p.Tag != "" {
+			if _, err := in.setTag(tx, p.Tag, p.Image.Ref()); err != nil {
+				return err
+			}
+		}
+		m.Update = nil
+		return in.machines.In(tx).Put(m.Name, m)
+	})
+}
+
+// beginUpdate notes in the machine of v that its boots run from v.
+func (in *Inventory) beginUpdate(tx *store.Tx, v Volume) error {
+	m, err := lookup(in.machines.In(tx), "machine", v.Machine, true)
+	if err != nil {
+		return err
+	}
+	if m.Update != nil {
+		return &UpdateError{Machine: m.Name, Update: m.Update}
+	}
+	m.Update = &Update{Image: v.Image, Volume: v.ID, Started: v.Created}
+	return in.machines.In(tx).Put(m.Name, m)
+}
+
+// stopUpdate ends the update mode that runs from the volume v, if one does.
+func (in *Inventory) stopUpdate(tx *store.Tx, v Volume) error {
+	m, err := absentIsZero(in.machines.In(tx).Get(v.Machine))
+	if err != nil || m.Update == nil || m.Update.Volume != v.ID {
+		return err
+	}
+	m.Update = nil
+	return in.machines.In(tx).Put(m.Name, m)
+}
+
+// keepDisk lets a machine that is given another name for what its disk was made
+// of keep that disk: a tag in place of the image, or the other way round.
+func (in *Inventory) keepDisk(tx *store.Tx, old, m Machine, to Image) error {
+	b, err := in.book(tx, m.Name)
+	if err != nil {
+		return err
+	}
+	var volumes []Volume
+	for _, id := range b.Volumes {
+		v, err := in.volumes.In(tx).Get(id)
+		if err != nil {
+			return err
+		}
+		if v.Mode == Persistent {
+			volumes = append(volumes, v)
+		}
+	}
+	if slices.ContainsFunc(volumes, func(v Volume) bool { return v.Ref == m.Image }) {
+		return nil
+	}
+	for _, v := range volumes {
+		if v.Ref == old.Image && v.Image == to.Ref() {
+			v.Ref = m.Image
+			return in.volumes.In(tx).Put(v.ID, v)
+		}
+	}
+	return nil
+}
