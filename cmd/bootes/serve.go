@@ -84,6 +84,7 @@ type house struct {
 	gate    *gate
 
 	sessions *sessions
+	targets  targets
 
 	http, iscsi, api net.Listener
 	tftp             net.PacketConn
@@ -142,6 +143,7 @@ func (h *house) openState(ctx context.Context) (err error) {
 	h.onClose(h.rec.Close)
 	h.storage = storage.New(storage.Options{
 		Engine: h.engine, Inventory: h.inv, Dir: h.cfg.Data, MinFree: minFree, Log: h.log,
+		Sessions: &h.targets,
 	})
 	return nil
 }
@@ -252,6 +254,7 @@ func (h *house) run(ctx context.Context) error {
 		Script: h.script, Loaders: loaders.FS(), Fetched: h.fetchedHTTP, Log: h.log,
 	})
 	loader := &tftp.Server{Open: h.openLoader(loaders), Done: h.fetchedTFTP}
+	h.targets.serve(target, h.boot)
 	dhcpd := dhcp.New(dhcp.Options{
 		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot}, Leases: leaseBook{h.inv}, Log: h.log,
 	})

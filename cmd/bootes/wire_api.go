@@ -29,6 +29,7 @@ func (h *house) apiOptions(target *iscsi.Server) api.Options {
 		Boots:    h.rec,
 		Version:  version(),
 		Log:      h.log,
+		Tags:     tags{h},
 	}
 }
 
@@ -39,6 +40,7 @@ func apiError(err error) error {
 		missing *inventory.NotFoundError
 		exists  *inventory.ExistsError
 		inUse   *inventory.InUseError
+		update  *inventory.UpdateError
 		noRoom  *storage.NoRoomError
 		badDisk *diskimage.FormatError
 	)
@@ -57,7 +59,7 @@ func apiError(err error) error {
 		kind = api.Invalid
 	case errors.As(err, &missing), errors.Is(err, cow.ErrNotExist):
 		kind = api.NotFound
-	case errors.As(err, &exists), errors.As(err, &inUse), errors.Is(err, cow.ErrInUse), errors.Is(err, cow.ErrDependents):
+	case errors.As(err, &exists), errors.As(err, &inUse), errors.As(err, &update), errors.Is(err, cow.ErrInUse), errors.Is(err, cow.ErrDependents):
 		kind = api.Conflict
 	case errors.Is(err, exec.ErrNotFound):
 		kind = api.Missing
@@ -89,7 +91,7 @@ func (h images) Images(ctx context.Context) ([]api.Image, error) {
 }
 
 func (h images) Image(ctx context.Context, ref string) (api.Image, error) {
-	i, err := h.inv.Image(ctx, ref)
+	i, err := h.inv.Resolve(ctx, ref)
 	return apiImage(i), apiError(err)
 }
 
@@ -251,7 +253,7 @@ func (h volumes) SetVolume(ctx context.Context, id string, c api.VolumeChange) (
 }
 
 func (h volumes) RemoveVolume(ctx context.Context, id string) error {
-	return apiError(h.storage.RemoveVolume(ctx, id))
+	return apiError(h.storage.RemoveVolume(ctx, id, false))
 }
 
 // diskUUID derives a disk's identifier from the name of its volume, so that it

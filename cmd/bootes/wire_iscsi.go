@@ -71,13 +71,13 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 	if err != nil {
 		return iscsi.Units{}, err
 	}
-	im, err := g.inv.Image(ctx, v.Image)
-	if err != nil {
-		return iscsi.Units{}, err
-	}
 	luns := map[uint8]*scsi.Disk{}
-	if im.Identity {
-		content, err := boot.IdentityDisk(ad.Machine)
+	if g.givesIdentity(ctx, v) {
+		m, err := boot.IdentityFor(ad.Machine, v)
+		if err != nil {
+			return iscsi.Units{}, err
+		}
+		content, err := boot.IdentityDisk(m)
 		if err != nil {
 			return iscsi.Units{}, err
 		}
@@ -96,6 +96,16 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 	return iscsi.Units{LUNs: luns, Close: func() {
 		g.closed(ad, vol.Close())
 	}}, nil
+}
+
+// givesIdentity reports whether the system on v takes its identity from LUN 1.
+// Volumes of before they said so themselves are as their image is.
+func (g *gate) givesIdentity(ctx context.Context, v inventory.Volume) bool {
+	if v.Identity || v.Image == "" {
+		return v.Identity
+	}
+	i, err := g.inv.Image(ctx, v.Image)
+	return err == nil && i.Identity
 }
 
 // closed looks at how a disk was closed. One that has failed may have lost

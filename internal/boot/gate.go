@@ -35,7 +35,7 @@ func (s *Service) Secret(ctx context.Context, in Initiator, user string) (string
 		}
 		return "", false
 	}
-	if in.Name != s.initiator(b.Machine) || (in.Target != "" && in.Target != s.target(b.Machine)) {
+	if in.Name != s.initiator(b.Machine) || (in.Target != "" && in.Target != s.Target(b.Machine)) {
 		return "", false
 	}
 	return b.Secret, true
@@ -47,7 +47,7 @@ func (s *Service) Visible(ctx context.Context, user string) []string {
 	if err != nil {
 		return nil
 	}
-	return []string{s.target(b.Machine)}
+	return []string{s.Target(b.Machine)}
 }
 
 // Admitted is a boot that may now hold its machine's disk.

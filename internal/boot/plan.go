@@ -53,7 +53,7 @@ func (s *Service) Script(ctx context.Context, mac net.HardwareAddr, remote, loca
 	text, err := ipxe.BootDisk(ipxe.Disk{
 		Hostname:  m.Name,
 		Initiator: s.initiator(m.Name),
-		Target:    s.target(m.Name),
+		Target:    s.Target(m.Name),
 		Portal:    netip.AddrPortFrom(portal, s.ISCSIPort),
 		User:      b.User,
 		Secret:    b.Secret,
@@ -154,5 +154,7 @@ func (s *Service) discard(ctx context.Context, gone inventory.Superseded) {
 	}
 }
 
-func (s *Service) target(machine string) string    { return s.IQNPrefix + ":" + machine }
+// Target is the name of a machine's iSCSI target.
+func (s *Service) Target(machine string) string { return s.IQNPrefix + ":" + machine }
+
 func (s *Service) initiator(machine string) string { return s.IQNPrefix + ":init:" + machine }

@@ -107,3 +107,15 @@ func (in *Inventory) keepDisk(tx *store.Tx, old, m Machine, to Image) error {
 	}
 	return nil
 }
+
+// CancelUpdate ends a machine's update mode. Its volume stays.
+func (in *Inventory) CancelUpdate(ctx context.Context, machine string) error {
+	return in.s.Update(ctx, func(tx *store.Tx) error {
+		m, err := lookup(in.machines.In(tx), "machine", machine, true)
+		if err != nil {
+			return err
+		}
+		m.Update = nil
+		return in.machines.In(tx).Put(machine, m)
+	})
+}

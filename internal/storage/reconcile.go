@@ -101,7 +101,7 @@ func (r *reconciler) checkVolume(ctx context.Context, v inventory.Volume) error 
 	case err != nil && !missing:
 		r.problem(v.ID, 0, "volume %s of machine %s cannot be read: %v", v.ID, v.Machine, err)
 	case v.Mode == inventory.Ephemeral && (missing || !r.boots(ctx, v)):
-		if err := r.RemoveVolume(ctx, v.ID); err != nil {
+		if err := r.removeVolume(ctx, v.ID); err != nil {
 			return err
 		}
 		r.settled(v.ID, info.Stored, "removed ephemeral volume %s of machine %s: its boot is over", v.ID, v.Machine)

@@ -15,7 +15,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
+	"sync"
+	"time"
 
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
@@ -28,14 +31,43 @@ type Options struct {
 	Dir       string // the engine's folder, for free space and for messages
 	MinFree   int64  // bytes of the file system that imports leave free
 	Log       *slog.Logger
+	Sessions  Sessions
+}
+
+// Sessions are those of the machines on their disks.
+type Sessions interface {
+	// EndDead ends the sessions of a machine that is gone without a word. It
+	// takes some seconds.
+	EndDead(ctx context.Context, machine string)
+	// Vacate ends all sessions of a machine, returns when its disk is closed
+	// and lets nobody in again before release is called.
+	Vacate(ctx context.Context, machine, reason string) (release func(), err error)
+}
+
+type noSessions struct{}
+
+func (noSessions) EndDead(context.Context, string) {}
+func (noSessions) Vacate(context.Context, string, string) (func(), error) {
+	return func() {}, nil
 }
 
 // Storage is safe for use by any number of goroutines.
 type Storage struct {
-	eng *cow.Engine
-	inv *inventory.Inventory
-	o   Options
-	log *slog.Logger
+	eng     *cow.Engine
+	inv     *inventory.Inventory
+	o       Options
+	log     *slog.Logger
+	now     func() time.Time
+	started time.Time
+
+	// names is held alone while an image goes, and shared while something is
+	// made of an image's layer and put on record. Lock order: names, volumes.
+	names sync.RWMutex
+	pins  pins
+
+	// volumes keeps what is done with one volume in order: opening it, removing
+	// it, replacing its content. Volumes share its locks by their names.
+	volumes [64]sync.Mutex
 }
 
 // New joins the engine and the inventory of o, which the caller closes.
@@ -43,30 +75,19 @@ func New(o Options) *Storage {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Storage{eng: o.Engine, inv: o.Inventory, o: o, log: o.Log}
+	if o.Sessions == nil {
+		o.Sessions = noSessions{}
+	}
+	return &Storage{eng: o.Engine, inv: o.Inventory, o: o, log: o.Log, now: time.Now, started: time.Now()}
 }
 
-// RemoveImage removes an image that nothing uses. The error names its users.
-func (s *Storage) RemoveImage(ctx context.Context, ref string) error {
-	img, err := s.inv.RemoveImage(ctx, ref, inventory.Users{})
-	if err != nil {
-		return err
-	}
-	return s.finishImage(ctx, img)
-}
+var seed = maphash.MakeSeed()
 
-// finishImage removes the layer, unless another image is the same one.
-func (s *Storage) finishImage(ctx context.Context, img inventory.Image) error {
-	removals, err := s.inv.Removals(ctx)
-	if err != nil {
-		return err
-	}
-	for _, r := range removals {
-		if r.Kind == inventory.RemoveLayer && r.ID == img.Layer {
-			return s.finish(ctx, r)
-		}
-	}
-	return nil
+// hold locks a volume and returns what unlocks it.
+func (s *Storage) hold(volume string) func() {
+	mu := &s.volumes[maphash.String(seed, volume)%uint64(len(s.volumes))]
+	mu.Lock()
+	return mu.Unlock
 }
 
 // finish removes from disk what a note says, and the note.

@@ -386,7 +386,7 @@ func TestRemoveVolume(t *testing.T) {
 		t.Fatal(err)
 	}
 	var inUse *inventory.InUseError
-	if err := x.RemoveVolume(ctx, v.ID); !errors.As(err, &inUse) {
+	if err := x.RemoveVolume(ctx, v.ID, false); !errors.As(err, &inUse) {
 		t.Errorf("while open: %v", err)
 	}
 	if _, err := x.inv.Volume(ctx, v.ID); err != nil {
@@ -401,7 +401,7 @@ func TestRemoveVolume(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := x.RemoveVolume(ctx, v.ID); err != nil {
+	if err := x.RemoveVolume(ctx, v.ID, false); err != nil {
 		t.Error(err)
 	}
 	var missing *inventory.NotFoundError

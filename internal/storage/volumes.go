@@ -10,41 +10,47 @@ import (
 )
 
 // CreateVolume is the volume of machine for this boot: its persistent volume
-// of the image, or the ephemeral one of the boot, cloned now if it is not
-// there yet. Asking twice, also at once, gives the same volume.
-func (s *Storage) CreateVolume(ctx context.Context, machine, image string, mode inventory.Mode, boot string) (inventory.Volume, error) {
+// for ref, or the ephemeral one of the boot, cloned from what ref means now if
+// it is not there yet. Asking twice, also at once, gives the same volume.
+func (s *Storage) CreateVolume(ctx context.Context, machine, ref string, mode inventory.Mode, boot string) (inventory.Volume, error) {
 	if mode == inventory.Persistent {
 		boot = ""
 	}
-	v, err := s.inv.FindVolume(ctx, machine, image, mode, boot)
+	v, err := s.inv.FindVolume(ctx, machine, ref, mode, boot)
 	var missing *inventory.NotFoundError
 	if !errors.As(err, &missing) {
 		return v, err
 	}
-	m, err := s.inv.Machine(ctx, machine)
-	if err != nil {
-		return v, err
-	}
-	img, err := s.inv.Image(ctx, image)
-	if err != nil {
-		return v, err
-	}
-	return s.clone(ctx, img, inventory.Volume{
-		ID: inventory.NewVolumeID(machine), Machine: machine, Image: image, Digest: img.Digest, Layer: img.Layer,
-		Mode: mode, Limit: m.Limit, Boot: boot,
-	})
+	return s.cloneImage(ctx, inventory.Volume{Machine: machine, Ref: ref, Mode: mode, Boot: boot})
 }
 
-// clone makes the volume on disk and on record. From the note on, the end of
+// cloneImage makes v of what its Ref means now.
+func (s *Storage) cloneImage(ctx context.Context, v inventory.Volume) (inventory.Volume, error) {
+	m, err := s.inv.Machine(ctx, v.Machine)
+	if err != nil {
+		return v, err
+	}
+	s.names.RLock()
+	defer s.names.RUnlock()
+	img, err := s.inv.Resolve(ctx, v.Ref)
+	if err != nil {
+		return v, err
+	}
+	v.ID, v.Limit = inventory.NewVolumeID(m.Name), m.Limit
+	v.Image, v.Digest, v.Layer, v.Identity = img.Ref(), img.Digest, img.Layer, img.Identity
+	return s.clone(ctx, v, img.Layer)
+}
+
+// clone makes the volume, of a layer, on disk and on record. From the note on, the end of
 // ctx is ignored: it takes milliseconds, and a commit cut short may happen
 // all the same.
-func (s *Storage) clone(ctx context.Context, img inventory.Image, v inventory.Volume) (inventory.Volume, error) {
+func (s *Storage) clone(ctx context.Context, v inventory.Volume, base string) (inventory.Volume, error) {
 	ctx = context.WithoutCancel(ctx)
 	if err := s.inv.PrepareVolume(ctx, v.ID); err != nil {
 		return v, err
 	}
 	note := inventory.Removal{Kind: inventory.RemoveVolume, ID: v.ID}
-	spec := cow.VolumeSpec{ID: v.ID, Base: img.Layer, Volatile: v.Mode == inventory.Ephemeral, Limit: v.Limit}
+	spec := cow.VolumeSpec{ID: v.ID, Base: base, Volatile: v.Mode == inventory.Ephemeral, Limit: v.Limit}
 	if _, err := s.eng.CreateVolume(spec); err != nil {
 		err = fmt.Errorf("clone image %q for machine %q: %w", v.Image, v.Machine, err)
 		return v, errors.Join(err, s.finish(ctx, note))
@@ -62,6 +68,7 @@ func (s *Storage) clone(ctx context.Context, img inventory.Image, v inventory.Vo
 
 // OpenVolume opens a volume's disk for the one who serves it.
 func (s *Storage) OpenVolume(ctx context.Context, id string) (*cow.Volume, error) {
+	defer s.hold(id)()
 	if _, err := s.inv.Volume(ctx, id); err != nil {
 		return nil, err
 	}
@@ -72,16 +79,31 @@ func (s *Storage) OpenVolume(ctx context.Context, id string) (*cow.Volume, error
 	return v, nil
 }
 
-// RemoveVolume removes a volume that no machine runs from; *inventory.InUseError
-// otherwise. Its space is freed in the background.
-func (s *Storage) RemoveVolume(ctx context.Context, id string) error {
+// RemoveVolume removes a volume and its snapshots; an update mode that runs
+// from it ends. *inventory.InUseError when a machine runs from it, or may come
+// back to it, unless force: then its sessions are ended first. The space is
+// freed in the background.
+func (s *Storage) RemoveVolume(ctx context.Context, id string, force bool) error {
 	v, err := s.inv.Volume(ctx, id)
 	if err != nil {
 		return err
 	}
-	if info, err := s.eng.Volume(id); err == nil && info.Open {
-		return &inventory.InUseError{Kind: "volume", Name: id, By: []string{"machine " + v.Machine + ", which runs from it"}, Remedy: "shut that machine down first"}
+	if force && s.open(id) {
+		release, err := s.o.Sessions.Vacate(ctx, v.Machine, "its volume is being removed")
+		if err != nil {
+			return fmt.Errorf("take volume %q from machine %q: %w", id, v.Machine, err)
+		}
+		defer release()
 	}
+	s.endDead(ctx, v)
+	defer s.hold(id)()
+	if err := s.unused(ctx, v, "`bootes volume rm "+id+" --force`", force); err != nil {
+		return err
+	}
+	return s.removeVolume(ctx, id)
+}
+
+func (s *Storage) removeVolume(ctx context.Context, id string) error {
 	if _, err := s.inv.DropVolume(ctx, id); err != nil {
 		return err
 	}
@@ -89,20 +111,20 @@ func (s *Storage) RemoveVolume(ctx context.Context, id string) error {
 }
 
 // RemoveMachine removes a machine and the ephemeral volumes of its last boots.
-// A persistent volume, or one that it runs from, refuses.
+// Any other volume, or one that it runs from, refuses.
 func (s *Storage) RemoveMachine(ctx context.Context, name string) error {
 	all, err := s.inv.Volumes(ctx)
 	if err != nil {
 		return err
 	}
 	for _, v := range all {
-		if v.Machine == name && v.Mode == inventory.Persistent {
+		if v.Machine == name && v.Mode != inventory.Ephemeral {
 			return s.inv.RemoveMachine(ctx, name) // which refuses, and says why
 		}
 	}
 	for _, v := range all {
 		if v.Machine == name {
-			if err := s.RemoveVolume(ctx, v.ID); err != nil {
+			if err := s.RemoveVolume(ctx, v.ID, false); err != nil {
 				return err
 			}
 		}
@@ -115,7 +137,7 @@ func (s *Storage) RemoveMachine(ctx context.Context, name string) error {
 func (s *Storage) Discard(ctx context.Context, gone inventory.Superseded) error {
 	var errs []error
 	for _, v := range gone.Volumes {
-		err := s.RemoveVolume(ctx, v.ID)
+		err := s.RemoveVolume(ctx, v.ID, false)
 		var missing *inventory.NotFoundError
 		if !errors.As(err, &missing) {
 			errs = append(errs, err)

@@ -1,0 +1,69 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"bootes.dev/internal/inventory"
+)
+
+const (
+	// comeback is how long after a start of the server a machine that ran from
+	// its disk before may take to log in again: initiators try every few
+	// seconds, but a login that was cut off may have to time out first.
+	comeback = 2 * time.Minute
+	// closing is the time between the end of a session and that of its disk.
+	closing = time.Second
+)
+
+func (s *Storage) open(volume string) bool {
+	info, err := s.eng.Volume(volume)
+	return err == nil && info.Open
+}
+
+// endDead closes a volume whose machine is no longer there: one that was just
+// switched off says nothing. It takes some seconds, and the lock of v is not
+// held meanwhile: a login that is under way may want it.
+func (s *Storage) endDead(ctx context.Context, v inventory.Volume) {
+	if !s.open(v.ID) {
+		return
+	}
+	s.o.Sessions.EndDead(ctx, v.Machine)
+	for end := time.Now().Add(closing); s.open(v.ID) && time.Now().Before(end) && ctx.Err() == nil; {
+		time.Sleep(closing / 50)
+	}
+}
+
+// unused refuses a volume that a machine runs from or, unless off says that it
+// is switched off, may be about to: the server was just started, and the machine
+// had the volume before. instead is a command that would not refuse; "" for none.
+func (s *Storage) unused(ctx context.Context, v inventory.Volume, instead string, off bool) error {
+	e := &inventory.InUseError{Kind: "volume", Name: v.ID}
+	if s.open(v.ID) {
+		e.By = []string{fmt.Sprintf("machine %s, which runs from it", v.Machine)}
+		e.Remedy = fmt.Sprintf("switch %s off first", v.Machine)
+		if instead != "" {
+			e.Remedy += ", or cut it off with " + instead
+		}
+		return e
+	}
+	until := s.started.Add(comeback)
+	if off || !s.now().Before(until) {
+		return nil
+	}
+	boots, err := s.inv.Boots(ctx, v.Machine)
+	for _, b := range boots {
+		if b.Current && b.Volume == v.ID {
+			e.By = []string{fmt.Sprintf("machine %s, which had it before this server started at %s and may come back to it", v.Machine, clock(s.started))}
+			e.Remedy = "wait until " + clock(until)
+			if instead != "" {
+				e.Remedy += fmt.Sprintf(", or, if %s is off, do it with %s", v.Machine, instead)
+			}
+			return e
+		}
+	}
+	return err
+}
+
+func clock(t time.Time) string { return t.Local().Format("15:04:05") }
