@@ -3,6 +3,7 @@ package iscsi
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 
@@ -26,6 +27,9 @@ var fenSystems = []byte{0x40, 0x00, 0x27, 0x23}
 // FromIPXE reports whether iPXE logs in, and not the system that it loads:
 // Linux and Windows have ISIDs of other vendors.
 func (l Login) FromIPXE() bool { return bytes.HasPrefix(l.ISID[:], fenSystems) }
+
+// port is the SCSI name of the initiator's port (RFC 7143, 4.4.1).
+func (l Login) port() string { return l.Initiator + ",i,0x" + hex.EncodeToString(l.ISID[:]) }
 
 // Authority decides who may log in. Its methods are called from many
 // goroutines, each under a context that ends with the time allowed for logins.

@@ -19,8 +19,7 @@ func (s *session) command() error {
 	if n := int64(p.DataLength); n > 0 && (!s.params.immediateData || n > t.out || n > int64(s.params.firstBurst)) {
 		return protocolError("immediate data of %d bytes", n)
 	}
-	t.fail(t.disk.Decode((*scsi.CDB)(&p.CDB), &t.cmd))
-	s.attention(t)
+	t.fail(t.disk.Decode(s.nexus, (*scsi.CDB)(&p.CDB), &t.cmd))
 	if !t.cmd.TakesData(t.out) {
 		t.fail(scsi.BadDataLength)
 	}
@@ -42,9 +41,9 @@ func (s *session) command() error {
 // aim fills in a fresh task from its PDU.
 func (s *session) aim(t *task, p *pdu.SCSICommand) {
 	*t = task{s: s, itt: p.ITT, field: p.LUN, lun: -1, counted: !p.Immediate, disk: scsi.Absent}
-	if lun, ok := pdu.LUN(p.LUN); ok && lun < 256 {
-		if d := s.hold.disks[lun]; d != nil {
-			t.disk, t.lun = d, int(lun)
+	if lun, ok := pdu.LUN(p.LUN); ok {
+		if t.disk = s.hold.device.Unit(lun); t.disk != scsi.Absent {
+			t.lun = int(lun)
 		}
 	}
 	switch {
@@ -75,7 +74,7 @@ func (s *session) controlCommand(t *task, p *pdu.SCSICommand) error {
 		return err
 	}
 	buf := newBuffer(scsi.MaxAnswer)
-	data, sense := t.disk.Answer(&t.cmd, &s.nexus, buf.b[:0])
+	data, sense := t.disk.Answer(&t.cmd, buf.b[:0])
 	t.fail(sense)
 	t.total = int64(len(data))
 	if t.status != scsi.Good || t.total == 0 || t.in == 0 {

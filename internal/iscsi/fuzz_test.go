@@ -97,7 +97,8 @@ func FuzzSession(f *testing.F) {
 		s.discovery = discovery
 		if !discovery {
 			s.target = &target{srv: srv, busy: make(chan struct{}, 1), sessions: map[*session]bool{s: true}, refs: 1}
-			s.hold = newHolding(newAuthority(newMemory(64 << 10)).open("fuzz"))
+			s.hold = newHolding("fuzz", newAuthority(newMemory(64<<10)).open("fuzz"))
+			s.nexus = s.hold.device.Join("fuzz", false)
 			s.target.hold = s.hold
 			srv.count = 1
 		}

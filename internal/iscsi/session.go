@@ -26,6 +26,7 @@ type session struct {
 	conn       net.Conn
 	target     *target  // nil in a discovery session
 	hold       *holding // nil in a discovery session
+	nexus      *scsi.Nexus
 	discovery  bool
 	info       SessionInfo
 	handedOver bool // logged in beside a running session of the owner
@@ -38,7 +39,6 @@ type session struct {
 
 	// Owned by the reader.
 	scratch   task // the command being looked at
-	nexus     scsi.Target
 	req       pdu.SCSICommand
 	text      []byte // what a text request has brought so far
 	answer    []byte // what of a text response is still to be sent
@@ -48,17 +48,15 @@ type session struct {
 	cold atomic.Int32 // READs to be given to workers before one is tried inline
 	held atomic.Int64 // write data in memory, bytes
 
-	mu         sync.Mutex
-	tasks      map[uint32]*task // by ITT: all but those that the reader serves itself
-	waiting    []*task          // for the write budget, in order
-	jobs       jobQueue
-	workers    int
-	ended      bool // take no more jobs
-	reason     string
-	nextTTT    uint32
-	pending    [256]scsi.Attentions // by LUN
-	attentions atomic.Int32         // how many LUNs have any
-	idle       []*task              // used ones, to be used again
+	mu      sync.Mutex
+	tasks   map[uint32]*task // by ITT: all but those that the reader serves itself
+	waiting []*task          // for the write budget, in order
+	jobs    jobQueue
+	workers int
+	ended   bool // take no more jobs
+	reason  string
+	nextTTT uint32
+	idle    []*task // used ones, to be used again
 
 	work    func() // s.runJobs; `go s.work()` of a method value would allocate
 	wg      sync.WaitGroup
@@ -90,9 +88,6 @@ func (s *session) start(p *params, login *framer, statSN, cmdSN uint32) {
 	o.statSN, o.window = statSN, fullWindow
 	o.expCmdSN.Store(cmdSN)
 	o.maxCmdSN.Store(cmdSN + fullWindow - 1)
-	if s.hold != nil {
-		s.nexus.LUNs = s.hold.luns
-	}
 	s.keepAlive()
 }
 
@@ -178,6 +173,9 @@ func (s *session) finish(err error) {
 	s.out.mu.Lock()
 	s.out.fail(net.ErrClosed)
 	s.out.mu.Unlock()
+	if s.nexus != nil {
+		s.nexus.Leave()
+	}
 	close(s.drained)
 	if s.target == nil {
 		s.srv.leaveDiscovery()

@@ -2,7 +2,6 @@ package iscsi
 
 import (
 	"context"
-	"slices"
 
 	"bootes.dev/internal/scsi"
 )
@@ -27,20 +26,13 @@ type target struct {
 
 // holding is an owner's hold on a target: its units and what it did with them.
 type holding struct {
-	units Units
-	disks [256]*scsi.Disk
-	luns  []uint8
-	usage usage
+	units  Units
+	device *scsi.Target
+	usage  usage
 }
 
-func newHolding(u Units) *holding {
-	h := &holding{units: u}
-	for lun, d := range u.LUNs {
-		h.disks[lun] = d
-		h.luns = append(h.luns, lun)
-	}
-	slices.Sort(h.luns)
-	return h
+func newHolding(name string, u Units) *holding {
+	return &holding{units: u, device: scsi.NewTarget(name+",t,0x000"+portalGroup, u.LUNs)}
 }
 
 // acquire returns the target called name with its busy lock held.
@@ -115,7 +107,7 @@ func (s *Server) join(ctx context.Context, sess *session) error {
 		if err != nil {
 			return err
 		}
-		t.hold, t.owner = newHolding(units), grant.Owner
+		t.hold, t.owner = newHolding(t.name, units), grant.Owner
 	}
 	sess.target, sess.hold, sess.info.Owner = t, t.hold, grant.Owner
 	if err := t.add(sess); err != nil {
@@ -137,6 +129,7 @@ func (t *target) add(sess *session) error {
 	sess.handedOver = len(t.sessions) > 0
 	t.sessions[sess] = true
 	sess.info.TSIH = s.nextTSIH()
+	sess.nexus = sess.hold.device.Join(sess.info.port(), sess.info.FromIPXE())
 	return nil
 }
 

@@ -38,8 +38,11 @@ func (s *session) manage(m *taskManagement, p *pdu.TaskRequest) byte {
 	if s.discovery {
 		return pdu.TaskRejected
 	}
+	unit := scsi.Absent
 	lun, ok := pdu.LUN(p.LUN)
-	here := ok && lun < 256 && s.hold.disks[lun] != nil
+	if ok {
+		unit = s.hold.device.Unit(lun)
+	}
 	switch p.Function {
 	case pdu.TaskAbortTask:
 		if !s.abortTask(m, p.RefITT) {
@@ -47,20 +50,19 @@ func (s *session) manage(m *taskManagement, p *pdu.TaskRequest) byte {
 		}
 		return pdu.TaskComplete
 	case pdu.TaskTargetWarmReset:
-		s.everySession(func(other *session) {
-			other.abortAll(m, -1)
-			for _, lun := range s.hold.luns {
-				other.attend(lun, scsi.BusReset)
-			}
-		})
+		s.everySession(func(other *session) { other.abortAll(m, -1) })
+		s.hold.device.Reset(scsi.BusReset)
 		return pdu.TaskComplete
 	case pdu.TaskReassign:
 		return pdu.TaskNoReassignment
 	case pdu.TaskAbortTaskSet, pdu.TaskClearTaskSet, pdu.TaskLUNReset:
-		if !here {
+		if unit == scsi.Absent {
 			return pdu.TaskNoSuchLUN
 		}
 		s.clearUnit(m, p.Function, uint8(lun))
+		if p.Function == pdu.TaskLUNReset {
+			s.hold.device.Reset(scsi.UnitReset, unit)
+		}
 		return pdu.TaskComplete
 	}
 	return pdu.TaskNotSupported
@@ -74,11 +76,8 @@ func (s *session) clearUnit(m *taskManagement, function byte, lun uint8) {
 	}
 	s.everySession(func(other *session) {
 		ended := other.abortAll(m, int(lun))
-		switch {
-		case function == pdu.TaskLUNReset:
-			other.attend(lun, scsi.UnitReset)
-		case other != s && ended:
-			other.attend(lun, scsi.CommandsCleared)
+		if function == pdu.TaskClearTaskSet && other != s && ended {
+			other.nexus.Notify(lun, scsi.CommandsCleared)
 		}
 	})
 }

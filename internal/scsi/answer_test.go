@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-func answer(t testing.TB, d *Disk, s string, target *Target) ([]byte, Sense) {
+func answer(t testing.TB, d *Disk, s string) ([]byte, Sense) {
 	t.Helper()
 	var c Command
-	if sense := d.Decode(cdb(t, s), &c); !sense.OK() {
+	if sense := decode(d, cdb(t, s), &c); !sense.OK() {
 		return nil, sense
 	}
-	return d.Answer(&c, target, nil)
+	return d.Answer(&c, nil)
 }
 
 func TestAnswers(t *testing.T) {
@@ -43,7 +43,7 @@ func TestAnswers(t *testing.T) {
 		{"mode sense 6 descriptor", d, "1a 00 0a 00 ff", "17 00 10 08 00000800 00000200 0a 0a 00 10" + strings.Repeat("00", 8)},
 		{"mode sense 10 changeable", d, "5a 08 48 00 000000 00ff 00", "001a 00 10 00 00 0000 08 12" + strings.Repeat("00", 18)},
 		{"mode sense read-only", readOnly, "1a 08 08 00 04", "17 00 90 00"},
-		{"request sense", d, "03 00 00 00 12", "70 00 06 00000000 0a 00000000 29 03 00 000000"},
+		{"request sense", d, "03 00 00 00 12", "70 00 00 00000000 0a 00000000 00 00 00 000000"},
 		{"request sense of nobody", Absent, "03 00 00 00 12", "70 00 05 00000000 0a 00000000 25 00 00 000000"},
 		{"report LUNs", d, "a0 00 00 000000 00000100", "00000010 00000000 0000000000000000 0001000000000000"},
 		{"report well-known LUNs", d, "a0 00 01 000000 00000100", "00000000 00000000"},
@@ -52,7 +52,7 @@ func TestAnswers(t *testing.T) {
 		{"an unknown opcode", d, "a3 0c 01 ff 0000 00000040", "00 01 0000"},
 		{"an unknown action", d, "a3 0c 02 9e 0013 00000040", "00 01 0000"},
 	} {
-		got, sense := answer(t, c.d, c.cdb, &Target{LUNs: []uint8{0, 1}, Pending: UnitReset.Sense()})
+		got, sense := answer(t, c.d, c.cdb)
 		if want := unhex(t, c.want); !sense.OK() || !bytes.Equal(got, want) {
 			t.Errorf("%s: %v\n got % x\nwant % x", c.name, sense, got, want)
 		}
@@ -74,12 +74,12 @@ func TestRefusedAnswers(t *testing.T) {
 		"a3 0c 01 9e 0000 00000040": badField(2),
 		"1b 00 00 00 02":            badField(4),
 	} {
-		if _, got := answer(t, d, s, &Target{}); got != want {
+		if _, got := answer(t, d, s); got != want {
 			t.Errorf("%s: %v, want %v", s, got, want)
 		}
 	}
 	for s, want := range map[string]Sense{"00": noUnit, "28": noUnit, "ff": noUnit, "12 01 00 00 ff": noUnit} {
-		if _, got := answer(t, Absent, s, &Target{}); got != want {
+		if _, got := answer(t, Absent, s); got != want {
 			t.Errorf("absent, %s: %v, want %v", s, got, want)
 		}
 	}

@@ -76,15 +76,15 @@ func (a *Attentions) Take() (u UnitAttention, ok bool) {
 	return u, true
 }
 
-// IgnoresAttention tells whether the command is served although a unit
-// attention is pending (SPC-4, 5.14), be it well formed or not.
-func (c *Command) IgnoresAttention() bool {
-	return c.CDB[0] == opInquiry || c.CDB[0] == opReportLUNs || c.CDB[0] == opRequestSense
+// attention returns the unit attention that c must fail with, if any. INQUIRY,
+// REPORT LUNS and REQUEST SENSE are served all the same (SPC-4, 5.14).
+func (d *Disk) attention(n *Nexus, c *Command) Sense {
+	if d.absent() || !n.any.Load() {
+		return Sense{}
+	}
+	switch c.CDB[0] {
+	case opInquiry, opReportLUNs, opRequestSense:
+		return Sense{}
+	}
+	return n.take(d.lun)
 }
-
-// ReportsAttention tells whether the command's data is the unit attention.
-func (c *Command) ReportsAttention() bool { return c.CDB[0] == opRequestSense }
-
-// ListsLUNs tells whether the command's data makes LUNsChanged old news
-// (SPC-4, 6.33).
-func (c *Command) ListsLUNs() bool { return c.CDB[0] == opReportLUNs }

@@ -47,15 +47,15 @@ func TestCapacityIsLive(t *testing.T) {
 	d, r := newRAM()
 	beyond := "28 00 00000800 00 0001 00"
 	var c Command
-	if s := d.Decode(cdb(t, beyond), &c); s != lbaOutOfRange {
+	if s := decode(d, cdb(t, beyond), &c); s != lbaOutOfRange {
 		t.Fatal(s)
 	}
 	r.data = append(r.data, make([]byte, 1<<20)...)
-	if s := d.Decode(cdb(t, beyond), &c); !s.OK() {
+	if s := decode(d, cdb(t, beyond), &c); !s.OK() {
 		t.Errorf("after it grew: %v", s)
 	}
 	for _, ask := range []string{"25", "9e 10 0000000000000000 00000020"} {
-		b, s := answer(t, d, ask, &Target{})
+		b, s := answer(t, d, ask)
 		if !s.OK() || !bytes.Contains(b, unhex(t, "00000fff 00000200")) {
 			t.Errorf("%s: %v % x", ask, s, b)
 		}

@@ -15,7 +15,7 @@ func decodeCapacity10(_ *Disk, cdb *CDB, c *Command) Sense {
 	return Sense{}
 }
 
-func readCapacity10(d *Disk, _ *Command, _ *Target, b []byte) ([]byte, Sense) {
+func readCapacity10(d *Disk, _ *Command, b []byte) ([]byte, Sense) {
 	last := min(d.blocks()-1, math.MaxUint32) // more: ask READ CAPACITY (16)
 	b = binary.BigEndian.AppendUint32(b, uint32(last))
 	return binary.BigEndian.AppendUint32(b, BlockSize), Sense{}
@@ -29,7 +29,7 @@ func decodeCapacity16(_ *Disk, cdb *CDB, c *Command) Sense {
 	return Sense{}
 }
 
-func readCapacity16(d *Disk, _ *Command, _ *Target, b []byte) ([]byte, Sense) {
+func readCapacity16(d *Disk, _ *Command, b []byte) ([]byte, Sense) {
 	b = binary.BigEndian.AppendUint64(b, d.blocks()-1)
 	b = binary.BigEndian.AppendUint32(b, BlockSize)
 	var rest [20]byte
@@ -51,8 +51,9 @@ func decodeReportLUNs(_ *Disk, cdb *CDB, c *Command) Sense {
 	return badField(2)
 }
 
-func reportLUNs(_ *Disk, c *Command, t *Target, b []byte) ([]byte, Sense) {
-	luns := t.LUNs
+func reportLUNs(_ *Disk, c *Command, b []byte) ([]byte, Sense) {
+	c.nexus.sawLUNs()
+	luns := c.nexus.target.luns
 	if c.CDB[2] == 0x01 { // there are no well-known units here
 		luns = nil
 	}
@@ -74,11 +75,11 @@ func decodeRequestSense(_ *Disk, cdb *CDB, c *Command) Sense {
 
 // requestSense: nothing is kept after autosense, so what is reported is a
 // pending unit attention or NO SENSE.
-func requestSense(d *Disk, _ *Command, t *Target, b []byte) ([]byte, Sense) {
+func requestSense(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	if d.absent() {
 		return noUnit.AppendFixed(b), Sense{}
 	}
-	return t.Pending.AppendFixed(b), Sense{}
+	return c.nexus.take(d.lun).AppendFixed(b), Sense{}
 }
 
 func decodeLBAStatus(d *Disk, cdb *CDB, c *Command) Sense {
@@ -92,7 +93,7 @@ func decodeLBAStatus(d *Disk, cdb *CDB, c *Command) Sense {
 // lbaStatus says of everything from the LBA on that it is mapped. That is
 // always allowed, if not helpful; a Device does not tell more. QEMU asks at
 // each read of a thin disk and complains when there is no answer.
-func lbaStatus(d *Disk, c *Command, _ *Target, b []byte) ([]byte, Sense) {
+func lbaStatus(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	lba := c.CDB.u64(2)
 	b = append(b, 0, 0, 0, 4+16, 0, 0, 0, 0)
 	b = binary.BigEndian.AppendUint64(b, lba)

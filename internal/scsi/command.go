@@ -31,6 +31,7 @@ type Command struct {
 	// for Control.
 	Length int64
 
+	nexus  *Nexus
 	op     *operation
 	offset int64 // on the disk, in bytes
 	span   int64 // on the disk, in bytes, where it is not Length
@@ -55,10 +56,17 @@ const (
 // Offset is where on the disk, in bytes, a Read or Write begins.
 func (c *Command) Offset() int64 { return c.offset }
 
-// Decode reads a CDB into c. A Sense other than success ends the command; the
-// data that came with it is to be dropped.
-func (d *Disk) Decode(cdb *CDB, c *Command) Sense {
-	*c = Command{CDB: *cdb}
+// Decode reads a CDB that came by nexus n into c. A Sense other than success
+// ends the command; the data that came with it is to be dropped.
+func (d *Disk) Decode(n *Nexus, cdb *CDB, c *Command) Sense {
+	*c = Command{CDB: *cdb, nexus: n}
+	if s := d.attention(n, c); !s.OK() {
+		return s
+	}
+	return d.decode(cdb, c)
+}
+
+func (d *Disk) decode(cdb *CDB, c *Command) Sense {
 	op := operations[cdb[0]]
 	if op == nil {
 		if d.absent() {
@@ -81,22 +89,16 @@ func (d *Disk) Decode(cdb *CDB, c *Command) Sense {
 	return op.decode(d, cdb, c)
 }
 
-// Target is what a command may ask about beyond its own logical unit.
-type Target struct {
-	LUNs    []uint8 // in order
-	Pending Sense   // what REQUEST SENSE is to report
-}
-
 // MaxAnswer is the most that Answer returns.
 const MaxAnswer = 4096
 
 // Answer appends the data of a Control command to b, at most c.Length bytes.
-func (d *Disk) Answer(c *Command, t *Target, b []byte) ([]byte, Sense) {
+func (d *Disk) Answer(c *Command, b []byte) ([]byte, Sense) {
 	if c.op.answer == nil {
 		return b, Sense{}
 	}
 	start := len(b)
-	b, sense := c.op.answer(d, c, t, b)
+	b, sense := c.op.answer(d, c, b)
 	if !sense.OK() {
 		return b[:start], sense
 	}

@@ -45,8 +45,10 @@ type Identity struct {
 // logical and 4 KiB physical blocks. All methods may be called from any number
 // of goroutines.
 type Disk struct {
-	dev block.Device
-	id  Identity
+	dev    block.Device
+	id     Identity
+	target *Target // nil until NewTarget
+	lun    uint8
 
 	// order keeps COMPARE AND WRITE whole: it holds it alone, every other
 	// change of the disk shares it.

@@ -21,7 +21,7 @@ func FuzzCommand(f *testing.F) {
 		}
 		for _, d := range []*Disk{d, Absent} {
 			var c Command
-			if s := d.Decode(&in, &c); s.OK() {
+			if s := decode(d, &in, &c); s.OK() {
 				serveFuzzed(t, d, &c, params)
 			}
 		}
@@ -31,7 +31,7 @@ func FuzzCommand(f *testing.F) {
 func serveFuzzed(t *testing.T, d *Disk, c *Command, params []byte) {
 	switch c.Kind {
 	case Control:
-		b, _ := d.Answer(c, &Target{LUNs: []uint8{0, 1}}, nil)
+		b, _ := d.Answer(c, nil)
 		if int64(len(b)) > c.Length || len(b) > MaxAnswer {
 			t.Fatalf("answer of %d bytes, allocation length %d", len(b), c.Length)
 		}

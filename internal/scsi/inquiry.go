@@ -23,7 +23,7 @@ func decodeInquiry(_ *Disk, cdb *CDB, c *Command) Sense {
 	return Sense{}
 }
 
-func inquiry(d *Disk, c *Command, _ *Target, b []byte) ([]byte, Sense) {
+func inquiry(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	if c.CDB[1]&1 != 0 {
 		if d.absent() {
 			return b, noUnit

@@ -18,7 +18,7 @@ const (
 	pcSaved      = 3
 )
 
-func modeSense6(d *Disk, c *Command, _ *Target, b []byte) ([]byte, Sense) {
+func modeSense6(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	start := len(b)
 	b = append(b, 0, 0, d.deviceSpecific(), 0)
 	b, sense := d.modeData(c, b, 3)
@@ -28,7 +28,7 @@ func modeSense6(d *Disk, c *Command, _ *Target, b []byte) ([]byte, Sense) {
 	return b, sense
 }
 
-func modeSense10(d *Disk, c *Command, _ *Target, b []byte) ([]byte, Sense) {
+func modeSense10(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	start := len(b)
 	b = append(b, 0, 0, 0, d.deviceSpecific(), 0, 0, 0, 0)
 	b, sense := d.modeData(c, b, 7)

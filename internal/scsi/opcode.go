@@ -51,8 +51,8 @@ type operation struct {
 	// SUPPORTED OPERATION CODES wants it; its length is that of the CDB.
 	usage  string
 	decode func(d *Disk, cdb *CDB, c *Command) Sense
-	answer func(d *Disk, c *Command, t *Target, b []byte) ([]byte, Sense) // Control only
-	next   *operation                                                     // another service action of the same code
+	answer func(d *Disk, c *Command, b []byte) ([]byte, Sense) // Control only
+	next   *operation                                          // another service action of the same code
 }
 
 const (

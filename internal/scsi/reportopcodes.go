@@ -3,7 +3,7 @@ package scsi
 import "encoding/binary"
 
 // reportOpcodes answers REPORT SUPPORTED OPERATION CODES (SPC-4, 6.27).
-func reportOpcodes(_ *Disk, c *Command, _ *Target, b []byte) ([]byte, Sense) {
+func reportOpcodes(_ *Disk, c *Command, b []byte) ([]byte, Sense) {
 	timeouts := c.CDB[2]&0x80 != 0 // RCTD
 	code, action := c.CDB[3], c.CDB.u16(4)
 	op := operations[code]

@@ -62,6 +62,11 @@ func newRAM() (*Disk, *ram) {
 	return NewDisk(r, testID), r
 }
 
+// decode decodes a CDB that comes by a nexus of its own.
+func decode(d *Disk, cdb *CDB, c *Command) Sense {
+	return d.Decode(&Nexus{target: &Target{luns: []uint8{0, 1}}}, cdb, c)
+}
+
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
@@ -124,7 +129,7 @@ func TestDecode(t *testing.T) {
 	} {
 		d, _ := newRAM()
 		var cmd Command
-		sense := d.Decode(cdb(t, c.cdb), &cmd)
+		sense := decode(d, cdb(t, c.cdb), &cmd)
 		if sense != c.sense {
 			t.Errorf("%s: sense %v, want %v", c.cdb, sense, c.sense)
 			continue
@@ -147,7 +152,7 @@ func TestDeviceErrors(t *testing.T) {
 	} {
 		d, r := newRAM()
 		var c Command
-		d.Decode(cdb(t, "2a 08 00000000 00 0001 00"), &c)
+		decode(d, cdb(t, "2a 08 00000000 00 0001 00"), &c)
 		r.err = fmt.Errorf("write overlay: %w", err)
 		if got := d.WriteAt(&c, make([]byte, 512), 0); got != want {
 			t.Errorf("%v: %v, want %v", err, got, want)
@@ -166,13 +171,13 @@ func TestReadOnlyDisk(t *testing.T) {
 		"2e 00 00000000 00 0001 00", "89 00 0000000000000000 000000 01",
 	} {
 		var c Command
-		if got := d.Decode(cdb(t, s), &c); got != writeProtected {
+		if got := decode(d, cdb(t, s), &c); got != writeProtected {
 			t.Errorf("%s: %v", s, got)
 		}
 	}
 	var c Command
 	p := make([]byte, 512)
-	if s := d.Decode(cdb(t, "28 00 00000000 00 0001 00"), &c); !s.OK() {
+	if s := decode(d, cdb(t, "28 00 00000000 00 0001 00"), &c); !s.OK() {
 		t.Fatal(s)
 	}
 	if s := d.ReadAt(&c, p, 0); !s.OK() || !bytes.HasPrefix(p, []byte("hello\x00")) {
@@ -183,7 +188,7 @@ func TestReadOnlyDisk(t *testing.T) {
 func execute(t testing.TB, d *Disk, s string, params []byte) Sense {
 	t.Helper()
 	var c Command
-	if sense := d.Decode(cdb(t, s), &c); !sense.OK() {
+	if sense := decode(d, cdb(t, s), &c); !sense.OK() {
 		return sense
 	}
 	return d.Execute(&c, params)
@@ -242,7 +247,7 @@ func TestCompareAndWrite(t *testing.T) {
 		t.Errorf("second: %v", s)
 	}
 	var c Command
-	d.Decode(cdb(t, command), &c)
+	decode(d, cdb(t, command), &c)
 	if c.TakesData(1024) || !c.TakesData(2048) {
 		t.Error("takes another number of bytes")
 	}
@@ -254,7 +259,7 @@ func TestVerify(t *testing.T) {
 		t.Error(s)
 	}
 	var c Command
-	d.Decode(cdb(t, "2f 02 00000000 00 0002 00"), &c)
+	decode(d, cdb(t, "2f 02 00000000 00 0002 00"), &c)
 	if s := d.WriteAt(&c, bytes.Repeat([]byte{0xee}, 1024), 0); !s.OK() {
 		t.Error(s)
 	}
