@@ -11,8 +11,9 @@ import (
 
 // memory is a disk in memory whose calls tests can hold up or make fail.
 type memory struct {
-	mu   sync.RWMutex
-	data []byte
+	mu     sync.RWMutex
+	data   []byte
+	mapped []bool // by 4 KiB block
 
 	gate    chan struct{} // if set, each write takes one value from it first
 	slow    atomic.Int64  // nanoseconds of each read
@@ -21,7 +22,9 @@ type memory struct {
 	flushes atomic.Int32
 }
 
-func newMemory(size int) *memory { return &memory{data: make([]byte, size)} }
+func newMemory(size int) *memory {
+	return &memory{data: make([]byte, size), mapped: make([]bool, (size+4095)/4096)}
+}
 
 func (m *memory) Size() int64 {
 	m.mu.RLock()
@@ -33,6 +36,7 @@ func (m *memory) grow(size int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.data = append(m.data, make([]byte, size-len(m.data))...)
+	m.mapped = append(m.mapped, make([]bool, len(m.data)/4096-len(m.mapped))...)
 }
 
 func (m *memory) check(off, n int64) error {
@@ -63,7 +67,17 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for b := off / 4096; b*4096 < off+int64(len(p)); b++ {
+		m.mapped[b] = true
+	}
 	return copy(m.data[off:], p), nil
+}
+
+// Mapped tells what was written and not unmapped since.
+func (m *memory) Mapped(off, n int64) (bool, int64) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.mapped[off/4096], min(n, 4096-off%4096)
 }
 
 func (m *memory) Unmap(off, n int64) error {
@@ -73,6 +87,9 @@ func (m *memory) Unmap(off, n int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	clear(m.data[off : off+n])
+	for b := (off + 4095) / 4096; (b+1)*4096 <= off+n; b++ {
+		m.mapped[b] = false
+	}
 	return nil
 }
 

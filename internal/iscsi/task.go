@@ -155,7 +155,8 @@ func (s *session) respond(t *task, flush bool) {
 	}
 	var data []byte
 	if t.status == scsi.CheckCondition {
-		data = t.sense.AppendFixed([]byte{0, scsi.SenseSize})
+		data = t.disk.AppendSense(t.sense, make([]byte, 2, 2+scsi.SenseSize))
+		data[1] = byte(len(data) - 2)
 	}
 	if t.counted {
 		o.credit()

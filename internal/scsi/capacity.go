@@ -65,38 +65,15 @@ func reportLUNs(_ *Disk, c *Command, b []byte) ([]byte, Sense) {
 	return b, Sense{}
 }
 
-func decodeRequestSense(_ *Disk, cdb *CDB, c *Command) Sense {
-	if cdb[1]&1 != 0 { // DESC: fixed format only
-		return badField(1)
-	}
-	c.Length = int64(cdb[4])
-	return Sense{}
-}
-
 // requestSense: nothing is kept after autosense, so what is reported is a
 // pending unit attention or NO SENSE.
 func requestSense(d *Disk, c *Command, b []byte) ([]byte, Sense) {
-	if d.absent() {
-		return noUnit.AppendFixed(b), Sense{}
+	s := noUnit
+	if !d.absent() {
+		s = c.nexus.take(d.lun)
 	}
-	return c.nexus.take(d.lun).AppendFixed(b), Sense{}
-}
-
-func decodeLBAStatus(d *Disk, cdb *CDB, c *Command) Sense {
-	c.Length = int64(cdb.u32(10))
-	if cdb.u64(2) >= d.blocks() {
-		return lbaOutOfRange
+	if c.CDB[1]&1 != 0 { // DESC
+		return s.appendDescriptors(b), Sense{}
 	}
-	return Sense{}
-}
-
-// lbaStatus says of everything from the LBA on that it is mapped. That is
-// always allowed, if not helpful; a Device does not tell more. QEMU asks at
-// each read of a thin disk and complains when there is no answer.
-func lbaStatus(d *Disk, c *Command, b []byte) ([]byte, Sense) {
-	lba := c.CDB.u64(2)
-	b = append(b, 0, 0, 0, 4+16, 0, 0, 0, 0)
-	b = binary.BigEndian.AppendUint64(b, lba)
-	b = binary.BigEndian.AppendUint32(b, uint32(min(d.blocks()-lba, math.MaxUint32)))
-	return append(b, 0, 0, 0, 0), Sense{}
+	return s.appendFixed(b), Sense{}
 }

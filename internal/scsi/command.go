@@ -51,7 +51,19 @@ const (
 	same
 	unmap
 	compareStore
+	selectModes
 )
+
+// changesBlocks tells whether the command writes.
+func (c *Command) changesBlocks() bool {
+	switch c.Kind {
+	case Write:
+		return c.verb != compare
+	case Parameters, Slow:
+		return c.verb == same || c.verb == unmap || c.verb == compareStore
+	}
+	return false
+}
 
 // Offset is where on the disk, in bytes, a Read or Write begins.
 func (c *Command) Offset() int64 { return c.offset }
@@ -86,7 +98,13 @@ func (d *Disk) decode(cdb *CDB, c *Command) Sense {
 		return badField(len(op.usage) - 1)
 	}
 	c.op = op
-	return op.decode(d, cdb, c)
+	if s := op.decode(d, cdb, c); !s.OK() {
+		return s
+	}
+	if c.changesBlocks() && !d.id.WriteThrough && d.modes.Load()&modeWCE == 0 {
+		c.fua = true
+	}
+	return Sense{}
 }
 
 // MaxAnswer is the most that Answer returns.

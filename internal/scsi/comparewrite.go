@@ -6,8 +6,8 @@ const maxCompareBlocks = 128
 // decodeCompareWrite: the parameter list is the blocks that must be there,
 // then those to be written (SBC-3, 5.3). Clustered file systems lock with it.
 func decodeCompareWrite(d *Disk, cdb *CDB, c *Command) Sense {
-	if d.id.ReadOnly {
-		return writeProtected
+	if s := d.writable(); !s.OK() {
+		return s
 	}
 	if s := protect(cdb); !s.OK() {
 		return s
@@ -29,10 +29,7 @@ func (d *Disk) compareWrite(c *Command, params []byte) Sense {
 	if int64(len(params)) != 2*c.span {
 		return paramListLength
 	}
-	if s := d.exchange(params[:c.span], params[c.span:], c.offset); !s.OK() {
-		return s
-	}
-	return d.Finish(c)
+	return d.exchange(params[:c.span], params[c.span:], c.offset)
 }
 
 func (d *Disk) exchange(old, new []byte, off int64) Sense {

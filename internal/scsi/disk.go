@@ -17,6 +17,7 @@ package scsi
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"bootes.dev/internal/block"
 )
@@ -39,6 +40,12 @@ type Identity struct {
 	Serial   string
 	UUID     [16]byte
 	ReadOnly bool
+
+	// WriteThrough: the device makes each write durable before it returns.
+	WriteThrough bool
+	// Provisioning tells the space of a thin disk. Without it no threshold is
+	// reported.
+	Provisioning func() Provisioning
 }
 
 // Disk is one logical unit: a direct-access block device (SBC-3) with 512-byte
@@ -50,6 +57,9 @@ type Disk struct {
 	target *Target // nil until NewTarget
 	lun    uint8
 
+	modes atomic.Uint32 // the mode parameters; changed under mu
+	mu    sync.Mutex    // guards what commands change of the disk beside its blocks
+
 	// order keeps COMPARE AND WRITE whole: it holds it alone, every other
 	// change of the disk shares it.
 	order sync.RWMutex
@@ -58,7 +68,9 @@ type Disk struct {
 // NewDisk returns a disk over dev, which it does not close.
 func NewDisk(dev block.Device, id Identity) *Disk {
 	id.Serial = id.Serial[:min(len(id.Serial), 64)]
-	return &Disk{dev: dev, id: id}
+	d := &Disk{dev: dev, id: id}
+	d.modes.Store(d.defaultModes())
+	return d
 }
 
 // Absent stands for each logical unit number that has no unit. It answers the
@@ -66,6 +78,24 @@ func NewDisk(dev block.Device, id Identity) *Disk {
 var Absent = &Disk{}
 
 func (d *Disk) absent() bool { return d.dev == nil }
+
+// writable refuses what would change blocks that nobody may change.
+func (d *Disk) writable() Sense {
+	switch {
+	case d.id.ReadOnly:
+		return writeProtected
+	case d.modes.Load()&modeSWP != 0:
+		return softwareProtected
+	}
+	return Sense{}
+}
+
+// reset brings back what does not outlast a reset.
+func (d *Disk) reset() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.modes.Store(d.defaultModes())
+}
 
 // blocks is the capacity in logical blocks.
 func (d *Disk) blocks() uint64 { return uint64(d.dev.Size()) / BlockSize }

@@ -2,6 +2,14 @@ package scsi
 
 // Execute runs a Parameters command with its data, or a Slow one without.
 func (d *Disk) Execute(c *Command, params []byte) Sense {
+	s := d.execute(c, params)
+	if s.OK() {
+		s = d.Finish(c)
+	}
+	return s
+}
+
+func (d *Disk) execute(c *Command, params []byte) Sense {
 	switch c.verb {
 	case synchronize:
 		return senseOf(d.dev.Flush())
@@ -17,6 +25,8 @@ func (d *Disk) Execute(c *Command, params []byte) Sense {
 		return d.unmap(params)
 	case compareStore:
 		return d.compareWrite(c, params)
+	case selectModes:
+		return d.modeSelect(c, params)
 	}
 	return internalFailure
 }

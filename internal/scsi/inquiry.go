@@ -124,12 +124,3 @@ func (d *Disk) blockLimits(b []byte) []byte {
 	}
 	return append(b, p[:]...)
 }
-
-func (d *Disk) provisioning(b []byte) []byte {
-	if d.id.ReadOnly {
-		return append(b, 0, 0, 0, 0)
-	}
-	// LBPU, LBPWS, LBPWS10, LBPRZ: UNMAP and both WRITE SAMEs unmap, and
-	// unmapped blocks read zero. Type 2: thin.
-	return append(b, 0, 0xe4, 0x02, 0)
-}

@@ -4,10 +4,14 @@ import "encoding/binary"
 
 // Mode pages (SBC-3, 6.4; SPC-4, 7.5).
 const (
-	pageCaching = 0x08
-	pageControl = 0x0a
-	pageExcept  = 0x1c
-	pageAll     = 0x3f
+	pageRecovery = 0x01
+	pageCaching  = 0x08
+	pageControl  = 0x0a
+	pageExcept   = 0x1c
+	pageAll      = 0x3f
+
+	subProvisioning = 0x02 // of pageExcept
+	subAll          = 0xff
 )
 
 // Page control: which values are asked for.
@@ -17,6 +21,93 @@ const (
 	pcDefault    = 2
 	pcSaved      = 3
 )
+
+// Mode parameters that can be changed. They last until the disk is reset or
+// its units are closed: saving them is not supported.
+const (
+	modeWCE    = 1 << iota // writes are durable only after SYNCHRONIZE CACHE or FUA
+	modeDSense             // sense data is in descriptor format
+	modeSWP                // software write protect
+)
+
+// modeBits is where they are.
+var modeBits = [...]struct {
+	page byte
+	at   int
+	mask byte
+	flag uint32
+}{
+	{pageCaching, 2, 0x04, modeWCE},
+	{pageControl, 2, 0x04, modeDSense},
+	{pageControl, 4, 0x08, modeSWP},
+}
+
+// defaultModes are the flags at first; those of changeableModes may change. A
+// disk that writes through has no cache to be enabled.
+func (d *Disk) defaultModes() uint32 {
+	if d.id.WriteThrough {
+		return 0
+	}
+	return modeWCE
+}
+
+func (d *Disk) changeableModes() uint32 {
+	if d.id.WriteThrough {
+		return modeDSense | modeSWP
+	}
+	return modeWCE | modeDSense | modeSWP
+}
+
+// modePage is a page without the bits that can be changed.
+type modePage struct {
+	code, sub byte
+	body      []byte // after the header
+}
+
+// modePages are all pages, in order.
+func (d *Disk) modePages() []modePage {
+	recovery := []byte{0xc0 /* AWRE, ARRE: bad blocks are the server's matter */, 9: 0}
+	pages := []modePage{
+		{pageRecovery, 0, recovery},
+		{pageCaching, 0, make([]byte, 18)},
+		// QUEUE ALGORITHM MODIFIER 1: commands may be reordered.
+		{pageControl, 0, []byte{1: 0x10, 9: 0}},
+		// Informational exceptions: none are reported.
+		{pageExcept, 0, make([]byte, 10)},
+	}
+	if d.id.Provisioning != nil {
+		recovery[5] = 0x80 // LBPERE: thresholds are reported
+		pages = append(pages, modePage{pageExcept, subProvisioning, d.thresholds()})
+	}
+	return pages
+}
+
+// append appends the page with the values that are asked for.
+func (p *modePage) append(d *Disk, b []byte, control byte) []byte {
+	start := len(b)
+	if p.sub == 0 {
+		b = append(b, p.code, byte(len(p.body)))
+	} else {
+		b = append(b, p.code|0x40 /* SPF */, p.sub)
+		b = binary.BigEndian.AppendUint16(b, uint16(len(p.body)))
+	}
+	body := len(b)
+	b = append(b, p.body...)
+	flags := d.modes.Load()
+	switch control {
+	case pcChangeable:
+		clear(b[body:])
+		flags = d.changeableModes()
+	case pcDefault:
+		flags = d.defaultModes()
+	}
+	for _, bit := range modeBits {
+		if bit.page == p.code && p.sub == 0 && flags&bit.flag != 0 {
+			b[start+bit.at] |= bit.mask
+		}
+	}
+	return b
+}
 
 func modeSense6(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	start := len(b)
@@ -40,7 +131,7 @@ func modeSense10(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 
 // deviceSpecific: WP, and DPOFUA since DPO and FUA are honoured.
 func (d *Disk) deviceSpecific() byte {
-	if d.id.ReadOnly {
+	if !d.writable().OK() {
 		return 0x90
 	}
 	return 0x10
@@ -60,36 +151,21 @@ func (d *Disk) modeData(c *Command, b []byte, at int) ([]byte, Sense) {
 	if control == pcSaved {
 		return b, savingUnsupported
 	}
-	if sub != 0 && (sub != 0xff || page != pageAll) {
-		return b, badField(3)
-	}
-	known := len(b)
-	for _, p := range modePages {
-		if page == p[0] || page == pageAll {
-			b = appendPage(b, p, control)
+	known := false
+	for _, p := range d.modePages() {
+		if page != p.code && page != pageAll {
+			continue
+		}
+		known = true
+		if sub == p.sub || sub == subAll {
+			b = p.append(d, b, control)
 		}
 	}
-	if len(b) == known {
+	switch {
+	case !known:
 		return b, badField(2)
+	case sub != 0 && sub != subAll && (page != pageExcept || sub != subProvisioning || d.id.Provisioning == nil):
+		return b, badField(3)
 	}
 	return b, Sense{}
-}
-
-// modePages are the current and default values; nothing can be changed.
-var modePages = [][]byte{
-	// Caching: WCE, writes are durable only after SYNCHRONIZE CACHE or FUA.
-	{pageCaching, 0x12, 0x04, 17: 0, 19: 0},
-	// Control: QUEUE ALGORITHM MODIFIER 1, commands may be reordered.
-	{pageControl, 0x0a, 0x00, 0x10, 11: 0},
-	// Informational exceptions: none are reported.
-	{pageExcept, 0x0a, 11: 0},
-}
-
-func appendPage(b, page []byte, control byte) []byte {
-	start := len(b)
-	b = append(b, page...)
-	if control == pcChangeable {
-		clear(b[start+2:])
-	}
-	return b
 }

@@ -7,6 +7,7 @@ const (
 	opRead6            = 0x08
 	opWrite6           = 0x0a
 	opInquiry          = 0x12
+	opModeSelect6      = 0x15
 	opModeSense6       = 0x1a
 	opStartStopUnit    = 0x1b
 	opPreventRemoval   = 0x1e
@@ -19,6 +20,8 @@ const (
 	opSynchronize10    = 0x35
 	opWriteSame10      = 0x41
 	opUnmap            = 0x42
+	opLogSense         = 0x4d
+	opModeSelect10     = 0x55
 	opModeSense10      = 0x5a
 	opRead16           = 0x88
 	opCompareWrite     = 0x89
@@ -81,10 +84,11 @@ func (op *operation) find(action byte) *operation {
 func supported() []operation {
 	return []operation{
 		{code: opTestUnitReady, usage: "\x00\x00\x00\x00\x00\x00", decode: decodeNothing},
-		{code: opRequestSense, usage: "\x03\x01\x00\x00\xff\x00", decode: decodeRequestSense, answer: requestSense},
+		{code: opRequestSense, usage: "\x03\x01\x00\x00\xff\x00", decode: decodeAlloc8, answer: requestSense},
 		{code: opRead6, usage: "\x08\x1f\xff\xff\xff\x00", decode: decodeRead6},
 		{code: opWrite6, usage: "\x0a\x1f\xff\xff\xff\x00", decode: decodeWrite6},
 		{code: opInquiry, usage: "\x12\x01\xff\xff\xff\x00", decode: decodeInquiry, answer: inquiry},
+		{code: opModeSelect6, usage: "\x15\x11\x00\x00\xff\x00", decode: decodeModeSelect6},
 		{code: opModeSense6, usage: "\x1a\x08\xff\xff\xff\x00", decode: decodeAlloc8, answer: modeSense6},
 		{code: opStartStopUnit, usage: "\x1b\x01\x00\x0f\xf7\x00", decode: decodeStartStop},
 		{code: opPreventRemoval, usage: "\x1e\x00\x00\x00\x03\x00", decode: decodeNothing},
@@ -97,6 +101,8 @@ func supported() []operation {
 		{code: opSynchronize10, usage: "\x35\x02" + lba32 + "\x00\xff\xff\x00", decode: decodeSync10},
 		{code: opWriteSame10, usage: "\x41\xf8" + lba32 + "\x00\xff\xff\x00", decode: decodeWriteSame10},
 		{code: opUnmap, usage: "\x42\x00\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeUnmap},
+		{code: opLogSense, usage: "\x4d\x03\xff\xff\x00\xff\xff\xff\xff\x00", decode: decodeLogSense, answer: logSense},
+		{code: opModeSelect10, usage: "\x55\x11\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeModeSelect10},
 		{code: opModeSense10, usage: "\x5a\x18\xff\xff\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: modeSense10},
 		{code: opRead16, usage: "\x88\xf8" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeRead16},
 		{code: opCompareWrite, usage: "\x89\xf8" + lba64 + "\x00\x00\x00\xff\x00\x00", decode: decodeCompareWrite},

@@ -281,7 +281,7 @@ func TestSenseBytes(t *testing.T) {
 		{badField(13), "70 00 05 00000000 0a 00000000 24 00 00 c0 000d"},
 		{badParam(8), "70 00 05 00000000 0a 00000000 26 00 00 80 0008"},
 	} {
-		if got := c.sense.AppendFixed(nil); !bytes.Equal(got, unhex(t, c.want)) {
+		if got := c.sense.appendFixed(nil); !bytes.Equal(got, unhex(t, c.want)) {
 			t.Errorf("%v: % x", c.sense, got)
 		}
 	}

@@ -53,6 +53,7 @@ var (
 	noUnit            = Sense{Key: keyIllegalRequest, Code: 0x2500}
 	savingUnsupported = Sense{Key: keyIllegalRequest, Code: 0x3900}
 	writeProtected    = Sense{Key: keyDataProtect, Code: 0x2700}
+	softwareProtected = Sense{Key: keyDataProtect, Code: 0x2702}
 	spaceAllocation   = Sense{Key: keyDataProtect, Code: 0x2707}
 	unrecoveredRead   = Sense{Key: keyMediumError, Code: 0x1100}
 	internalFailure   = Sense{Key: keyHardwareError, Code: 0x4400}
@@ -73,15 +74,39 @@ func (s Sense) String() string {
 	return fmt.Sprintf("%xh/%02xh/%02xh", s.Key, s.Code>>8, s.Code&0xff)
 }
 
-// SenseSize is the length of fixed format sense data.
-const SenseSize = 18
+const (
+	fixedSize = 18
+	// SenseSize is the most that AppendSense appends.
+	SenseSize = 18
+)
 
-// AppendFixed appends s as fixed format sense data (SPC-4, 4.5.3).
-func (s Sense) AppendFixed(b []byte) []byte {
-	var f [SenseSize]byte
+// AppendSense appends s in the format that the control mode page asks for.
+func (d *Disk) AppendSense(s Sense, b []byte) []byte {
+	if d.modes.Load()&modeDSense != 0 {
+		return s.appendDescriptors(b)
+	}
+	return s.appendFixed(b)
+}
+
+// appendDescriptors appends s as descriptor format sense data (SPC-4, 4.5.2).
+func (s Sense) appendDescriptors(b []byte) []byte {
+	b = append(b, 0x72 /* current error */, s.Key, byte(s.Code>>8), byte(s.Code), 0, 0, 0, 0)
+	if s.Field&fieldInData == 0 {
+		return b
+	}
+	const keySpecific, size = 0x02, 6
+	b[len(b)-1] = 2 + size
+	b = append(b, keySpecific, size, 0, 0, byte(s.Field>>8&0xc0))
+	b = binary.BigEndian.AppendUint16(b, s.Field&fieldMask)
+	return append(b, 0)
+}
+
+// appendFixed appends s as fixed format sense data (SPC-4, 4.5.3).
+func (s Sense) appendFixed(b []byte) []byte {
+	var f [fixedSize]byte
 	f[0] = 0x70 // current error
 	f[2] = s.Key
-	f[7] = SenseSize - 8
+	f[7] = fixedSize - 8
 	binary.BigEndian.PutUint16(f[12:], s.Code)
 	if s.Field&fieldInData != 0 {
 		f[15] = byte(s.Field >> 8 & 0xc0)

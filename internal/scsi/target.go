@@ -55,6 +55,7 @@ func (t *Target) Reset(u UnitAttention, units ...*Disk) {
 		}
 	}
 	for _, d := range units {
+		d.reset()
 		d.announce(nil, u)
 	}
 }

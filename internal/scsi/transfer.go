@@ -20,8 +20,10 @@ func protect(cdb *CDB) Sense {
 }
 
 func (c *Command) transfer(d *Disk, kind Kind, lba uint64, count uint32) Sense {
-	if kind == Write && d.id.ReadOnly {
-		return writeProtected
+	if kind == Write {
+		if s := d.writable(); !s.OK() {
+			return s
+		}
 	}
 	c.Kind = kind
 	if s := c.extent(d, lba, count); !s.OK() {

@@ -13,8 +13,8 @@ const (
 )
 
 func decodeUnmap(d *Disk, cdb *CDB, c *Command) Sense {
-	if d.id.ReadOnly {
-		return writeProtected
+	if s := d.writable(); !s.OK() {
+		return s
 	}
 	if cdb[1]&1 != 0 { // ANCHOR: LBPU without anchored blocks
 		return badField(1)

@@ -16,8 +16,8 @@ func decodeWriteSame16(d *Disk, cdb *CDB, c *Command) Sense {
 // decodeSame: noData is NDOB, zeros without a data-out buffer. A count of 0
 // means "to the end", which WSNZ in VPD page B0h says is not supported.
 func (c *Command) decodeSame(d *Disk, lba uint64, count uint32, noData bool) Sense {
-	if d.id.ReadOnly {
-		return writeProtected
+	if s := d.writable(); !s.OK() {
+		return s
 	}
 	if s := protect(&c.CDB); !s.OK() {
 		return s
