@@ -38,21 +38,41 @@ const infoTimeout = 30 * time.Second
 const (
 	imageFD  = "/dev/fd/3"
 	outputFD = "/dev/fd/4"
+	vpcFD    = "driver=vpc,force_size_calc=current_size,file.driver=file,file.filename=" + imageFD
 )
 
-// qemuImg runs qemu-img with image as imageFD and, if it is not nil, output as
-// outputFD. Lines it prints go to line, if that is not nil. On failure the
-// error quotes its words.
-func qemuImg(ctx context.Context, image, output *os.File, line func(string), args ...string) error {
+// handed are the files that qemu-img works on: image as imageFD and, if it is
+// not nil, output as outputFD, with their names for people.
+type handed struct {
+	image, output         *os.File
+	imageName, outputName string
+}
+
+// only hands over an image that is read.
+func only(image *os.File) handed { return handed{image: image, imageName: image.Name()} }
+
+// named are the arguments that name imageFD and its format.
+func named(format string) []string {
+	if format == "vpc" {
+		// By default the size comes from the cylinders, heads and sectors of a
+		// footer that one of a few programs wrote, and the disk's end is lost.
+		return []string{"--image-opts", vpcFD}
+	}
+	return []string{"-f", format, imageFD}
+}
+
+// qemuImg runs qemu-img with the files. Lines it prints go to line, if that is
+// not nil. On failure the error quotes its words.
+func qemuImg(ctx context.Context, files handed, line func(string), args ...string) error {
 	path, err := exec.LookPath("qemu-img")
 	if err != nil {
 		return ErrNoQemuImg
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
-	cmd.ExtraFiles = []*os.File{image}
-	if output != nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, output)
+	cmd.ExtraFiles = []*os.File{files.image}
+	if files.output != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, files.output)
 	}
 	out := &lineWriter{line: line}
 	words := &tailWriter{max: 2 << 10}
@@ -68,7 +88,7 @@ func qemuImg(ctx context.Context, image, output *os.File, line func(string), arg
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return &toolError{args[0], words.text(image.Name()), err}
+		return &toolError{args[0], words.text(files), err}
 	}
 	return nil
 }
@@ -113,12 +133,12 @@ type imageInfo struct {
 func info(ctx context.Context, image *os.File, format string) (imageInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, infoTimeout)
 	defer cancel()
-	args := []string{"info", "--output=json"}
+	args := []string{imageFD}
 	if format != "" {
-		args = append(args, "-f", format)
+		args = named(format)
 	}
 	var out bytes.Buffer
-	err := qemuImg(ctx, image, nil, func(s string) { out.WriteString(s) }, append(args, imageFD)...)
+	err := qemuImg(ctx, only(image), func(s string) { out.WriteString(s) }, append([]string{"info", "--output=json"}, args...)...)
 	if err != nil {
 		return imageInfo{}, err
 	}
@@ -181,8 +201,9 @@ func convert(ctx context.Context, image *os.File, format string, o Options) (*os
 	if err := raw.Truncate(i.Size); err != nil {
 		return nil, errors.Join(&hostError{"make a temporary file", err}, raw.Close())
 	}
-	err = qemuImg(ctx, image, raw, percent(i.Size, o.Progress),
-		"convert", "-p", "-n", "--target-is-zero", "-f", format, "-O", "raw", imageFD, outputFD)
+	args := []string{"convert", "-p", "-n", "--target-is-zero", "-O", "raw"}
+	err = qemuImg(ctx, handed{image, raw, image.Name(), "the temporary file"}, percent(i.Size, o.Progress),
+		append(append(args, named(format)...), outputFD)...)
 	if err != nil {
 		if errors.Is(err, unix.ENOSPC) {
 			err = &hostError{fmt.Sprintf("convert it in %q, which has too little free space", o.TmpDir), err}
@@ -199,8 +220,8 @@ func checkRoom(ctx context.Context, image *os.File, format string, size int64, o
 		return nil
 	}
 	var out bytes.Buffer
-	err := qemuImg(ctx, image, nil, func(s string) { out.WriteString(s) },
-		"measure", "--output=json", "-f", format, "-O", "qcow2", imageFD)
+	err := qemuImg(ctx, only(image), func(s string) { out.WriteString(s) },
+		append([]string{"measure", "--output=json", "-O", "qcow2"}, named(format)...)...)
 	if err != nil {
 		return err
 	}
@@ -220,12 +241,12 @@ func checkRoom(ctx context.Context, image *os.File, format string, size int64, o
 
 // check looks for damage, above all truncation: QEMU reads clusters beyond
 // the end of a file as zeros, so a conversion would not notice. VHD has no
-// check; its footer was looked for by inspect.
+// check; inspectVHD looked at it, and qemu-img refuses blocks beyond its end.
 func check(ctx context.Context, image *os.File, format string) error {
 	if format == "vpc" {
 		return nil
 	}
-	err := qemuImg(ctx, image, nil, nil, "check", "-q", "-f", format, imageFD)
+	err := qemuImg(ctx, only(image), nil, append([]string{"check", "-q"}, named(format)...)...)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == leakedClusters {
 		return nil
@@ -302,12 +323,12 @@ func (w *tailWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// text is the first lines, with the image's name in place of its descriptor.
-func (w *tailWriter) text(name string) string {
+// text is the first lines, with the files' names in place of their descriptors.
+func (w *tailWriter) text(files handed) string {
 	lines := strings.Split(strings.TrimSpace(w.b.String()), "\n")
 	lines = lines[:min(len(lines), 2)]
 	for i, l := range lines {
 		lines[i] = strings.TrimPrefix(strings.TrimSpace(l), "qemu-img: ")
 	}
-	return strings.NewReplacer(imageFD, name, outputFD, "the temporary file").Replace(strings.Join(lines, "; "))
+	return strings.NewReplacer(vpcFD, files.imageName, imageFD, files.imageName, outputFD, files.outputName).Replace(strings.Join(lines, "; "))
 }

@@ -12,10 +12,6 @@ import (
 // headBytes is how much of a file's beginning tells its format.
 const headBytes = 512
 
-// vhdCookie begins the footer of a VHD: the last sector, of which a dynamic
-// disk has a copy in its first.
-const vhdCookie = "conectix"
-
 // formats are the magic numbers of what qemu-img converts for us.
 var formats = []struct{ magic, format string }{
 	{"QFI\xfb\x00\x00\x00\x02", "qcow2"},
@@ -65,7 +61,7 @@ func sniff(r io.ReaderAt, size int64) (string, error) {
 		}
 	}
 	if hasFooter(r, size) {
-		return "vpc", nil
+		return "vpc", inspectVHD(r, size, false)
 	}
 	return "raw", nil
 }
@@ -75,20 +71,9 @@ func inspect(r io.ReaderAt, format string, head []byte, size int64) error {
 	case "qcow2":
 		return inspectQcow2(r, head)
 	case "vpc":
-		if !hasFooter(r, size) {
-			return errors.New("the VHD is truncated: its footer is missing at the end")
-		}
+		return inspectVHD(r, size, true)
 	}
 	return nil
-}
-
-func hasFooter(r io.ReaderAt, size int64) bool {
-	var cookie [len(vhdCookie)]byte
-	if size < 512 {
-		return false
-	}
-	_, err := r.ReadAt(cookie[:], size-512)
-	return err == nil && string(cookie[:]) == vhdCookie
 }
 
 // The fields of a qcow2 header that matter here (QEMU, docs/interop/qcow2.txt),

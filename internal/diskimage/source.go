@@ -1,5 +1,6 @@
-// Package diskimage reads disk images that others made: raw ones directly,
-// qcow2, VHD, VHDX and VMDK through qemu-img, which is found at run time.
+// Package diskimage reads disk images that others made, and writes them: raw
+// ones directly, qcow2, VHD, VHDX and VMDK through qemu-img, which is found at
+// run time. It also reads partition tables.
 //
 // An image comes from anywhere, so it is taken for hostile. qemu-img would
 // follow an image's references to other files (a backing file, an external
@@ -133,13 +134,18 @@ func kindOf(m os.FileMode) string {
 	return "pipe or socket: copy it to a file first"
 }
 
-// extension is how the file's name ends: the name that it was first opened by,
-// where path names a descriptor.
+// extension is how the file's name ends.
 func extension(f *os.File, path string) string {
-	if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())); err == nil {
-		path = name
+	return strings.ToLower(filepath.Ext(fileName(f, path)))
+}
+
+// fileName is the name that f was first opened by, where the name that we know
+// is a descriptor's; name if that cannot be told.
+func fileName(f *os.File, name string) string {
+	if first, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())); err == nil {
+		return first
 	}
-	return strings.ToLower(filepath.Ext(path))
+	return name
 }
 
 // read returns a Source on f itself, or on a converted copy of it.

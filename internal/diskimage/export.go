@@ -1,0 +1,190 @@
+package diskimage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Disk is what is exported. It must not change meanwhile.
+type Disk interface {
+	io.ReaderAt
+	Size() int64 // a multiple of block.SectorSize
+}
+
+// Runs calls fn for each run of a disk that may hold data, in order; what no
+// run covers, and a run that is zero, reads as zeros. An error of fn ends it.
+type Runs func(fn func(off, n int64, zero bool) error) error
+
+// ExportOptions say how a disk is written.
+type ExportOptions struct {
+	Format string // one of ExportFormats; "" is raw
+	// Runs, if not nil, spare reading what is zeros. Called twice.
+	Runs   Runs
+	TmpDir string // for a copy on the way to a foreign format; made if missing
+	// Room, if not nil, is asked before that copy of a disk of size bytes, of
+	// which about data are not zeros, is made; its error is Export's.
+	Room func(size, data int64) error
+	// Progress, if not nil, is told of the bytes done and to do: those of the
+	// data, for a foreign format twice.
+	Progress func(done, total int64)
+}
+
+// exportFormats are the names for people, with qemu-img's arguments.
+var exportFormats = []struct {
+	name string
+	args []string
+	max  int64 // bytes of disk
+}{
+	{"raw", nil, 1<<63 - 1},
+	{"qcow2", []string{"-O", "qcow2"}, 1<<63 - 1},
+	// Without force_size the disk would grow to the next whole cylinder.
+	{"vhd", []string{"-O", "vpc", "-o", "subformat=dynamic,force_size=on"}, maxVHD},
+	{"vhd-fixed", []string{"-O", "vpc", "-o", "subformat=fixed,force_size=on"}, maxVHD},
+	{"vhdx", []string{"-O", "vhdx"}, 64 << 40},
+	{"vmdk", []string{"-O", "vmdk", "-o", "subformat=monolithicSparse"}, 1<<63 - 1},
+}
+
+// ExportFormats are the formats that Export writes.
+func ExportFormats() []string {
+	var names []string
+	for _, f := range exportFormats {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// Export replaces the contents of out, a file that is open for writing, by
+// disk. Zeros become holes. out is synced, and stays open; when Export fails,
+// what it holds is of no use.
+//
+// ErrNoQemuImg when a foreign format is asked for and the program is missing.
+func Export(ctx context.Context, out *os.File, disk Disk, o ExportOptions) error {
+	if err := export(ctx, out, disk, o); err != nil {
+		return fmt.Errorf("write disk image %q: %w", fileName(out, out.Name()), err)
+	}
+	return nil
+}
+
+func export(ctx context.Context, out *os.File, disk Disk, o ExportOptions) error {
+	i := slices.Index(ExportFormats(), o.Format)
+	switch {
+	case o.Format == "":
+		i = 0
+	case i < 0:
+		return fmt.Errorf("format %q is none of %s", o.Format, strings.Join(ExportFormats(), ", "))
+	case disk.Size() > exportFormats[i].max:
+		return fmt.Errorf("a disk of %d GiB is too large for the format %s, which holds %d GiB: choose another", disk.Size()>>30, o.Format, exportFormats[i].max>>30)
+	}
+	if err := checkOutput(out); err != nil {
+		return err
+	}
+	if o.Runs == nil {
+		o.Runs = func(fn func(off, n int64, zero bool) error) error { return fn(0, disk.Size(), false) }
+	}
+	if o.Progress == nil {
+		o.Progress = func(done, total int64) {}
+	}
+	var data int64
+	err := o.Runs(func(off, n int64, zero bool) error {
+		if !zero {
+			data += n
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("find its data: %w", err)
+	}
+	if args := exportFormats[i].args; args != nil {
+		return exportForeign(ctx, out, disk, args, data, o)
+	}
+	if err := checkFree(out, data); err != nil {
+		return err
+	}
+	w := rawWriter{ctx: ctx, disk: disk, out: out, what: "write it", total: data, progress: o.Progress}
+	if err := w.write(o.Runs); err != nil {
+		return err
+	}
+	return out.Sync()
+}
+
+// checkOutput refuses a descriptor that its owner may not write to, because
+// qemu-img opens it again with our rights, and those that cannot be written
+// at any place.
+func checkOutput(out *os.File) error {
+	st, err := out.Stat()
+	if err != nil {
+		return err
+	}
+	if !st.Mode().IsRegular() {
+		return errors.New("it is not a file: write a file first, and copy that with dd")
+	}
+	flags, err := unix.FcntlInt(out.Fd(), unix.F_GETFL, 0)
+	if err != nil {
+		return fmt.Errorf("look at how it is open: %w", err)
+	}
+	if flags&unix.O_ACCMODE != unix.O_RDWR || flags&unix.O_APPEND != 0 {
+		return errors.New("it is not open for reading and writing, or only for appending")
+	}
+	return nil
+}
+
+// checkFree asks whether need bytes fit beside what the file system of f holds.
+func checkFree(f *os.File, need int64) error {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
+		return fmt.Errorf("look at the free space of its file system: %w", err)
+	}
+	if free := int64(fs.Bavail) * fs.Bsize; need > free {
+		return &hostError{"write it", fmt.Errorf("the disk holds %d MiB, and the file system has %d MiB free: %w", need>>20, free>>20, unix.ENOSPC)}
+	}
+	return nil
+}
+
+// exportForeign converts a sparse copy without a name.
+func exportForeign(ctx context.Context, out *os.File, disk Disk, args []string, data int64, o ExportOptions) error {
+	if o.Room != nil {
+		if err := o.Room(disk.Size(), data); err != nil {
+			return &hostError{fmt.Sprintf("convert it in %q", o.TmpDir), err}
+		}
+	}
+	raw, err := tempFile(o.TmpDir)
+	if err != nil {
+		return &hostError{"make a temporary file", err}
+	}
+	defer raw.Close()
+	need := data
+	if sameFileSystem(out, raw) {
+		need *= 2
+	}
+	if err := checkFree(out, need); err != nil {
+		return err
+	}
+	w := rawWriter{ctx: ctx, disk: disk, out: raw, what: fmt.Sprintf("convert it in %q", o.TmpDir), total: 2 * data, progress: o.Progress}
+	if err := w.write(o.Runs); err != nil {
+		return err
+	}
+	done := w.done
+	progress := percent(data, func(d, _ int64) { o.Progress(done+d, 2*data) })
+	args = slices.Concat([]string{"convert", "-p"}, args, []string{"-f", "raw", imageFD, outputFD})
+	if err := qemuImg(ctx, handed{raw, out, "the temporary file", fileName(out, out.Name())}, progress, args...); err != nil {
+		return err
+	}
+	if slices.Contains(args, "vmdk") {
+		if err := nameExtent(out); err != nil {
+			return err
+		}
+	}
+	return out.Sync()
+}
+
+func sameFileSystem(a, b *os.File) bool {
+	var sa, sb unix.Stat_t
+	return unix.Fstat(int(a.Fd()), &sa) == nil && unix.Fstat(int(b.Fd()), &sb) == nil && sa.Dev == sb.Dev
+}
