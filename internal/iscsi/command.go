@@ -73,7 +73,7 @@ func (s *session) controlCommand(t *task, p *pdu.SCSICommand) error {
 	if err := s.in.end(); err != nil {
 		return err
 	}
-	buf := newBuffer(scsi.MaxAnswer)
+	buf := newBuffer(scsi.UsualAnswer)
 	data, sense := t.disk.Answer(&t.cmd, buf.b[:0])
 	t.fail(sense)
 	t.total = int64(len(data))

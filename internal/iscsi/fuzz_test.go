@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/iscsi/pdu"
+	"bootes.dev/internal/scsi"
 )
 
 // FuzzLogin feeds the login state machine a sequence of requests: per request
@@ -98,7 +99,7 @@ func FuzzSession(f *testing.F) {
 		if !discovery {
 			s.target = &target{srv: srv, busy: make(chan struct{}, 1), sessions: map[*session]bool{s: true}, refs: 1}
 			s.hold = newHolding("fuzz", newAuthority(newMemory(64<<10)).open("fuzz"))
-			s.nexus = s.hold.device.Join("fuzz", false)
+			s.nexus = s.hold.device.Join(scsi.Initiator{Port: "fuzz"})
 			s.target.hold = s.hold
 			srv.count = 1
 		}

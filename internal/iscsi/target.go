@@ -129,7 +129,9 @@ func (t *target) add(sess *session) error {
 	sess.handedOver = len(t.sessions) > 0
 	t.sessions[sess] = true
 	sess.info.TSIH = s.nextTSIH()
-	sess.nexus = sess.hold.device.Join(sess.info.port(), sess.info.FromIPXE())
+	sess.nexus = sess.hold.device.Join(scsi.Initiator{
+		Port: sess.info.port(), Quiet: sess.info.FromIPXE(), Abort: sess.preempted,
+	})
 	return nil
 }
 

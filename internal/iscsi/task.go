@@ -25,13 +25,13 @@ type task struct {
 	aborted  bool
 	ending   bool // over; its response is being sent
 	answered bool // its status rode in a Data-In
-	waiters  []*taskManagement
+	waiters  []*ending
 	write    writeState
 }
 
 func (t *task) fail(s scsi.Sense) {
 	if t.status == scsi.Good && !s.OK() {
-		t.status, t.sense = scsi.CheckCondition, s
+		t.status, t.sense = s.Status(), s
 	}
 }
 
@@ -52,6 +52,7 @@ func (s *session) register() *task {
 	*t = s.scratch
 	t.running = 1 // until the reader has done its part and calls stepDone
 	s.tasks[t.itt] = t
+	t.fail(t.disk.Admit(&t.cmd))
 	return t
 }
 

@@ -7,13 +7,32 @@ import (
 	"bootes.dev/internal/scsi"
 )
 
-// taskManagement is a task management request that waits for the tasks it
-// ended: its response promises that they touch the disk no more.
+// ending is something that waits for tasks to end, and calls then when they
+// have: they touch the disk no more.
+type ending struct {
+	left atomic.Int32 // tasks, and 1 while they are being looked for
+	then func()
+}
+
+func newEnding(then func()) *ending {
+	e := &ending{then: then}
+	e.left.Store(1)
+	return e
+}
+
+func (e *ending) done() {
+	if e.left.Add(-1) == 0 {
+		e.then()
+	}
+}
+
+// taskManagement is a task management request, whose response promises that
+// the tasks meant have ended.
 type taskManagement struct {
 	s       *session
 	itt     uint32
 	counted bool
-	left    atomic.Int32 // tasks, and 1 while they are being looked for
+	tasks   *ending
 	answer  byte
 }
 
@@ -27,14 +46,14 @@ func (s *session) manageTasks() error {
 		return err
 	}
 	m := &taskManagement{s: s, itt: p.ITT, counted: !p.Immediate}
-	m.left.Store(1)
-	m.answer = s.manage(m, &p)
-	m.done()
+	m.tasks = newEnding(m.respond)
+	m.answer = s.manage(m.tasks, &p)
+	m.tasks.done()
 	return nil
 }
 
 // manage ends the tasks meant and returns why it could not.
-func (s *session) manage(m *taskManagement, p *pdu.TaskRequest) byte {
+func (s *session) manage(e *ending, p *pdu.TaskRequest) byte {
 	if s.discovery {
 		return pdu.TaskRejected
 	}
@@ -45,12 +64,12 @@ func (s *session) manage(m *taskManagement, p *pdu.TaskRequest) byte {
 	}
 	switch p.Function {
 	case pdu.TaskAbortTask:
-		if !s.abortTask(m, p.RefITT) {
+		if !s.abortTask(e, p.RefITT) {
 			return pdu.TaskNoSuchTask
 		}
 		return pdu.TaskComplete
 	case pdu.TaskTargetWarmReset:
-		s.everySession(func(other *session) { other.abortAll(m, -1) })
+		s.everySession(func(other *session) { other.abortAll(e, -1) })
 		s.hold.device.Reset(scsi.BusReset)
 		return pdu.TaskComplete
 	case pdu.TaskReassign:
@@ -59,7 +78,7 @@ func (s *session) manage(m *taskManagement, p *pdu.TaskRequest) byte {
 		if unit == scsi.Absent {
 			return pdu.TaskNoSuchLUN
 		}
-		s.clearUnit(m, p.Function, uint8(lun))
+		s.clearUnit(e, p.Function, uint8(lun))
 		if p.Function == pdu.TaskLUNReset {
 			s.hold.device.Reset(scsi.UnitReset, unit)
 		}
@@ -69,13 +88,13 @@ func (s *session) manage(m *taskManagement, p *pdu.TaskRequest) byte {
 }
 
 // clearUnit ends all tasks on one logical unit.
-func (s *session) clearUnit(m *taskManagement, function byte, lun uint8) {
+func (s *session) clearUnit(e *ending, function byte, lun uint8) {
 	if function == pdu.TaskAbortTaskSet {
-		s.abortAll(m, int(lun))
+		s.abortAll(e, int(lun))
 		return
 	}
 	s.everySession(func(other *session) {
-		ended := other.abortAll(m, int(lun))
+		ended := other.abortAll(e, int(lun))
 		if function == pdu.TaskClearTaskSet && other != s && ended {
 			other.nexus.Notify(lun, scsi.CommandsCleared)
 		}
@@ -95,7 +114,7 @@ func (s *session) everySession(f func(*session)) {
 	}
 }
 
-func (s *session) abortTask(m *taskManagement, itt uint32) bool {
+func (s *session) abortTask(e *ending, itt uint32) bool {
 	s.mu.Lock()
 	t := s.tasks[itt]
 	if t == nil {
@@ -103,7 +122,7 @@ func (s *session) abortTask(m *taskManagement, itt uint32) bool {
 		return false
 	}
 	late := t.ending
-	idle := s.abort(m, t)
+	idle := s.abort(e, t)
 	s.mu.Unlock()
 	if idle {
 		s.taskDone(t)
@@ -112,16 +131,20 @@ func (s *session) abortTask(m *taskManagement, itt uint32) bool {
 }
 
 // abortAll ends the tasks on lun, or all with -1, and tells if there were any.
-func (s *session) abortAll(m *taskManagement, lun int) bool {
+func (s *session) abortAll(e *ending, lun int) bool {
+	return s.abortWhich(e, func(t *task) bool { return lun < 0 || t.lun == lun })
+}
+
+func (s *session) abortWhich(e *ending, which func(*task) bool) bool {
 	var idle []*task
 	s.mu.Lock()
 	found := false
 	for _, t := range s.tasks {
-		if lun >= 0 && t.lun != lun {
+		if !which(t) {
 			continue
 		}
 		found = true
-		if s.abort(m, t) {
+		if s.abort(e, t) {
 			idle = append(idle, t)
 		}
 	}
@@ -132,11 +155,21 @@ func (s *session) abortAll(m *taskManagement, lun int) bool {
 	return found
 }
 
+// preempted ends the tasks on lun because another initiator has preempted this
+// one, and returns when they have ended.
+func (s *session) preempted(lun uint8) {
+	ended := make(chan struct{})
+	e := newEnding(func() { close(ended) })
+	s.abortWhich(e, func(t *task) bool { return t.lun == int(lun) && !t.cmd.ChangesReservations() })
+	e.done()
+	<-ended
+}
+
 // abort marks t, and takes it out at once (true) if nothing of it is running.
 // mu is held.
-func (s *session) abort(m *taskManagement, t *task) (idle bool) {
-	m.left.Add(1)
-	t.waiters = append(t.waiters, m)
+func (s *session) abort(e *ending, t *task) (idle bool) {
+	e.left.Add(1)
+	t.waiters = append(t.waiters, e)
 	if t.ending { // too late, but its response is to go first
 		return false
 	}
@@ -147,12 +180,6 @@ func (s *session) abort(m *taskManagement, t *task) (idle bool) {
 	}
 	delete(s.tasks, t.itt)
 	return true
-}
-
-func (m *taskManagement) done() {
-	if m.left.Add(-1) == 0 {
-		m.respond()
-	}
 }
 
 func (m *taskManagement) respond() {

@@ -79,11 +79,7 @@ func (a *Attentions) Take() (u UnitAttention, ok bool) {
 // attention returns the unit attention that c must fail with, if any. INQUIRY,
 // REPORT LUNS and REQUEST SENSE are served all the same (SPC-4, 5.14).
 func (d *Disk) attention(n *Nexus, c *Command) Sense {
-	if d.absent() || !n.any.Load() {
-		return Sense{}
-	}
-	switch c.CDB[0] {
-	case opInquiry, opReportLUNs, opRequestSense:
+	if d.absent() || asks(c.CDB[0]) {
 		return Sense{}
 	}
 	return n.take(d.lun)

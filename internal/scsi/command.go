@@ -52,6 +52,8 @@ const (
 	unmap
 	compareStore
 	selectModes
+	reserveUnit
+	reservePersistent
 )
 
 // changesBlocks tells whether the command writes.
@@ -72,28 +74,44 @@ func (c *Command) Offset() int64 { return c.offset }
 // ends the command; the data that came with it is to be dropped.
 func (d *Disk) Decode(n *Nexus, cdb *CDB, c *Command) Sense {
 	*c = Command{CDB: *cdb, nexus: n}
-	if s := d.attention(n, c); !s.OK() {
+	op, s := d.operation(cdb)
+	kept := s.OK() && d.conflicts(n, op, cdb)
+	if kept && !n.wasReset(d.lun) {
+		return conflict
+	}
+	if news := d.attention(n, c); !news.OK() {
+		return news
+	}
+	if !s.OK() {
 		return s
 	}
-	return d.decode(cdb, c)
+	return d.decode(op, cdb, c)
 }
 
-func (d *Disk) decode(cdb *CDB, c *Command) Sense {
+// asks tells of the commands that are served where no unit is, and whatever
+// else is in the way (SPC-4, 4.5 and 5.14).
+func asks(code byte) bool {
+	return code == opInquiry || code == opReportLUNs || code == opRequestSense
+}
+
+// operation finds the operation that a CDB asks for.
+func (d *Disk) operation(cdb *CDB) (*operation, Sense) {
 	op := operations[cdb[0]]
-	if op == nil {
-		if d.absent() {
-			return noUnit
-		}
-		return invalidOpcode
+	if d.absent() && !asks(cdb[0]) {
+		return nil, noUnit
 	}
-	if d.absent() && cdb[0] != opInquiry && cdb[0] != opReportLUNs && cdb[0] != opRequestSense {
-		return noUnit
+	if op == nil {
+		return nil, invalidOpcode
 	}
 	if op.has {
 		if op = op.find(cdb[serviceActionField] & serviceActionMask); op == nil {
-			return badField(serviceActionField)
+			return nil, badField(serviceActionField)
 		}
 	}
+	return op, Sense{}
+}
+
+func (d *Disk) decode(op *operation, cdb *CDB, c *Command) Sense {
 	if cdb[len(op.usage)-1]&0x04 != 0 { // NACA: no ACA here
 		return badField(len(op.usage) - 1)
 	}
@@ -107,8 +125,12 @@ func (d *Disk) decode(cdb *CDB, c *Command) Sense {
 	return Sense{}
 }
 
-// MaxAnswer is the most that Answer returns.
-const MaxAnswer = 4096
+// MaxAnswer is the most that Answer returns. Few answers are longer than
+// UsualAnswer.
+const (
+	MaxAnswer   = 64 << 10
+	UsualAnswer = 4 << 10
+)
 
 // Answer appends the data of a Control command to b, at most c.Length bytes.
 func (d *Disk) Answer(c *Command, b []byte) ([]byte, Sense) {

@@ -57,8 +57,10 @@ type Disk struct {
 	target *Target // nil until NewTarget
 	lun    uint8
 
-	modes atomic.Uint32 // the mode parameters; changed under mu
-	mu    sync.Mutex    // guards what commands change of the disk beside its blocks
+	modes    atomic.Uint32 // the mode parameters; changed under mu
+	reserved atomic.Bool   // somebody may be kept out: look at res
+	mu       sync.Mutex    // guards what commands change of the disk beside its blocks
+	res      reservations
 
 	// order keeps COMPARE AND WRITE whole: it holds it alone, every other
 	// change of the disk shares it.
@@ -68,7 +70,7 @@ type Disk struct {
 // NewDisk returns a disk over dev, which it does not close.
 func NewDisk(dev block.Device, id Identity) *Disk {
 	id.Serial = id.Serial[:min(len(id.Serial), 64)]
-	d := &Disk{dev: dev, id: id}
+	d := &Disk{dev: dev, id: id, res: reservations{persistent: new(persistent)}}
 	d.modes.Store(d.defaultModes())
 	return d
 }
@@ -90,8 +92,9 @@ func (d *Disk) writable() Sense {
 	return Sense{}
 }
 
-// reset brings back what does not outlast a reset.
+// reset brings back what does not outlast a reset. Persistent reservations do.
 func (d *Disk) reset() {
+	d.unreserve(nil)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.modes.Store(d.defaultModes())

@@ -25,6 +25,10 @@ func (d *Disk) execute(c *Command, params []byte) Sense {
 		return d.unmap(params)
 	case compareStore:
 		return d.compareWrite(c, params)
+	case reserveUnit:
+		return d.reserveSimple(c)
+	case reservePersistent:
+		return d.reservePersistent(c, params)
 	case selectModes:
 		return d.modeSelect(c, params)
 	}

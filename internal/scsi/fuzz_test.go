@@ -12,6 +12,8 @@ func FuzzCommand(f *testing.F) {
 	}
 	f.Add(unhex(f, "42 00 00000000 00 0018 00"), unhex(f, "0016 0010 00000000 ffffffffffffffff ffffffff 00000000"), true)
 	f.Add(unhex(f, "1a 00 3f ff ff"), []byte{}, false)
+	f.Add(unhex(f, "15 10 00 00 18"), unhex(f, "00000000 0812 0000 00000000000000000000 00000000 0000"), true)
+	f.Add(unhex(f, "5f 06 00 00 00 00000018"), unhex(f, "0000000000000000 0000000000000001 00000000 00 000000"), true)
 	f.Fuzz(func(t *testing.T, raw, params []byte, writable bool) {
 		var in CDB
 		copy(in[:], raw)
@@ -19,12 +21,17 @@ func FuzzCommand(f *testing.F) {
 		if !writable {
 			d = NewDisk(ReadOnlyBytes(make([]byte, 5000)), Identity{ReadOnly: true})
 		}
+		target := NewTarget("iqn.x,t,0x0001", map[uint8]*Disk{0: d})
+		nexus, other := target.Join(Initiator{Port: "iqn.a,i,0x01"}), target.Join(Initiator{Port: "iqn.b,i,0x02"})
 		for _, d := range []*Disk{d, Absent} {
 			var c Command
-			if s := decode(d, &in, &c); s.OK() {
+			if s := d.Decode(nexus, &in, &c); s.OK() {
 				serveFuzzed(t, d, &c, params)
 			}
+			d.Decode(other, &in, &c)
 		}
+		other.Leave()
+		nexus.Leave()
 	})
 }
 

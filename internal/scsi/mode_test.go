@@ -11,7 +11,7 @@ func two(t *testing.T, id Identity) (d *Disk, r *ram, one, other *Nexus) {
 	r = &ram{data: bytes.Repeat([]byte{0xee}, 1<<20)}
 	d = NewDisk(r, id)
 	target := NewTarget("iqn.target,t,0x0001", map[uint8]*Disk{0: d})
-	return d, r, target.Join("iqn.one,i,0x01", false), target.Join("iqn.other,i,0x02", false)
+	return d, r, target.Join(Initiator{Port: "iqn.one,i,0x01"}), target.Join(Initiator{Port: "iqn.other,i,0x02"})
 }
 
 // do serves a command that has no data of the disk, whatever its kind.

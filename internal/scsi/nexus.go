@@ -12,16 +12,28 @@ type Nexus struct {
 	target *Target
 	port   string
 	quiet  bool
+	abort  func(lun uint8)
 
 	any     atomic.Bool // whether pending holds anything
 	mu      sync.Mutex
 	pending [256]Attentions // by LUN
 }
 
-// Join joins the initiator port of that name, in iSCSI "IQN,i,0x" and the ISID,
-// to the target. A quiet one is never told a unit attention.
-func (t *Target) Join(port string, quiet bool) *Nexus {
-	n := &Nexus{target: t, port: port, quiet: quiet}
+// Initiator is who joins a target.
+type Initiator struct {
+	// Port is the name of the initiator's port, in iSCSI "IQN,i,0x" and the
+	// ISID. Persistent reservations know it by it.
+	Port string
+	// Quiet: it is never told a unit attention.
+	Quiet bool
+	// Abort ends its commands on a logical unit, and returns when they have
+	// ended; not those that ChangesReservations. It may be nil.
+	Abort func(lun uint8)
+}
+
+// Join joins an initiator to the target.
+func (t *Target) Join(i Initiator) *Nexus {
+	n := &Nexus{target: t, port: i.Port, quiet: i.Quiet, abort: i.Abort}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.nexuses = append(t.nexuses, n)
@@ -31,6 +43,9 @@ func (t *Target) Join(port string, quiet bool) *Nexus {
 // Leave ends the nexus. Its commands have ended.
 func (n *Nexus) Leave() {
 	t := n.target
+	for _, lun := range t.luns {
+		t.disks[lun].unreserve(n)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.nexuses = slices.DeleteFunc(t.nexuses, func(o *Nexus) bool { return o == n })
@@ -47,6 +62,14 @@ func (n *Nexus) Notify(lun uint8, u UnitAttention) bool {
 	n.pending[lun].Add(u)
 	n.any.Store(true)
 	return true
+}
+
+// wasReset tells whether lun has a reset to tell, which comes before
+// everything else (SAM-5, 5.3.3).
+func (n *Nexus) wasReset(lun uint8) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.pending[lun]&(1<<(NexusLost+1)-1) != 0
 }
 
 // take removes and returns what lun has to tell first.

@@ -7,6 +7,8 @@ const (
 	opRead6            = 0x08
 	opWrite6           = 0x0a
 	opInquiry          = 0x12
+	opReserve6         = 0x16
+	opRelease6         = 0x17
 	opModeSelect6      = 0x15
 	opModeSense6       = 0x1a
 	opStartStopUnit    = 0x1b
@@ -22,6 +24,8 @@ const (
 	opUnmap            = 0x42
 	opLogSense         = 0x4d
 	opModeSelect10     = 0x55
+	opPersistentIn     = 0x5e
+	opPersistentOut    = 0x5f
 	opModeSense10      = 0x5a
 	opRead16           = 0x88
 	opCompareWrite     = 0x89
@@ -50,6 +54,7 @@ type operation struct {
 	code   byte
 	action byte // service action, if hasAction
 	has    bool // hasAction
+	access access
 	// usage has a one for each bit of the CDB that is looked at, as REPORT
 	// SUPPORTED OPERATION CODES wants it; its length is that of the CDB.
 	usage  string
@@ -83,45 +88,69 @@ func (op *operation) find(action byte) *operation {
 
 func supported() []operation {
 	return []operation{
-		{code: opTestUnitReady, usage: "\x00\x00\x00\x00\x00\x00", decode: decodeNothing},
-		{code: opRequestSense, usage: "\x03\x01\x00\x00\xff\x00", decode: decodeAlloc8, answer: requestSense},
-		{code: opRead6, usage: "\x08\x1f\xff\xff\xff\x00", decode: decodeRead6},
+		{code: opTestUnitReady, access: free, usage: "\x00\x00\x00\x00\x00\x00", decode: decodeNothing},
+		{code: opRequestSense, access: always, usage: "\x03\x01\x00\x00\xff\x00", decode: decodeAlloc8, answer: requestSense},
+		{code: opRead6, access: reads, usage: "\x08\x1f\xff\xff\xff\x00", decode: decodeRead6},
 		{code: opWrite6, usage: "\x0a\x1f\xff\xff\xff\x00", decode: decodeWrite6},
-		{code: opInquiry, usage: "\x12\x01\xff\xff\xff\x00", decode: decodeInquiry, answer: inquiry},
+		{code: opInquiry, access: always, usage: "\x12\x01\xff\xff\xff\x00", decode: decodeInquiry, answer: inquiry},
 		{code: opModeSelect6, usage: "\x15\x11\x00\x00\xff\x00", decode: decodeModeSelect6},
-		{code: opModeSense6, usage: "\x1a\x08\xff\xff\xff\x00", decode: decodeAlloc8, answer: modeSense6},
-		{code: opStartStopUnit, usage: "\x1b\x01\x00\x0f\xf7\x00", decode: decodeStartStop},
-		{code: opPreventRemoval, usage: "\x1e\x00\x00\x00\x03\x00", decode: decodeNothing},
-		{code: opReadCapacity10, usage: "\x25\x00" + lba32 + "\x00\x00\x01\x00", decode: decodeCapacity10, answer: readCapacity10},
-		{code: opRead10, usage: "\x28\xf8" + lba32 + "\x00\xff\xff\x00", decode: decodeRead10},
+		{code: opReserve6, access: free, usage: "\x16\x00\x00\x00\x00\x00", decode: decodeReserve6},
+		{code: opRelease6, access: always, usage: "\x17\x00\x00\x00\x00\x00", decode: decodeReserve6},
+		{code: opModeSense6, access: reads, usage: "\x1a\x08\xff\xff\xff\x00", decode: decodeAlloc8, answer: modeSense6},
+		{code: opStartStopUnit, access: free, usage: "\x1b\x01\x00\x0f\xf7\x00", decode: decodeStartStop},
+		{code: opPreventRemoval, access: free, usage: "\x1e\x00\x00\x00\x03\x00", decode: decodeNothing},
+		{code: opReadCapacity10, access: free, usage: "\x25\x00" + lba32 + "\x00\x00\x01\x00", decode: decodeCapacity10, answer: readCapacity10},
+		{code: opRead10, access: reads, usage: "\x28\xf8" + lba32 + "\x00\xff\xff\x00", decode: decodeRead10},
 		{code: opWrite10, usage: "\x2a\xf8" + lba32 + "\x00\xff\xff\x00", decode: decodeWrite10},
 		{code: opWriteVerify10, usage: "\x2e\xf2" + lba32 + "\x00\xff\xff\x00", decode: decodeWriteVerify10},
-		{code: opVerify10, usage: "\x2f\xf6" + lba32 + "\x00\xff\xff\x00", decode: decodeVerify10},
-		{code: opPrefetch10, usage: "\x34\x02" + lba32 + "\x00\xff\xff\x00", decode: decodePrefetch10},
+		{code: opVerify10, access: reads, usage: "\x2f\xf6" + lba32 + "\x00\xff\xff\x00", decode: decodeVerify10},
+		{code: opPrefetch10, access: reads, usage: "\x34\x02" + lba32 + "\x00\xff\xff\x00", decode: decodePrefetch10},
 		{code: opSynchronize10, usage: "\x35\x02" + lba32 + "\x00\xff\xff\x00", decode: decodeSync10},
 		{code: opWriteSame10, usage: "\x41\xf8" + lba32 + "\x00\xff\xff\x00", decode: decodeWriteSame10},
 		{code: opUnmap, usage: "\x42\x00\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeUnmap},
-		{code: opLogSense, usage: "\x4d\x03\xff\xff\x00\xff\xff\xff\xff\x00", decode: decodeLogSense, answer: logSense},
+		{code: opLogSense, access: free, usage: "\x4d\x03\xff\xff\x00\xff\xff\xff\xff\x00", decode: decodeLogSense, answer: logSense},
 		{code: opModeSelect10, usage: "\x55\x11\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeModeSelect10},
-		{code: opModeSense10, usage: "\x5a\x18\xff\xff\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: modeSense10},
-		{code: opRead16, usage: "\x88\xf8" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeRead16},
+		{code: opModeSense10, access: reads, usage: "\x5a\x18\xff\xff\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: modeSense10},
+		{code: opPersistentIn, action: actReadKeys, has: true, access: free,
+			usage: "\x5e\x00\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: persistentIn},
+		{code: opPersistentIn, action: actReadReservation, has: true, access: free,
+			usage: "\x5e\x01\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: persistentIn},
+		{code: opPersistentIn, action: actReportCapabilities, has: true, access: free,
+			usage: "\x5e\x02\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: reportCapabilities},
+		{code: opPersistentIn, action: actReadFullStatus, has: true, access: free,
+			usage: "\x5e\x03\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: persistentIn},
+		{code: opPersistentOut, action: actRegister, has: true, access: free,
+			usage: "\x5f\x00\x00\x00\x00\xff\xff\xff\xff\x00", decode: decodePersistentOut},
+		{code: opPersistentOut, action: actReserve, has: true, access: free,
+			usage: "\x5f\x01\xff\x00\x00\xff\xff\xff\xff\x00", decode: decodePersistentOut},
+		{code: opPersistentOut, action: actRelease, has: true, access: free,
+			usage: "\x5f\x02\xff\x00\x00\xff\xff\xff\xff\x00", decode: decodePersistentOut},
+		{code: opPersistentOut, action: actClear, has: true, access: free,
+			usage: "\x5f\x03\x00\x00\x00\xff\xff\xff\xff\x00", decode: decodePersistentOut},
+		{code: opPersistentOut, action: actPreempt, has: true, access: free,
+			usage: "\x5f\x04\xff\x00\x00\xff\xff\xff\xff\x00", decode: decodePersistentOut},
+		{code: opPersistentOut, action: actPreemptAbort, has: true, access: free,
+			usage: "\x5f\x05\xff\x00\x00\xff\xff\xff\xff\x00", decode: decodePersistentOut},
+		{code: opPersistentOut, action: actRegisterIgnore, has: true, access: free,
+			usage: "\x5f\x06\x00\x00\x00\xff\xff\xff\xff\x00", decode: decodePersistentOut},
+		{code: opRead16, access: reads, usage: "\x88\xf8" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeRead16},
 		{code: opCompareWrite, usage: "\x89\xf8" + lba64 + "\x00\x00\x00\xff\x00\x00", decode: decodeCompareWrite},
 		{code: opWrite16, usage: "\x8a\xf8" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeWrite16},
 		{code: opWriteVerify16, usage: "\x8e\xf2" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeWriteVerify16},
-		{code: opVerify16, usage: "\x8f\xf6" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeVerify16},
-		{code: opPrefetch16, usage: "\x90\x02" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodePrefetch16},
+		{code: opVerify16, access: reads, usage: "\x8f\xf6" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeVerify16},
+		{code: opPrefetch16, access: reads, usage: "\x90\x02" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodePrefetch16},
 		{code: opSynchronize16, usage: "\x91\x02" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeSync16},
 		{code: opWriteSame16, usage: "\x93\xf9" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeWriteSame16},
-		{code: opServiceActionIn, action: actReadCapacity16, has: true,
+		{code: opServiceActionIn, action: actReadCapacity16, has: true, access: free,
 			usage: "\x9e\x10" + lba64 + "\xff\xff\xff\xff\x01\x00", decode: decodeCapacity16, answer: readCapacity16},
-		{code: opServiceActionIn, action: actGetLBAStatus, has: true,
+		{code: opServiceActionIn, action: actGetLBAStatus, has: true, access: reads,
 			usage: "\x9e\x12" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeLBAStatus, answer: lbaStatus},
-		{code: opReportLUNs, usage: "\xa0\x00\xff\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeReportLUNs, answer: reportLUNs},
-		{code: opMaintenanceIn, action: actReportOpcodes, has: true,
+		{code: opReportLUNs, access: always, usage: "\xa0\x00\xff\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeReportLUNs, answer: reportLUNs},
+		{code: opMaintenanceIn, action: actReportOpcodes, has: true, access: reads,
 			usage: "\xa3\x0c\x87\xff\xff\xff\xff\xff\xff\xff\x00\x00", decode: decodeAlloc32, answer: reportOpcodes},
-		{code: opRead12, usage: "\xa8\xf8" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeRead12},
+		{code: opRead12, access: reads, usage: "\xa8\xf8" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeRead12},
 		{code: opWrite12, usage: "\xaa\xf8" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeWrite12},
 		{code: opWriteVerify12, usage: "\xae\xf2" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeWriteVerify12},
-		{code: opVerify12, usage: "\xaf\xf6" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeVerify12},
+		{code: opVerify12, access: reads, usage: "\xaf\xf6" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeVerify12},
 	}
 }

@@ -21,7 +21,7 @@ const (
 	TaskAborted    Status = 0x40
 )
 
-// Sense is why a command failed. Its zero value is success.
+// Sense is why a command failed. Its zero value is success. See Status.
 type Sense struct {
 	Key   byte   // sense key
 	Code  uint16 // additional sense code and qualifier
@@ -59,6 +59,12 @@ var (
 	internalFailure   = Sense{Key: keyHardwareError, Code: 0x4400}
 	miscompare        = Sense{Key: keyMiscompare, Code: 0x1d00}
 
+	badRelease     = Sense{Key: keyIllegalRequest, Code: 0x2604}
+	noRegistration = Sense{Key: keyIllegalRequest, Code: 0x5504}
+
+	// conflict is no sense at all but a status of its own.
+	conflict = Sense{Key: notSense, Code: uint16(Conflict)}
+
 	// DataOutOfOrder: write data is missing or was sent unasked (RFC 7143,
 	// 11.4.7.2: protocol service CRC error stands for both).
 	DataOutOfOrder = Sense{Key: keyAbortedCommand, Code: 0x4705}
@@ -67,10 +73,28 @@ var (
 func badField(at int) Sense { return Sense{keyIllegalRequest, 0x2400, fieldInCDB | uint16(at)} }
 func badParam(at int) Sense { return Sense{keyIllegalRequest, 0x2600, fieldInData | uint16(at)} }
 
+// notSense is no sense key: the code is a Status.
+const notSense = 0xff
+
+// Status is what a command that fails with s is answered with. Sense data goes
+// with CheckCondition only.
+func (s Sense) Status() Status {
+	switch {
+	case s.OK():
+		return Good
+	case s.Key == notSense:
+		return Status(s.Code)
+	}
+	return CheckCondition
+}
+
 // OK tells whether there is nothing to report.
 func (s Sense) OK() bool { return s == Sense{} }
 
 func (s Sense) String() string {
+	if s.Key == notSense {
+		return fmt.Sprintf("status %02xh", s.Code)
+	}
 	return fmt.Sprintf("%xh/%02xh/%02xh", s.Key, s.Code>>8, s.Code&0xff)
 }
 

@@ -37,6 +37,9 @@ func (t *Target) Unit(lun uint16) *Disk {
 	return Absent
 }
 
+// portNumber is the relative identifier of the target port.
+const portNumber = 1
+
 // everyNexus returns those that are joined now.
 func (t *Target) everyNexus() []*Nexus {
 	t.mu.Lock()

@@ -1,0 +1,120 @@
+package scsi
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// Service actions of PERSISTENT RESERVE OUT (SPC-4, 6.16.2).
+const (
+	actRegister       = 0x00
+	actReserve        = 0x01
+	actRelease        = 0x02
+	actClear          = 0x03
+	actPreempt        = 0x04
+	actPreemptAbort   = 0x05
+	actRegisterIgnore = 0x06
+)
+
+const persistentParams = 24
+
+func decodePersistentOut(_ *Disk, cdb *CDB, c *Command) Sense {
+	switch cdb[1] & serviceActionMask {
+	case actReserve, actRelease, actPreempt, actPreemptAbort:
+		if cdb[2]>>4 != 0 { // scope: the logical unit
+			return badField(2)
+		}
+	}
+	if cdb.u32(5) != persistentParams {
+		return paramListLength
+	}
+	c.Kind, c.verb, c.Length = Parameters, reservePersistent, persistentParams
+	return Sense{}
+}
+
+func reservationType(t byte) bool {
+	return t == writeExclusive || t == exclusive || t >= writeExclusiveRegistrants && t <= exclusiveAll
+}
+
+// reservePersistent serves PERSISTENT RESERVE OUT with its parameter list:
+//
+//	 0 | reservation key, 8
+//	 8 | service action reservation key, 8
+//	20 | SPEC_I_PT 08h, ALL_TG_PT 04h, APTPL 01h
+//
+// What is to outlast a restart is durable before it counts.
+func (d *Disk) reservePersistent(c *Command, p []byte) Sense {
+	if len(p) != persistentParams {
+		return paramListLength
+	}
+	done, s := d.changePersistent(c, p)
+	if !s.OK() {
+		return s
+	}
+	for _, n := range d.target.everyNexus() {
+		for _, e := range done.effects {
+			if e.port == n.port {
+				n.Notify(d.lun, e.tell)
+			}
+		}
+	}
+	if c.CDB[1]&serviceActionMask == actPreemptAbort {
+		d.abortOf(done.abort)
+	}
+	return Sense{}
+}
+
+func (d *Disk) changePersistent(c *Command, p []byte) (change, Sense) {
+	d.res.making.Lock()
+	defer d.res.making.Unlock()
+	if d.res.simple != nil {
+		return change{}, conflict
+	}
+	done, s := d.serviceAction(c, p)
+	if !s.OK() || done.next == d.res.persistent {
+		return done, s
+	}
+	if err := d.keepPersistent(done.next); err != nil {
+		return change{}, internalFailure
+	}
+	d.reserve(done.next, nil)
+	return done, Sense{}
+}
+
+func (d *Disk) serviceAction(c *Command, p []byte) (change, Sense) {
+	now, port := d.res.persistent, c.nexus.port
+	key, actionKey := binary.BigEndian.Uint64(p), binary.BigEndian.Uint64(p[8:])
+	kind, keep := c.CDB[2]&0x0f, p[20]&0x01 != 0
+	action := c.CDB[1] & serviceActionMask
+	if action == actRegister || action == actRegisterIgnore {
+		if p[20]&0x08 != 0 || keep && d.res.keeper == nil {
+			return change{}, badParam(20)
+		}
+		return now.register(port, key, actionKey, action == actRegisterIgnore, keep)
+	}
+	if s := now.known(port, key); !s.OK() {
+		return change{}, s
+	}
+	switch action {
+	case actReserve:
+		return now.reserve(port, kind)
+	case actRelease:
+		return now.release(port, kind)
+	case actClear:
+		return now.clear(port)
+	}
+	return now.preempt(port, actionKey, kind)
+}
+
+// abortOf ends the commands of the preempted, and returns when they have ended.
+func (d *Disk) abortOf(ports []string) {
+	for _, n := range d.target.everyNexus() {
+		if n.abort != nil && slices.Contains(ports, n.port) {
+			n.abort(d.lun)
+		}
+	}
+}
+
+// ChangesReservations tells whether the command waits for others to end: whoever
+// ends commands must not wait for it.
+func (c *Command) ChangesReservations() bool { return c.CDB[0] == opPersistentOut }

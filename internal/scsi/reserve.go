@@ -1,0 +1,114 @@
+package scsi
+
+import "sync"
+
+// access is what a command needs of a disk that another initiator has
+// reserved.
+type access byte
+
+// always is served whatever is reserved, free under any persistent reservation,
+// reads where the others may read. What is not declared counts as writes.
+const (
+	undeclared access = iota
+	always
+	free
+	reads
+	writes
+)
+
+// accessOf is what the command needs; some need more with some flags.
+func (op *operation) accessOf(cdb *CDB) access {
+	switch {
+	case op.access == undeclared:
+		return writes
+	case op.code == opPreventRemoval && cdb[4]&0x03 != 0:
+		return writes
+	case op.code == opStartStopUnit && (cdb[4]&1 == 0 || cdb[4]>>4 != 0):
+		return writes
+	}
+	return op.access
+}
+
+// reservations is who may use a disk. mu, the disk's own, guards what is read
+// for each command; making orders the changes, which may wait for a disk.
+type reservations struct {
+	making     sync.Mutex
+	keeper     Keeper
+	persistent *persistent
+	simple     *Nexus // who holds a RESERVE (6)
+}
+
+// reserve sets what is reserved, and whether commands have to look.
+func (d *Disk) reserve(p *persistent, simple *Nexus) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.res.persistent, d.res.simple = p, simple
+	d.reserved.Store(p.kind != noReservation || simple != nil)
+}
+
+// conflicts tells whether a command of nexus n is kept out by what others have
+// reserved.
+func (d *Disk) conflicts(n *Nexus, op *operation, cdb *CDB) bool {
+	if !d.reserved.Load() {
+		return false
+	}
+	a := op.accessOf(cdb)
+	if a == always {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.res.simple != nil {
+		// SPC-2, 5.5.1: and nobody has persistent ones beside it.
+		return d.res.simple != n || op.code == opPersistentIn || op.code == opPersistentOut
+	}
+	return d.res.persistent.conflicts(n.port, a)
+}
+
+// Admit repeats Decode's look at the reservations once those who end commands
+// can find this one: in between another initiator may have taken the disk.
+func (d *Disk) Admit(c *Command) Sense {
+	if c.op != nil && d.conflicts(c.nexus, c.op, &c.CDB) {
+		return conflict
+	}
+	return Sense{}
+}
+
+// unreserve gives up the RESERVE (6) of nexus n, or of anybody with nil.
+func (d *Disk) unreserve(n *Nexus) {
+	d.res.making.Lock()
+	defer d.res.making.Unlock()
+	if d.res.simple != nil && (n == nil || d.res.simple == n) {
+		d.reserve(d.res.persistent, nil)
+	}
+}
+
+// decodeReserve6: neither for third parties nor for extents (obsolete since
+// SPC-2).
+func decodeReserve6(_ *Disk, cdb *CDB, c *Command) Sense {
+	if cdb[1]&0x1f != 0 {
+		return badField(1)
+	}
+	c.Kind, c.verb = Slow, reserveUnit
+	return Sense{}
+}
+
+// reserveSimple serves RESERVE (6) and RELEASE (6) (SPC-2). Initiators that
+// have registered for persistent reservations have left them behind.
+func (d *Disk) reserveSimple(c *Command) Sense {
+	d.res.making.Lock()
+	defer d.res.making.Unlock()
+	holder := d.res.simple
+	if len(d.res.persistent.list) > 0 {
+		return conflict
+	}
+	switch {
+	case c.CDB[0] == opReserve6 && holder != nil && holder != c.nexus:
+		return conflict
+	case c.CDB[0] == opReserve6:
+		d.reserve(d.res.persistent, c.nexus)
+	case holder == c.nexus:
+		d.reserve(d.res.persistent, nil)
+	}
+	return Sense{}
+}
