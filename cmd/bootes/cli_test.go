@@ -34,7 +34,7 @@ func TestEveryCommandHelps(t *testing.T) {
 		}
 		path := strings.Fields(c.CommandPath())[1:]
 		out, errs, code := bootes(t, append(path, "--help")...)
-		if code != 0 || errs != "" || !strings.Contains(out, "Examples:\n  bootes") || !strings.Contains(out, "-o, --format") || !strings.Contains(out, "--socket") {
+		if code != 0 || errs != "" || !strings.Contains(out, "Examples:\n  bootes") || !strings.Contains(out, "-o, --output-format") || !strings.Contains(out, "--socket") {
 			t.Errorf("%s --help: code %d\n%s%s", c.CommandPath(), code, out, errs)
 		}
 		for line := range strings.Lines(out) {
@@ -47,7 +47,10 @@ func TestEveryCommandHelps(t *testing.T) {
 	walk((&app{}).root())
 	for _, want := range []string{
 		"serve", "image build", "image import", "image list", "image show", "image rm", "machine add", "machine list", "machine show", "machine set",
-		"machine rm", "volume list", "volume show", "volume rm", "volume set", "boot log", "boot watch", "version",
+		"machine rm", "volume list", "volume show", "volume rm", "volume set", "boot log", "boot watch", "version", "df",
+		"image export", "image verify", "image tag", "image history", "image flatten", "image update", "image publish", "image ls", "image cat",
+		"volume snapshot", "volume rollback", "volume clone", "volume resize", "volume reset", "volume commit", "volume diff", "volume flatten",
+		"volume export", "volume backup", "volume restore", "volume ls", "volume cat",
 	} {
 		if !strings.Contains("|"+strings.Join(names, "|")+"|", "|"+want+"|") {
 			t.Errorf("there is no command %q", want)
@@ -97,10 +100,10 @@ stage       running
 last event  runs
 `},
 		{"volume list", `
-VOLUME         MACHINE  IMAGE      MODE         SIZE  STORED   LIMIT  OPEN  CREATED
-0f3a-1111-aaa  pc01     debian:12  persistent  4 GiB   5 MiB  10 GiB  yes   60 min ago
-0f3a-2222-bbb  kiosk    debian:12  ephemeral   4 GiB     0 B    none  no    60 s ago
-77aa-3333-ccc  kiosk    debian:12  ephemeral   4 GiB     0 B    none  no    60 min ago
+VOLUME         MACHINE  IMAGE      MODE         SIZE  OWN  STORED   LIMIT  OPEN  CREATED
+0f3a-1111-aaa  pc01     debian:12  persistent  4 GiB  0 B   5 MiB  10 GiB  yes   60 min ago
+0f3a-2222-bbb  kiosk    debian:12  ephemeral   4 GiB  0 B     0 B    none  no    60 s ago
+77aa-3333-ccc  kiosk    debian:12  ephemeral   4 GiB  0 B     0 B    none  no    60 min ago
 `},
 		{"volume show pc01", `
 volume   0f3a-1111-aaaa
@@ -110,6 +113,8 @@ digest   sha256:01
 mode     persistent
 size     4 GiB
 stored   5 MiB
+own      0 B written since it was made
+private  0 B that nothing else has
 limit    10 GiB
 open     yes
 traffic  190 MiB read, 6 MiB written since it was opened
@@ -134,7 +139,7 @@ boot of 52:54:00:00:00:99, 2026-01-02 12:00:00 (just now), reached: -
 		{"boot log kiosk", "\nkiosk has not been seen yet: `bootes boot watch` shows what arrives\n"},
 		{"image rm debian:12 win:11", "\nremoved image debian:12\nremoved image win:11\n"},
 		{"machine rm pc01", "\nremoved machine pc01\n"},
-		{"volume rm 0f3a-1", "\nremoved volume 0f3a-1\n"},
+		{"volume rm 0f3a-1", "\nremoved volume 0f3a-1111-aaa of pc01: lost 0 B that only it had\n"},
 		{"machine rm pc01 -o json", "\n{\n  \"removed\": [\n    \"pc01\"\n  ]\n}\n"},
 		{"volume set 77aa --limit 20G", "\nlimit of volume 0f3a-1111-aaa of pc01: 20 GiB (5 MiB stored)\n"},
 		{"machine add pc02 --mac 52-54-00-AA-bb-02 --image debian:12", "\nadded machine pc02: it boots debian:12, persistent\n"},
@@ -246,7 +251,7 @@ func TestRefusals(t *testing.T) {
 		{"volume show 0f3a", 2, `"0f3a" means more than one volume: 0f3a-1111-aaaa, 0f3a-2222-bbbb`},
 		{"volume rm kiosk", 2, `"kiosk" means more than one volume: 0f3a-2222-bbbb, 77aa-3333-cccc`},
 		{"volume show zz", 3, "no volume \"zz\", nor a machine \"zz\" that has one: `bootes volume list` shows all"},
-		{"volume set pc01", 2, `nothing to change: give --limit`},
+		{"volume set pc01", 2, `nothing to change: give --limit or --write-through`},
 		{"volume set pc01 --limit lots", 2, `--limit "lots" is no size: write a number of bytes, or one with K, M, G or T (powers of 1024), such as 512M or 10G; or none`},
 		{"machine add pc02 --image debian:12", 2, `add machine "pc02": --mac is missing: the address of its network card, such as --mac 52:54:00:12:34:56`},
 		{"machine add pc02 --mac 52:54:00:00:00:01", 2, `add machine "pc02": --image is missing: what it boots, such as --image debian:12`},

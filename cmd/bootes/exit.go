@@ -26,13 +26,15 @@ const (
 )
 
 const exitCodesText = `  0    done
-  1    failed; the message says why
+  1    failed; the message says why (also: an image is damaged)
   2    wrong use: the command line, the config file, or a file's contents
-  3    not found: no such image, machine, volume, file or interface
+  3    not found: no such image, tag, machine, volume, snapshot, file or
+       interface
   4    refused: a rule forbids it, or the thing is in use
        (a MAC of another machine, an image that machines boot, an open disk,
-       a data folder or port that another program has, a network where
-       another DHCP server answers)
+       a file that exists, a disk that would become smaller, a data folder or
+       port that another program has, a network where another DHCP server
+       answers)
   5    no server answered, or this user may not reach it
   6    not enough space on the disk
   7    something is missing on this computer: a program such as qemu-img or

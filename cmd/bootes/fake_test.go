@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,14 @@ type world struct {
 	volumes  api.VolumeList
 	err      error // of every call that changes something
 	onImport func(context.Context, api.Import, func(api.Progress)) (api.Image, error)
+
+	verified  api.Verified
+	files     []api.FileEntry
+	content   string
+	space     api.Space
+	onExport  func(context.Context, api.Export, func(api.Progress)) error
+	onBackup  func(context.Context, api.Backup, func(api.Progress)) error
+	onRestore func(context.Context, api.Restore, func(api.Progress)) error
 
 	mu    sync.Mutex
 	calls []any
@@ -100,14 +109,25 @@ func (w *world) RemoveMachine(_ context.Context, name string) error {
 	return w.call("rm machine", name)
 }
 
-func (w *world) Volumes(context.Context) (api.VolumeList, error) { return w.volumes, nil }
-func (w *world) Volume(context.Context, string) (api.Volume, error) {
-	return api.Volume{}, api.Errorf(api.Internal, "not asked in these tests")
+func (w *world) Volumes(context.Context) (api.VolumeList, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return api.VolumeList{Volumes: slices.Clone(w.volumes.Volumes), Freeing: w.volumes.Freeing}, nil
+}
+func (w *world) Volume(ctx context.Context, id string) (api.Volume, error) {
+	l, _ := w.Volumes(ctx)
+	for _, v := range l.Volumes {
+		if v.ID == id {
+			return v, nil
+		}
+	}
+	return api.Volume{}, api.Errorf(api.NotFound, "no volume %q", id)
 }
 func (w *world) SetVolume(_ context.Context, id string, c api.VolumeChange) (api.Volume, error) {
 	v := w.volumes.Volumes[0]
-	v.Limit = *c.Limit
-	return v, w.call(id, *c.Limit)
+	set(&v.Limit, c.Limit)
+	set(&v.WriteThrough, c.WriteThrough)
+	return v, w.call(id, c)
 }
 func (w *world) RemoveVolume(_ context.Context, id string) error { return w.call("rm volume", id) }
 
@@ -119,7 +139,10 @@ func serveWorld(t *testing.T, w *world) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := api.New(api.Options{Images: w, Machines: w, Volumes: w, Boots: w, Version: "9.9", Log: slog.New(slog.DiscardHandler)})
+	s := api.New(api.Options{
+		Images: w, Machines: w, Volumes: w, Boots: w, Version: "9.9", Log: slog.New(slog.DiscardHandler),
+		Tags: w, Layers: w, Snapshots: w, Disks: w, Updates: w, Streams: w, Files: w, Space: w,
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, l) }()
@@ -140,7 +163,7 @@ func bootes(t *testing.T, args ...string) (out, errs string, code int) {
 
 func bootesUntil(ctx context.Context, args ...string) (out, errs string, code int) {
 	var o, e bytes.Buffer
-	a := &app{out: &o, errs: &e, now: func() time.Time { return now }}
+	a := &app{in: os.Stdin, out: &o, errs: &e, now: func() time.Time { return now }}
 	code = a.run(ctx, args)
 	return o.String(), e.String(), code
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,36 +13,43 @@ import (
 
 func (a *app) imageCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:     "image",
-		Short:   "Golden images: build, import, list, show, remove",
-		Long:    "A golden image is an immutable disk, name:tag, that any number of machines boot clones of.",
-		Example: "  bootes image build debian:12\n  bootes image list",
+		Use:   "image",
+		Short: "Golden images: build, import, update, publish, tag, list, show, verify, export, remove",
+		Long: "A golden image is an immutable disk, name:tag, that any number of machines boot clones of. A tag is a\n" +
+			"name like an image's that points to one and can be moved: machines that boot it follow.",
+		Example: "  bootes image build debian:12\n  bootes image update debian:12 --machine pc01\n  bootes image list",
 	}
-	c.AddCommand(a.imageBuild(), a.imageImport(), a.imageList(), a.imageShow(), a.imageRemove())
+	c.AddCommand(a.imageBuild(), a.imageImport(), a.imageExport(), a.imageList(), a.imageShow(), a.imageHistory(), a.imageVerify(),
+		a.imageTag(), a.imageUpdate(), a.imagePublish(), a.imageFlatten(), a.imageFiles(), a.imageCat(), a.imageRemove())
 	return group(c)
 }
 
 func (a *app) imageList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List images", Args: exactly(),
+		Use: "list", Short: "List images", Args: exactly(),
 		Example: "  bootes image list\n  bootes image list -o json",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			images, err := a.client().Images(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print(images, func() string { return a.imageTable(images) })
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listImages(cmd.Context()) },
 	}
+}
+
+func (a *app) listImages(ctx context.Context) error {
+	images, err := a.client().Images(ctx)
+	if err != nil {
+		return err
+	}
+	return a.print(images, func() string { return a.imageTable(images) })
 }
 
 func (a *app) imageTable(images []api.Image) string {
 	if len(images) == 0 {
 		return "no images yet: `bootes image build debian:12` makes one, `bootes image import` takes one in\n"
 	}
-	t := newTable("IMAGE", ">SIZE", ">STORED", "DIGEST", "CREATED")
+	t := newTable("IMAGE", "TAGS", ">SIZE", ">STORED", "DIGEST", "CREATED")
 	for _, i := range images {
-		t.row(i.Ref, bytesText(i.Size), bytesText(i.Stored), dash(shortDigest(i.Digest)), ago(a.now(), i.Created))
+		t.row(i.Ref, dash(strings.Join(i.Tags, ",")), bytesText(i.Size), bytesText(i.Stored), dash(shortDigest(i.Digest)), ago(a.now(), i.Created))
+	}
+	if !slices.ContainsFunc(images, func(i api.Image) bool { return len(i.Tags) > 0 }) {
+		t.drop("TAGS")
 	}
 	return t.String()
 }
@@ -55,8 +64,8 @@ func shortDigest(d string) string {
 
 func (a *app) imageShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME:TAG", Short: "Show an image", Args: exactly("NAME:TAG"),
-		Example: "  bootes image show debian:12",
+		Use: "show IMAGE", Short: "Show an image, named by itself or by a tag", Args: exactly("IMAGE"),
+		Example: "  bootes image show debian:12\n  bootes image show debian:stable -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			i, err := a.client().Image(cmd.Context(), args[0])
 			if err != nil {
@@ -72,12 +81,21 @@ func (a *app) imageSheet(i api.Image) string {
 	if i.Identity {
 		identity = "from Boötes: each machine gets its name, machine-id and host keys"
 	}
+	digest, own := i.Digest, ""
+	if digest == "" && !i.Hashed {
+		digest = "still being made"
+	}
+	if i.Parent != "" {
+		own = bytesText(i.Own) + ", the rest is of " + i.Parent
+	}
 	return sheet(
 		"image", i.Ref,
-		"digest", i.Digest,
+		"tags", strings.Join(i.Tags, ", "),
+		"digest", digest,
 		"layer", i.Layer,
 		"size", bytesText(i.Size),
 		"stored", bytesText(i.Stored),
+		"own", own,
 		"source", i.Source,
 		"identity", identity,
 		"created", when(a.now(), i.Created))
@@ -85,39 +103,26 @@ func (a *app) imageSheet(i api.Image) string {
 
 func (a *app) imageRemove() *cobra.Command {
 	return &cobra.Command{
-		Use: "rm NAME:TAG…", Short: "Remove images", Args: some("NAME:TAG"),
-		Long:    "Remove images. One that a machine boots or a volume is a clone of is not removed.",
-		Example: "  bootes image rm debian:11",
+		Use: "rm IMAGE…", Short: "Remove images and tags", Args: some("IMAGE"),
+		Long: "Remove images and tags. A tag goes alone, its image stays. An image that something depends on is not\n" +
+			"removed: a machine that boots it, a volume that is a clone of it, a tag that points to it, an image built on it.",
+		Example: "  bootes image rm debian:11\n  bootes image rm debian:testing",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.removeAll("image", args, func(ref string) error { return a.client().RemoveImage(cmd.Context(), ref) })
+			return a.removeAll(args, func(ref string) (gone, error) { return a.removeRef(cmd.Context(), ref) })
 		},
 	}
 }
 
-type removed struct {
-	Removed []string `json:"removed"`
-}
-
-// removeAll removes one thing after the other, stops at the first that
-// cannot be, and says what is gone.
-func (a *app) removeAll(what string, names []string, remove func(string) error) error {
-	r := removed{Removed: []string{}}
-	var failed error
-	for _, name := range names {
-		if failed = remove(name); failed != nil {
-			break
-		}
-		r.Removed = append(r.Removed, name)
+// removeRef removes an image or a tag: they share their names.
+func (a *app) removeRef(ctx context.Context, ref string) (gone, error) {
+	images, err := a.client().Images(ctx)
+	if err != nil {
+		return gone{}, err
 	}
-	err := a.print(r, func() string {
-		var b strings.Builder
-		for _, name := range r.Removed {
-			fmt.Fprintf(&b, "removed %s %s\n", what, clean(name))
+	for _, i := range images {
+		if slices.Contains(i.Tags, ref) {
+			return gone{text: fmt.Sprintf("tag %s: its image %s stays", ref, i.Ref)}, a.client().RemoveTag(ctx, ref)
 		}
-		return b.String()
-	})
-	if failed != nil {
-		return failed
 	}
-	return err
+	return gone{text: "image " + ref}, a.client().RemoveImage(ctx, ref)
 }

@@ -79,7 +79,7 @@ func (a *app) build(ctx context.Context, ref string, f buildFlags) (err error) {
 	if err := a.runBuild(ctx, ref, o); err != nil {
 		return err
 	}
-	i, err := a.importFile(ctx, ref, o.Output, "bootes image build "+ref+" ("+o.Suite+")", true)
+	i, err := a.importFile(ctx, o.Output, api.ImportRequest{Ref: ref, Source: "bootes image build " + ref + " (" + o.Suite + ")", Identity: true})
 	if err != nil {
 		return err
 	}

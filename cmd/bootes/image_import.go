@@ -16,17 +16,19 @@ import (
 
 func (a *app) imageImport() *cobra.Command {
 	var identity bool
+	var base string
 	c := &cobra.Command{
 		Use: "import NAME:TAG FILE", Short: "Make an image of a disk image file", Args: exactly("NAME:TAG", "FILE"),
 		Long: "Make an image of a disk image file: raw, or through the program qemu-img qcow2, VMDK, VHD and VHDX.\n" +
-			"An import that fails or is interrupted leaves nothing.",
-		Example: "  bootes image import debian:12 debian-12.qcow2\n  bootes image import pc:2026-01 /srv/pc.raw -o json",
+			"With --base only the 4 KiB blocks that differ from that image are stored. An import that fails or is\n" +
+			"interrupted leaves nothing.",
+		Example: "  bootes image import debian:12 debian-12.qcow2\n  bootes image import debian:13 debian-13.raw --base debian:12",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			source, err := filepath.Abs(args[1])
 			if err != nil {
 				return fmt.Errorf("import %q: %w", args[1], err)
 			}
-			i, err := a.importFile(cmd.Context(), args[0], args[1], source, identity)
+			i, err := a.importFile(cmd.Context(), args[1], api.ImportRequest{Ref: args[0], Source: source, Base: base, Identity: identity})
 			if err != nil {
 				return err
 			}
@@ -35,12 +37,12 @@ func (a *app) imageImport() *cobra.Command {
 	}
 	c.Flags().BoolVar(&identity, "identity", false,
 		"the image takes its identity from Boötes: \"image build --output\" made it")
+	c.Flags().StringVar(&base, "base", "", "`image` to store only the difference to")
 	return c
 }
 
-// importFile opens the file with this user's rights and passes it on; source
-// is what it will be called.
-func (a *app) importFile(ctx context.Context, ref, path, source string, identity bool) (api.Image, error) {
+// importFile opens the file with this user's rights and passes it on.
+func (a *app) importFile(ctx context.Context, path string, req api.ImportRequest) (api.Image, error) {
 	// Without O_NONBLOCK, opening a pipe would wait for its other end.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrPermission) {
@@ -53,11 +55,15 @@ func (a *app) importFile(ctx context.Context, ref, path, source string, identity
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		return api.Image{}, usage("import %q: it is not a regular file", path)
 	}
-	p := a.progress("importing " + ref)
-	defer p.end()
-	return a.client().Import(ctx, f, api.ImportRequest{Ref: ref, Source: source, Identity: identity}, p.update)
+	return track(a, "importing "+req.Ref, func(progress func(api.Progress)) (api.Image, error) {
+		return a.client().Import(ctx, f, req, progress)
+	})
 }
 
 func (a *app) imported(i api.Image) string {
-	return fmt.Sprintf("imported %s: %s, %s stored, %s\n", clean(i.Ref), bytesText(i.Size), bytesText(i.Stored), clean(shortDigest(i.Digest)))
+	on := ""
+	if i.Parent != "" {
+		on = " on top of " + clean(i.Parent)
+	}
+	return fmt.Sprintf("imported %s: %s, %s stored%s, %s\n", clean(i.Ref), bytesText(i.Size), bytesText(i.Stored), on, clean(shortDigest(i.Digest)))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -103,13 +104,20 @@ func (a *app) machineTable(machines []api.Machine) string {
 	if len(machines) == 0 {
 		return "no machines yet: `bootes machine add --help` shows how to add one\n"
 	}
-	t := newTable("MACHINE", "MAC", "IMAGE", "MODE", "STAGE", "LAST SEEN")
+	t := newTable("MACHINE", "MAC", "IMAGE", "NEWER", "MODE", "STAGE", "LAST SEEN")
 	for _, m := range machines {
 		stage, seen := "-", "never"
 		if b := m.LastBoot; b != nil {
 			stage, seen = dash(string(b.Stage)), ago(a.now(), b.Time)
 		}
-		t.row(m.Name, strings.Join(m.MACs, ","), m.Image, m.Mode, stage, seen)
+		image := m.Image
+		if m.Update != nil {
+			image = m.Update.Image + " (update)"
+		}
+		t.row(m.Name, strings.Join(m.MACs, ","), image, dash(m.Newer), m.Mode, stage, seen)
+	}
+	if !slices.ContainsFunc(machines, func(m api.Machine) bool { return m.Newer != "" }) {
+		t.drop("NEWER")
 	}
 	return t.String()
 }
@@ -135,6 +143,8 @@ func (a *app) machineSheet(m api.Machine) string {
 		"uuid", m.UUID,
 		"address", m.Address,
 		"image", m.Image,
+		"newer", newer(m.Newer, m.Name),
+		"update", updateText(m.Update),
 		"mode", m.Mode,
 		"limit", limitText(m.Limit),
 		"machine-id", m.MachineID,
@@ -149,13 +159,31 @@ func (a *app) machineSheet(m api.Machine) string {
 	return sheet(lines...)
 }
 
+// newer tells of the image that a machine's disk could be of.
+func newer(image, machine string) string {
+	if image == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s: switch it off, then `bootes volume reset %s` takes it", image, machine)
+}
+
+func updateText(u *api.Update) string {
+	if u == nil {
+		return ""
+	}
+	return fmt.Sprintf("it boots a writable copy of %s (%s written) instead of its own disk, until `bootes image publish %s NAME:TAG` or `bootes image update --cancel %s`",
+		u.Image, bytesText(u.Written), u.Machine, u.Machine)
+}
+
 func (a *app) machineRemove() *cobra.Command {
 	return &cobra.Command{
 		Use: "rm NAME…", Short: "Remove machines", Args: some("NAME"),
 		Long:    "Remove machines and their disks. One whose disk is open is not removed: switch it off first.",
 		Example: "  bootes machine rm pc01",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.removeAll("machine", args, func(name string) error { return a.client().RemoveMachine(cmd.Context(), name) })
+			return a.removeAll(args, func(name string) (gone, error) {
+				return gone{text: "machine " + name}, a.client().RemoveMachine(cmd.Context(), name)
+			})
 		},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -40,6 +41,15 @@ func newTable(headings ...string) *table {
 
 func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
 
+// drop takes a column out, one that would say nothing.
+func (t *table) drop(heading string) {
+	at := slices.Index(t.rows[0], heading)
+	t.right = slices.Delete(t.right, at, at+1)
+	for i, row := range t.rows {
+		t.rows[i] = slices.Delete(row, at, at+1)
+	}
+}
+
 func (t *table) String() string {
 	width := make([]int, len(t.right))
 	for _, row := range t.rows {
@@ -67,7 +77,9 @@ func (t *table) String() string {
 func sheet(pairs ...string) string {
 	width := 0
 	for i := 0; i < len(pairs); i += 2 {
-		width = max(width, utf8.RuneCountInString(pairs[i]))
+		if pairs[i+1] != "" {
+			width = max(width, utf8.RuneCountInString(pairs[i]))
+		}
 	}
 	var b strings.Builder
 	for i := 0; i < len(pairs); i += 2 {

@@ -35,6 +35,13 @@ func (a *app) progress(task string) *progress {
 	return &progress{w: a.errs, live: terminal(a.errs), now: a.now, task: task}
 }
 
+// track shows the progress of a long task.
+func track[T any](a *app, task string, do func(progress func(api.Progress)) (T, error)) (T, error) {
+	p := a.progress(task)
+	defer p.end()
+	return do(p.update)
+}
+
 func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {

@@ -16,6 +16,7 @@ import (
 
 // app is what all commands share.
 type app struct {
+	in        *os.File
 	out, errs io.Writer
 	now       func() time.Time
 
@@ -26,7 +27,7 @@ type app struct {
 
 // run runs one command line and returns the exit code.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
-	a := &app{out: out, errs: errs, now: time.Now}
+	a := &app{in: os.Stdin, out: out, errs: errs, now: time.Now}
 	return a.run(ctx, args)
 }
 
@@ -81,9 +82,9 @@ func (a *app) root() *cobra.Command {
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.socket, "socket", socket, "the server's unix `path`; also by BOOTES_SOCKET")
-	f.StringVarP(&a.format, "format", "o", "table", "output `format`: table or json")
+	f.StringVarP(&a.format, "output-format", "o", "table", "output `format`: table or json")
 	root.AddCommand(a.serveCommand(), a.imageCommand(), a.machineCommand(), a.volumeCommand(),
-		a.bootCommand(), a.versionCommand(), exitCodesTopic())
+		a.bootCommand(), a.dfCommand(), a.versionCommand(), exitCodesTopic())
 	return group(root)
 }
 

@@ -14,36 +14,47 @@ import (
 func (a *app) volumeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "volume",
-		Short: "Volumes, the machines' disks: list, show, change, remove",
+		Short: "Volumes, the machines' disks: list, show, snapshot, roll back, commit, back up, change, remove",
 		Long: "A volume is a machine's disk: a writable clone of an image. It is named by its id, by the beginning\n" +
-			"of its id, or by its machine. Removing the volume of a machine that is off resets the machine.",
-		Example: "  bootes volume list\n  bootes volume rm pc01",
+			"of its id, or by its machine; VOLUME@SNAPSHOT is what it was at a snapshot. Removing the volume of a\n" +
+			"machine that is off resets the machine.",
+		Example: "  bootes volume list\n  bootes volume snapshot pc01 before-upgrade\n  bootes volume rollback pc01 before-upgrade\n" +
+			"  bootes volume commit pc01@before-upgrade lab:2\n  bootes volume rm pc01",
 	}
-	c.AddCommand(a.volumeList(), a.volumeShow(), a.volumeSet(), a.volumeRemove())
+	c.AddCommand(a.volumeList(), a.volumeShow(), a.volumeSnapshot(), a.volumeRollback(), a.volumeReset(), a.volumeClone(), a.volumeCommit(),
+		a.volumeDiff(), a.volumeResize(), a.volumeSet(), a.volumeFlatten(), a.volumeExport(), a.volumeBackup(), a.volumeRestore(),
+		a.volumeFiles(), a.volumeCat(), a.volumeRemove())
 	return group(c)
 }
 
 func (a *app) volumeList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List volumes", Args: exactly(),
+		Use: "list", Short: "List volumes", Args: exactly(),
+		Long: "List volumes. OWN is what was written since the last snapshot, LIMIT what the volume and its snapshots\n" +
+			"may hold, NEWER the image that the machine's tag points to by now.",
 		Example: "  bootes volume list\n  bootes volume list -o json",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := a.client().Volumes(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print(l, func() string { return a.volumeTable(l) })
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listVolumes(cmd.Context()) },
 	}
+}
+
+func (a *app) listVolumes(ctx context.Context) error {
+	l, err := a.client().Volumes(ctx)
+	if err != nil {
+		return err
+	}
+	return a.print(l, func() string { return a.volumeTable(l) })
 }
 
 func (a *app) volumeTable(l api.VolumeList) string {
 	text := "no volumes: a machine gets one when it boots\n"
 	if len(l.Volumes) > 0 {
-		t := newTable("VOLUME", "MACHINE", "IMAGE", "MODE", ">SIZE", ">STORED", ">LIMIT", "OPEN", "CREATED")
+		t := newTable("VOLUME", "MACHINE", "IMAGE", "NEWER", "MODE", ">SIZE", ">OWN", ">STORED", ">LIMIT", "OPEN", "CREATED")
 		for _, v := range l.Volumes {
-			t.row(shortID(v.ID), v.Machine, v.Image, v.Mode, bytesText(v.Size), bytesText(v.Stored), limitText(v.Limit),
-				yesNo(v.Open), ago(a.now(), v.Created))
+			t.row(shortID(v.ID), v.Machine, v.Image, dash(v.Newer), v.Mode, bytesText(v.Size), bytesText(v.Own), bytesText(v.Stored),
+				usedText(v.UsedPercent, v.Limit), yesNo(v.Open), ago(a.now(), v.Created))
+		}
+		if !slices.ContainsFunc(l.Volumes, func(v api.Volume) bool { return v.Newer != "" }) {
+			t.drop("NEWER")
 		}
 		text = t.String()
 	}
@@ -51,6 +62,14 @@ func (a *app) volumeTable(l api.VolumeList) string {
 		text += "being freed: " + bytesText(l.Freeing) + "\n"
 	}
 	return text
+}
+
+// usedText tells how much of a limit is used, if much is to be told.
+func usedText(percent int, limit int64) string {
+	if limit == 0 || percent == 0 {
+		return limitText(limit)
+	}
+	return fmt.Sprintf("%d %% of %s", percent, bytesText(limit))
 }
 
 func shortID(id string) string { return id[:min(13, len(id))] }
@@ -77,71 +96,52 @@ func (a *app) volumeShow() *cobra.Command {
 }
 
 func (a *app) volumeSheet(v api.Volume) string {
-	traffic := ""
+	traffic, through, asked := "", "", ""
 	if v.Open {
 		traffic = bytesText(v.ReadBytes) + " read, " + bytesText(v.WrittenBytes) + " written since it was opened"
+	}
+	if v.WriteThrough {
+		through = "on: each write is on the disk before the machine is told so"
+	}
+	if v.Ref != v.Image {
+		asked = v.Ref
 	}
 	return sheet(
 		"volume", v.ID,
 		"machine", v.Machine,
 		"image", v.Image,
+		"by tag", asked,
+		"newer", newer(v.Newer, v.Machine),
 		"digest", v.Digest,
 		"mode", v.Mode,
 		"size", bytesText(v.Size),
 		"stored", bytesText(v.Stored),
-		"limit", limitText(v.Limit),
+		"own", bytesText(v.Own)+" written since "+since(v),
+		"private", bytesText(v.Private)+" that nothing else has",
+		"limit", usedText(v.UsedPercent, v.Limit),
+		"write-through", through,
 		"open", yesNo(v.Open),
 		"traffic", traffic,
 		"boot", v.Boot,
-		"created", when(a.now(), v.Created))
+		"created", when(a.now(), v.Created)) + a.snapshotTable(v.Snapshots)
 }
 
-func (a *app) volumeSet() *cobra.Command {
-	var limit string
-	c := &cobra.Command{
-		Use: "set VOLUME", Short: "Change a volume's limit", Args: exactly("VOLUME"),
-		Long:    "Change what a volume may hold beyond its image. It counts at once, also for a running machine.",
-		Example: "  bootes volume set pc01 --limit 20G\n  bootes volume set pc01 --limit none",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if limit == "" {
-				return usage("nothing to change: give --limit")
-			}
-			n, err := parseLimit(limit)
-			if err != nil {
-				return err
-			}
-			v, err := a.findVolume(cmd.Context(), args[0])
-			if err == nil {
-				v, err = a.client().SetVolume(cmd.Context(), v.ID, api.VolumeChange{Limit: &n})
-			}
-			if err != nil {
-				return err
-			}
-			return a.print(v, func() string {
-				return fmt.Sprintf("limit of volume %s of %s: %s (%s stored)\n",
-					clean(shortID(v.ID)), clean(v.Machine), limitText(v.Limit), bytesText(v.Stored))
-			})
-		},
+func since(v api.Volume) string {
+	if n := len(v.Snapshots); n > 0 {
+		return "snapshot " + v.Snapshots[n-1].Name
 	}
-	c.Flags().StringVar(&limit, "limit", "", "a `size` such as 10G, or none")
-	return c
+	return "it was made"
 }
 
-func (a *app) volumeRemove() *cobra.Command {
-	return &cobra.Command{
-		Use: "rm VOLUME…", Short: "Remove volumes: their machines start again from the image", Args: some("VOLUME"),
-		Long:    "Remove volumes. What was written to them is lost; their machines start again from the image. One\nthat is open is not removed: switch its machine off first.",
-		Example: "  bootes volume rm pc01",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.removeAll("volume", args, func(name string) error {
-				v, err := a.findVolume(cmd.Context(), name)
-				if err != nil {
-					return err
-				}
-				return a.client().RemoveVolume(cmd.Context(), v.ID)
-			})
-		},
+func (a *app) snapshotTable(all []api.Snapshot) string {
+	if len(all) == 0 {
+		return ""
 	}
+	t := newTable("SNAPSHOT", ">OWN", ">SIZE", "STATE", "CREATED")
+	for _, s := range all {
+		t.row(s.Name, bytesText(s.Own), bytesText(s.Size), s.Consistent, ago(a.now(), s.Created))
+	}
+	return "\n" + t.String()
 }
 
 // findVolume finds the one volume that name means.
@@ -154,10 +154,12 @@ func (a *app) findVolume(ctx context.Context, name string) (api.Volume, error) {
 }
 
 // pickVolume prefers a whole id to a machine's name, and that to the
-// beginning of an id: a machine may be named like one.
+// beginning of an id: a machine may be named like one. A machine's name means
+// its own disk rather than the copy of an image that it updates.
 func pickVolume(all []api.Volume, name string) (api.Volume, error) {
 	for _, means := range []func(api.Volume) bool{
 		func(v api.Volume) bool { return v.ID == name },
+		func(v api.Volume) bool { return v.Machine == name && v.Mode != api.Updating },
 		func(v api.Volume) bool { return v.Machine == name },
 		func(v api.Volume) bool { return len(name) >= 4 && strings.HasPrefix(v.ID, name) },
 	} {

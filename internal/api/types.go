@@ -16,6 +16,7 @@ type Boot = recorder.Boot
 const (
 	Persistent = "persistent" // kept from boot to boot
 	Ephemeral  = "ephemeral"  // a fresh clone at each boot
+	Updating   = "update"     // of a volume: the writable copy of an image that an Update is made on
 )
 
 // Status says who answers.

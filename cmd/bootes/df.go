@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"bootes.dev/internal/api"
+)
+
+func (a *app) dfCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "df", Short: "Show where the space is: disk, images, volumes, and what they share", Args: exactly(),
+		Long: "Show where the space is. SIZE is the disk that a machine sees. OWN is what only this image or volume is\n" +
+			"made of: about what its removal gives back. SHARED is what it has in common with the images below it, and\n" +
+			"is there once, however many share it.",
+		Example: "  bootes df\n  bootes df -o json | jq .total_own",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.client().Space(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.print(s, func() string { return spaceText(s) })
+		},
+	}
+}
+
+func spaceText(s api.Space) string {
+	disk := fmt.Sprintf("%s free of %s", bytesText(s.Free), bytesText(s.Capacity))
+	if s.MinFree > 0 {
+		disk += fmt.Sprintf("; machines leave %s of it free", bytesText(s.MinFree))
+	}
+	freeing := ""
+	if s.Freeing > 0 {
+		freeing = bytesText(s.Freeing) + " of removed disks"
+	}
+	apart := int64(0) // if nothing were shared
+	for _, i := range s.Images {
+		apart += i.Own + i.Shared
+	}
+	for _, v := range s.Volumes {
+		apart += v.Own + v.Shared
+	}
+	text := sheet("folder", s.Dir, "disk", disk, "being freed", freeing,
+		"used", fmt.Sprintf("%s by %s and %s", bytesText(s.TotalOwn), count(len(s.Images), "image"), count(len(s.Volumes), "volume")),
+		"shared", fmt.Sprintf("as copies they would take %s", bytesText(apart)))
+	return text + imageSpace(s.Images) + volumeSpace(s.Volumes)
+}
+
+func imageSpace(all []api.ImageSpace) string {
+	if len(all) == 0 {
+		return ""
+	}
+	t := newTable("IMAGE", ">SIZE", ">OWN", ">SHARED")
+	for _, i := range all {
+		t.row(i.Ref, bytesText(i.Virtual), bytesText(i.Own), bytesText(i.Shared))
+	}
+	return "\n" + t.String()
+}
+
+func volumeSpace(all []api.VolumeSpace) string {
+	if len(all) == 0 {
+		return ""
+	}
+	t := newTable("VOLUME", "MACHINE", ">SIZE", ">OWN", ">SHARED", ">LIMIT")
+	for _, v := range all {
+		t.row(shortID(v.ID), v.Machine, bytesText(v.Virtual), bytesText(v.Own), bytesText(v.Shared), limitText(v.Limit))
+	}
+	return "\n" + t.String()
+}

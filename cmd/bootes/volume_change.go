@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/config"
+)
+
+func (a *app) volumeResize() *cobra.Command {
+	var shrink bool
+	c := &cobra.Command{
+		Use: "resize VOLUME SIZE", Short: "Change the size of a volume", Args: exactly("VOLUME", "SIZE"),
+		Long: "Change the size of the disk that a machine sees. To grow it is done at once; the machine sees it at its\n" +
+			"next boot. What lies beyond the end of a smaller disk is lost: --shrink allows that, and the machine\n" +
+			"must be off. Partitions and file systems are not changed: shrink them before, grow them after.",
+		Example: "  bootes volume resize pc01 64G\n  bootes volume resize pc01 16G --shrink",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			size, err := config.ParseSize(args[1])
+			if err != nil {
+				return usage("%q is no size: %w", args[1], err)
+			}
+			if size < 4096 || size%4096 != 0 {
+				return usage("%q is no size of a disk: it must be a multiple of 4096 bytes", args[1])
+			}
+			before, err := a.findWhole(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if size < before.Size && !shrink { // the server refuses it too, in bytes
+				return withCode(exitRefused, fmt.Errorf("%s has %s: to make it smaller, to %s, throws away what lies beyond: --shrink allows it",
+					before.name(), bytesText(before.Size), bytesText(size)))
+			}
+			v, err := a.client().ResizeVolume(cmd.Context(), before.ID, size, shrink)
+			if err != nil {
+				return err
+			}
+			return a.print(v, func() string { return resizedText(before, v) })
+		},
+	}
+	c.Flags().BoolVar(&shrink, "shrink", false, "it may become smaller: what lies beyond its new end is lost")
+	return c
+}
+
+func resizedText(before place, v api.Volume) string {
+	text := fmt.Sprintf("%s has %s, before %s", clean(before.name()), bytesText(v.Size), bytesText(before.Size))
+	switch {
+	case v.Size > before.Size:
+		text += ": its system can now grow its partition and file system"
+	case v.Size < before.Size:
+		text += fmt.Sprintf(": the last %s are lost; snapshots have their own sizes", bytesText(before.Size-v.Size))
+	}
+	return text + "\n"
+}
+
+func (a *app) volumeSet() *cobra.Command {
+	var limit, through string
+	c := &cobra.Command{
+		Use: "set VOLUME", Short: "Change a volume's limit, or how safely it writes", Args: exactly("VOLUME"),
+		Long: "Change what a volume and its snapshots may hold beyond the image, or whether each write is on the disk\n" +
+			"before the machine is told so (slower; the machine then also survives a power cut of the server). Both\n" +
+			"count at once, also for a running machine.",
+		Example: "  bootes volume set pc01 --limit 20G\n  bootes volume set pc01 --limit none\n  bootes volume set pc01 --write-through=on",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ch, err := volumeChange(limit, through)
+			if err != nil {
+				return err
+			}
+			return a.setVolume(cmd.Context(), args[0], ch)
+		},
+	}
+	c.Flags().StringVar(&limit, "limit", "", "a `size` such as 10G, or none")
+	c.Flags().StringVar(&through, "write-through", "", "`on` or off")
+	return c
+}
+
+func volumeChange(limit, through string) (ch api.VolumeChange, err error) {
+	if limit == "" && through == "" {
+		return ch, usage("nothing to change: give --limit or --write-through")
+	}
+	if limit != "" {
+		n, err := parseLimit(limit)
+		if err != nil {
+			return ch, err
+		}
+		ch.Limit = &n
+	}
+	switch on := through == "on"; through {
+	case "":
+	case "on", "off":
+		ch.WriteThrough = &on
+	default:
+		return ch, usage("--write-through=%s: write on or off", through)
+	}
+	return ch, nil
+}
+
+func (a *app) setVolume(ctx context.Context, name string, ch api.VolumeChange) error {
+	p, err := a.findWhole(ctx, name)
+	if err != nil {
+		return err
+	}
+	v, err := a.client().SetVolume(ctx, p.ID, ch)
+	if err != nil {
+		return err
+	}
+	return a.print(v, func() string {
+		text := ""
+		if ch.Limit != nil {
+			text += fmt.Sprintf("limit of volume %s of %s: %s (%s stored)\n", clean(shortID(v.ID)), clean(v.Machine), limitText(v.Limit), bytesText(v.Stored))
+		}
+		if ch.WriteThrough != nil {
+			text += fmt.Sprintf("write-through of volume %s of %s: %s\n", clean(shortID(v.ID)), clean(v.Machine), onOff(v.WriteThrough))
+		}
+		return text
+	})
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+func (a *app) volumeFlatten() *cobra.Command {
+	return &cobra.Command{
+		Use: "flatten VOLUME", Short: "Copy into a volume what it has from its image", Args: exactly("VOLUME"),
+		Long: "Copy into a volume what it has from its image and from the snapshots below it, so that it depends on\n" +
+			"none of them. Its contents stay as they are, its machine may run. It takes space: what was shared is\n" +
+			"there twice.",
+		Example: "  bootes volume flatten pc01",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := a.findWhole(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			v, err := track(a, "flattening "+p.name(), func(progress func(api.Progress)) (api.Volume, error) {
+				return a.client().FlattenVolume(cmd.Context(), p.ID, progress)
+			})
+			if err != nil {
+				return err
+			}
+			return a.print(v, func() string {
+				return fmt.Sprintf("flattened %s: it is read through %s, %s stored\n", clean(p.name()), count(v.Depth, "layer"), bytesText(v.Stored))
+			})
+		},
+	}
+}
