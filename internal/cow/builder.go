@@ -1,6 +1,7 @@
 package cow
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,12 +20,17 @@ import (
 // removes.
 type LayerBuilder struct {
 	e      *Engine
-	id     string
+	id     uuid.UUID
 	parent string
 
-	mu   sync.Mutex // guards all below
-	over overlay
-	done bool
+	mu       sync.Mutex // guards all below
+	over     view
+	own      presence
+	data     vfs.File
+	skipSame bool
+	keep     bool
+	origin   string
+	done     bool
 }
 
 // closeOnce tells the first Close from later ones.
@@ -36,51 +42,105 @@ func (c *closeOnce) done() bool  { return c.closed.Load() }
 // NewLayer starts a layer with nothing below it: what is not written is zeros.
 func (e *Engine) NewLayer(size int64) (*LayerBuilder, error) { return e.NewLayerOn("", size) }
 
-// NewLayerOn starts a layer on a parent, which may be smaller: what is not
-// written is the parent's, and zeros beyond its end.
+// NewLayerOn starts a layer on a parent, which may be smaller or larger: what
+// is not written is the parent's, and zeros beyond its end.
 func (e *Engine) NewLayerOn(parent string, size int64) (*LayerBuilder, error) {
-	if err := checkSize(size); err != nil {
+	b, err := e.newLayerOn(parent, size)
+	if err != nil {
 		return nil, fmt.Errorf("make layer: %w", err)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return nil, errEngineClosed
-	}
-	b := &LayerBuilder{e: e, id: uuid.NewString(), parent: parent}
-	var base *chain
-	if parent != "" {
-		var err error
-		if base, err = e.acquire(parent); err != nil {
-			return nil, err
-		}
-		if base.size > size {
-			return nil, errors.Join(fmt.Errorf("make layer: %d bytes, fewer than its parent's %d", size, base.size), e.releaseLocked(parent))
-		}
-	}
-	b.over = newOverlay(size, base)
-	if err := b.create(); err != nil {
-		return nil, errors.Join(fmt.Errorf("make layer: %w", err), e.releaseLocked(parent))
-	}
-	e.made[b] = struct{}{}
 	return b, nil
 }
 
-func (b *LayerBuilder) dir() string { return b.e.path("tmp", "layer-"+b.id) }
-
-func (b *LayerBuilder) create() error {
-	if err := b.e.fs.Mkdir(b.dir()); err != nil {
-		return noSpace(err)
+func (e *Engine) newLayerOn(parent string, size int64) (*LayerBuilder, error) {
+	if err := checkSize(size); err != nil {
+		return nil, err
 	}
-	f, err := b.e.fs.OpenFile(b.dir()+"/data", os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	leave, err := e.enter()
 	if err != nil {
-		return noSpace(err)
+		return nil, err
 	}
-	b.over.data = f
-	if err := f.Truncate(dataLength(b.over.size)); err != nil {
-		return errors.Join(noSpace(err), f.Close())
+	defer leave()
+	if err := e.roomAbove(parent); err != nil {
+		return nil, err
 	}
+	var base *chain
+	if parent != "" {
+		if base, err = e.acquire(parent); err != nil {
+			return nil, err
+		}
+	}
+	b := &LayerBuilder{e: e, id: uuid.New(), parent: parent, keep: true, own: newPresence(blocksFor(size))}
+	b.over = newView(size, base, size)
+	if err := e.register(b); err != nil {
+		return nil, errors.Join(err, e.release(base))
+	}
+	if err := b.create(); err != nil {
+		return nil, errors.Join(noSpace(err), b.drop())
+	}
+	return b, nil
+}
+
+// register makes the builder one of those who need its parent.
+func (e *Engine) register(b *LayerBuilder) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if b.parent != "" && e.layers[b.parent] == nil { // removed meanwhile
+		return fmt.Errorf("layer %q: %w", b.parent, ErrNotExist)
+	}
+	e.made[b] = struct{}{}
 	return nil
+}
+
+// drop ends the builder's claim on its parent. The caller holds mu, or is
+// alone.
+func (b *LayerBuilder) drop() error {
+	b.done = true
+	b.e.mu.Lock()
+	delete(b.e.made, b)
+	b.e.mu.Unlock()
+	var err error
+	if b.data != nil {
+		err = b.data.Close()
+	}
+	err = errors.Join(err, b.e.release(b.over.base), b.e.throwIfThere(b.dir()))
+	b.e.collect(b.parent)
+	return err
+}
+
+func (b *LayerBuilder) dir() string { return b.e.path("tmp", "layer-"+b.id.String()) }
+
+func (b *LayerBuilder) create() (err error) {
+	if err := b.e.fs.Mkdir(b.dir()); err != nil {
+		return err
+	}
+	b.data, err = createData(b.e.fs, b.dir()+"/data", b.id, b.over.size, false)
+	b.over.own, b.over.data = &b.own, b.data
+	return err
+}
+
+// SkipSame has whole blocks that are as the parent has them not stored. It
+// costs reading the parent.
+func (b *LayerBuilder) SkipSame(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.skipSame = on
+}
+
+// SetKeep says whether the layer stays until RemoveLayer, which is the default.
+// One that is not kept goes with the last volume or layer that is built on it;
+// until the first is, only closing the engine removes it. It is not hashed.
+func (b *LayerBuilder) SetKeep(keep bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.keep = keep
+}
+
+// SetOrigin notes where the content came from, for LayerInfo.
+func (b *LayerBuilder) SetOrigin(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.origin = id
 }
 
 // WriteAt writes any aligned range. Blocks that are all zeros are noted, not
@@ -146,90 +206,268 @@ func (b *LayerBuilder) writePart(p []byte, off int64) error {
 	return b.storeBlocks(whole, at<<blockShift)
 }
 
+// storeBlocks stores whole blocks, the last one of the disk perhaps short, but
+// those that need not be.
 func (b *LayerBuilder) storeBlocks(p []byte, off int64) error {
+	if !b.skipSame || b.over.base == nil {
+		return b.store(p, off)
+	}
+	for len(p) > 0 {
+		same, n, err := b.sameRun(p, off)
+		if err != nil {
+			return err
+		}
+		if same {
+			err = b.forget(off>>blockShift, blocksFor(int64(n)), below)
+		} else {
+			err = b.store(p[:n], off)
+		}
+		if err != nil {
+			return err
+		}
+		p, off = p[n:], off+int64(n)
+	}
+	return nil
+}
+
+func (b *LayerBuilder) store(p []byte, off int64) error {
 	first, n := off>>blockShift, blocksFor(int64(len(p)))
-	if fresh := n - b.over.own.here(first, n); fresh > 0 {
+	if fresh := n - b.own.here(first, n); fresh > 0 {
 		if err := b.e.space.take(fresh << blockShift); err != nil {
 			return err
 		}
 	}
-	if _, err := b.over.data.WriteAt(p, off); err != nil {
+	if _, err := b.data.WriteAt(p, off); err != nil {
 		return ioError(err)
 	}
-	b.over.own.set(first, n, here)
+	b.own.set(first, n, here)
 	return nil
+}
+
+// sameRun reports whether the first block of p is what the parent has there,
+// and for how many bytes that answer holds, of at most one MiB.
+func (b *LayerBuilder) sameRun(p []byte, off int64) (same bool, n int, err error) {
+	parent := newView(b.over.size, b.over.base, b.over.size)
+	p = p[:min(len(p), chunkSize)]
+	was := make([]byte, len(p))
+	if _, err := parent.ReadAt(was, off); err != nil {
+		return false, 0, err
+	}
+	for n < len(p) {
+		end := min(n+BlockSize, len(p))
+		is := bytes.Equal(p[n:end], was[n:end])
+		if n > 0 && is != same {
+			break
+		}
+		same, n = is, end
+	}
+	return same, n, nil
 }
 
 func (b *LayerBuilder) eraseBlocks(first, n int64) error {
-	if b.over.own.here(first, n) > 0 {
-		if err := b.over.data.Punch(first<<blockShift, n<<blockShift); err != nil {
-			return ioError(err)
+	parent := newView(b.over.size, b.over.base, b.over.size)
+	if parent.isZeroAt(first, n) {
+		return b.forget(first, n, below)
+	}
+	if !b.skipSame {
+		return b.forget(first, n, zero)
+	}
+	for end := first + n; first < end; first++ { // zeros that the parent has stored
+		s := below
+		if !parent.isZeroAt(first, 1) {
+			var buf [BlockSize]byte
+			if err := parent.fill(&buf, first); err != nil {
+				return err
+			}
+			if !isZero(buf[:]) {
+				s = zero
+			}
+		}
+		if err := b.forget(first, 1, s); err != nil {
+			return err
 		}
 	}
-	b.over.own.set(first, n, zero)
 	return nil
 }
 
-// Seal hashes the content, makes the layer durable and then visible. After an
-// error there is no layer, and Abort is still to be called.
+// forget gives blocks a state in which nothing is stored for them.
+func (b *LayerBuilder) forget(first, n int64, s state) error {
+	if b.own.here(first, n) > 0 {
+		if err := b.data.Punch(first<<blockShift, n<<blockShift); err != nil {
+			return ioError(err)
+		}
+	}
+	b.own.set(first, n, s)
+	return nil
+}
+
+// Unmap makes any aligned range zeros, whatever the parent has there.
+func (b *LayerBuilder) Unmap(off, n int64) error {
+	if err := block.CheckRange(b.over.size, off, n); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.done {
+		return block.ErrClosed
+	}
+	for n > 0 {
+		first, step := off>>blockShift, n
+		whole := n >> blockShift
+		if off+n == b.over.size {
+			whole = blocksFor(n)
+		}
+		var err error
+		if off%BlockSize == 0 && whole > 0 {
+			step = min(n, whole<<blockShift)
+			err = b.eraseBlocks(first, whole)
+		} else {
+			step = min(n, BlockSize-off%BlockSize)
+			err = b.writePart(zeros[:step], off)
+		}
+		if err != nil {
+			return err
+		}
+		off, n = off+step, n-step
+	}
+	return nil
+}
+
+// Seal hashes the content, if the layer is to be kept, makes it durable and
+// then visible. After an error there is no layer, and Abort is still to be
+// called.
 func (b *LayerBuilder) Seal(ctx context.Context) (LayerInfo, error) {
+	leave, err := b.e.enter()
+	if err != nil {
+		return LayerInfo{}, err
+	}
+	defer leave()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.done {
 		return LayerInfo{}, block.ErrClosed
 	}
+	ctx, cancel := b.e.until(ctx)
+	defer cancel()
 	m, err := b.finish(ctx)
+	if err == nil {
+		err = b.e.publish(b.dir(), b.e.path("layers", m.ID), true)
+	}
+	if errors.Is(err, errUnsettled) { // not yet referred to: rather not
+		err = errors.Join(err, b.e.throwIfThere(b.e.path("layers", m.ID)))
+	}
 	if err != nil {
 		return LayerInfo{}, fmt.Errorf("seal layer: %w", noSpace(err))
 	}
 	e := b.e
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.publish(b.dir(), e.path("layers", b.id), true); err != nil {
-		return LayerInfo{}, fmt.Errorf("seal layer: %w", err)
+	e.layers[m.ID] = &layerState{id: m.ID, meta: *m}
+	e.mu.Unlock()
+	if err := b.drop(); err != nil {
+		e.log.Warn("cannot close a builder", "layer", m.ID, "err", err)
 	}
-	b.done = true
-	delete(e.made, b)
-	e.layers[b.id] = m
-	return e.layerInfo(m), errors.Join(b.over.data.Close(), e.releaseLocked(b.parent))
+	e.wakeUp()
+	return e.Layer(m.ID)
 }
 
 // finish writes all files of the layer durably in its temporary place.
 func (b *LayerBuilder) finish(ctx context.Context) (*layerMeta, error) {
-	list, err := hashChunks(ctx, &b.over, b.over.size)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.over.data.Sync(); err != nil {
-		return nil, err
-	}
-	fs := b.e.fs
-	for _, name := range []string{"map", "hashes"} { // of a Seal that failed before
-		if err := fs.Remove(b.dir() + "/" + name); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
-	}
-	if err := writeHashes(fs, b.dir()+"/hashes", list); err != nil {
-		return nil, err
-	}
-	if err := writeMap(fs, b.dir()+"/map", &b.over.own); err != nil {
+	if err := b.ownLastBlock(); err != nil {
 		return nil, err
 	}
 	m := &layerMeta{
-		ID: b.id, Parent: b.parent, Size: b.over.size,
-		Digest: digestOf(b.over.size, list), Created: time.Now().UTC(),
+		ID: b.id.String(), Parent: b.parent, Size: b.over.size, Own: b.own.here(0, b.own.blocks) << blockShift,
+		Keep: b.keep, Origin: b.origin, Created: time.Now().UTC(),
 	}
-	return m, writeMeta(fs, b.dir()+"/meta", m, true)
+	if b.over.base != nil {
+		m.Clip = min(b.over.size, b.over.base.size)
+	}
+	if b.keep {
+		list, err := hashChunks(ctx, &b.over, b.over.size, hashers(), nil)
+		if err != nil {
+			return nil, err
+		}
+		if err := writeHashes(b.e.fs, b.dir()+"/hashes", list); err != nil {
+			return nil, err
+		}
+		m.Digest = digestOf(b.over.size, list)
+	}
+	if err := b.data.Sync(); err != nil {
+		return nil, err
+	}
+	if err := writeMap(b.e.fs, b.dir()+"/map", b.id, &b.own); err != nil {
+		return nil, err
+	}
+	return m, writeMeta(b.e.fs, b.dir()+"/meta", m, true)
+}
+
+// ownLastBlock keeps the rule that a parent is cut off between blocks: if the
+// disk ends within one, and the parent goes on, the block is stored.
+func (b *LayerBuilder) ownLastBlock() error {
+	last := b.over.size >> blockShift
+	if b.over.size%BlockSize == 0 || b.over.base == nil || b.over.base.size <= b.over.size || b.own.get(last) != below {
+		return nil
+	}
+	var buf [BlockSize]byte
+	if err := b.over.fill(&buf, last); err != nil {
+		return err
+	}
+	return b.store(buf[:b.blockLength(last)], last<<blockShift)
+}
+
+// emptyLayer makes a layer that reads as its parent does, as far as clip.
+func (e *Engine) emptyLayer(parent string, clip, size int64, keep bool) (string, error) {
+	if err := e.roomAbove(parent); err != nil {
+		return "", err
+	}
+	id := uuid.New()
+	m := &layerMeta{ID: id.String(), Parent: parent, Clip: clip, Size: size, Keep: keep, Created: time.Now().UTC()}
+	tmp, to := e.path("tmp", "layer-"+m.ID), e.path("layers", m.ID)
+	err := e.makeEmpty(tmp, id, m)
+	if err == nil {
+		err = e.publish(tmp, to, true)
+	}
+	if err != nil {
+		if errors.Is(err, errUnsettled) {
+			err = errors.Join(err, e.throwIfThere(to))
+		}
+		return "", errors.Join(noSpace(err), e.throwIfThere(tmp))
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.layers[m.ID] = &layerState{id: m.ID, meta: *m}
+	return m.ID, nil
+}
+
+func (e *Engine) makeEmpty(tmp string, id uuid.UUID, m *layerMeta) error {
+	if err := e.fs.Mkdir(tmp); err != nil {
+		return err
+	}
+	f, err := createData(e.fs, tmp+"/data", id, m.Size, true)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	own := newPresence(blocksFor(m.Size))
+	if err := writeMap(e.fs, tmp+"/map", id, &own); err != nil {
+		return err
+	}
+	return writeMeta(e.fs, tmp+"/meta", m, true)
 }
 
 // writeMap stores a whole map durably, as generation 0.
-func writeMap(fs vfs.FS, name string, own *presence) error {
+func writeMap(fs vfs.FS, name string, id uuid.UUID, own *presence) error {
+	if err := fs.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) { // of a Seal that failed
+		return err
+	}
 	f, err := fs.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	d := &directory{header{Blocks: uint64(own.blocks)}, make([]entry, len(own.pages))}
+	d := &directory{header{Blocks: uint64(own.blocks), ID: id, Here: uint64(own.here(0, own.blocks))}, make([]entry, len(own.pages))}
 	if err := f.Truncate(pageOffset(own.blocks, int64(len(own.pages)), 0)); err != nil {
 		return err
 	}
@@ -251,9 +489,5 @@ func (b *LayerBuilder) Abort() error {
 	if b.done {
 		return nil
 	}
-	b.done = true
-	b.e.mu.Lock()
-	defer b.e.mu.Unlock()
-	delete(b.e.made, b)
-	return errors.Join(b.over.data.Close(), b.e.trash.throw(b.dir()), b.e.releaseLocked(b.parent))
+	return b.drop()
 }

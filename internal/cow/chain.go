@@ -1,22 +1,27 @@
 package cow
 
 import (
-	"fmt"
+	"slices"
 
-	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow/vfs"
 )
 
 // chain is a layer with all below it, resolved once into one map from block to
 // data file, so that a read costs the same for one layer and for twenty. All
-// volumes on a layer share one chain. It never changes once built.
+// volumes on a layer share one chain, and chains share the pages of the map
+// that they have in common. It never changes once it is ready.
 type chain struct {
-	size  int64
-	pages []*sources
-	files []vfs.File // source number k is files[k-1]; source 0 is zeros
+	size   int64
+	pages  []*sources
+	layers []*layerState // from the bottom to the top
+	files  []vfs.File    // their data; source number k is files[k-1], source 0 is zeros
 
 	solid [maxDepth + 1]*sources // uniform pages, shared
-	refs  int                    // guarded by Engine.mu
+	mine  []bool                 // while it is being built: pages that no other chain has
+
+	refs  int           // guarded by Engine.mu
+	ready chan struct{} // closed when resolved, with err set
+	err   error
 }
 
 // sources is one page of a chain's map: the source of each block. A nil page
@@ -26,19 +31,61 @@ type sources [pageBlocks]uint8
 // maxDepth is how many layers a chain may have.
 const maxDepth = 255
 
-func newChain(size int64) *chain {
-	return &chain{size: size, pages: make([]*sources, pagesFor(blocksFor(size)))}
+// above starts a chain with all that is below it taken over from c, which may
+// be nil.
+func (c *chain) above() *chain {
+	if c == nil {
+		return &chain{}
+	}
+	return &chain{
+		size: c.size, pages: slices.Clone(c.pages), mine: make([]bool, len(c.pages)),
+		layers: slices.Clone(c.layers), files: slices.Clone(c.files), solid: c.solid,
+	}
 }
 
-// add puts a layer on top. Layers never shrink along a chain.
-func (c *chain) add(m *presence, f vfs.File) error {
-	if len(c.files) == maxDepth {
-		return fmt.Errorf("chain of more than %d layers: %w", maxDepth, block.ErrCorrupt)
+// grow makes room for a layer of size bytes that lets clip bytes through.
+func (c *chain) grow(size, clip int64) {
+	if clip < c.size {
+		c.cut(blocksFor(clip))
 	}
-	c.files = append(c.files, f)
+	n := int(pagesFor(blocksFor(size)))
+	c.pages = slices.Grow(c.pages, max(0, n-len(c.pages)))[:min(n, len(c.pages))]
+	c.mine = c.mine[:len(c.pages)]
+	for len(c.pages) < n {
+		c.pages, c.mine = append(c.pages, nil), append(c.mine, false)
+	}
+	if size < c.size {
+		c.cut(blocksFor(size))
+	}
+	c.size = size
+}
+
+// cut makes the blocks from b on zeros.
+func (c *chain) cut(b int64) {
+	i := b >> pageShift
+	if i >= int64(len(c.pages)) {
+		return
+	}
+	if at := b % pageBlocks; at != 0 {
+		if c.pages[i] != nil {
+			clear(c.ownPage(i)[at:])
+		}
+		i++
+	}
+	clear(c.pages[min(i, int64(len(c.pages))):])
+}
+
+// add puts a layer on top, for which grow has made room.
+func (c *chain) add(l *layerState, f vfs.File, own *presence) {
+	c.layers, c.files = append(c.layers, l), append(c.files, f)
+	c.paintFrom(own, 0, own.blocks)
+}
+
+// paintFrom enters what the map of the topmost layer says of n blocks.
+func (c *chain) paintFrom(own *presence, b, n int64) {
 	k := uint8(len(c.files))
-	for b := int64(0); b < m.blocks; {
-		s, n := m.run(b, m.blocks-b)
+	for end := b + n; b < end; {
+		s, n := own.run(b, end-b)
 		switch s {
 		case here:
 			c.paint(b, n, k)
@@ -47,7 +94,6 @@ func (c *chain) add(m *presence, f vfs.File) error {
 		}
 		b += n
 	}
-	return nil
 }
 
 func (c *chain) paint(b, n int64, k uint8) {
@@ -56,10 +102,10 @@ func (c *chain) paint(b, n int64, k uint8) {
 		stop := min((i+1)<<pageShift, end)
 		if stop-b == pageBlocks {
 			c.pages[i] = c.solidPage(k)
-		} else {
-			p := c.ownPage(i)
-			for at := b; at < stop; at++ {
-				p[at%pageBlocks] = k
+		} else if k != 0 || c.pages[i] != nil {
+			p := c.ownPage(i)[b%pageBlocks:][:stop-b]
+			for at := range p {
+				p[at] = k
 			}
 		}
 		b = stop
@@ -76,29 +122,30 @@ func (c *chain) solidPage(k uint8) *sources {
 	return c.solid[k]
 }
 
-// ownPage makes page i writable: nil and shared pages are replaced by copies.
+// ownPage makes page i writable: a shared page is replaced by a copy.
 func (c *chain) ownPage(i int64) *sources {
 	p := c.pages[i]
-	if p != nil && p != c.solid[p[0]] {
+	if p != nil && c.mine[i] && p != c.solid[p[0]] {
 		return p
 	}
 	own := new(sources)
 	if p != nil {
 		*own = *p
 	}
-	c.pages[i] = own
+	c.pages[i], c.mine[i] = own, true
 	return own
 }
 
 // run returns the source of block b and how many blocks from it on, at most
-// limit, have the same. Beyond its end a chain, also a nil one, is zeros.
-func (c *chain) run(b, limit int64) (source uint8, n int64) {
-	if c == nil || b >= blocksFor(c.size) {
+// limit, have the same. From block end on, which lies within the chain, it is
+// zeros, and so is a nil chain.
+func (c *chain) run(b, limit, end int64) (source uint8, n int64) {
+	if c == nil || b >= end {
 		return 0, limit
 	}
 	p := c.pages[b>>pageShift]
 	at := b & (pageBlocks - 1)
-	limit = min(limit, pageBlocks-at, blocksFor(c.size)-b)
+	limit = min(limit, pageBlocks-at, end-b)
 	if p == nil {
 		return 0, limit
 	}
@@ -121,38 +168,5 @@ func (c *chain) read(p []byte, off int64, source uint8) error {
 	return err
 }
 
-// ReadAt reads any aligned range within the chain's size.
-func (c *chain) ReadAt(p []byte, off int64) (int, error) {
-	done := 0
-	for done < len(p) {
-		at := off + int64(done)
-		b := at >> blockShift
-		k, n := c.run(b, blocksFor(off+int64(len(p)))-b)
-		part := p[done:min(len(p), done+int((b+n)<<blockShift-at))]
-		if err := c.read(part, at, k); err != nil {
-			return done, err
-		}
-		done += len(part)
-	}
-	return done, nil
-}
-
-// readFull treats a file that ends too early as corrupt: data files have
-// their full length from the start.
-func readFull(f vfs.File, p []byte, off int64) (int, error) {
-	n, err := f.ReadAt(p, off)
-	if n == len(p) {
-		return n, nil
-	}
-	return n, ioError(err)
-}
-
-func (c *chain) close() error {
-	var first error
-	for _, f := range c.files {
-		if err := f.Close(); err != nil && first == nil {
-			first = err
-		}
-	}
-	return first
-}
+// view of the chain alone.
+func (c *chain) view() view { return newView(c.size, c, c.size) }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bootes.dev/internal/block"
+	"github.com/google/uuid"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -37,17 +38,17 @@ var recordTable = []struct {
 
 func TestRecord(t *testing.T) {
 	for _, c := range recordTable {
-		if got := c.rec.AppendBinary(nil); !bytes.Equal(got, unhex(t, c.hex)) {
+		if got := c.rec.appendTo(nil, 0); !bytes.Equal(got, unhex(t, c.hex)) {
 			t.Errorf("%s: encoded as\n%x, want\n%x", c.name, got, unhex(t, c.hex))
 		}
-		if got, ok := decodeRecord(unhex(t, c.hex)); !ok || got != c.rec {
+		if got, ok := decodeRecord(unhex(t, c.hex), 0); !ok || got != c.rec {
 			t.Errorf("%s: decoded as %+v, %v", c.name, got, ok)
 		}
 	}
-	p := recordTable[0].rec.AppendBinary(nil)
+	p := recordTable[0].rec.appendTo(nil, 0)
 	for i := range p {
 		p[i] ^= 0x10
-		if _, ok := decodeRecord(p); ok {
+		if _, ok := decodeRecord(p, 0); ok {
 			t.Errorf("a flipped bit in byte %d goes unnoticed", i)
 		}
 		p[i] ^= 0x10
@@ -59,7 +60,7 @@ func put(ring []byte, pos int64, epoch uint32, seq uint64, recs ...record) (int6
 	for _, r := range recs {
 		seq++
 		r.Epoch, r.Seq = epoch, seq
-		r.AppendBinary(ring[pos:pos:len(ring)])
+		r.appendTo(ring[pos:pos:len(ring)], 0)
 		step := int64(recordSize)
 		if r.endsSector() {
 			step = sectorSize - pos%sectorSize
@@ -111,7 +112,7 @@ func TestReplay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ring := make([]byte, size)
 			c.write(ring)
-			got, err := replay(ring, c.start, 7, 5, 100)
+			got, err := replay(ring, c.start, 7, 5, 100, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,7 +134,7 @@ func TestReplayRefusesTheImpossible(t *testing.T) {
 	} {
 		ring := make([]byte, sectorSize)
 		put(ring, 0, 7, 5, r)
-		if _, err := replay(ring, 0, 7, 5, 100); !errors.Is(err, block.ErrCorrupt) {
+		if _, err := replay(ring, 0, 7, 5, 100, 0); !errors.Is(err, block.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -141,60 +142,64 @@ func TestReplayRefusesTheImpossible(t *testing.T) {
 
 func TestDirectory(t *testing.T) {
 	d := &directory{
-		header{Gen: 3, Blocks: 2*pageBlocks + 1, Seq: 9, Start: 64, LogSize: 1024, Epoch: 4, Boot: bootID{0xB0, 15: 0x0F}},
+		header{Gen: 3, Blocks: 2*pageBlocks + 1, Seq: 9, Start: 64, LogSize: 1024, Epoch: 4, Boot: bootID{0xB0, 15: 0x0F}, ID: uuid.UUID{0x1D, 15: 0xD1}, Here: 7},
 		[]entry{{Kind: kindZero}, {Kind: kindB, CRC: 0x01020304}, {Kind: kindBelow}},
 	}
 	p := d.AppendBinary(nil)
 	want := unhex(t, `
-		4254434f574d4150 01000000 5e747e16
+		4254434f574d4150 02000000 dc986827
 		0300000000000000 0180000000000000 0900000000000000 4000000000000000 0004000000000000
-		04000000 00000000 b000000000000000000000000000000f 00000000000000000000000000000000
+		04000000 00000000 b000000000000000000000000000000f
+		1d0000000000000000000000000000d1 0700000000000000 000000000000000000000000000000000000000000000000
 		02000000 00000000  04000000 04030201  00000000 00000000`)
 	if !bytes.Equal(p[:len(want)], want) || len(p) != pageBytes {
 		t.Fatalf("encoded as %d bytes\n%x, want\n%x", len(p), p[:len(want)], want)
 	}
-	got, err := decodeDirectory(p, 2*pageBlocks+1)
+	got, err := decodeDirectory(p, d.ID, 2*pageBlocks+1)
 	if err != nil || !reflect.DeepEqual(got, d) {
 		t.Fatalf("decoded as %+v, %v", got, err)
 	}
-	for _, i := range []int{0, 12, 20, 60, 70, 90, 97, 119, 4095} {
+	for _, i := range []int{0, 12, 20, 60, 70, 90, 97, 119, 130, 4095} {
 		p[i] ^= 1
-		if _, err := decodeDirectory(p, 2*pageBlocks+1); !errors.Is(err, block.ErrCorrupt) {
+		if _, err := decodeDirectory(p, d.ID, 2*pageBlocks+1); !errors.Is(err, block.ErrCorrupt) {
 			t.Errorf("flipped bit in byte %d: %v", i, err)
 		}
 		p[i] ^= 1
 	}
-	p[8] = 2
-	if _, err := decodeDirectory(p, 2*pageBlocks+1); !errors.Is(err, ErrVersion) {
+	if _, err := decodeDirectory(p, uuid.UUID{2}, 2*pageBlocks+1); !errors.Is(err, block.ErrCorrupt) || !strings.Contains(err.Error(), "belongs to 1d000000-") {
+		t.Errorf("map of another layer: %v", err)
+	}
+	p[8] = 3
+	if _, err := decodeDirectory(p, d.ID, 2*pageBlocks+1); !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), "format 3") {
 		t.Errorf("newer version: %v", err)
 	}
 }
 
 func TestMeta(t *testing.T) {
-	m := volumeMeta{ID: "v", Base: "b", Size: 4096, Boot: bootID{1}}
+	m := volumeMeta{ID: "v", Base: "b", Size: 4096, Boot: bootID{1}, Snapshots: []snapshotMeta{{Name: "s", Layer: "l"}}}
 	p, err := encodeMeta(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got volumeMeta
-	if err := decodeMeta(p, &got); err != nil || got != m {
+	if err := decodeMeta(p, &got); err != nil || !reflect.DeepEqual(got, m) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	p[len(p)-3] ^= 1
 	if err := decodeMeta(p, &got); !errors.Is(err, block.ErrCorrupt) {
 		t.Errorf("flipped bit: %v", err)
 	}
-	if err := decodeMeta([]byte("bootes-cow 2 00000000\n{}"), &got); !errors.Is(err, ErrVersion) {
-		t.Errorf("newer version: %v", err)
+	if err := decodeMeta([]byte("bootes-cow 1 00000000\n{}"), &got); !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), "format 1, and this program knows format 2") {
+		t.Errorf("another version: %v", err)
 	}
 }
 
 func FuzzReplay(f *testing.F) {
 	for _, c := range recordTable {
-		f.Add(append(c.rec.AppendBinary(nil), make([]byte, sectorSize-recordSize)...), int64(0), uint32(c.rec.Epoch), c.rec.Seq-1)
+		f.Add(append(c.rec.appendTo(nil, 0), make([]byte, sectorSize-recordSize)...), int64(0), uint32(c.rec.Epoch), c.rec.Seq-1)
 	}
 	f.Fuzz(func(t *testing.T, ring []byte, start int64, epoch uint32, seq uint64) {
-		res, err := replay(ring, start, epoch, seq, 1000)
+		res, err := replay(ring, start, epoch, seq, 1000, 0)
 		if err != nil {
 			return
 		}
@@ -212,11 +217,11 @@ func FuzzDirectory(f *testing.F) {
 	d := &directory{header{Blocks: 100}, make([]entry, 1)}
 	f.Add(d.AppendBinary(nil), int64(100))
 	f.Fuzz(func(t *testing.T, p []byte, blocks int64) {
-		d, err := decodeDirectory(p, blocks)
+		d, err := decodeDirectory(p, uuid.UUID{}, blocks)
 		if err != nil {
 			return
 		}
-		again, err := decodeDirectory(d.AppendBinary(nil), blocks)
+		again, err := decodeDirectory(d.AppendBinary(nil), uuid.UUID{}, blocks)
 		if err != nil || !reflect.DeepEqual(d, again) {
 			t.Errorf("%+v came back as %+v, %v", d, again, err)
 		}
@@ -241,15 +246,57 @@ func FuzzPage(f *testing.F) {
 func FuzzMeta(f *testing.F) {
 	p, _ := encodeMeta(layerMeta{ID: "x", Size: 512})
 	f.Add(p)
-	f.Add([]byte("bootes-cow 1 00000000\n{}"))
+	f.Add([]byte("bootes-cow 2 00000000\n{}"))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		for _, v := range []any{new(layerMeta), new(volumeMeta), new(engineMeta)} {
 			if err := decodeMeta(p, v); err != nil {
 				continue
 			}
-			if m, ok := v.(*volumeMeta); ok && m.check(m.ID) == nil && (m.Size <= 0 || checkID(m.Base) != nil && m.Base != "") {
-				t.Errorf("accepted %+v", m)
+			switch m := v.(type) {
+			case *volumeMeta:
+				if m.check(m.ID) == nil && (m.Size <= 0 || m.Clip < 0 || m.Base != "" && !isUUID(m.Base) || m.Overlay != "" && !isUUID(m.Overlay)) {
+					t.Errorf("accepted %+v", m)
+				}
+			case *layerMeta:
+				if m.check(m.ID) == nil && (m.Size <= 0 || m.Clip < 0 || !isUUID(m.ID) || m.Parent != "" && !isUUID(m.Parent)) {
+					t.Errorf("accepted %+v", m)
+				}
 			}
+		}
+	})
+}
+
+func TestTrailer(t *testing.T) {
+	id := uuid.UUID{0x1D, 15: 0xD1}
+	p := encodeTrailer(id, 8192)
+	want := unhex(t, `4254434f57444154 02000000 00000000 1d0000000000000000000000000000d1 0020000000000000`)
+	copy(want[12:16], p[12:16])
+	if !bytes.Equal(p[:trailerUsed], want) || len(p) != BlockSize || !isZero(p[trailerUsed:]) {
+		t.Errorf("encoded as\n%x, want\n%x", p[:trailerUsed], want)
+	}
+	if err := checkTrailer(p, id, 8192); err != nil {
+		t.Error(err)
+	}
+	for i := range trailerUsed {
+		p[i] ^= 1
+		if checkTrailer(p, id, 8192) == nil {
+			t.Errorf("flipped bit in byte %d goes unnoticed", i)
+		}
+		p[i] ^= 1
+	}
+	if err := checkTrailer(p, uuid.UUID{}, 8192); !errors.Is(err, block.ErrCorrupt) || !strings.Contains(err.Error(), "belongs to 1d000000") {
+		t.Errorf("another owner: %v", err)
+	}
+	if err := checkTrailer(p, id, 4096); !errors.Is(err, block.ErrCorrupt) {
+		t.Errorf("another size: %v", err)
+	}
+}
+
+func FuzzTrailer(f *testing.F) {
+	f.Add(encodeTrailer(uuid.UUID{1}, 4096), int64(4096))
+	f.Fuzz(func(t *testing.T, p []byte, size int64) {
+		if checkTrailer(p, uuid.UUID{1}, size) == nil && !bytes.Equal(p[:trailerUsed], encodeTrailer(uuid.UUID{1}, size)[:trailerUsed]) {
+			t.Errorf("accepted %x for %d bytes", p, size)
 		}
 	})
 }

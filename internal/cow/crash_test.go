@@ -322,7 +322,7 @@ func TestPowerCutWhileMaking(t *testing.T) {
 			t.Errorf("cut %d: left half-made: %v", cut, names)
 		}
 		for _, l := range e.Layers() {
-			if err := e.VerifyLayer(t.Context(), l.ID); err != nil {
+			if err := e.VerifyLayer(t.Context(), l.ID, nil); err != nil {
 				t.Errorf("cut %d: %v", cut, err)
 			}
 		}

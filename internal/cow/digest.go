@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"sync/atomic"
 
-	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow/vfs"
 	"golang.org/x/sync/errgroup"
 )
@@ -37,19 +37,27 @@ type content interface {
 
 func chunksFor(size int64) int64 { return (size + chunkSize - 1) / chunkSize }
 
-// hashChunks returns H of a disk.
-func hashChunks(ctx context.Context, c content, size int64) ([]byte, error) {
+// hashers is how many work at once when somebody waits for it.
+func hashers() int { return min(runtime.GOMAXPROCS(0), 4) }
+
+// hashChunks returns H of a disk. known, if not nil, says of a chunk that it
+// need not be read, and fills in its hash.
+func hashChunks(ctx context.Context, c content, size int64, workers int, known func(i int64, to []byte) bool) ([]byte, error) {
 	list := make([]byte, chunksFor(size)*hashSize)
 	var next atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
-	for range min(runtime.GOMAXPROCS(0), 4) {
+	for range workers {
 		g.Go(func() error {
 			buf := make([]byte, chunkSize)
 			for i := next.Add(1) - 1; i < chunksFor(size); i = next.Add(1) - 1 {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if err := hashChunk(list[i*hashSize:], c, buf, i*chunkSize, size); err != nil {
+				to := list[i*hashSize : (i+1)*hashSize]
+				if known != nil && known(i, to) {
+					continue
+				}
+				if err := hashChunk(to, c, buf, i*chunkSize, size); err != nil {
 					return err
 				}
 			}
@@ -82,8 +90,12 @@ func digestOf(size int64, list []byte) string {
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
-// writeHashes stores H durably, all-zero parts as holes.
+// writeHashes stores H durably, all-zero parts as holes, in the place of what
+// an interrupted attempt left.
 func writeHashes(fs vfs.FS, name string, list []byte) error {
+	if err := fs.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	f, err := fs.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return err
@@ -102,14 +114,4 @@ func writeHashes(fs vfs.FS, name string, list []byte) error {
 		}
 	}
 	return f.Sync()
-}
-
-// firstDifference names the first MiB in which a disk differs from H.
-func firstDifference(want, got []byte) error {
-	for i := 0; i < len(want) && i < len(got); i += hashSize {
-		if string(want[i:i+hashSize]) != string(got[i:i+hashSize]) {
-			return fmt.Errorf("content at %d MiB has changed: %w", i/hashSize, block.ErrCorrupt)
-		}
-	}
-	return fmt.Errorf("list of hashes has changed: %w", block.ErrCorrupt)
 }

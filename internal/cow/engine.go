@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path"
 	"sync"
 
@@ -28,57 +27,99 @@ type Options struct {
 	JournalSize int64
 	// BootID of the kernel; default: read from /proc. Tests set it.
 	BootID [16]byte
+	// MergeDepth: in chains of more layers than this, neighbours that have no
+	// name are merged in the background; default 16.
+	MergeDepth int
+	// FlattenDepth: a chain of more layers than this is flattened in the
+	// background; default 64.
+	FlattenDepth int
+	// Hashed is told, in the background, of each layer that has got its
+	// digest after it was made.
+	Hashed func(LayerInfo)
+	// Manual leaves all background work (merging, hashing, freeing) to Settle.
+	// Tests set it, to be repeatable.
+	Manual bool
+}
+
+func (o *Options) setDefaults() {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.FS == nil {
+		o.FS = vfs.OS()
+	}
+	if o.JournalSize == 0 {
+		o.JournalSize = defaultLogSize
+	}
+	if o.MergeDepth == 0 {
+		o.MergeDepth = 16
+	}
+	if o.FlattenDepth == 0 {
+		o.FlattenDepth = 64
+	}
+	if o.Hashed == nil {
+		o.Hashed = func(LayerInfo) {}
+	}
+}
+
+func (o *Options) check() error {
+	if o.JournalSize < 2*logReserve || o.JournalSize > maxLogSize || o.JournalSize%sectorSize != 0 {
+		return fmt.Errorf("journal of %d bytes", o.JournalSize)
+	}
+	if o.MergeDepth < 2 || o.FlattenDepth < o.MergeDepth || o.FlattenDepth > maxDepth-2 {
+		return fmt.Errorf("depths %d and %d: from 2 to %d, in this order", o.MergeDepth, o.FlattenDepth, maxDepth-2)
+	}
+	return nil
 }
 
 // Engine is one data folder. Its methods may be called concurrently.
+//
+// Lock order: LayerBuilder.mu, volumeState.op, layerState.op, Volume.life, a
+// volume's range lock, overlay.flushMu, overlay.mu, Engine.mu. Never two of
+// one kind. Engine.mu is held over work in memory only; the long work of
+// merging and hashing is done under none of them.
 type Engine struct {
 	dir   string
+	o     Options
 	fs    vfs.FS
 	log   *slog.Logger
 	boot  bootID
 	space space
-	// journalSize of journals that are made from now on.
-	journalSize int64
-	trash       *trash
+	trash *trash
 
 	bootChanged bool
 	lockFile    io.Closer
+	ctx         context.Context // ends at Close
 	stop        context.CancelFunc
 	background  sync.WaitGroup
+	jobs        sync.Mutex    // held by whoever does background work
+	wake        chan struct{} // there may be background work
 
-	// mu guards what follows. It is held over the short file work of making,
-	// opening and removing, never over reads and writes. Lock order: mu
-	// before every lock of a volume.
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	closed  bool
-	layers  map[string]*layerMeta
+	ops     sync.WaitGroup // calls under way; none begins once closed
+	hold    bool           // nothing is collected: what refers to what is not known
+	layers  map[string]*layerState
 	volumes map[string]*volumeState
-	chains  map[string]*chain // of layers that something has open
+	chains  map[string]*chain // by the layer on top; a chain over layers that were merged since is no longer in it
 	made    map[*LayerBuilder]struct{}
+	skip    map[string]bool // background work that failed: not tried again
 }
 
 // Open takes possession of the data folder dir, which it makes if need be,
-// but not its parent. It returns an InUseError if another process has it.
-// What interrupted work left behind is removed, and so are volatile volumes
-// of before a restart of the machine.
+// but not its parent. It returns an InUseError if another process has it, and
+// an error that wraps ErrVersion if it is in another format. What interrupted
+// work left behind is removed, and so are volatile volumes of before a restart
+// of the machine.
 func Open(dir string, o Options) (*Engine, error) {
+	o.setDefaults()
 	e := &Engine{
-		dir: path.Clean(dir), fs: o.FS, log: o.Log, boot: o.BootID,
-		layers: map[string]*layerMeta{}, volumes: map[string]*volumeState{},
-		chains: map[string]*chain{}, made: map[*LayerBuilder]struct{}{},
+		dir: path.Clean(dir), o: o, fs: o.FS, log: o.Log, boot: o.BootID, wake: make(chan struct{}, 1),
+		layers: map[string]*layerState{}, volumes: map[string]*volumeState{},
+		chains: map[string]*chain{}, made: map[*LayerBuilder]struct{}{}, skip: map[string]bool{},
 	}
-	if e.log == nil {
-		e.log = slog.New(slog.DiscardHandler)
-	}
-	if e.fs == nil {
-		e.fs = vfs.OS()
-	}
-	e.journalSize = o.JournalSize
-	if e.journalSize == 0 {
-		e.journalSize = defaultLogSize
-	}
-	if e.journalSize < 2*logReserve || e.journalSize > maxLogSize || e.journalSize%sectorSize != 0 {
-		return nil, fmt.Errorf("journal of %d bytes", e.journalSize)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	e.space = space{free: func() (int64, error) { return e.fs.Free(e.dir) }, minFree: o.MinFree}
 	if e.boot == (bootID{}) {
@@ -110,77 +151,24 @@ func (e *Engine) open() (err error) {
 	if err := e.load(); err != nil {
 		return errors.Join(err, e.lockFile.Close())
 	}
-	var ctx context.Context
-	ctx, e.stop = context.WithCancel(context.Background())
-	e.background.Go(func() { e.trash.run(ctx) })
-	return nil
-}
-
-// load makes the folders, clears away what is half-made and reads the rest.
-func (e *Engine) load() error {
-	for _, d := range []string{"layers", "volumes", "tmp", "trash"} {
-		if err := e.fs.Mkdir(e.path(d)); err != nil {
-			return err
-		}
-	}
-	if err := e.fs.SyncDir(e.dir); err != nil {
-		return err
-	}
-	for _, d := range []string{"layers", "volumes"} {
-		// A process killed before its sync may have left names that only the
-		// page cache has.
-		if err := e.fs.SyncDir(e.path(d)); err != nil {
-			return err
-		}
-	}
-	e.trash = newTrash(e.fs, e.path("trash"), e.log)
-	left, err := allocated(e.fs, e.path("trash"))
-	if err != nil {
-		return err
-	}
-	e.trash.left.Store(left)
-	if err := e.each("tmp", e.throwHalfMade); err != nil {
-		return err
-	}
-	if err := e.each("layers", e.loadLayer); err != nil {
-		return err
-	}
-	if err := e.each("volumes", e.loadVolume); err != nil {
-		return err
-	}
-	return e.noteBoot()
-}
-
-func (e *Engine) each(dir string, fn func(id string) error) error {
-	names, err := e.fs.List(e.path(dir))
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		if err := fn(n); err != nil {
-			return err
-		}
+	e.ctx, e.stop = context.WithCancel(context.Background())
+	if !e.o.Manual {
+		e.background.Go(func() { e.trash.run(e.ctx) })
+		e.background.Go(e.work)
 	}
 	return nil
 }
 
-func (e *Engine) throwHalfMade(name string) error {
-	e.log.Info("removing what an interrupted run left half-made", "name", name)
-	return e.trash.throw(e.path("tmp", name))
-}
-
-// noteBoot compares the machine's boot_id with the one on record, and notes the
-// first of all.
-func (e *Engine) noteBoot() error {
-	var last engineMeta
-	switch err := readMeta(e.fs, e.path("boot"), &last); {
-	case errors.Is(err, os.ErrNotExist):
-		return e.SettleBoot()
-	case err != nil:
-		return err
+// enter admits a call that changes files, until leave is called: Close waits
+// for it.
+func (e *Engine) enter() (leave func(), err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, errEngineClosed
 	}
-	e.bootChanged = last.Boot != e.boot
-	return nil
+	e.ops.Add(1)
+	return e.ops.Done, nil
 }
 
 // BootChanged reports whether the machine has been down since SettleBoot.
@@ -197,8 +185,8 @@ func (e *Engine) SettleBoot() error {
 // Freeing is how many bytes of removed layers and volumes are still occupied.
 func (e *Engine) Freeing() int64 { return max(0, e.trash.left.Load()) }
 
-// Close closes what is still open, waits for the background work to stop and
-// releases the folder.
+// Close ends the background work, waits for calls under way, closes what is
+// still open and releases the folder.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.closed {
@@ -206,6 +194,12 @@ func (e *Engine) Close() error {
 		return nil
 	}
 	e.closed = true
+	e.mu.Unlock()
+	e.stop() // long calls notice
+	e.background.Wait()
+	e.ops.Wait()
+
+	e.mu.Lock()
 	var open []*Volume
 	for _, s := range e.volumes {
 		if s.open != nil {
@@ -217,7 +211,6 @@ func (e *Engine) Close() error {
 		builders = append(builders, b)
 	}
 	e.mu.Unlock()
-
 	var errs []error
 	for _, v := range open {
 		errs = append(errs, v.Close())
@@ -225,8 +218,6 @@ func (e *Engine) Close() error {
 	for _, b := range builders {
 		errs = append(errs, b.Abort())
 	}
-	e.stop()
-	e.background.Wait()
 	return errors.Join(append(errs, e.lockFile.Close())...)
 }
 
@@ -244,18 +235,27 @@ func (e *Engine) publish(tmp, to string, sync bool) error {
 		}
 	}
 	if err := e.fs.Rename(tmp, to); err != nil {
-		return err
+		return renameError(err)
 	}
-	if sync {
-		return e.fs.SyncDir(path.Dir(to))
+	if !sync {
+		return nil
+	}
+	if err := e.fs.SyncDir(path.Dir(to)); err != nil {
+		return unsettled(err)
 	}
 	return nil
 }
 
-// discard takes a folder out of its place, durably, and has it freed.
+// discard takes a folder out of its place, durably, and has it freed, in this
+// order.
 func (e *Engine) discard(name string) error {
-	if err := e.trash.throw(name); err != nil {
+	to, err := e.trash.move(name)
+	if err != nil {
 		return err
 	}
-	return e.fs.SyncDir(path.Dir(name))
+	if err := e.fs.SyncDir(path.Dir(name)); err != nil {
+		return unsettled(err)
+	}
+	e.trash.release(to)
+	return nil
 }

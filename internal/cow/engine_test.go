@@ -150,13 +150,13 @@ func TestLayer(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.VerifyLayer(t.Context(), l.ID); err != nil {
+	if err := e.VerifyLayer(t.Context(), l.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	f := must(os.OpenFile(filepath.Join(dir, "layers", l.ID, "data"), os.O_RDWR, 0))
 	must(f.WriteAt([]byte{0xFF}, 600<<10))
 	f.Close()
-	if err := e.VerifyLayer(t.Context(), child.ID); !errors.Is(err, block.ErrCorrupt) {
+	if err := e.VerifyLayer(t.Context(), child.ID, nil); !errors.Is(err, block.ErrCorrupt) {
 		t.Errorf("changed layer verifies: %v", err)
 	}
 }
@@ -369,25 +369,50 @@ func TestBootChange(t *testing.T) {
 	}
 }
 
+// overlayOf is the folder of a volume's overlay.
+func overlayOf(t *testing.T, fs *crashfs.FS, volume string) string {
+	t.Helper()
+	for _, n := range must(fs.List("/d/volumes/" + volume)) {
+		if n != "meta" {
+			return "/d/volumes/" + volume + "/" + n
+		}
+	}
+	t.Fatal("no overlay")
+	return ""
+}
+
 // TestDamage flips bits in each file: the volume says so, the others live on.
 func TestDamage(t *testing.T) {
-	for file, off := range map[string]int64{"map": 100, "meta": 40} {
+	for file, off := range map[string]int64{"map": 4096 + 100, "meta": 40, "data": 1<<20 + 20} {
 		fs := crashfs.New(1, "/")
 		e := must(cow.Open("/d", cow.Options{FS: fs}))
-		newVolume(t, e, cow.VolumeSpec{ID: "a", Size: 1 << 20})
-		newVolume(t, e, cow.VolumeSpec{ID: "b", Size: 1 << 20})
-		if err := errors.Join(e.Close(), fs.Corrupt("/d/volumes/a/"+file, off)); err != nil {
+		for _, id := range []string{"a", "b"} {
+			must(newVolume(t, e, cow.VolumeSpec{ID: id, Size: 1 << 20}).WriteAt(make([]byte, 512), 0))
+		}
+		folder := "/d/volumes/a"
+		if file != "meta" {
+			folder = overlayOf(t, fs, "a")
+		}
+		if err := errors.Join(e.Close(), fs.Corrupt(folder+"/"+file, off)); err != nil {
 			t.Fatal(err)
+		}
+		if file == "map" { // both directories
+			if err := fs.Corrupt(folder+"/map", 100); err != nil {
+				t.Fatal(err)
+			}
 		}
 		e = must(cow.Open("/d", cow.Options{FS: fs}))
 		defer e.Close()
-		if _, err := e.OpenVolume("a"); !errors.Is(err, block.ErrCorrupt) && !errors.Is(err, cow.ErrNotExist) {
+		if _, err := e.OpenVolume("a"); !errors.Is(err, block.ErrCorrupt) {
 			t.Errorf("%s: %v", file, err)
 		}
 		if _, err := e.CreateVolume(cow.VolumeSpec{ID: "a", Size: 512}); !errors.Is(err, cow.ErrExist) {
 			t.Errorf("%s: the damaged volume was replaced: %v", file, err)
 		}
 		openVolume(t, e, "b")
+		if err := e.RemoveVolume("a"); err != nil {
+			t.Errorf("%s: remove a damaged volume: %v", file, err)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ var (
 	ErrExist = fs.ErrExist
 	// ErrDependents: something is built on it; see DependentsError.
 	ErrDependents = errors.New("still needed")
-	// ErrVersion: written by a newer version of Boötes.
+	// ErrVersion: written in a format that this program does not know.
 	ErrVersion = errors.New("unknown version of the format")
 )
 
@@ -59,6 +59,24 @@ func (e *DependentsError) Error() string {
 }
 
 func (e *DependentsError) Is(target error) bool { return target == ErrDependents }
+
+// errUnsettled marks the failure of a change of names that may be on the disk
+// all the same: nobody may build on either answer before it is read again.
+var errUnsettled = errors.New("unknown whether it was done")
+
+func unsettled(err error) error { return fmt.Errorf("%w: %w", errUnsettled, err) }
+
+// renameError: a full disk refuses cleanly, any other failure may have left
+// either name behind.
+func renameError(err error) error {
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if full := noSpace(err); errors.Is(full, block.ErrNoSpace) {
+		return full
+	}
+	return unsettled(err)
+}
 
 // noSpace marks an error of the host's disk being full with block.ErrNoSpace.
 func noSpace(err error) error {

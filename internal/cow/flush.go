@@ -6,236 +6,240 @@ import (
 	"bootes.dev/internal/block"
 )
 
-// Flush makes every change acknowledged before the call durable. It joins
-// only a sync that began after it arrived.
-func (v *Volume) Flush() error {
-	if err := v.begin(0, 0); err != nil {
-		return err
-	}
-	defer v.end()
-	if !v.meta.Volatile {
-		if err := v.flush(); err != nil {
-			return err
-		}
-	}
-	v.startPunching()
-	return nil
-}
-
-func (v *Volume) flush() error {
-	me := v.arrivals.Add(1)
-	v.flushMu.Lock()
-	defer v.flushMu.Unlock()
-	if v.flushed >= me {
+func (o *overlay) flush() error {
+	me := o.arrivals.Add(1)
+	o.flushMu.Lock()
+	defer o.flushMu.Unlock()
+	if o.flushed >= me {
 		return nil
 	}
-	if err := v.syncFailure(); err != nil {
+	if err := o.failure.get(); err != nil {
 		return err
 	}
-	covers := v.arrivals.Load()
-	if err := v.commit(); err != nil {
+	covers := o.arrivals.Load()
+	if err := o.commit(); err != nil {
 		return err
 	}
-	v.flushed = covers
+	o.flushed = covers
 	return nil
 }
 
 // commit makes durable what is not: the delta is taken first, so that no set
 // comes in whose data the sync may have missed; then the data, then the commit
 // record, each synced. The caller holds flushMu.
-func (v *Volume) commit() error {
-	v.mu.Lock()
-	upTo := v.log.seq
-	pending := upTo != v.log.committed || v.log.inherited
-	full := v.log.used() > v.log.size/2 || v.log.inherited
-	fits := v.log.open && v.log.used()+2*sectorSize <= v.log.size
-	v.mu.Unlock()
+func (o *overlay) commit() error {
+	o.mu.Lock()
+	upTo := o.log.seq
+	pending := upTo != o.log.committed || o.log.inherited
+	full := o.log.used() > o.log.size/2 || o.log.inherited
+	fits := o.log.open && o.log.used()+2*sectorSize <= o.log.size
+	o.mu.Unlock()
 	if pending && full {
 		// A full disk may leave no place for map pages; a commit record has
 		// its place reserved.
-		if err := v.checkpoint(); err == nil || !errors.Is(err, block.ErrNoSpace) || !fits {
+		if err := o.checkpoint(false); err == nil || !errors.Is(err, block.ErrNoSpace) || !fits {
 			return err
 		}
 	}
-	if !v.dirty.Swap(false) && !pending {
+	if !o.dirty.Swap(false) && !pending {
 		return nil
 	}
-	if err := v.data.Sync(); err != nil {
-		return v.fail(err)
+	if err := o.data.Sync(); err != nil {
+		return o.fail(err)
 	}
 	if !pending {
 		return nil
 	}
-	return v.commitRecord(upTo)
+	return o.commitRecord(upTo)
 }
 
-func (v *Volume) commitRecord(upTo uint64) error {
-	v.mu.Lock()
-	err := v.log.append(record{Type: recCommit, Arg: upTo})
-	v.mu.Unlock()
+func (o *overlay) commitRecord(upTo uint64) error {
+	o.mu.Lock()
+	err := o.log.append(record{Type: recCommit, Arg: upTo})
+	o.mu.Unlock()
 	if err != nil {
-		return v.fail(err)
+		return o.fail(err)
 	}
-	if err := v.log.file.Sync(); err != nil {
-		return v.fail(err)
+	if err := o.log.file.Sync(); err != nil {
+		return o.fail(err)
 	}
-	v.settle(upTo)
+	o.settle(upTo)
 	return nil
 }
 
 // settle notes that all sets up to a sequence number are durable.
-func (v *Volume) settle(upTo uint64) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.log.seq == upTo+1 { // nothing came after but our commit record
-		upTo = v.log.seq
+func (o *overlay) settle(upTo uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.log.seq == upTo+1 { // nothing came after but our commit record
+		upTo = o.log.seq
 	}
-	v.log.committed = upTo
-	v.holes.durable = upTo
+	o.log.committed = upTo
+	o.holes.durable = upTo
 }
 
-// snapshot is what a checkpoint will write: a view of the map that no later
-// set changes.
-type snapshot struct {
+// delta is what a checkpoint will write: a view of the map that no later set
+// changes.
+type delta struct {
 	pages map[int]*page
 	seq   uint64
 	start int64
+	here  int64
 }
 
 // checkpoint writes the changed map pages and a new directory, which says
 // that everything up to now is durable; so the data is synced before. The
 // first one of an opening begins a new epoch, in which nothing of an older one
-// can be mistaken for a record. The caller holds flushMu.
-func (v *Volume) checkpoint() error {
-	if err := v.prepareLog(); err != nil {
-		return err
-	}
-	if v.log.inherited { // its directory must be safe before a page it does not use is reused
-		if err := v.syncMap(); err != nil {
+// can be mistaken for a record. The final one, of an overlay that is to be
+// sealed, is synced also if the volume is volatile, and says that there is no
+// journal any more. The caller holds flushMu.
+func (o *overlay) checkpoint(final bool) error {
+	sync := final || !o.volatile
+	if !final {
+		if err := o.prepareLog(); err != nil {
 			return err
 		}
 	}
-	snap := v.takeSnapshot()
-	v.dirty.Store(false)
-	if !v.meta.Volatile {
-		if err := v.data.Sync(); err != nil {
-			return v.fail(err)
+	if o.log.inherited { // its directory must be safe before a page it does not use is reused
+		if err := o.syncMap(sync); err != nil {
+			return err
 		}
 	}
-	next, err := v.writePages(snap)
+	d := o.takeDelta()
+	o.dirty.Store(false)
+	if sync {
+		if err := o.data.Sync(); err != nil {
+			return o.fail(err)
+		}
+	}
+	next, err := o.writePages(d)
 	if err != nil {
-		v.giveBack(snap)
+		o.giveBack(d)
 		return err
+	}
+	if final {
+		next.LogSize, next.Start = 0, 0
 	}
 	// Pages before the directory that names them: it fits in few sectors and
 	// could reach the disk before them.
-	if err := v.syncMap(); err != nil {
+	if err := o.syncMap(sync); err != nil {
 		return err
 	}
-	if err := writeDirectory(v.mapFile, next); err != nil {
-		return v.fail(err) // it may be there or not: only reopening tells
+	if err := writeDirectory(o.mapFile, next); err != nil {
+		return o.fail(err) // it may be there or not: only reopening tells
 	}
-	if err := v.syncMap(); err != nil {
+	if err := o.syncMap(sync); err != nil {
 		return err
 	}
-	v.adopt(next)
+	o.adopt(next)
 	return nil
 }
 
-func (v *Volume) syncMap() error {
-	if v.meta.Volatile {
+func (o *overlay) syncMap(sync bool) error {
+	if !sync {
 		return nil
 	}
-	if err := v.mapFile.Sync(); err != nil {
-		return v.fail(err)
+	if err := o.mapFile.Sync(); err != nil {
+		return o.fail(err)
 	}
 	return nil
 }
 
-// prepareLog writes the whole ring and both directories once, so that they
-// are allocated: a full disk must not stand in the way of a record.
-func (v *Volume) prepareLog() error {
-	if v.log.size != 0 {
+// prepareLog makes the journal anew, if the map says that there is none.
+func (o *overlay) prepareLog() error {
+	if o.log.size != 0 {
 		return nil
 	}
-	if err := v.prepareMap(); err != nil {
+	if err := o.prepareMap(); err != nil {
 		return err
 	}
-	size := v.e.journalSize
+	if err := o.writeRing(); err != nil {
+		return err
+	}
+	if o.volatile {
+		return nil
+	}
+	if err := o.e.fs.SyncDir(o.folder); err != nil {
+		return o.fail(err)
+	}
+	return nil
+}
+
+// writeRing writes the whole ring once, and prepareMap both directories, so
+// that they are allocated: a full disk must not stand in the way of a record.
+func (o *overlay) writeRing() error {
+	size := o.e.o.JournalSize
 	for off := int64(0); off < size; off += int64(len(zeros)) {
-		if _, err := v.log.file.WriteAt(zeros[:min(size-off, int64(len(zeros)))], off); err != nil {
+		if _, err := o.log.file.WriteAt(zeros[:min(size-off, int64(len(zeros)))], off); err != nil {
 			return ioError(err)
 		}
 	}
-	if !v.meta.Volatile {
-		if err := v.log.file.Sync(); err != nil {
-			return v.fail(err)
-		}
-		if err := v.e.fs.SyncDir(v.e.path("volumes", v.meta.ID)); err != nil {
-			return v.fail(err)
+	if !o.volatile {
+		if err := o.log.file.Sync(); err != nil {
+			return o.fail(err)
 		}
 	}
-	v.mu.Lock()
-	v.log.size = size
-	v.mu.Unlock()
+	o.mu.Lock()
+	o.log.size = size
+	o.mu.Unlock()
 	return nil
 }
 
-func (v *Volume) prepareMap() error {
-	if err := writeDirectory(v.mapFile, &v.dir); err != nil { // as it is
+func (o *overlay) prepareMap() error {
+	if err := writeDirectory(o.mapFile, &o.dir); err != nil { // as it is
 		return ioError(err)
 	}
-	n := dirSize(v.blocks)
-	if _, err := v.mapFile.WriteAt(make([]byte, n), int64((v.dir.Gen+1)%2)*n); err != nil {
+	n := dirSize(o.blocks)
+	if _, err := o.mapFile.WriteAt(make([]byte, n), int64((o.dir.Gen+1)%2)*n); err != nil {
 		return ioError(err)
 	}
-	return v.syncMap()
+	return o.syncMap(!o.volatile)
 }
 
-func (v *Volume) takeSnapshot() snapshot {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	snap := snapshot{pages: map[int]*page{}, seq: v.log.seq}
-	for i := range v.own.pages {
-		if !v.log.changed.has(i) {
+func (o *overlay) takeDelta() delta {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := delta{pages: map[int]*page{}, seq: o.log.seq, here: o.here}
+	for i := range o.own.pages {
+		if !o.log.changed.has(i) {
 			continue
 		}
-		p := v.own.pages[i].Load()
+		p := o.own.pages[i].Load()
 		if p != nil && p != allHere && p != allZero {
 			p = p.clone()
 		}
-		snap.pages[i] = p
+		d.pages[i] = p
 	}
-	clear(v.log.changed)
-	if v.log.open {
-		snap.start = v.log.pos
+	clear(o.log.changed)
+	if o.log.open {
+		d.start = o.log.pos
 	}
-	return snap
+	return d
 }
 
 // giveBack marks the pages of a checkpoint that could not be written.
-func (v *Volume) giveBack(snap snapshot) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.dirty.Store(true)
-	for i := range snap.pages {
-		v.log.changed.add(int64(i), int64(i))
+func (o *overlay) giveBack(d delta) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.dirty.Store(true)
+	for i := range d.pages {
+		o.log.changed.add(int64(i), int64(i))
 	}
 }
 
 // writePages stores the changed pages and returns the directory that will
 // name them.
-func (v *Volume) writePages(snap snapshot) (*directory, error) {
-	next := &directory{v.dir.header, append([]entry(nil), v.dir.entries...)}
+func (o *overlay) writePages(d delta) (*directory, error) {
+	next := &directory{o.dir.header, append([]entry(nil), o.dir.entries...)}
 	next.Gen++
-	next.Seq, next.Start, next.LogSize = snap.seq, uint64(snap.start), uint64(v.log.size)
-	if !v.log.open {
+	next.Seq, next.Start, next.LogSize, next.Here = d.seq, uint64(d.start), uint64(o.log.size), uint64(d.here)
+	if !o.log.open {
 		next.Epoch++
-		next.Boot = v.e.boot
+		next.Boot = o.e.boot
 	}
-	for i, p := range snap.pages {
+	for i, p := range d.pages {
 		var err error
-		if next.entries[i], err = writePage(v.mapFile, v.blocks, int64(i), p, v.dir.entries[i]); err != nil {
+		if next.entries[i], err = writePage(o.mapFile, o.blocks, int64(i), p, o.dir.entries[i]); err != nil {
 			return nil, ioError(err)
 		}
 	}
@@ -243,15 +247,63 @@ func (v *Volume) writePages(snap snapshot) (*directory, error) {
 }
 
 // adopt makes a checkpoint that is durable the current one.
-func (v *Volume) adopt(next *directory) {
-	v.dir = *next
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if !v.log.open {
-		v.log.epoch, v.log.pos = next.Epoch, 0
-		v.log.open, v.log.inherited = true, false
+func (o *overlay) adopt(next *directory) {
+	o.dir = *next
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.log.open {
+		o.log.epoch, o.log.pos = next.Epoch, 0
+		o.log.open, o.log.inherited = true, false
 	}
-	v.log.start = int64(next.Start)
-	v.log.committed = max(v.log.committed, next.Seq)
-	v.holes.durable = v.log.committed
+	if next.LogSize == 0 { // a change, should one come, makes the journal anew
+		o.log.open, o.log.size, o.log.pos = false, 0, 0
+	}
+	o.log.start = int64(next.Start)
+	o.log.committed = max(o.log.committed, next.Seq)
+	o.holes.durable = o.log.committed
+}
+
+// preflush brings to the disk what has come so far, before changes must stand
+// still for the rest: a checkpoint, and the data also of a volatile volume.
+func (o *overlay) preflush() error {
+	o.flushMu.Lock()
+	defer o.flushMu.Unlock()
+	if err := o.failure.get(); err != nil {
+		return err
+	}
+	if o.volatile {
+		if err := o.data.Sync(); err != nil {
+			return o.fail(err)
+		}
+		return nil
+	}
+	o.mu.Lock()
+	logged := o.log.used() > 0 || o.log.inherited
+	o.mu.Unlock()
+	if logged {
+		return o.checkpoint(false)
+	}
+	return o.commit()
+}
+
+// settleAll is a flush that leaves nothing to the journal, unless the disk is
+// too full for a checkpoint.
+func (o *overlay) settleAll() error {
+	o.flushMu.Lock()
+	defer o.flushMu.Unlock()
+	if err := o.failure.get(); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	logged := o.log.used() > 0 || o.log.inherited
+	o.mu.Unlock()
+	if logged {
+		if err := o.checkpoint(false); err == nil || !errors.Is(err, block.ErrNoSpace) {
+			return err
+		}
+	}
+	if o.volatile {
+		return nil
+	}
+	return o.commit()
 }

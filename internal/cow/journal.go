@@ -1,7 +1,6 @@
 package cow
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -9,10 +8,10 @@ import (
 	"bootes.dev/internal/cow/vfs"
 )
 
-// journal is the open log of a volume: a ring in the file
-// "journal", all of them written once before use, so that an append allocates
-// nothing (a full disk must still be able to record) and its sync need not
-// wait for the host file system's own journal. Guarded by Volume.mu.
+// journal is the open log of an overlay: a ring in the file "journal", all of
+// it written once before use, so that an append allocates nothing (a full disk
+// must still be able to record) and its sync need not wait for the host file
+// system's own journal. Guarded by overlay.mu.
 type journal struct {
 	file  vfs.File
 	size  int64
@@ -20,6 +19,7 @@ type journal struct {
 	pos   int64
 	seq   uint64 // of the last record
 	epoch uint32
+	seed  uint32 // of the records' sums
 
 	// open: the checkpoint that opens this epoch is durable; only then may a
 	// record be written. It is made at the first change, so that opening and
@@ -45,19 +45,20 @@ const (
 )
 
 // openLog replays the journal over the map.
-func (v *Volume) openLog(name string) error {
-	d := v.dir.header
-	v.log.seq, v.log.committed, v.log.epoch = d.Seq, d.Seq, d.Epoch
-	v.log.start, v.log.pos = int64(d.Start), int64(d.Start)
+func (o *overlay) openLog(name string) error {
+	d := o.dir.header
+	o.log.seq, o.log.committed, o.log.epoch = d.Seq, d.Seq, d.Epoch
+	o.log.start, o.log.pos = int64(d.Start), int64(d.Start)
+	o.log.seed = logSeed(o.id)
 	flag := os.O_RDWR
-	if d.LogSize == 0 { // never written to
+	if d.LogSize == 0 { // the map alone tells all
 		flag |= os.O_CREATE
 	}
-	f, err := v.e.fs.OpenFile(name, flag)
+	f, err := o.e.fs.OpenFile(name, flag)
 	if err != nil {
 		return fmt.Errorf("open journal: %w", missing(err))
 	}
-	v.log.file, v.log.size = f, int64(d.LogSize)
+	o.log.file, o.log.size = f, int64(d.LogSize)
 	if d.LogSize == 0 {
 		return nil
 	}
@@ -65,44 +66,41 @@ func (v *Volume) openLog(name string) error {
 	if n, err := f.ReadAt(ring, 0); n < len(ring) {
 		return fmt.Errorf("read journal: %w: %w", err, block.ErrCorrupt)
 	}
-	res, err := replay(ring, v.log.start, d.Epoch, d.Seq, v.blocks)
+	res, err := replay(ring, o.log.start, d.Epoch, d.Seq, o.blocks, o.log.seed)
 	if err != nil {
 		return err
 	}
-	v.log.seq, v.log.committed, v.log.pos = res.seq, res.seq, res.pos
+	o.log.seq, o.log.committed, o.log.pos = res.seq, res.seq, res.pos
 	for _, r := range res.durable {
-		v.apply(r)
+		o.apply(r)
 	}
-	if d.Boot != v.e.boot {
-		v.holes.durable = res.seq
+	if d.Boot != o.e.boot {
+		o.holes.durable = res.seq
 		return nil
 	}
 	for _, r := range res.unstable {
-		v.apply(r)
+		o.apply(r)
 	}
 	// Whoever wrote this may have been killed between a write and its sync:
 	// even a commit or a directory is perhaps only in the page cache.
-	v.log.inherited = true
-	v.dirty.Store(true)
+	o.log.inherited = true
+	o.dirty.Store(true)
 	return nil
 }
 
-// missing makes the absence of a file that must be there corruption.
-func missing(err error) error {
-	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%w: %w", block.ErrCorrupt, err)
-	}
-	return noSpace(err)
-}
-
 // apply brings a set into the map. The caller holds mu or is alone.
-func (v *Volume) apply(r record) (grown int64) {
+func (o *overlay) apply(r record) (grown int64) {
 	first, n := int64(r.Arg), int64(r.Count)
-	v.log.changed.add(first>>pageShift, (first+n-1)>>pageShift)
-	if r.State == zero {
-		v.holes.note(&v.own, first, n, r.Seq)
+	o.log.changed.add(first>>pageShift, (first+n-1)>>pageShift)
+	if o.repaint != nil {
+		o.repaint.add(first>>pageShift, (first+n-1)>>pageShift)
 	}
-	return v.own.set(first, n, r.State)
+	if r.State == zero {
+		o.holes.note(&o.own, first, n, r.Seq)
+	}
+	grown = o.own.set(first, n, r.State)
+	o.here += grown
+	return grown
 }
 
 // room reports whether a set fits.
@@ -120,7 +118,7 @@ func (j *journal) used() int64 {
 // append writes a record with the next sequence number.
 func (j *journal) append(r record) error {
 	r.Epoch, r.Seq = j.epoch, j.seq+1
-	if _, err := j.file.WriteAt(r.AppendBinary(j.buf[:0]), j.pos); err != nil {
+	if _, err := j.file.WriteAt(r.appendTo(j.buf[:0], j.seed), j.pos); err != nil {
 		return fmt.Errorf("append to journal: %w", ioError(err))
 	}
 	j.seq++
@@ -149,11 +147,11 @@ func (j *journal) void() {
 // record notes n blocks from first on as s: in the journal, by a plain write
 // that survives this process, and then in the map. The caller holds the
 // range, and the data is written.
-func (v *Volume) record(first, n int64, s state) error {
+func (o *overlay) record(first, n int64, s state) error {
 	for n > 0 {
 		part := min(n, maxCount)
 		r := record{Type: recSet, State: s, Count: uint32(part), Arg: uint64(first)}
-		if err := v.recordOne(r); err != nil {
+		if err := o.recordOne(r); err != nil {
 			return err
 		}
 		first, n = first+part, n-part
@@ -161,43 +159,43 @@ func (v *Volume) record(first, n int64, s state) error {
 	return nil
 }
 
-func (v *Volume) recordOne(r record) error {
+func (o *overlay) recordOne(r record) error {
 	for {
-		v.mu.Lock()
-		if v.log.open && v.log.room() {
-			defer v.mu.Unlock()
-			if err := v.log.append(r); err != nil {
+		o.mu.Lock()
+		if o.log.open && o.log.room() {
+			defer o.mu.Unlock()
+			if err := o.log.append(r); err != nil {
 				return err
 			}
-			r.Seq = v.log.seq
+			r.Seq = o.log.seq
 			if r.State == zero {
-				v.used.Add(v.apply(r))
+				o.used.Add(o.apply(r))
 			} else {
-				v.apply(r) // used was raised before the data was written
+				o.apply(r) // used was raised before the data was written
 			}
 			return nil
 		}
-		v.mu.Unlock()
-		if err := v.makeRoom(); err != nil {
+		o.mu.Unlock()
+		if err := o.makeRoom(); err != nil {
 			return err
 		}
 	}
 }
 
 // makeRoom opens the epoch, or makes a checkpoint that empties the ring.
-func (v *Volume) makeRoom() error {
-	v.flushMu.Lock()
-	defer v.flushMu.Unlock()
-	if err := v.syncFailure(); err != nil {
+func (o *overlay) makeRoom() error {
+	o.flushMu.Lock()
+	defer o.flushMu.Unlock()
+	if err := o.failure.get(); err != nil {
 		return err
 	}
-	v.mu.Lock()
-	ready := v.log.open && v.log.room()
-	v.mu.Unlock()
+	o.mu.Lock()
+	ready := o.log.open && o.log.room()
+	o.mu.Unlock()
 	if ready { // somebody else did it
 		return nil
 	}
-	return v.checkpoint()
+	return o.checkpoint(false)
 }
 
 // pageSet is a set of map pages.

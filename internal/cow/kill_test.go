@@ -128,7 +128,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 				}
 			}
 			e = open(t, dir, killOptions)
-			if err := e.VerifyLayer(t.Context(), base.ID); err != nil {
+			if err := e.VerifyLayer(t.Context(), base.ID, nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -158,12 +158,12 @@ func runAndKill(t *testing.T, dir string, after time.Duration) (acked, maybe map
 		if _, err := io.ReadFull(r, b[:]); err != nil {
 			break
 		}
-		once.Do(func() { time.AfterFunc(after, func() { _ = c.Process.Kill() }) })
 		slot, stamp := binary.LittleEndian.Uint32(b[:]), binary.LittleEndian.Uint32(b[4:])
 		if slot>>31 != 0 {
 			maybe[slot&^(1<<31)] = stamp
 			continue
 		}
+		once.Do(func() { time.AfterFunc(after, func() { _ = c.Process.Kill() }) })
 		acked[slot] = stamp
 		delete(maybe, slot)
 	}

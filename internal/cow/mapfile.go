@@ -8,6 +8,7 @@ import (
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow/vfs"
+	"github.com/google/uuid"
 )
 
 // A map file is two directories and then two places for each map page:
@@ -19,8 +20,7 @@ import (
 // syncs. Whatever is cut off in the middle, the checkpoint before is whole.
 const (
 	mapMagic   = "BTCOWMAP"
-	mapVersion = 1
-	headerSize = 96
+	headerSize = 128
 	entrySize  = 8
 	maxBlocks  = 1 << 40 // 4 PiB: a bound for what a decoder may allocate
 )
@@ -38,11 +38,15 @@ const (
 //	56  epoch, 4 bytes
 //	60  zero, 4 bytes
 //	64  boot_id of the epoch, 16 bytes
-//	80  zero, 16 bytes
+//	80  ID of the layer or overlay, 16 bytes
+//	96  blocks that are here, 8 bytes
+//	104 zero, 24 bytes
 type header struct {
 	Gen, Blocks, Seq, Start, LogSize uint64
 	Epoch                            uint32
 	Boot                             bootID
+	ID                               uuid.UUID
+	Here                             uint64
 }
 
 // entry is one page's line of a directory, 8 bytes: kind, three zero bytes,
@@ -81,12 +85,14 @@ func (d *directory) AppendBinary(b []byte) []byte {
 	b = append(b, make([]byte, dirSize(int64(d.Blocks)))...)
 	p := b[at:]
 	copy(p, mapMagic)
-	le.PutUint32(p[8:], mapVersion)
+	le.PutUint32(p[8:], FormatVersion)
 	for i, v := range [...]uint64{d.Gen, d.Blocks, d.Seq, d.Start, d.LogSize} {
 		le.PutUint64(p[16+8*i:], v)
 	}
 	le.PutUint32(p[56:], d.Epoch)
 	copy(p[64:80], d.Boot[:])
+	copy(p[80:96], d.ID[:])
+	le.PutUint64(p[96:], d.Here)
 	for i, e := range d.entries {
 		p[headerSize+entrySize*i] = e.Kind
 		le.PutUint32(p[headerSize+entrySize*i+4:], e.CRC)
@@ -96,7 +102,7 @@ func (d *directory) AppendBinary(b []byte) []byte {
 }
 
 // decodeDirectory checks and decodes a directory of a disk of so many blocks.
-func decodeDirectory(p []byte, blocks int64) (*directory, error) {
+func decodeDirectory(p []byte, id uuid.UUID, blocks int64) (*directory, error) {
 	bad := func(why string) (*directory, error) {
 		return nil, fmt.Errorf("map directory: %s: %w", why, block.ErrCorrupt)
 	}
@@ -104,8 +110,8 @@ func decodeDirectory(p []byte, blocks int64) (*directory, error) {
 	if blocks < 0 || blocks > maxBlocks || int64(len(p)) != dirSize(blocks) || string(p[:8]) != mapMagic {
 		return bad("no directory of this disk")
 	}
-	if v := le.Uint32(p[8:]); v != mapVersion {
-		return nil, fmt.Errorf("map directory: version %d: %w", v, ErrVersion)
+	if v := le.Uint32(p[8:]); v != FormatVersion {
+		return nil, fmt.Errorf("map is in format %d, and this program knows format %d only: %w", v, FormatVersion, ErrVersion)
 	}
 	sum := crc32.Update(crc32.Checksum(p[:12], castagnoli), castagnoli, make([]byte, 4))
 	if crc32.Update(sum, castagnoli, p[16:]) != le.Uint32(p[12:]) {
@@ -115,11 +121,14 @@ func decodeDirectory(p []byte, blocks int64) (*directory, error) {
 		header: header{
 			Gen: le.Uint64(p[16:]), Blocks: le.Uint64(p[24:]), Seq: le.Uint64(p[32:]),
 			Start: le.Uint64(p[40:]), LogSize: le.Uint64(p[48:]),
-			Epoch: le.Uint32(p[56:]), Boot: bootID(p[64:80]),
+			Epoch: le.Uint32(p[56:]), Boot: bootID(p[64:80]), ID: uuid.UUID(p[80:96]), Here: le.Uint64(p[96:]),
 		},
 		entries: make([]entry, pagesFor(blocks)),
 	}
-	if d.Blocks != uint64(blocks) {
+	if d.ID != id {
+		return bad("it belongs to " + d.ID.String())
+	}
+	if d.Blocks != uint64(blocks) || d.Here > d.Blocks {
 		return bad("it is of another disk")
 	}
 	if d.LogSize > maxLogSize || d.LogSize%sectorSize != 0 || d.Start%recordSize != 0 || d.Start > d.LogSize {
@@ -159,7 +168,7 @@ func decodePage(b *[pageBytes]byte, e entry) (*page, error) {
 }
 
 // readDirectory returns the newest whole directory of a map file.
-func readDirectory(f vfs.File, blocks int64) (*directory, error) {
+func readDirectory(f vfs.File, id uuid.UUID, blocks int64) (*directory, error) {
 	var newest *directory
 	var why error
 	buf := make([]byte, dirSize(blocks))
@@ -167,7 +176,7 @@ func readDirectory(f vfs.File, blocks int64) (*directory, error) {
 		if n, err := f.ReadAt(buf, slot*dirSize(blocks)); n < len(buf) {
 			return nil, fmt.Errorf("read map directory: %w: %w", err, block.ErrCorrupt)
 		}
-		d, err := decodeDirectory(buf, blocks)
+		d, err := decodeDirectory(buf, id, blocks)
 		switch {
 		case errors.Is(err, ErrVersion): // never fall back behind a newer program
 			return nil, err
@@ -199,6 +208,9 @@ func readPages(f vfs.File, d *directory, m *presence) error {
 			return fmt.Errorf("page %d: %w", i, err)
 		}
 		m.pages[i].Store(p)
+	}
+	if n := m.here(0, m.blocks); n != int64(d.Here) {
+		return fmt.Errorf("map counts %d blocks and has %d: %w", d.Here, n, block.ErrCorrupt)
 	}
 	return nil
 }

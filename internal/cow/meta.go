@@ -14,33 +14,53 @@ import (
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow/vfs"
+	"github.com/google/uuid"
 )
 
-// A meta file is one line "bootes-cow 1 CRC", CRC being the crc32c of the rest
-// in eight hex digits, and then one JSON object.
+// FormatVersion is the number of the on-disk format, docs/FORMAT.md. A data
+// folder of another one is refused.
+const FormatVersion = 2
+
+// A meta file is one line "bootes-cow 2 CRC", 2 being the format's version and
+// CRC the crc32c of the rest in eight hex digits, and then one JSON object.
 const (
 	metaMagic = "bootes-cow"
-	metaLimit = 64 << 10
+	metaLimit = 1 << 20
 )
 
 // layerMeta describes a sealed layer.
 type layerMeta struct {
 	ID      string    `json:"id"`
 	Parent  string    `json:"parent,omitempty"`
+	Clip    int64     `json:"clip,omitempty"` // bytes of the parent that show through
 	Size    int64     `json:"size"`
-	Digest  string    `json:"digest"`
+	Own     int64     `json:"own"`            // bytes of the blocks that are here
+	Keep    bool      `json:"keep,omitempty"` // it has a name outside
+	Digest  string    `json:"digest,omitempty"`
+	Origin  string    `json:"origin,omitempty"`
 	Created time.Time `json:"created"`
 }
 
-// volumeMeta describes a volume.
+// volumeMeta describes a volume. Its slices are never changed in place.
 type volumeMeta struct {
-	ID       string    `json:"id"`
-	Base     string    `json:"base,omitempty"`
-	Size     int64     `json:"size"`
-	Volatile bool      `json:"volatile,omitempty"`
-	Limit    int64     `json:"limit,omitempty"`
-	Created  time.Time `json:"created"`
-	Boot     bootID    `json:"boot"` // of its making
+	ID           string         `json:"id"`
+	Base         string         `json:"base,omitempty"`
+	Clip         int64          `json:"clip,omitempty"` // bytes of the base that show through
+	Size         int64          `json:"size"`
+	Overlay      string         `json:"overlay,omitempty"`
+	Volatile     bool           `json:"volatile,omitempty"`
+	WriteThrough bool           `json:"writeThrough,omitempty"`
+	Limit        int64          `json:"limit,omitempty"`
+	Created      time.Time      `json:"created"`
+	Boot         bootID         `json:"boot"` // of its making
+	Snapshots    []snapshotMeta `json:"snapshots,omitempty"`
+}
+
+// snapshotMeta is a named state of a volume.
+type snapshotMeta struct {
+	Name    string    `json:"name"`
+	Layer   string    `json:"layer"`
+	Created time.Time `json:"created"`
 }
 
 // engineMeta is the data folder's own.
@@ -54,7 +74,7 @@ func encodeMeta(v any) ([]byte, error) {
 		return nil, err
 	}
 	body = append(body, '\n')
-	return fmt.Appendf(nil, "%s 1 %08x\n%s", metaMagic, crc32.Checksum(body, castagnoli), body), nil
+	return fmt.Appendf(nil, "%s %d %08x\n%s", metaMagic, FormatVersion, crc32.Checksum(body, castagnoli), body), nil
 }
 
 func decodeMeta(p []byte, v any) error {
@@ -63,8 +83,8 @@ func decodeMeta(p []byte, v any) error {
 	if len(f) != 3 || string(f[0]) != metaMagic {
 		return fmt.Errorf("no meta file: %w", block.ErrCorrupt)
 	}
-	if string(f[1]) != "1" {
-		return fmt.Errorf("meta file of version %.20q: %w", f[1], ErrVersion)
+	if string(f[1]) != strconv.Itoa(FormatVersion) {
+		return fmt.Errorf("it is in format %.20s, and this program knows format %d only: %w", f[1], FormatVersion, ErrVersion)
 	}
 	sum, err := strconv.ParseUint(string(f[2]), 16, 32)
 	if err != nil || uint32(sum) != crc32.Checksum(body, castagnoli) {
@@ -78,18 +98,33 @@ func decodeMeta(p []byte, v any) error {
 
 // check refuses what no engine writes, so that the rest need not.
 func (m *layerMeta) check(id string) error {
-	if m.ID != id || checkSize(m.Size) != nil || (m.Parent != "" && checkID(m.Parent) != nil) {
+	if m.ID != id || !isUUID(m.ID) || checkSize(m.Size) != nil || m.Own < 0 || !clips(m.Parent, m.Clip, m.Size) {
 		return fmt.Errorf("meta of layer %q: %w", id, block.ErrCorrupt)
 	}
 	return nil
 }
 
 func (m *volumeMeta) check(id string) error {
-	if m.ID != id || checkSize(m.Size) != nil || m.Limit < 0 || (m.Base != "" && checkID(m.Base) != nil) {
+	ok := m.ID == id && checkID(id) == nil && checkSize(m.Size) == nil && m.Limit >= 0 &&
+		clips(m.Base, m.Clip, m.Size) && (m.Overlay == "" || isUUID(m.Overlay))
+	for _, s := range m.Snapshots {
+		ok = ok && checkID(s.Name) == nil && isUUID(s.Layer)
+	}
+	if !ok {
 		return fmt.Errorf("meta of volume %q: %w", id, block.ErrCorrupt)
 	}
 	return nil
 }
+
+// clips checks a reference to the layer below.
+func clips(below string, clip, size int64) bool {
+	if below == "" {
+		return clip == 0
+	}
+	return isUUID(below) && clip >= 0 && clip <= size
+}
+
+func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
@@ -120,8 +155,8 @@ func readMeta(fs vfs.FS, name string, v any) error {
 }
 
 // writeMeta replaces a meta file as a whole: it is the old or the new one
-// whatever happens. Without sync that holds for the death of the process
-// only.
+// whatever happens, and never torn. Unless sync, which of them a power cut
+// leaves is open. An error marked unsettled says that it is open now.
 func writeMeta(fs vfs.FS, name string, v any, sync bool) error {
 	p, err := encodeMeta(v)
 	if err != nil {
@@ -136,17 +171,20 @@ func writeMeta(fs vfs.FS, name string, v any, sync bool) error {
 		return noSpace(err)
 	}
 	_, err = f.WriteAt(p, 0)
-	if err == nil && sync {
+	if err == nil {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return noSpace(err)
 	}
 	if err := fs.Rename(tmp, name); err != nil {
-		return err
+		return renameError(err)
 	}
-	if sync {
-		return fs.SyncDir(path.Dir(name))
+	if !sync {
+		return nil
+	}
+	if err := fs.SyncDir(path.Dir(name)); err != nil {
+		return unsettled(err)
 	}
 	return nil
 }

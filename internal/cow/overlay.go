@@ -1,122 +1,240 @@
 package cow
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"path"
+	"sync"
+	"sync/atomic"
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow/vfs"
+	"github.com/google/uuid"
 )
 
-// overlay is one set of own blocks over a base: a volume, or a layer that is
-// being made.
+// overlay is the writable top of a volume: its own blocks, their map, and the
+// journal of what the map has learned since its newest checkpoint. A volume
+// gets one at its first write, and loses it when it is sealed.
 type overlay struct {
-	size   int64
-	blocks int64
-	own    presence
-	data   vfs.File
-	base   *chain // nil: zeros
+	e        *Engine
+	volume   string // whose it is, for messages
+	id       string
+	folder   string
+	size     int64
+	blocks   int64
+	volatile bool
+	failure  *failure   // the volume's
+	ranges   *rangeLock // the volume's
+
+	own     presence // changed under mu only
+	data    vfs.File
+	mapFile vfs.File
+	used    atomic.Int64 // own blocks, present or promised to a write under way
+
+	// dirty: a change was acknowledged that no sync has covered yet.
+	dirty atomic.Bool
+
+	// flushMu is held over a sync: one runs at a time, and whoever waited for
+	// it meanwhile shares the next one.
+	flushMu  sync.Mutex
+	arrivals atomic.Uint64 // flushes so far
+	flushed  uint64        // of them, by arrival, done; guarded by flushMu
+
+	mu    sync.Mutex // guards log, here, changes of the map, and holes
+	log   journal
+	here  int64 // own blocks that are present
+	holes holes
+	punch sync.WaitGroup
+	// repaint notes the pages that change while a chain is made of the map.
+	repaint pageSet
+	// dir is what the newest checkpoint says; guarded by flushMu.
+	dir directory
 }
 
-func newOverlay(size int64, base *chain) overlay {
-	n := blocksFor(size)
-	return overlay{size: size, blocks: n, own: newPresence(n), base: base}
-}
+// failure is why a volume takes no more calls until it is reopened: a sync
+// failed.
+type failure struct{ cause atomic.Pointer[error] }
 
-// dataLength of a data file: whole blocks, so that the last one can be read
-// whole.
-func dataLength(size int64) int64 { return blocksFor(size) << blockShift }
-
-// ReadAt reads any range within the size, in one pread for each run of blocks
-// that come from the same file. It allocates nothing.
-func (o *overlay) ReadAt(p []byte, off int64) (int, error) {
-	end := off + int64(len(p))
-	done := 0
-	for done < len(p) {
-		at := off + int64(done)
-		b := at >> blockShift
-		from, n := o.own.run(b, blocksFor(end)-b)
-		var source uint8
-		if from == below {
-			source, n = o.base.run(b, n)
-		}
-		part := p[done:min(len(p), done+int((b+n)<<blockShift-at))]
-		if err := o.readRun(part, at, from, source); err != nil {
-			return done, err
-		}
-		done += len(part)
+func (f *failure) get() error {
+	if p := f.cause.Load(); p != nil {
+		return *p
 	}
-	return done, nil
+	return nil
 }
 
-func (o *overlay) readRun(p []byte, off int64, from state, source uint8) error {
-	switch {
-	case from == here:
-		_, err := readFull(o.data, p, off)
+// set reports whether this is the first failure, and the first one.
+func (f *failure) set(cause error) (error, bool) {
+	err := fmt.Errorf("%w: %w", block.ErrFailed, cause)
+	if !f.cause.CompareAndSwap(nil, &err) {
+		return f.get(), false
+	}
+	return err, true
+}
+
+func (e *Engine) emptyOverlay(m *volumeMeta, id string, failed *failure, ranges *rangeLock) *overlay {
+	n := blocksFor(m.Size)
+	return &overlay{
+		e: e, volume: m.ID, id: id, folder: e.path("volumes", m.ID, id), size: m.Size, blocks: n,
+		volatile: m.Volatile, failure: failed, ranges: ranges, own: newPresence(n),
+	}
+}
+
+// createOverlay makes a volume's overlay whole under tmp and puts it in its
+// place. It counts only once the volume's meta names it: until then whoever
+// opens the folder throws it away. Its first directory opens the first epoch,
+// so that a write finds it ready.
+func (e *Engine) createOverlay(m *volumeMeta, failed *failure, ranges *rangeLock) (*overlay, error) {
+	o := e.emptyOverlay(m, uuid.NewString(), failed, ranges)
+	tmp := e.path("tmp", "overlay-"+o.id)
+	err := o.create(tmp)
+	if err == nil {
+		err = e.publish(tmp, o.folder, !o.volatile)
+	}
+	if err != nil {
+		return nil, errors.Join(noSpace(err), o.closeFiles(), e.throwIfThere(tmp))
+	}
+	return o, nil
+}
+
+func (e *Engine) throwIfThere(name string) error {
+	if err := e.trash.throw(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
-	case from == zero || source == 0:
-		clear(p)
-		return nil
 	}
-	return o.base.read(p, off, source)
+	return nil
 }
 
-// fill reads block b as it is now, for a write of a part of it. What lies
-// beyond the end of the disk is zeros.
-func (o *overlay) fill(p *[BlockSize]byte, b int64) error {
-	n := min(BlockSize, o.size-b<<blockShift)
-	clear(p[n:])
-	_, err := o.ReadAt(p[:n], b<<blockShift)
+func (o *overlay) create(tmp string) (err error) {
+	fs := o.e.fs
+	if err := fs.Mkdir(tmp); err != nil {
+		return err
+	}
+	if o.data, err = createData(fs, tmp+"/data", uuid.MustParse(o.id), o.size, !o.volatile); err != nil {
+		return err
+	}
+	o.dir = directory{header{
+		Blocks: uint64(o.blocks), LogSize: uint64(o.e.o.JournalSize), Epoch: 1, Boot: o.e.boot, ID: uuid.MustParse(o.id),
+	}, make([]entry, pagesFor(o.blocks))}
+	if o.mapFile, err = fs.OpenFile(tmp+"/map", os.O_RDWR|os.O_CREATE|os.O_EXCL); err != nil {
+		return err
+	}
+	if err := o.prepareMap(); err != nil {
+		return err
+	}
+	if o.log.file, err = fs.OpenFile(tmp+"/journal", os.O_RDWR|os.O_CREATE|os.O_EXCL); err != nil {
+		return err
+	}
+	if err := o.writeRing(); err != nil {
+		return err
+	}
+	o.log.seed, o.log.epoch, o.log.open = logSeed(o.id), 1, true
+	o.log.changed = newPageSet(len(o.own.pages))
+	return nil
+}
+
+// openOverlay reads an overlay as its last writer left it.
+func (e *Engine) openOverlay(m *volumeMeta, failed *failure, ranges *rangeLock) (*overlay, error) {
+	o := e.emptyOverlay(m, m.Overlay, failed, ranges)
+	if err := o.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("overlay %q: %w", o.id, err), o.closeFiles())
+	}
+	return o, nil
+}
+
+func (o *overlay) load() (err error) {
+	fs, id := o.e.fs, uuid.MustParse(o.id)
+	if o.data, err = openData(fs, o.folder+"/data", id, o.size, os.O_RDWR); err != nil {
+		return err
+	}
+	if o.mapFile, err = fs.OpenFile(o.folder+"/map", os.O_RDWR); err != nil {
+		return missing(err)
+	}
+	d, err := readDirectory(o.mapFile, id, o.blocks)
+	if err != nil {
+		return err
+	}
+	o.dir = *d
+	if err := readPages(o.mapFile, d, &o.own); err != nil {
+		return err
+	}
+	o.here = int64(d.Here)
+	o.log.changed = newPageSet(len(o.own.pages))
+	if err := o.openLog(o.folder + "/journal"); err != nil {
+		return err
+	}
+	o.used.Store(o.here)
+	return nil
+}
+
+// isEmpty reports whether nothing was ever written.
+func (o *overlay) isEmpty() bool { return o.own.all(below, 0, o.blocks) }
+
+// fail ends the volume's life until it is reopened: the kernel marks pages
+// that it could not write as clean, so a second sync would lie. Unstable
+// records are declared void, lest a reopening under the same boot believe
+// them, and what the page cache says is forgotten.
+func (o *overlay) fail(cause error) error {
+	err, first := o.failure.set(cause)
+	if !first {
+		return err
+	}
+	o.e.log.Error("volume has failed", "volume", o.volume, "err", cause)
+	o.mu.Lock()
+	o.log.void()
+	o.mu.Unlock()
+	for _, f := range []vfs.File{o.data, o.mapFile, o.log.file} {
+		if f != nil {
+			f.Forget()
+		}
+	}
 	return err
 }
 
-// isZeroAt reports whether the maps alone say that a range of blocks is zeros.
-func (o *overlay) isZeroAt(b, n int64) bool {
-	for end := b + n; b < end; {
-		from, run := o.own.run(b, end-b)
-		if from == here || (from == below && !o.base.isZeroAt(b, run)) {
-			return false
-		}
-		b += run
+// close makes everything durable, with the map alone telling all if there is
+// room, waits for the punching and closes the files.
+func (o *overlay) close() error {
+	err := o.failure.get()
+	if err == nil {
+		err = o.settleAll()
 	}
-	return true
+	o.startPunching()
+	o.punch.Wait()
+	return errors.Join(err, o.closeFiles())
 }
 
-func (c *chain) isZeroAt(b, n int64) bool {
-	for end := b + n; b < end; {
-		source, run := c.run(b, end-b)
-		if source != 0 {
-			return false
+func (o *overlay) closeFiles() error {
+	var errs []error
+	for _, f := range []vfs.File{o.data, o.mapFile, o.log.file} {
+		if f != nil {
+			errs = append(errs, f.Close())
 		}
-		b += run
 	}
-	return true
+	return errors.Join(errs...)
 }
 
-var zeros [1 << 16]byte
-
-func isZero(p []byte) bool {
-	for len(p) > len(zeros) {
-		if !bytes.Equal(p[:len(zeros)], zeros[:]) {
-			return false
-		}
-		p = p[len(zeros):]
+// stored is what the overlay's files occupy.
+func (e *Engine) overlayStored(volume, id string) int64 {
+	if id == "" {
+		return 0
 	}
-	return bytes.Equal(p, zeros[:len(p)])
+	n, err := allocated(e.fs, e.path("volumes", volume, id))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		e.log.Error("cannot measure volume", "volume", volume, "err", err)
+	}
+	return n
 }
 
-// ioError gives the host's errors the meaning that package block defines.
-func ioError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, os.ErrClosed):
-		return block.ErrClosed
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("data file is too short: %w", block.ErrCorrupt)
+// readHere is how many own blocks the newest checkpoint of an overlay counts,
+// without the rest of its map.
+func (e *Engine) readHere(m *volumeMeta) int64 {
+	f, err := e.fs.OpenFile(path.Join(e.path("volumes", m.ID, m.Overlay), "map"), os.O_RDONLY)
+	if err != nil {
+		return 0
 	}
-	return noSpace(err)
+	defer f.Close()
+	d, err := readDirectory(f, uuid.MustParse(m.Overlay), blocksFor(m.Size))
+	if err != nil {
+		return 0 // opening it says what is wrong
+	}
+	return int64(d.Here)
 }

@@ -14,7 +14,7 @@ import (
 // before its first look at the map until after the change. Waiters get their
 // turn in the order of arrival, and wait only for those before them, so
 // nobody starves and nothing deadlocks as long as a holder asks for no second
-// range. Lock order: range, then Volume.flushMu, then Volume.mu.
+// range. Lock order: range, then overlay.flushMu, then overlay.mu.
 //
 // Readers take no lock at first. They look at the stripes, counters that every
 // exclusive holder moves: if no holder was there and none came in the

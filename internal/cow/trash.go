@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,10 @@ type trash struct {
 	wake chan struct{}
 	left atomic.Int64 // bytes, as last measured
 
+	mu sync.Mutex
+	// held are names whose move here is not durable yet: a power cut may put
+	// them back where they were, and they must be whole then.
+	held map[string]bool
 }
 
 const (
@@ -35,26 +40,50 @@ const (
 )
 
 func newTrash(fs vfs.FS, dir string, log *slog.Logger) *trash {
-	return &trash{fs: fs, dir: dir, log: log, wake: make(chan struct{}, 1)}
+	return &trash{fs: fs, dir: dir, log: log, wake: make(chan struct{}, 1), held: map[string]bool{}}
 }
 
 // throw moves a folder into the trash: from now on it is gone for everybody
-// else.
+// else. It is for what nothing refers to any more, durably.
 func (t *trash) throw(name string) error {
+	to, err := t.move(name)
+	if err == nil {
+		t.release(to)
+	}
+	return err
+}
+
+// move throws a folder away, but does not free it before release.
+func (t *trash) move(name string) (to string, err error) {
 	size, err := allocated(t.fs, name)
 	if err != nil {
-		return err
+		return "", err
 	}
-	to := path.Join(t.dir, path.Base(name)+"~"+uuid.NewString())
-	if err := t.fs.Rename(name, to); err != nil {
-		return fmt.Errorf("move to trash: %w", err)
+	to = path.Base(name) + "~" + uuid.NewString()
+	t.mu.Lock()
+	t.held[to] = true
+	t.mu.Unlock()
+	if err := t.fs.Rename(name, path.Join(t.dir, to)); err != nil {
+		return "", fmt.Errorf("move to trash: %w", renameError(err))
 	}
 	t.left.Add(size)
+	return to, nil
+}
+
+func (t *trash) release(to string) {
+	t.mu.Lock()
+	delete(t.held, to)
+	t.mu.Unlock()
 	select {
 	case t.wake <- struct{}{}:
 	default:
 	}
-	return nil
+}
+
+func (t *trash) isHeld(name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.held[name]
 }
 
 // run frees until ctx ends; what is left then waits for the next Open.
@@ -78,6 +107,9 @@ func (t *trash) empty(ctx context.Context) error {
 	}
 	var all []error
 	for _, name := range names {
+		if t.isHeld(name) {
+			continue
+		}
 		all = append(all, t.free(ctx, path.Join(t.dir, name)))
 	}
 	return errors.Join(all...)

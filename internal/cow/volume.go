@@ -2,54 +2,62 @@ package cow
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 
 	"bootes.dev/internal/block"
-	"bootes.dev/internal/cow/vfs"
 )
 
 // Volume is an open volume: a block.Device.
-//
-// Lock order: life, range lock, flushMu, mu.
 type Volume struct {
-	overlay // its map is changed under mu only
-	e       *Engine
-	meta    volumeMeta
-	mapFile vfs.File
+	e        *Engine
+	id       string
+	state    *volumeState
+	volatile bool
 
-	// life is held shared by every change, and exclusively by Close. Reads do
-	// without: a closed file tells them.
+	// top is what the volume reads as. It is replaced as a whole, by whoever
+	// holds the state's op: by a first write, which puts an overlay on; by a
+	// snapshot, which also holds life, so that no change is lost between the
+	// two; and by flattening, which changes nothing but where things lie.
+	//
+	// Readers take no lock. What they have read counts only if the top is
+	// still the same afterwards: the files of the old one may be closed, and
+	// even freed, at any time after it was replaced.
+	top atomic.Pointer[top]
+
+	// life is held shared by every change, and exclusively by what needs all
+	// changes to stand still: sealing and Close. Reads do without: a closed
+	// file tells them.
 	life   sync.RWMutex
 	closed atomic.Bool
 
-	ranges rangeLock
-	failed atomic.Pointer[error] // a sync failed; final
-	limit  atomic.Int64
-	used   atomic.Int64 // own blocks, present or promised to a write under way
+	ranges  rangeLock
+	failure failure
+	limit   atomic.Int64
+	private atomic.Int64 // blocks of the layers that count for the limit
+	// writeThrough: every change is flushed before it is acknowledged.
+	writeThrough atomic.Bool
 
-	// dirty: a change was acknowledged that no sync has covered yet.
-	dirty atomic.Bool
-
-	// flushMu is held over a sync: one runs at a time, and whoever waited for
-	// it meanwhile shares the next one.
-	flushMu  sync.Mutex
-	arrivals atomic.Uint64 // flushes so far
-	flushed  uint64        // of them, by arrival, done; guarded by flushMu
-
-	mu  sync.Mutex // guards log, changes of the map, and holes
-	log journal
-	// dir is what the newest checkpoint says; guarded by flushMu.
-	dir directory
-
-	holes holes
-	punch sync.WaitGroup
+	retired sync.WaitGroup // overlays that were sealed and still give space back
 
 	stats struct {
 		reads, writes, readBytes, writtenBytes atomic.Int64
 	}
+}
+
+// top is a view of a volume, with the overlay that takes its changes: nil
+// before the first one.
+type top struct {
+	view
+	over *overlay
+}
+
+func newTop(size int64, base *chain, clip int64, o *overlay) *top {
+	t := &top{view: newView(size, base, clip), over: o}
+	if o != nil {
+		t.own, t.data = &o.own, o.data
+	}
+	return t
 }
 
 var _ block.Device = (*Volume)(nil)
@@ -58,57 +66,43 @@ var _ block.Device = (*Volume)(nil)
 type VolumeStats struct {
 	Reads, Writes           int64
 	ReadBytes, WrittenBytes int64
-	Stored                  int64 // bytes that the volume's files occupy now
+	Stored                  int64 // bytes that the volume's own files occupy now
 }
 
-// load opens the files and replays the journal.
-func (v *Volume) load(dir string) (err error) {
-	if v.data, err = v.e.openData(dir+"/data", v.size, os.O_RDWR); err != nil {
-		return err
+// Size is the number of bytes of the disk. Engine.Resize may raise it while
+// the volume is open.
+func (v *Volume) Size() int64 { return v.top.Load().size }
+
+// Used is how many bytes count for the limit now: the volume's own blocks, and
+// those of the layers below that belong to no image.
+func (v *Volume) Used() int64 {
+	n := v.private.Load()
+	if o := v.top.Load().over; o != nil {
+		n += o.used.Load()
 	}
-	if v.mapFile, err = v.e.fs.OpenFile(dir+"/map", os.O_RDWR); err != nil {
-		return fmt.Errorf("%w: %w", block.ErrCorrupt, err)
-	}
-	d, err := readDirectory(v.mapFile, v.blocks)
-	if err != nil {
-		return err
-	}
-	v.dir = *d
-	if err := readPages(v.mapFile, d, &v.own); err != nil {
-		return err
-	}
-	v.log.changed = newPageSet(len(v.own.pages))
-	if err := v.openLog(dir + "/journal"); err != nil {
-		return err
-	}
-	v.used.Store(v.own.here(0, v.blocks))
-	return nil
+	return n << blockShift
 }
 
-// Size is the number of bytes of the disk.
-func (v *Volume) Size() int64 { return v.size }
+// Limit in bytes; 0: none.
+func (v *Volume) Limit() int64 { return v.limit.Load() }
 
 // Stats returns the counters of this opening.
 func (v *Volume) Stats() VolumeStats {
-	stored, err := allocated(v.e.fs, v.e.path("volumes", v.meta.ID))
-	if err != nil {
-		v.e.log.Error("cannot measure volume", "volume", v.meta.ID, "err", err)
-	}
 	s := &v.stats
-	return VolumeStats{
+	stats := VolumeStats{
 		Reads: s.reads.Load(), Writes: s.writes.Load(),
 		ReadBytes: s.readBytes.Load(), WrittenBytes: s.writtenBytes.Load(),
-		Stored: stored,
 	}
+	if o := v.top.Load().over; o != nil {
+		stats.Stored = v.e.overlayStored(v.id, o.id)
+	}
+	return stats
 }
 
 // ReadAt reads without a lock, unless a change of the same range is under
 // way: then it waits for that, so that no sector is seen half-written.
 func (v *Volume) ReadAt(p []byte, off int64) (int, error) {
-	if err := block.CheckRange(v.size, off, int64(len(p))); err != nil {
-		return 0, err
-	}
-	if err := v.failure(); err != nil || len(p) == 0 {
+	if err := v.look(off, int64(len(p))); err != nil || len(p) == 0 {
 		return 0, err
 	}
 	v.stats.reads.Add(1)
@@ -116,62 +110,156 @@ func (v *Volume) ReadAt(p []byte, off int64) (int, error) {
 	first, end := off>>blockShift, blocksFor(off+int64(len(p)))
 	var g glance
 	if v.ranges.look(&g, first, end) {
-		if n, err := v.overlay.ReadAt(p, off); err != nil || v.ranges.still(&g) {
+		if n, err, ok := v.read(p, off); ok && (err != nil || v.ranges.still(&g)) {
 			return n, err
 		}
 	}
 	ticket := v.ranges.lock(first, end, true)
 	defer v.ranges.unlock(ticket)
-	return v.overlay.ReadAt(p, off)
+	for {
+		if n, err, ok := v.read(p, off); ok {
+			return n, err
+		}
+	}
 }
 
-// begin admits a change until end is called.
-func (v *Volume) begin(off, n int64) error {
-	if err := block.CheckRange(v.size, off, n); err != nil {
+// read reports false if the top was replaced meanwhile: then what it read may
+// be from files that are not there any more.
+func (v *Volume) read(p []byte, off int64) (n int, err error, ok bool) {
+	t := v.top.Load()
+	n, err = t.ReadAt(p, off)
+	if v.top.Load() != t {
+		return n, err, false
+	}
+	if err != nil && v.closed.Load() {
+		err = block.ErrClosed
+	}
+	return n, err, true
+}
+
+// look checks a call before it begins.
+func (v *Volume) look(off, n int64) error {
+	if err := block.CheckRange(v.Size(), off, n); err != nil {
 		return err
 	}
-	v.life.RLock()
-	if err := v.failure(); err != nil {
+	return v.failed()
+}
+
+// begin admits a change until end is called, and gives it the overlay, which
+// stays the volume's for that long.
+func (v *Volume) begin(off, n int64) (*overlay, error) {
+	for {
+		v.life.RLock()
+		t := v.top.Load()
+		err := block.CheckRange(t.size, off, n)
+		if err == nil {
+			err = v.failed()
+		}
+		if err == nil && t.over != nil {
+			return t.over, nil
+		}
 		v.life.RUnlock()
-		return err
+		if err == nil {
+			err = v.putOverlay()
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	return nil
 }
 
 func (v *Volume) end() { v.life.RUnlock() }
 
-// failure is why the volume takes no more calls: closed, or a sync failed.
-func (v *Volume) failure() error {
+// failed is why the volume takes no more calls: closed, or a sync failed.
+func (v *Volume) failed() error {
 	if v.closed.Load() {
 		return block.ErrClosed
 	}
-	return v.syncFailure()
+	return v.failure.get()
 }
 
-func (v *Volume) syncFailure() error {
-	if p := v.failed.Load(); p != nil {
-		return *p
+// through makes a change of a write-through volume durable.
+func (v *Volume) through(o *overlay) error {
+	if !v.writeThrough.Load() {
+		return nil
 	}
+	if err := o.flush(); err != nil {
+		return err
+	}
+	o.startPunching()
 	return nil
 }
 
-// fail ends the volume's life until it is reopened: the kernel marks pages
-// that it could not write as clean, so a second sync would lie. Unstable
-// records are declared void, lest a reopening under the same boot believe
-// them, and what the page cache says is forgotten.
-func (v *Volume) fail(cause error) error {
-	err := fmt.Errorf("%w: %w", block.ErrFailed, cause)
-	if !v.failed.CompareAndSwap(nil, &err) {
-		return v.syncFailure()
+// Flush makes every change acknowledged before the call durable. It joins
+// only a sync that began after it arrived.
+func (v *Volume) Flush() error {
+	v.life.RLock()
+	defer v.life.RUnlock()
+	if err := v.failed(); err != nil {
+		return err
 	}
-	v.e.log.Error("volume has failed", "volume", v.meta.ID, "err", cause)
-	v.mu.Lock()
-	v.log.void()
-	v.mu.Unlock()
-	for _, f := range []vfs.File{v.data, v.mapFile, v.log.file} {
-		if f != nil {
-			f.Forget()
+	o := v.top.Load().over
+	if o == nil {
+		return nil
+	}
+	if !v.volatile {
+		if err := o.flush(); err != nil {
+			return err
 		}
+	}
+	o.startPunching()
+	return nil
+}
+
+// putOverlay gives the volume its overlay, before its first change. The
+// overlay is whole and in its place before the meta names it, and takes
+// changes only after that: whatever a crash leaves, what was acknowledged is
+// in an overlay that the meta names.
+func (v *Volume) putOverlay() error {
+	s, e := v.state, v.e
+	s.op.Lock()
+	defer s.op.Unlock()
+	if err := v.failed(); err != nil {
+		return err
+	}
+	t := v.top.Load()
+	if t.over != nil { // somebody else did it
+		return nil
+	}
+	m := s.meta
+	o, err := e.createOverlay(&m, &v.failure, &v.ranges)
+	if err != nil {
+		return v.failIfUnsettled(err)
+	}
+	m.Overlay = o.id
+	if err := e.putMeta(s, m); err != nil {
+		return errors.Join(v.failIfUnsettled(err), o.closeFiles(), e.throwUnless(err, o.folder))
+	}
+	v.top.Store(newTop(t.size, t.base, m.Clip, o))
+	return nil
+}
+
+// throwUnless throws a folder away unless err leaves open whether it counts.
+func (e *Engine) throwUnless(err error, folder string) error {
+	if errors.Is(err, errUnsettled) {
+		return nil
+	}
+	return e.trash.throw(folder)
+}
+
+// failIfUnsettled ends the volume's life when nobody can tell what the disk
+// says about it.
+func (v *Volume) failIfUnsettled(err error) error {
+	if !errors.Is(err, errUnsettled) {
+		return err
+	}
+	v.e.unsettle(v.state)
+	if o := v.top.Load().over; o != nil {
+		return o.fail(err)
+	}
+	err, first := v.failure.set(err)
+	if first {
+		v.e.log.Error("volume has failed", "volume", v.id, "err", err)
 	}
 	return err
 }
@@ -180,34 +268,28 @@ func (v *Volume) fail(cause error) error {
 // volume free. Reads under way end with block.ErrClosed. An error that wraps
 // block.ErrFailed says that acknowledged writes may be gone.
 func (v *Volume) Close() error {
-	v.life.Lock() // changes under way end first
+	v.state.op.Lock() // a snapshot under way ends first
+	defer v.state.op.Unlock()
+	v.life.Lock() // and so do changes
 	first := v.closed.CompareAndSwap(false, true)
 	v.life.Unlock()
 	if !first {
 		return nil
 	}
-	err := v.syncFailure()
-	if err == nil && !v.meta.Volatile {
-		err = v.flush()
-	}
-	v.startPunching()
-	v.punch.Wait()
-	err = errors.Join(err, v.closeFiles())
-
-	v.e.mu.Lock()
-	defer v.e.mu.Unlock()
-	if s := v.e.volumes[v.meta.ID]; s != nil && s.open == v {
-		s.open = nil
-	}
-	return errors.Join(err, v.e.releaseLocked(v.meta.Base))
-}
-
-func (v *Volume) closeFiles() error {
+	t := v.top.Load()
 	var errs []error
-	for _, f := range []vfs.File{v.data, v.mapFile, v.log.file} {
-		if f != nil {
-			errs = append(errs, f.Close())
-		}
+	if t.over != nil {
+		errs = append(errs, t.over.close())
+	} else {
+		errs = append(errs, v.failure.get())
 	}
-	return errors.Join(errs...)
+	v.retired.Wait()
+	v.e.mu.Lock()
+	v.state.open = nil
+	v.state.own = -1
+	if t.over != nil {
+		v.state.own = t.over.used.Load()
+	}
+	v.e.mu.Unlock()
+	return errors.Join(append(errs, v.e.release(t.base))...)
 }

@@ -4,57 +4,94 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sort"
+	"sync"
 	"time"
 )
 
 // VolumeSpec is what CreateVolume needs to know.
 type VolumeSpec struct {
-	ID       string
-	Base     string // the layer it is a clone of; "": a blank disk
-	Size     int64  // in bytes; 0: the base's
-	Volatile bool   // never synced, gone when the machine has been down
-	Limit    int64  // bytes of own blocks, 0: no limit
-}
-
-// VolumeInfo describes a volume.
-type VolumeInfo struct {
-	VolumeSpec
-	Stored  int64 // bytes that its files occupy
-	Created time.Time
-	Open    bool
+	ID           string
+	Base         string // the layer it is a clone of; "": a blank disk
+	Size         int64  // in bytes; 0: the base's; if less than that, a multiple of BlockSize
+	Volatile     bool   // never synced, gone when the machine has been down
+	WriteThrough bool   // every change is durable before it is acknowledged
+	Limit        int64  // bytes of own blocks, those of snapshots included; 0: no limit
 }
 
 // volumeState is what the engine keeps of each volume.
 type volumeState struct {
-	meta volumeMeta
-	open *Volume
+	// op is held over everything that changes the volume's meta or replaces
+	// its overlay; not over reads and writes.
+	op sync.Mutex
+
+	// All guarded by Engine.mu; meta and open change under op only.
+	meta      volumeMeta
+	open      *Volume
+	bad       error // why it cannot be used
+	making    bool  // not yet there
+	unsettled bool  // a change of names failed half-way: read again before use
+	own       int64 // while closed: own blocks; -1: not yet known
 }
 
 // loadVolume notes a volume found at Open, or throws away a volatile one of
 // before the machine was down. A damaged one stays where it is.
 func (e *Engine) loadVolume(id string) error {
-	s := new(volumeState)
-	err := readMeta(e.fs, e.path("volumes", id, "meta"), &s.meta)
-	if err == nil {
-		err = s.meta.check(id)
+	s := &volumeState{own: -1}
+	s.bad = readMeta(e.fs, e.path("volumes", id, "meta"), &s.meta)
+	if s.bad == nil {
+		s.bad = s.meta.check(id)
 	}
-	if err != nil {
-		// A volatile volume's meta may have been torn by the power cut that
-		// ended it; without a meta nobody can tell. It stays for a person.
-		e.log.Error("volume cannot be used", "volume", id, "err", err)
+	if s.bad != nil {
+		s.meta = volumeMeta{ID: id}
+		e.log.Error("volume cannot be used", "volume", id, "err", s.bad)
+		e.volumes[id] = s
 		return nil
 	}
 	if s.meta.Volatile && s.meta.Boot != e.boot {
 		e.log.Info("removing a volatile volume of before the restart", "volume", id)
 		return e.discard(e.path("volumes", id))
 	}
+	if err := e.adoptSealed(&s.meta); err != nil {
+		return err
+	}
 	e.volumes[id] = s
+	return e.throwOrphans(&s.meta)
+}
+
+// adoptSealed completes a snapshot that was cut short after the overlay had
+// become a layer, and before the volume's meta said so.
+func (e *Engine) adoptSealed(m *volumeMeta) error {
+	l := e.layers[m.Overlay]
+	if m.Overlay == "" || l == nil {
+		return nil
+	}
+	if _, err := e.fs.Stat(e.path("volumes", m.ID, m.Overlay)); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	m.Base, m.Clip, m.Overlay = m.Overlay, m.Size, ""
+	return nil
+}
+
+// throwOrphans removes overlays that the meta does not name: they were not
+// yet, or are no more.
+func (e *Engine) throwOrphans(m *volumeMeta) error {
+	names, err := e.fs.List(e.path("volumes", m.ID))
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if isUUID(n) && n != m.Overlay {
+			if err := e.trash.throw(e.path("volumes", m.ID, n)); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
 // CreateVolume makes a clone of a layer or a blank disk, in a time and space
-// that do not depend on its size. It returns ErrExist if the name is taken.
+// that do not depend on its size: one small file. It returns ErrExist if the
+// name is taken.
 func (e *Engine) CreateVolume(spec VolumeSpec) (VolumeInfo, error) {
 	info, err := e.createVolume(spec)
 	if err != nil {
@@ -64,219 +101,372 @@ func (e *Engine) CreateVolume(spec VolumeSpec) (VolumeInfo, error) {
 }
 
 func (e *Engine) createVolume(spec VolumeSpec) (VolumeInfo, error) {
-	if err := checkID(spec.ID); err != nil {
+	leave, err := e.enter()
+	if err != nil {
+		return VolumeInfo{}, err
+	}
+	defer leave()
+	s, err := e.reserveVolume(spec)
+	if err != nil {
+		return VolumeInfo{}, err
+	}
+	defer s.op.Unlock()
+	if err := e.makeVolume(s.meta); err != nil {
+		e.mu.Lock()
+		delete(e.volumes, spec.ID)
+		e.mu.Unlock()
+		e.collect(s.meta.Base)
 		return VolumeInfo{}, err
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := e.completeSpec(&spec); err != nil {
-		return VolumeInfo{}, err
-	}
-	m := volumeMeta{
-		ID: spec.ID, Base: spec.Base, Size: spec.Size, Volatile: spec.Volatile,
-		Limit: spec.Limit, Created: time.Now().UTC(), Boot: e.boot,
-	}
-	tmp := e.path("tmp", "volume-"+spec.ID)
-	err := e.makeVolume(tmp, m)
-	if err == nil {
-		err = e.publish(tmp, e.path("volumes", spec.ID), !spec.Volatile)
-	}
-	if err != nil {
-		if e := e.trash.throw(tmp); !errors.Is(e, os.ErrNotExist) {
-			err = errors.Join(err, e)
-		}
-		return VolumeInfo{}, err
-	}
-	e.volumes[spec.ID] = &volumeState{meta: m}
-	return e.volumeInfo(e.volumes[spec.ID]), nil
-}
-
-func (e *Engine) completeSpec(spec *VolumeSpec) error {
-	if e.closed {
-		return errEngineClosed
-	}
-	if _, err := e.fs.Stat(e.path("volumes", spec.ID)); err == nil {
-		return ErrExist // also when it is there but damaged
-	}
-	if spec.Base != "" {
-		base, err := e.layer(spec.Base)
-		if err != nil {
-			return err
-		}
-		if spec.Size == 0 {
-			spec.Size = base.Size
-		}
-	}
-	if spec.Limit < 0 {
-		return fmt.Errorf("limit of %d bytes", spec.Limit)
-	}
-	return checkSize(spec.Size)
-}
-
-// makeVolume writes a volume's first files: the empty data file, the map
-// file's directory 0, and the meta.
-func (e *Engine) makeVolume(dir string, m volumeMeta) error {
-	if err := e.fs.Mkdir(dir); err != nil {
-		return err
-	}
-	data, err := e.fs.OpenFile(dir+"/data", os.O_RDWR|os.O_CREATE|os.O_EXCL)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(data.Truncate(dataLength(m.Size)), syncUnless(m.Volatile, data), data.Close()); err != nil {
-		return err
-	}
-	if err := e.makeMap(dir+"/map", m); err != nil {
-		return err
-	}
-	return writeMeta(e.fs, dir+"/meta", m, !m.Volatile)
-}
-
-func (e *Engine) makeMap(name string, m volumeMeta) error {
-	f, err := e.fs.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
-	if err != nil {
-		return err
-	}
-	blocks := blocksFor(m.Size)
-	d := &directory{header{Blocks: uint64(blocks), Boot: e.boot}, make([]entry, pagesFor(blocks))}
-	first := d.AppendBinary(nil)[:pageBytes] // the rest is zeros, and so is the file
-	if err := f.Truncate(2 * dirSize(blocks)); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	_, err = f.WriteAt(first, 0)
-	if err == nil {
-		err = syncUnless(m.Volatile, f)
-	}
-	return errors.Join(err, f.Close())
-}
-
-func syncUnless(volatile bool, f interface{ Sync() error }) error {
-	if volatile {
-		return nil
-	}
-	return f.Sync()
-}
-
-// Volumes lists all volumes by ID.
-func (e *Engine) Volumes() []VolumeInfo {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	list := make([]VolumeInfo, 0, len(e.volumes))
-	for _, s := range e.volumes {
-		list = append(list, e.volumeInfo(s))
-	}
-	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
-	return list
-}
-
-// Volume returns ErrNotExist for an unknown ID.
-func (e *Engine) Volume(id string) (VolumeInfo, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s, err := e.volume(id)
-	if err != nil {
-		return VolumeInfo{}, err
-	}
+	s.making = false
+	e.mu.Unlock()
 	return e.volumeInfo(s), nil
 }
 
+// reserveVolume takes the name, and with it the base, and returns the state
+// with its op held.
+func (e *Engine) reserveVolume(spec VolumeSpec) (*volumeState, error) {
+	if err := checkID(spec.ID); err != nil {
+		return nil, err
+	}
+	s := &volumeState{making: true}
+	s.op.Lock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.volumes[spec.ID] != nil {
+		return nil, ErrExist // also when it is there but damaged
+	}
+	m := volumeMeta{
+		ID: spec.ID, Base: spec.Base, Size: spec.Size, Volatile: spec.Volatile, WriteThrough: spec.WriteThrough,
+		Limit: spec.Limit, Created: time.Now().UTC(), Boot: e.boot,
+	}
+	if m.Base != "" {
+		base, err := e.layer(m.Base)
+		if err != nil {
+			return nil, err
+		}
+		if m.Size == 0 {
+			m.Size = base.meta.Size
+		}
+		if m.Size < base.meta.Size && m.Size%BlockSize != 0 {
+			return nil, fmt.Errorf("size %d, less than the %d of its base, and no multiple of %d", m.Size, base.meta.Size, BlockSize)
+		}
+		m.Clip = min(m.Size, base.meta.Size)
+	}
+	if m.Limit < 0 {
+		return nil, fmt.Errorf("limit of %d bytes", m.Limit)
+	}
+	if m.Volatile && m.WriteThrough {
+		return nil, errVolatileThrough
+	}
+	if err := checkSize(m.Size); err != nil {
+		return nil, err
+	}
+	s.meta = m
+	e.volumes[m.ID] = s
+	return s, nil
+}
+
+var errVolatileThrough = errors.New("a volatile volume cannot be write-through: it is never synced")
+
+// makeVolume writes a volume's only file. The file itself is synced also for
+// a volatile volume, lest a power cut leaves one that nobody can read.
+func (e *Engine) makeVolume(m volumeMeta) error {
+	tmp, to := e.path("tmp", "volume-"+m.ID), e.path("volumes", m.ID)
+	err := e.fs.Mkdir(tmp)
+	if err == nil {
+		err = writeMeta(e.fs, tmp+"/meta", m, true)
+	}
+	if err == nil {
+		err = e.publish(tmp, to, !m.Volatile)
+	}
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, errUnsettled) {
+		err = errors.Join(err, e.throwIfThere(to))
+	}
+	return errors.Join(err, e.throwIfThere(tmp))
+}
+
+// volume finds a volume that can be used. The caller holds mu.
 func (e *Engine) volume(id string) (*volumeState, error) {
 	if e.closed {
 		return nil, errEngineClosed
 	}
 	s := e.volumes[id]
-	if s == nil {
+	if s == nil || s.making {
 		return nil, fmt.Errorf("volume %q: %w", id, ErrNotExist)
+	}
+	if s.bad != nil {
+		return nil, fmt.Errorf("volume %q: %w", id, s.bad)
 	}
 	return s, nil
 }
 
-func (e *Engine) volumeInfo(s *volumeState) VolumeInfo {
-	m := s.meta
-	stored, err := allocated(e.fs, e.path("volumes", m.ID))
+// edit admits a change of a volume's meta or overlay. It returns with the
+// state's op held, until done is called.
+func (e *Engine) edit(id string) (s *volumeState, done func(), err error) {
+	leave, err := e.enter()
 	if err != nil {
-		e.log.Error("cannot measure volume", "volume", m.ID, "err", err)
+		return nil, nil, err
 	}
-	spec := VolumeSpec{m.ID, m.Base, m.Size, m.Volatile, m.Limit}
-	return VolumeInfo{spec, stored, m.Created, s.open != nil}
+	e.mu.Lock()
+	s, err = e.volume(id)
+	e.mu.Unlock()
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	s.op.Lock()
+	done = func() { s.op.Unlock(); leave() }
+	if err := e.usable(s); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return s, done, nil
 }
 
-// RemoveVolume takes a volume away at once; its space is freed in the
-// background. It returns an InUseError while the volume is open.
-func (e *Engine) RemoveVolume(id string) error {
+// usable looks again, now that op is held.
+func (e *Engine) usable(s *volumeState) error {
+	e.mu.Lock()
+	there, open, again := e.volumes[s.meta.ID] == s, s.open, s.unsettled
+	e.mu.Unlock()
+	switch {
+	case !there:
+		return fmt.Errorf("volume %q: %w", s.meta.ID, ErrNotExist)
+	case open != nil && open.failure.get() != nil:
+		return fmt.Errorf("volume %q: %w", s.meta.ID, open.failure.get())
+	case again:
+		return e.readAgain(s)
+	}
+	return nil
+}
+
+// unsettle notes that a volume's files may say one thing or another, so that
+// they are read again before it is used, and that nothing may be collected.
+func (e *Engine) unsettle(s *volumeState) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s, err := e.volume(id)
+	s.unsettled, e.hold = true, true
+}
+
+// readAgain does for one volume, after a change that failed half-way, what
+// Open does for all: it takes what the files say, makes it durable, and goes
+// on from there.
+func (e *Engine) readAgain(s *volumeState) error {
+	id := s.meta.ID
+	var m volumeMeta
+	err := readMeta(e.fs, e.path("volumes", id, "meta"), &m)
+	if errors.Is(err, os.ErrNotExist) { // the removal was done
+		e.mu.Lock()
+		delete(e.volumes, id)
+		e.mu.Unlock()
+		return fmt.Errorf("volume %q: %w", id, ErrNotExist)
+	}
+	if err == nil {
+		err = m.check(id)
+	}
+	if err == nil {
+		err = e.fs.SyncDir(e.path("layers"))
+	}
+	if err == nil {
+		err = e.findSealed(&m)
+	}
+	if err == nil { // anew, and synced
+		err = writeMeta(e.fs, e.path("volumes", id, "meta"), m, true)
+	}
 	if err != nil {
+		return fmt.Errorf("volume %q: %w", id, err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.meta, s.unsettled, s.own = m, false, -1
+	return nil
+}
+
+// findSealed is adoptSealed for a layer that may not be known yet.
+func (e *Engine) findSealed(m *volumeMeta) error {
+	if m.Overlay == "" {
+		return nil
+	}
+	_, err := e.fs.Stat(e.path("layers", m.Overlay))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.layers[m.Overlay] == nil {
+		if err := e.loadLayer(m.Overlay); err != nil {
+			return err
+		}
+	}
+	return e.adoptSealed(m)
+}
+
+// putMeta replaces a volume's meta, on disk and then in memory. The caller
+// holds op.
+func (e *Engine) putMeta(s *volumeState, m volumeMeta) error {
+	if err := writeMeta(e.fs, e.path("volumes", m.ID, "meta"), m, !m.Volatile); err != nil {
+		if errors.Is(err, errUnsettled) {
+			e.unsettle(s)
+		}
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.meta = m
+	return nil
+}
+
+// RemoveVolume takes a volume with its snapshots away at once, also a damaged
+// one; its space is freed in the background. It returns an InUseError while
+// the volume is open.
+func (e *Engine) RemoveVolume(id string) error {
+	leave, err := e.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	e.mu.Lock()
+	s := e.volumes[id]
+	e.mu.Unlock()
+	if s == nil {
+		return fmt.Errorf("volume %q: %w", id, ErrNotExist)
+	}
+	s.op.Lock()
+	defer s.op.Unlock()
+	if err := e.usable(s); err != nil && !errors.Is(err, errUnsettled) {
 		return err
 	}
 	if s.open != nil {
 		return &InUseError{What: fmt.Sprintf("volume %q", id)}
 	}
 	if err := e.discard(e.path("volumes", id)); err != nil {
+		if errors.Is(err, errUnsettled) {
+			e.unsettle(s)
+		}
 		return fmt.Errorf("remove volume %q: %w", id, err)
 	}
+	e.mu.Lock()
 	delete(e.volumes, id)
+	e.mu.Unlock()
+	e.collect(s.meta.layers()...)
 	return nil
 }
 
-// SetLimit changes how many bytes of own blocks a volume may have, 0 for no
-// limit, also while it is open. A limit below what it has stops new blocks
-// only.
+// layers that a volume refers to.
+func (m *volumeMeta) layers() []string {
+	ids := []string{m.Base}
+	for _, s := range m.Snapshots {
+		ids = append(ids, s.Layer)
+	}
+	return ids
+}
+
+// SetLimit changes how many bytes count for a volume at most, 0 for no limit,
+// also while it is open. A limit below what it has stops new blocks only.
 func (e *Engine) SetLimit(id string, limit int64) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s, err := e.volume(id)
+	return e.setOption(id, "limit", func(m *volumeMeta) error {
+		if limit < 0 {
+			return fmt.Errorf("limit of %d bytes", limit)
+		}
+		m.Limit = limit
+		return nil
+	})
+}
+
+// SetWriteThrough says whether every change of a volume is made durable
+// before it is acknowledged, from now on, also while it is open. What was
+// acknowledged before is made durable first.
+func (e *Engine) SetWriteThrough(id string, on bool) error {
+	return e.setOption(id, "write-through", func(m *volumeMeta) error {
+		if on && m.Volatile {
+			return errVolatileThrough
+		}
+		m.WriteThrough = on
+		return nil
+	})
+}
+
+func (e *Engine) setOption(id, what string, change func(*volumeMeta) error) error {
+	s, done, err := e.edit(id)
 	if err != nil {
 		return err
 	}
-	if limit < 0 {
-		return fmt.Errorf("set limit of volume %q to %d bytes", id, limit)
-	}
+	defer done()
 	m := s.meta
-	m.Limit = limit
-	if err := writeMeta(e.fs, e.path("volumes", id, "meta"), m, !m.Volatile); err != nil {
-		return fmt.Errorf("set limit of volume %q: %w", id, err)
+	err = change(&m)
+	if err == nil && s.open != nil {
+		err = s.open.adjust(&m)
 	}
-	s.meta = m
-	if s.open != nil {
-		s.open.limit.Store(limit)
+	if err == nil {
+		err = e.putMeta(s, m)
+	}
+	if err != nil {
+		if s.open != nil {
+			err = s.open.failIfUnsettled(err)
+			_ = s.open.adjust(&s.meta)
+		}
+		return fmt.Errorf("set %s of volume %q: %w", what, id, err)
 	}
 	return nil
 }
 
+// adjust takes over what may change while the volume is open.
+func (v *Volume) adjust(m *volumeMeta) error {
+	v.limit.Store(m.Limit)
+	if v.writeThrough.Swap(m.WriteThrough) || !m.WriteThrough {
+		return nil
+	}
+	return v.Flush()
+}
+
 // OpenVolume opens a volume for reading and writing, once: it returns an
-// InUseError if it is open already.
+// InUseError if it is open already. It changes no file.
 func (e *Engine) OpenVolume(id string) (*Volume, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s, err := e.volume(id)
+	s, done, err := e.edit(id)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	if s.open != nil {
 		return nil, &InUseError{What: fmt.Sprintf("volume %q", id)}
 	}
-	v, err := e.openVolume(s.meta)
+	v, err := e.openVolume(s)
 	if err != nil {
 		return nil, fmt.Errorf("open volume %q: %w", id, err)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	s.open = v
+	e.recount(v)
 	return v, nil
 }
 
-func (e *Engine) openVolume(m volumeMeta) (*Volume, error) {
+func (e *Engine) openVolume(s *volumeState) (*Volume, error) {
+	m := &s.meta
 	var base *chain
 	if m.Base != "" {
 		var err error
 		if base, err = e.acquire(m.Base); err != nil {
-			return nil, err
+			return nil, asCorrupt(err)
 		}
 	}
-	v := &Volume{e: e, meta: m, overlay: newOverlay(m.Size, base)}
+	v := &Volume{e: e, id: m.ID, state: s, volatile: m.Volatile}
 	v.limit.Store(m.Limit)
-	if err := v.load(e.path("volumes", m.ID)); err != nil {
-		return nil, errors.Join(err, v.closeFiles(), e.releaseLocked(m.Base))
+	v.writeThrough.Store(m.WriteThrough)
+	var over *overlay
+	if m.Overlay != "" {
+		var err error
+		if over, err = e.openOverlay(m, &v.failure, &v.ranges); err != nil {
+			return nil, errors.Join(err, e.release(base))
+		}
 	}
+	v.top.Store(newTop(m.Size, base, m.Clip, over))
 	return v, nil
 }

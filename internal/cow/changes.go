@@ -1,0 +1,104 @@
+package cow
+
+// difference of two chains, block by block, by their maps alone: the same
+// block of the same layer is the same content.
+type difference struct {
+	c, since *chain
+	match    [maxDepth + 1]int // by source of c: that of since which is the same layer; -1: none
+}
+
+func compare(c, since *chain) *difference {
+	d := &difference{c: c, since: since}
+	for k := range d.match {
+		d.match[k] = -1
+	}
+	d.match[0] = 0 // zeros
+	for k, l := range c.layers {
+		for s := 0; since != nil && s < len(since.layers); s++ {
+			if since.layers[s] == l {
+				d.match[k+1] = s + 1
+			}
+		}
+	}
+	return d
+}
+
+// run returns whether block b may differ, and for how many blocks, at most
+// limit, one pair of sources gives this answer.
+func (d *difference) run(b, limit int64) (differs bool, source uint8, n int64) {
+	k, n := d.c.run(b, limit, blocksFor(d.c.size))
+	var s uint8
+	if d.since != nil {
+		s, n = d.since.run(b, n, blocksFor(d.since.size))
+	}
+	return d.match[k] != int(s), k, n
+}
+
+// same reports whether n blocks from b on are surely the same.
+func (d *difference) same(b, n int64) bool {
+	for end := b + n; b < end; {
+		differs, _, run := d.run(b, end-b)
+		if differs {
+			return false
+		}
+		b += run
+	}
+	return true
+}
+
+// Changes calls fn for each run of blocks whose content may differ from that
+// of since, an earlier state of the same disk (nil: a disk of zeros), in
+// order; off and n are in bytes. zero says that the run reads as zeros. Only
+// maps are looked at, so a block that was written with what it held before is
+// among them, and so is all that was merged or flattened since. Where l is
+// larger than since, since counts as zeros; beyond l's end nothing is told. It
+// stops at the first error of fn and returns it.
+func (l *Layer) Changes(since *Layer, fn func(off, n int64, zero bool) error) error {
+	if err := l.check(0, 0); err != nil {
+		return err
+	}
+	var old *chain
+	if since != nil {
+		if err := since.check(0, 0); err != nil {
+			return err
+		}
+		old = since.chain
+	}
+	d, r := compare(l.chain, old), changeRun{size: l.view.size, fn: fn}
+	for b := int64(0); b < l.view.blocks; {
+		differs, source, n := d.run(b, l.view.blocks-b)
+		if differs {
+			if err := r.add(b, n, source == 0); err != nil {
+				return err
+			}
+		}
+		b += n
+	}
+	return r.flush()
+}
+
+// changeRun joins neighbouring runs of one kind.
+type changeRun struct {
+	size     int64
+	fn       func(off, n int64, zero bool) error
+	first, n int64
+	zero     bool
+}
+
+func (r *changeRun) add(b, n int64, zero bool) error {
+	if r.n > 0 && r.first+r.n == b && r.zero == zero {
+		r.n += n
+		return nil
+	}
+	err := r.flush()
+	r.first, r.n, r.zero = b, n, zero
+	return err
+}
+
+func (r *changeRun) flush() error {
+	if r.n == 0 {
+		return nil
+	}
+	off := r.first << blockShift
+	return r.fn(off, min(r.n<<blockShift, r.size-off), r.zero)
+}
