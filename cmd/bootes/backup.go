@@ -131,11 +131,11 @@ func (a *app) volumeRestore() *cobra.Command {
 }
 
 func restoredText(machine, name string, r api.Restored) string {
-	lost := "it had none"
-	if r.Lost > 0 {
-		lost = "lost: " + bytesText(r.Lost) + " of the disk that it had"
+	text := fmt.Sprintf("restored %s from %s: %s, volume %s\n", clean(machine), clean(name), bytesText(r.Volume.Size), clean(shortID(r.Volume.ID)))
+	if r.Replaced != "" {
+		text += fmt.Sprintf("lost: the disk that it had, volume %s, with %s that only it had\n", clean(shortID(r.Replaced)), bytesText(r.Lost))
 	}
-	return fmt.Sprintf("restored %s from %s: %s, volume %s\n%s\n", clean(machine), clean(name), bytesText(r.Volume.Size), clean(shortID(r.Volume.ID)), lost)
+	return text
 }
 
 // backupSource opens what a backup is read from.

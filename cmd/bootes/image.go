@@ -115,13 +115,13 @@ func (a *app) imageRemove() *cobra.Command {
 
 // removeRef removes an image or a tag: they share their names.
 func (a *app) removeRef(ctx context.Context, ref string) (gone, error) {
-	images, err := a.client().Images(ctx)
+	tags, err := a.client().Tags(ctx)
 	if err != nil {
 		return gone{}, err
 	}
-	for _, i := range images {
-		if slices.Contains(i.Tags, ref) {
-			return gone{text: fmt.Sprintf("tag %s: its image %s stays", ref, i.Ref)}, a.client().RemoveTag(ctx, ref)
+	for _, t := range tags {
+		if t.Ref == ref {
+			return gone{text: fmt.Sprintf("tag %s: its image %s stays", ref, t.Image)}, a.client().RemoveTag(ctx, ref)
 		}
 	}
 	return gone{text: "image " + ref}, a.client().RemoveImage(ctx, ref)

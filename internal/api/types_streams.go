@@ -82,9 +82,10 @@ type Restore struct {
 
 // Restored is a disk that came out of a backup.
 type Restored struct {
-	Volume Volume `json:"volume"`
-	Lost   int64  `json:"lost" doc:"bytes of blocks of the disk that it replaced"`
-	Read   int64  `json:"read" doc:"bytes of the backup"`
+	Volume   Volume `json:"volume"`
+	Replaced string `json:"replaced,omitempty" doc:"id of the volume that was the machine's disk before; it is gone, with its snapshots"`
+	Lost     int64  `json:"lost" doc:"bytes of blocks that only that volume had"`
+	Read     int64  `json:"read" doc:"bytes of the backup"`
 }
 
 // FileRef names a file on a disk.
