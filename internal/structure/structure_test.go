@@ -22,6 +22,7 @@ var floors = [][]string{
 	{"internal/dhcp", "internal/tftp", "internal/httpboot", "internal/iscsi", "internal/ra", "internal/lab"},
 	{"internal/boot"},
 	{"internal/storage", "internal/scsi", "internal/iscsi/pdu", "internal/golden"},
+	{"internal/guestfs"},
 	{"internal/inventory", "internal/recorder", "internal/cow", "internal/ipxe", "internal/diskimage", "internal/backup"},
 	{"internal/store", "internal/block", "internal/cow/vfs", "internal/config", "internal/netif"},
 }
