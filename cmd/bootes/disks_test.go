@@ -98,7 +98,7 @@ func TestVolumeTexts(t *testing.T) {
 	w.files = []api.FileEntry{
 		{Name: "log", Type: api.TypeDir, Size: 4096, Mode: 0o2755, Modified: now},
 		{Name: "bad\x1bname", Type: api.TypeFile, Size: 1234567, Mode: 0o4640, Modified: now},
-		{Name: "tmp", Type: api.TypeDir, Mode: 0o1777, Modified: now}, {Name: "tty", Type: api.TypeOther, Mode: 0o1620, Modified: now},
+		{Name: "tmp", Type: api.TypeDir, Mode: 0o1777, Modified: now}, {Name: "tty", Type: api.TypeOther, Mode: 0o1620, Modified: now, Error: "inode 9: bad checksum"},
 	}
 	w.content = "pc01\n"
 	lines(t, w, []struct{ args, want string }{
@@ -178,7 +178,7 @@ write-through of volume 0f3a-1111-aaa of pc01: off
 drwxr-sr-x     4096  2026-01-02 12:00  log
 -rwSr-----  1234567  2026-01-02 12:00  bad?name
 drwxrwxrwt        0  2026-01-02 12:00  tmp
-?rw--w---T        0  2026-01-02 12:00  tty
+?rw--w---T        0  2026-01-02 12:00  tty (inode 9: bad checksum)
 `},
 		{"volume cat pc01:etc/hostname", "\npc01\n"},
 		{"volume reset pc01", `
@@ -234,7 +234,7 @@ func TestDiskCalls(t *testing.T) {
 		"image rm debian:stable":                        {"rm tag", "debian:stable"},
 		"image update debian:stable --machine pc01":     {"update", "pc01", "debian:stable"},
 		"image publish pc01 a:b --tag c:d --running":    {"publish", "pc01", api.Publish{Ref: "a:b", Tag: "c:d", Running: true}},
-		"image ls debian:stable:/a:b --partition 2":     {"list", api.FileRef{Disk: api.Disk{Image: "debian:stable"}, Partition: 2, Path: "/a:b"}},
+		"image ls debian:stable:p2:/a:b":                {"list", api.FileRef{Disk: api.Disk{Image: "debian:stable"}, Path: "p2:/a:b"}},
 		"volume snapshot pc01 now":                      {"snapshot", pc01, "now"},
 		"volume rollback 0f3a-1 monday":                 {"rollback", pc01, "monday"},
 		"volume clone pc01 pc02":                        {"clone", api.Disk{Volume: pc01}, "pc02"},
@@ -247,14 +247,14 @@ func TestDiskCalls(t *testing.T) {
 		"volume rm pc01@monday":                         {"rm snapshot", pc01, "monday"},
 		"volume cat pc01@monday:/a b":                   {"open", api.FileRef{Disk: api.Disk{Volume: pc01, Snapshot: "monday"}, Path: "/a b"}},
 		"volume cat 99cc-5555-eeee:/x":                  {"open", api.FileRef{Disk: api.Disk{Volume: "99cc-5555-eeee"}, Path: "/x"}},
-		"image cat debian:12:boot/grub --partition 1":   {"open", api.FileRef{Disk: api.Disk{Image: "debian:12"}, Partition: 1, Path: "/boot/grub"}},
+		"image cat debian:12:boot/grub":                 {"open", api.FileRef{Disk: api.Disk{Image: "debian:12"}, Path: "boot/grub"}},
 		"volume reset pc01":                             {"reset", pc01},
 		"volume flatten pc01":                           {"flatten volume", pc01},
 		"image flatten debian:13":                       {"flatten image", "debian:13"},
 		"image verify debian:13":                        {"verify", "debian:13"},
 		"image update --cancel pc01":                    {"cancel", "pc01"},
 		"volume rollback pc01 2026-01-02-120000":        {"rollback", pc01, "2026-01-02-120000"},
-		"volume ls pc01:/ --partition 1 -o json":        {"list", api.FileRef{Disk: api.Disk{Volume: pc01}, Partition: 1, Path: "/"}},
+		"volume ls pc01: -o json":                       {"list", api.FileRef{Disk: api.Disk{Volume: pc01}, Path: "/"}},
 		"volume resize pc01 32G --socket " + t.Name():   nil,
 		"image publish pc01 a:b --socket /nowhere/here": nil,
 	} {

@@ -11,13 +11,10 @@ import (
 	"bootes.dev/internal/api"
 )
 
-const filesText = "Files are read from ext4 and FAT\n" +
-	"file systems, nothing is changed. The partition that has the path is found; --partition names it if more\n" +
-	"than one has."
-
-func partitionFlag(c *cobra.Command, n *int) {
-	c.Flags().IntVar(n, "partition", 0, "`number` of the partition, if the path is in more than one")
-}
+const filesText = "Files are read from ext2, ext3,\n" +
+	"ext4 and FAT file systems; nothing is changed. The partition is the first that has a folder /etc, or else the\n" +
+	"largest, unless the path begins with its number, such as p1:/EFI. Of a machine that runs or was not switched\n" +
+	"off in good order, what it has written to its disk is seen, not what was still in its memory or its journal."
 
 // find tells which file an argument means.
 type find func(ctx context.Context, arg string) (api.FileRef, error)
@@ -40,8 +37,7 @@ func (a *app) volumeFiles() *cobra.Command {
 	return a.filesCommand(&cobra.Command{
 		Use: "ls [VOLUME[@SNAPSHOT]:PATH]", Short: "List the files of a folder of a volume, or the volumes",
 		Long: "List what a folder of a volume holds, or of what it was at a snapshot. " + filesText + "\n" +
-			"Of a running machine what it has written to its disk is seen, not what it still has in memory. Without an\n" +
-			"argument, list the volumes.",
+			"Without an argument, list the volumes.",
 		Example: "  bootes volume ls pc01:/var/log\n  bootes volume ls pc01@before-upgrade:/etc -o json",
 	}, a.volumeFile, a.listVolumes)
 }
@@ -50,14 +46,12 @@ func (a *app) imageFiles() *cobra.Command {
 	return a.filesCommand(&cobra.Command{
 		Use: "ls [NAME:TAG:PATH]", Short: "List the files of a folder of an image, or the images",
 		Long:    "List what a folder of an image holds. " + filesText + "\nWithout an argument, list the images.",
-		Example: "  bootes image ls debian:12:/boot\n  bootes image ls debian:stable:/EFI --partition 1",
+		Example: "  bootes image ls debian:12:/boot\n  bootes image ls debian:stable:p1:/EFI",
 	}, imageFile, a.listImages)
 }
 
 // filesCommand makes c list files, or without an argument all.
 func (a *app) filesCommand(c *cobra.Command, which find, all func(context.Context) error) *cobra.Command {
-	var partition int
-	partitionFlag(c, &partition)
 	c.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 1 {
 			return fmt.Errorf("%q is one argument too many", args[1])
@@ -72,7 +66,6 @@ func (a *app) filesCommand(c *cobra.Command, which find, all func(context.Contex
 		if err != nil {
 			return err
 		}
-		ref.Partition = partition
 		l, err := a.client().Files(cmd.Context(), ref)
 		if err != nil {
 			return err
@@ -90,6 +83,9 @@ func filesTable(l []api.FileEntry) string {
 		name := e.Name
 		if e.Target != "" {
 			name += " -> " + e.Target
+		}
+		if e.Error != "" {
+			name += " (" + e.Error + ")"
 		}
 		t.row(modeText(e), strconv.FormatInt(e.Size, 10), e.Modified.Local().Format("2006-01-02 15:04"), name)
 	}
@@ -143,8 +139,6 @@ func (a *app) imageCat() *cobra.Command {
 }
 
 func (a *app) catCommand(c *cobra.Command, which find) *cobra.Command {
-	var partition int
-	partitionFlag(c, &partition)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if a.format == "json" {
 			return usage("cat writes a file as it is, not as JSON: leave -o json out")
@@ -153,7 +147,6 @@ func (a *app) catCommand(c *cobra.Command, which find) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ref.Partition = partition
 		var to io.Writer = a.out
 		if terminal(a.out) {
 			to = textOnly{a.out}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -51,7 +52,7 @@ func splitVolumePath(arg string) (volume, path string, err error) {
 	if !ok || volume == "" {
 		return "", "", usage("%q names no file: write VOLUME:PATH, such as pc01:/etc/hostname", arg)
 	}
-	return volume, absolute(path), nil
+	return volume, orRoot(path), nil
 }
 
 // splitImagePath parts NAME:TAG:PATH.
@@ -60,12 +61,7 @@ func splitImagePath(arg string) (ref, path string, err error) {
 	if len(parts) < 3 || parts[0] == "" || parts[1] == "" {
 		return "", "", usage("%q names no file: write NAME:TAG:PATH, such as debian:12:/etc/os-release", arg)
 	}
-	return parts[0] + ":" + parts[1], absolute(parts[2]), nil
+	return parts[0] + ":" + parts[1], orRoot(parts[2]), nil
 }
 
-func absolute(path string) string {
-	if strings.HasPrefix(path, "/") {
-		return path
-	}
-	return "/" + path
-}
+func orRoot(path string) string { return cmp.Or(path, "/") }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 )
 
 // Import passes the open file f to the server, which makes an image of it
@@ -63,9 +62,6 @@ func (r FileRef) query() string {
 	q := url.Values{"path": {r.Path}}
 	if r.Disk.Snapshot != "" {
 		q.Set("snapshot", r.Disk.Snapshot)
-	}
-	if r.Partition != 0 {
-		q.Set("partition", strconv.Itoa(r.Partition))
 	}
 	return "?" + q.Encode()
 }

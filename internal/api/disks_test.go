@@ -80,9 +80,9 @@ func TestDiskCalls(t *testing.T) {
 		},
 		{
 			"files", func() (any, error) {
-				return c.Files(ctx, FileRef{Disk: Disk{Volume: "v1", Snapshot: "s"}, Partition: 2, Path: "/a b"})
+				return c.Files(ctx, FileRef{Disk: Disk{Volume: "v1", Snapshot: "s"}, Path: "p2:/a b"})
 			},
-			[]FileEntry{{Name: "{{ v1 s} 2 /a b}", Type: TypeDir, Mode: 0o755, Modified: born}}, nil,
+			[]FileEntry{{Name: "{{ v1 s} p2:/a b}", Type: TypeDir, Mode: 0o755, Modified: born}}, nil,
 		},
 		{
 			"space", func() (any, error) { return c.Space(ctx) },
@@ -103,9 +103,9 @@ func TestReadFile(t *testing.T) {
 	f := newFake()
 	c, _ := serve(t, f)
 	for ref, want := range map[FileRef]string{
-		{Disk: Disk{Image: "debian:12"}, Path: "/etc/a?b"}:                            "{{debian:12  } 0 /etc/a?b}",
-		{Disk: Disk{Volume: "v1"}, Path: "/"}:                                         "{{ v1 } 0 /}",
-		{Disk: Disk{Volume: "v1", Snapshot: "2026-01"}, Partition: 1, Path: "/EFI/x"}: "{{ v1 2026-01} 1 /EFI/x}",
+		{Disk: Disk{Image: "debian:12"}, Path: "/etc/a?b"}:                 "{{debian:12  } /etc/a?b}",
+		{Disk: Disk{Volume: "v1"}, Path: "/"}:                              "{{ v1 } /}",
+		{Disk: Disk{Volume: "v1", Snapshot: "2026-01"}, Path: "p1:/EFI/x"}: "{{ v1 2026-01} p1:/EFI/x}",
 	} {
 		var b bytes.Buffer
 		if err := c.ReadFile(t.Context(), ref, &b); err != nil || b.String() != want {
@@ -163,7 +163,6 @@ func TestBadDiskRequests(t *testing.T) {
 		{"POST", "/v1/volumes/v9/reset", `{}`, 404, `no volume "v9"`},
 		{"POST", "/v1/volumes/v9/rollback", `{"snapshot":"s"}`, 404, `no volume "v9"`},
 		{"GET", "/v1/volumes/v1/file", "", 422, "validation failed: query.path: required query parameter is missing"},
-		{"GET", "/v1/volumes/v1/files?path=/&partition=-1", "", 422, "validation failed: query.partition: expected number >= 0"},
 		{"POST", "/v1/volumes/v1/export", `{"target":"x","format":"iso"}`, 422, `validation failed: body.format: expected value to be one of "raw, qcow2, vhd, vhdx, vmdk"`},
 		{"POST", "/v1/volumes/v1/export", `{"target":"x"}`, 422, `export "x": no descriptor came with the request`},
 		{"POST", "/v1/images/a/b/export", `{"target":"x","snapshot":"s"}`, 422, `export "x": an image has no snapshots`},

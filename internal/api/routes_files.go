@@ -11,25 +11,23 @@ import (
 )
 
 type imageFile struct {
-	Name      string `path:"name"`
-	Tag       string `path:"tag"`
-	Path      string `query:"path" required:"true" doc:"begins with /"`
-	Partition int    `query:"partition" minimum:"0" doc:"number; 0: the one that has the path"`
+	Name string `path:"name"`
+	Tag  string `path:"tag"`
+	Path string `query:"path" required:"true" doc:"may begin with a partition, such as p1:/EFI"`
 }
 
 func (f *imageFile) ref() FileRef {
-	return FileRef{Disk: Disk{Image: f.Name + ":" + f.Tag}, Partition: f.Partition, Path: f.Path}
+	return FileRef{Disk: Disk{Image: f.Name + ":" + f.Tag}, Path: f.Path}
 }
 
 type volumeFile struct {
-	ID        string `path:"id"`
-	Snapshot  string `query:"snapshot" doc:"default: the disk as it is now"`
-	Path      string `query:"path" required:"true" doc:"begins with /"`
-	Partition int    `query:"partition" minimum:"0" doc:"number; 0: the one that has the path"`
+	ID       string `path:"id"`
+	Snapshot string `query:"snapshot" doc:"default: the disk as it is now"`
+	Path     string `query:"path" required:"true" doc:"may begin with a partition, such as p1:/EFI"`
 }
 
 func (f *volumeFile) ref() FileRef {
-	return FileRef{Disk: Disk{Volume: f.ID, Snapshot: f.Snapshot}, Partition: f.Partition, Path: f.Path}
+	return FileRef{Disk: Disk{Volume: f.ID, Snapshot: f.Snapshot}, Path: f.Path}
 }
 
 type diffQuery struct {

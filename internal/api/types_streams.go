@@ -90,9 +90,8 @@ type Restored struct {
 
 // FileRef names a file on a disk.
 type FileRef struct {
-	Disk      Disk
-	Partition int    // by its number; 0: the one that has the path
-	Path      string // begins with /
+	Disk Disk
+	Path string // may begin with a partition, such as p1:/EFI
 }
 
 // Types of a file.
@@ -111,4 +110,5 @@ type FileEntry struct {
 	Mode     uint32    `json:"mode" doc:"permission bits, as in Unix"`
 	Modified time.Time `json:"modified"`
 	Target   string    `json:"target,omitempty" doc:"of a symlink"`
+	Error    string    `json:"error,omitempty" doc:"why the rest is not known"`
 }
