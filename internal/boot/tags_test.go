@@ -139,7 +139,7 @@ func TestPublishedWhileItRan(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.boots(mac1)
-	if _, err := h.Inventory.EndUpdate(ctx, inventory.Published{Machine: "pc1", Volume: up.ID, Image: inventory.Image{Name: "debian", Tag: "next", Layer: "layer-3"}}); err != nil {
+	if _, _, err := h.Inventory.Publish(ctx, inventory.Published{Machine: "pc1", Volume: up.ID, Image: inventory.Image{Name: "debian", Tag: "next", Layer: "layer-3"}}); err != nil {
 		t.Fatal(err)
 	}
 	boots, err := h.Inventory.Boots(ctx, "pc1")

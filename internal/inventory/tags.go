@@ -51,11 +51,6 @@ func (in *Inventory) checkTag(tx *store.Tx, ref string) error {
 	return err
 }
 
-// CheckTag says beforehand whether SetTag would refuse the name.
-func (in *Inventory) CheckTag(ctx context.Context, ref string) error {
-	return in.s.Update(ctx, func(tx *store.Tx) error { return in.checkTag(tx, ref) })
-}
-
 // RemoveTag removes a tag that no machine and no volume names. The image that it
 // points to stays.
 func (in *Inventory) RemoveTag(ctx context.Context, ref string) error {

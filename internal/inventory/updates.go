@@ -22,20 +22,30 @@ func (e *UpdateError) Error() string {
 		e.Machine, e.Update.Image, e.Machine, e.Machine)
 }
 
-// Published is the end of an update mode: the image that was made in it, and
-// where its state lies.
+// Published is an image that was made of a volume.
 type Published struct {
-	Machine string
-	Volume  string // that the image was made of
 	Image   Image
 	Tag     string // to point to the image; "": none
+	Machine string // whose update mode ends; "": none
+	Volume  string // of that update
 }
 
-// EndUpdate records a published image, moves the tag and ends the machine's
-// update mode, all at once or not at all. The volume stays.
-func (in *Inventory) EndUpdate(ctx context.Context, p Published) (Image, error) {
+// Publish records an image, moves the tag and ends the machine's update mode,
+// all at once or not at all. The volume stays.
+func (in *Inventory) Publish(ctx context.Context, p Published) (i Image, t Tag, err error) {
 	p.Image.Created = in.now().UTC()
-	return p.Image, in.s.Update(ctx, func(tx *store.Tx) error {
+	err = in.s.Update(ctx, func(tx *store.Tx) error {
+		if err := in.putImage(tx, p.Image); err != nil {
+			return err
+		}
+		if p.Tag != "" {
+			if t, err = in.setTag(tx, p.Tag, p.Image.Ref()); err != nil {
+				return err
+			}
+		}
+		if p.Machine == "" {
+			return nil
+		}
 		m, err := lookup(in.machines.In(tx), "machine", p.Machine, true)
 		if err != nil {
 			return err
@@ -43,16 +53,22 @@ func (in *Inventory) EndUpdate(ctx context.Context, p Published) (Image, error) 
 		if m.Update == nil || m.Update.Volume != p.Volume {
 			return &UpdateError{Machine: p.Machine}
 		}
-		if err := in.putImage(tx, p.Image); err != nil {
-			return err
-		}
-		if p.Tag != "" {
-			if _, err := in.setTag(tx, p.Tag, p.Image.Ref()); err != nil {
-				return err
-			}
-		}
 		m.Update = nil
 		return in.machines.In(tx).Put(m.Name, m)
+	})
+	return p.Image, t, err
+}
+
+// CheckPublish says beforehand what Publish would refuse of the names.
+func (in *Inventory) CheckPublish(ctx context.Context, ref, tag string) error {
+	if tag != "" && tag == ref {
+		return &InvalidError{What: "tag", Value: tag, Want: "it is the image's own name: the tag needs another one"}
+	}
+	return in.s.Update(ctx, func(tx *store.Tx) error {
+		if err := in.checkNewImage(tx, ref); err != nil || tag == "" {
+			return err
+		}
+		return in.checkTag(tx, tag)
 	})
 }
 

@@ -41,8 +41,8 @@ func TestUpdateMode(t *testing.T) {
 	}
 }
 
-// What EndUpdate does it does all at once.
-func TestEndUpdate(t *testing.T) {
+// What Publish does it does all at once.
+func TestPublish(t *testing.T) {
 	x := newSite(t)
 	ctx := t.Context()
 	x.image("debian:12")
@@ -51,11 +51,11 @@ func TestEndUpdate(t *testing.T) {
 	next := func(volume, tag, point string) Published {
 		return Published{Machine: "pc1", Volume: volume, Tag: point, Image: Image{Name: "debian", Tag: tag, Layer: "layer-next"}}
 	}
-	_, err := x.EndUpdate(ctx, next("pc1-1", "13", ""))
+	_, _, err := x.Publish(ctx, next("pc1-1", "13", ""))
 	wantErr[*UpdateError](t, err, "machine \"pc1\" is not in update mode: begin with `bootes image update IMAGE --machine pc1`")
 	v := x.update("pc1", "debian:12")
 	for _, p := range []Published{next(v.ID, "12", ""), next(v.ID, "13", "debian:12"), next("pc1-other", "13", "")} {
-		if _, err := x.EndUpdate(ctx, p); !Refused(err) {
+		if _, _, err := x.Publish(ctx, p); !Refused(err) {
 			t.Errorf("%+v: %v", p, err)
 		}
 		m, err := x.Machine(ctx, "pc1")
@@ -63,9 +63,13 @@ func TestEndUpdate(t *testing.T) {
 			t.Errorf("%+v was refused and left a trace", p)
 		}
 	}
-	i, err := x.EndUpdate(ctx, next(v.ID, "13", "debian:stable"))
-	if err != nil || i.Created != x.now {
-		t.Errorf("%+v, %v", i, err)
+	wantErr[*InvalidError](t, x.CheckPublish(ctx, "debian:13", "debian:13"), `tag "debian:13" is not valid: it is the image's own name: the tag needs another one`)
+	if err := x.CheckPublish(ctx, "debian:13", "debian:stable"); err != nil {
+		t.Error(err)
+	}
+	i, tag, err := x.Publish(ctx, next(v.ID, "13", "debian:stable"))
+	if err != nil || i.Created != x.now || tag.Previous != "debian:12" {
+		t.Errorf("%+v, %+v, %v", i, tag, err)
 	}
 	if to, err := x.Resolve(ctx, "debian:stable"); err != nil || to.Ref() != "debian:13" {
 		t.Errorf("the tag points to %s, %v", to.Ref(), err)
