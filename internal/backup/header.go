@@ -20,6 +20,7 @@ type Header struct {
 	Machine  string `json:"machine,omitempty"`
 	Image    string `json:"image,omitempty"`    // that the volume was cloned from
 	Snapshot string `json:"snapshot,omitempty"` // the name of the state
+	Identity bool   `json:"identity,omitempty"` // its system takes its identity from LUN 1
 	Size     int64  `json:"size"`               // of the disk in bytes
 	// State is the identity of the state, Since that of the earlier one that
 	// the stream adds to; without Since it adds to a disk of zeros.

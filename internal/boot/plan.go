@@ -89,11 +89,12 @@ func (s *Service) advise(ctx context.Context, a *attempt, v inventory.Volume) {
 			"`bootes image publish %s NAME:TAG` makes an image of it, `bootes image update --cancel %s` gives it up", v.Image, v.Machine, v.Machine)})
 		return
 	}
-	newer, err := s.Inventory.Newer(ctx, v)
+	names, err := s.Inventory.Names(ctx)
 	if err != nil {
 		s.Log.Error("newer image could not be looked for", "volume", v.ID, "err", err)
+		return
 	}
-	if newer != "" {
+	if newer := names.Newer(v); newer != "" {
 		s.sayOnce(a, recorder.Event{Text: fmt.Sprintf("%s is %s now, and this disk is of %s: "+
 			"`bootes volume reset %s` takes the new one and throws away what the machine has written", v.Ref, newer, cmp.Or(v.Image, "no image"), v.ID)})
 	}

@@ -104,6 +104,17 @@ func (e *InUseError) Error() string {
 	return msg
 }
 
+// ModeError refuses what makes no sense for a disk that lives for one boot.
+type ModeError struct {
+	Kind, Name string // "machine" or "volume"
+	Machine    string
+	Why        string
+}
+
+func (e *ModeError) Error() string {
+	return fmt.Sprintf("%s %q is ephemeral: %s; make %s persistent first with `bootes machine set %s --persistent`", e.Kind, e.Name, e.Why, e.Machine, e.Machine)
+}
+
 // StaleBootError refuses a boot older than the one that holds the machine's
 // disk.
 type StaleBootError struct {

@@ -127,20 +127,54 @@ func (in *Inventory) refs(tx *store.Tx) ([]string, error) {
 	return all, nil
 }
 
+// Names are all images and tags at one moment.
+type Names struct {
+	images map[string]bool
+	tags   map[string]string // → image
+}
+
+// Names reads them.
+func (in *Inventory) Names(ctx context.Context) (Names, error) {
+	n := Names{images: map[string]bool{}, tags: map[string]string{}}
+	err := in.s.Update(ctx, func(tx *store.Tx) error {
+		images, err := in.images.In(tx).List()
+		if err != nil {
+			return err
+		}
+		for _, i := range images {
+			n.images[i.Key] = true
+		}
+		tags, err := in.tags.In(tx).List()
+		for _, t := range tags {
+			n.tags[t.Key] = t.Value.Image
+		}
+		return err
+	})
+	return n, err
+}
+
+// Tags are those that point to an image.
+func (n Names) Tags(image string) (tags []string) {
+	for t, i := range n.tags {
+		if i == image {
+			tags = append(tags, t)
+		}
+	}
+	slices.Sort(tags)
+	return tags
+}
+
 // Newer is the image that a machine would get now in place of the one that its
 // volume v stands on: the tag has been moved since, or the machine was given
-// another name. "" when it is the same, or there is none.
-func (in *Inventory) Newer(ctx context.Context, v Volume) (string, error) {
-	if v.Mode != Persistent {
-		return "", nil
+// another name. "" when it is the same, or there is none, or the machine gets it
+// at its next boot anyway.
+func (n Names) Newer(v Volume) string {
+	now := v.Ref
+	if i, ok := n.tags[v.Ref]; ok {
+		now = i
 	}
-	i, err := in.Resolve(ctx, v.Ref)
-	var missing *NotFoundError
-	switch {
-	case errors.As(err, &missing):
-		return "", nil
-	case err != nil || i.Ref() == v.Image:
-		return "", err
+	if v.Mode != Persistent || now == v.Image || !n.images[now] {
+		return ""
 	}
-	return i.Ref(), nil
+	return now
 }

@@ -72,9 +72,9 @@ func TestTagRules(t *testing.T) {
 
 	x.machine("pc1", "debian:stable")
 	v := x.volume("pc1", "debian:12", Persistent, "")
-	_, err = x.RemoveImage(ctx, "debian:12", Users{Images: []string{"debian:14", "debian:13"}, Snapshots: []string{"pc9-1@a"}})
-	wantErr[*InUseError](t, err, "image \"debian:12\" is in use by volume "+v.ID+", snapshot pc9-1@a, tag debian:stable, image debian:13, image debian:14: first "+
-		"remove that volume with `bootes volume rm "+v.ID+"`, remove that snapshot with `bootes volume rm pc9-1@a`, "+
+	_, err = x.RemoveImage(ctx, "debian:12", Users{Images: []string{"debian:14", "debian:13"}, Snapshots: []string{"pc9-1@a"}, Disks: []string{v.ID, "pc9-1"}})
+	wantErr[*InUseError](t, err, "image \"debian:12\" is in use by volume "+v.ID+", volume pc9-1, snapshot pc9-1@a, tag debian:stable, image debian:13, image debian:14: first "+
+		"remove that volume with `bootes volume rm "+v.ID+"`, make that volume stand alone with `bootes volume flatten pc9-1`, remove that snapshot with `bootes volume rm pc9-1@a`, "+
 		"move that tag with `bootes image tag debian:stable IMAGE` or remove it with `bootes image rm debian:stable`, "+
 		"make those images stand alone with `bootes image flatten IMAGE`")
 	wantErr[*InUseError](t, x.RemoveTag(ctx, "debian:stable"),
@@ -110,13 +110,17 @@ func TestVolumesAreFoundByWhatWasAskedFor(t *testing.T) {
 	}
 	newer := func(want string) {
 		t.Helper()
-		if got, err := x.Newer(ctx, v); err != nil || got != want {
+		n, err := x.Names(ctx)
+		if got := n.Newer(v); err != nil || got != want {
 			t.Errorf("newer: %q, %v; want %q", got, err, want)
 		}
 	}
 	newer("")
 	x.tag("debian:stable", "debian:13")
 	newer("debian:13")
+	if n, err := x.Names(ctx); err != nil || len(n.Tags("debian:12")) != 0 || n.Tags("debian:13")[0] != "debian:stable" {
+		t.Errorf("tags of images: %+v, %v", n, err)
+	}
 	if found, err := x.FindVolume(ctx, "pc1", "debian:stable", Persistent, ""); err != nil || found.ID != v.ID {
 		t.Errorf("found %q, %v", found.ID, err)
 	}

@@ -12,18 +12,20 @@ import (
 type Users struct {
 	Machines, Volumes, Tags []string
 	Images                  []string // built on it
+	Disks                   []string // volumes that stand on it, whatever their records name
 	Snapshots               []string // VOLUME@NAME, that stand on it
 }
 
 func (u *Users) add(o Users) {
 	for _, list := range []struct{ to, from *[]string }{
 		{&u.Machines, &o.Machines}, {&u.Volumes, &o.Volumes}, {&u.Tags, &o.Tags},
-		{&u.Images, &o.Images}, {&u.Snapshots, &o.Snapshots},
+		{&u.Images, &o.Images}, {&u.Disks, &o.Disks}, {&u.Snapshots, &o.Snapshots},
 	} {
 		*list.to = append(*list.to, *list.from...)
 		slices.Sort(*list.to)
 		*list.to = slices.Compact(*list.to)
 	}
+	u.Disks = slices.DeleteFunc(u.Disks, func(v string) bool { return slices.Contains(u.Volumes, v) })
 }
 
 // usersOf are those whose records name an image or a tag.
@@ -73,6 +75,7 @@ func (u Users) refuse(kind, ref, instead string) error {
 	}{
 		{"machine", u.Machines, "give %[1]s another image with `bootes machine set %[3]s --image " + instead + "`"},
 		{"volume", u.Volumes, "remove %[1]s with `bootes volume rm %[2]s`"},
+		{"volume", u.Disks, "make %[1]s stand alone with `bootes volume flatten %[3]s`"},
 		{"snapshot", u.Snapshots, "remove %[1]s with `bootes volume rm %[2]s`"},
 		{"tag", u.Tags, "move %[1]s with `bootes image tag %[3]s IMAGE` or remove %[4]s with `bootes image rm %[2]s`"},
 		{"image", u.Images, "make %[1]s stand alone with `bootes image flatten %[3]s`"},
