@@ -35,6 +35,49 @@ func extents(src Source) (pieces []extent, total int64, err error) {
 	return pieces, total, nil
 }
 
+// target takes the content of a disk.
+type target interface {
+	io.WriterAt
+	Unmap(off, n int64) error
+}
+
+// gapless is a target that is told pieces in order and makes what lies between
+// them zeros, if fill: there, something else is below.
+type gapless struct {
+	dst  target
+	fill bool
+	pos  int64 // all before it is as it should be
+}
+
+func (g *gapless) gap(to int64) error {
+	if g.fill && to > g.pos {
+		if err := g.dst.Unmap(g.pos, to-g.pos); err != nil {
+			return err
+		}
+	}
+	g.pos = max(g.pos, to)
+	return nil
+}
+
+func (g *gapless) WriteAt(p []byte, off int64) (int, error) {
+	if err := g.gap(off); err != nil {
+		return 0, err
+	}
+	g.pos = off + int64(len(p))
+	return g.dst.WriteAt(p, off)
+}
+
+func (g *gapless) Unmap(off, n int64) error {
+	if err := g.gap(off); err != nil {
+		return err
+	}
+	g.pos = off + n
+	return g.dst.Unmap(off, n)
+}
+
+// end is called last, with the size of the disk.
+func (g *gapless) end(size int64) error { return g.gap(size) }
+
 // copier copies pieces of a Source to the same places of a layer.
 type copier struct {
 	src      io.ReaderAt

@@ -16,6 +16,9 @@ func (s *Storage) RemoveImage(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
+	if img, err := s.inv.Image(ctx, ref); err == nil && s.readers.of(img.Layer) > 0 {
+		return &inventory.InUseError{Kind: "image", Name: ref, By: []string{"a command that reads it, such as `bootes image export`"}, Remedy: "wait until that has ended"}
+	}
 	img, err := s.inv.RemoveImage(ctx, ref, also)
 	if err != nil {
 		return err
@@ -62,7 +65,12 @@ func (s *Storage) builtOn(ctx context.Context, ref string) (u inventory.Users, e
 	}
 	for _, v := range s.eng.Volumes() {
 		if l.on(v.Base, layer) {
-			u.Volumes = append(u.Volumes, v.ID)
+			u.Disks = append(u.Disks, v.ID)
+		}
+		for _, snap := range v.Snapshots {
+			if l.on(snap.Layer, layer) {
+				u.Snapshots = append(u.Snapshots, v.ID+"@"+snap.Name)
+			}
 		}
 	}
 	u.Images = append(u.Images, s.pins.on(l, layer)...)

@@ -29,6 +29,7 @@ type extenter interface {
 type Meta struct {
 	Source   string // where it came from, for people
 	Identity bool   // takes its identity from LUN 1
+	Base     string // image or tag: only blocks that differ from it are stored
 }
 
 // chunk is the unit of copying.
@@ -45,7 +46,12 @@ func (s *Storage) ImportImage(ctx context.Context, ref string, src Source, meta 
 	if err := s.inv.CheckNewImage(ctx, ref); err != nil {
 		return inventory.Image{}, err
 	}
-	layer, err := s.importLayer(ctx, src, progress)
+	base, unpin, err := s.base(ctx, ref, meta.Base)
+	if err != nil {
+		return inventory.Image{}, err
+	}
+	defer unpin()
+	layer, err := s.importLayer(ctx, src, base, progress)
 	if err != nil {
 		return inventory.Image{}, fmt.Errorf("import image %q: %w", ref, err)
 	}
@@ -60,7 +66,22 @@ func (s *Storage) ImportImage(ctx context.Context, ref string, src Source, meta 
 	return img, err
 }
 
-func (s *Storage) importLayer(ctx context.Context, src Source, progress func(done, total int64)) (cow.LayerInfo, error) {
+// base is the layer that an image in the making is to stand on, "" for none. It
+// stays until unpin is called.
+func (s *Storage) base(ctx context.Context, ref, base string) (layer string, unpin func(), err error) {
+	if base == "" {
+		return "", func() {}, nil
+	}
+	s.names.RLock()
+	defer s.names.RUnlock()
+	img, err := s.inv.Resolve(ctx, base)
+	if err != nil {
+		return "", nil, err
+	}
+	return img.Layer, s.pins.add(ref, img.Layer), nil
+}
+
+func (s *Storage) importLayer(ctx context.Context, src Source, base string, progress func(done, total int64)) (cow.LayerInfo, error) {
 	pieces, total, err := extents(src)
 	if err != nil {
 		return cow.LayerInfo{}, fmt.Errorf("find its data: %w", err)
@@ -68,15 +89,18 @@ func (s *Storage) importLayer(ctx context.Context, src Source, progress func(don
 	if err := s.checkRoom(src.Size(), total, 1); err != nil {
 		return cow.LayerInfo{}, err
 	}
-	b, err := s.eng.NewLayer(src.Size())
+	b, err := s.eng.NewLayerOn(base, src.Size())
 	if err != nil {
 		return cow.LayerInfo{}, err
 	}
-	if progress == nil {
-		progress = func(done, total int64) {}
+	b.SkipSame(true)
+	dst := &gapless{dst: b, fill: base != ""}
+	c := copier{src: src, dst: dst, total: total, progress: told(progress)}
+	err = c.copy(ctx, pieces)
+	if err == nil {
+		err = dst.end(src.Size())
 	}
-	c := copier{src: src, dst: b, total: total, progress: progress}
-	if err := c.copy(ctx, pieces); err != nil {
+	if err != nil {
 		return cow.LayerInfo{}, errors.Join(s.explain(err, total), b.Abort())
 	}
 	layer, err := b.Seal(ctx)
@@ -86,9 +110,21 @@ func (s *Storage) importLayer(ctx context.Context, src Source, progress func(don
 	return layer, nil
 }
 
+// told is progress, or what takes its place if it is nil.
+func told(progress func(done, total int64)) func(done, total int64) {
+	if progress == nil {
+		return func(done, total int64) {}
+	}
+	return progress
+}
+
 // RoomToConvert refuses a disk of size bytes with so many bytes of data that
 // cannot be converted and imported: for a while there are two copies.
 func (s *Storage) RoomToConvert(size, data int64) error { return s.checkRoom(size, data, 2) }
+
+// RoomToCopy refuses a disk of size bytes with so many bytes of data that does
+// not fit once more.
+func (s *Storage) RoomToCopy(size, data int64) error { return s.checkRoom(size, data, 1) }
 
 // checkRoom refuses what cannot fit before anything is written.
 func (s *Storage) checkRoom(size, data, copies int64) error {

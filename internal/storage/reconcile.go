@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
@@ -19,13 +20,14 @@ type Finding struct {
 
 // Reconcile compares the disk with the records after a start and settles what
 // is certain: removals and clones that were begun and not finished, ephemeral
-// volumes whose boot is over, and, when the host itself was restarted, all
-// boots. Everything else it reports and leaves alone. It must be called before
+// volumes whose boot is over, volumes of updates that are over, records that
+// are behind their disks, and, when the host itself was restarted, all boots but
+// those on write-through volumes. Everything else it reports and leaves alone. It must be called before
 // any volume is opened.
 func (s *Storage) Reconcile(ctx context.Context) ([]Finding, error) {
 	r := reconciler{Storage: s}
 	for _, step := range []func(context.Context) error{
-		r.endBoots, r.finishRemovals, r.checkVolumes, r.checkDisks, r.checkImages, r.checkLayers,
+		r.endBoots, r.finishRemovals, r.checkVolumes, r.checkUpdates, r.checkDisks, r.checkImages, r.checkLayers,
 	} {
 		if err := step(ctx); err != nil {
 			return r.found, fmt.Errorf("compare disks with records: %w", err)
@@ -48,12 +50,17 @@ func (r *reconciler) problem(id string, n int64, format string, args ...any) {
 }
 
 // endBoots: a machine that ran on while this host was restarted has lost
-// writes that it believes in, and must boot again.
+// writes that it believes in, and must boot again; unless its volume is
+// write-through, which loses none.
 func (r *reconciler) endBoots(ctx context.Context) error {
 	if !r.eng.BootChanged() {
 		return nil
 	}
-	gone, err := r.inv.DropBoots(ctx, func(inventory.Boot) bool { return false })
+	safe := map[string]bool{}
+	for _, v := range r.eng.Volumes() {
+		safe[v.ID] = v.WriteThrough && !v.Volatile
+	}
+	gone, err := r.inv.DropBoots(ctx, func(b inventory.Boot) bool { return b.Current && safe[b.Volume] })
 	for _, b := range gone.Boots {
 		if b.Current {
 			r.settled(b.ID, 0, "this host was restarted: boot %s is over, machine %s must boot again", b.ID, b.Machine)
@@ -101,18 +108,72 @@ func (r *reconciler) checkVolume(ctx context.Context, v inventory.Volume) error 
 	case err != nil && !missing:
 		r.problem(v.ID, 0, "volume %s of machine %s cannot be read: %v", v.ID, v.Machine, err)
 	case v.Mode == inventory.Ephemeral && (missing || !r.boots(ctx, v)):
-		if err := r.removeVolume(ctx, v.ID); err != nil {
-			return err
-		}
-		r.settled(v.ID, info.Stored, "removed ephemeral volume %s of machine %s: its boot is over", v.ID, v.Machine)
+		return r.drop(ctx, v, info, "ephemeral volume %s of machine %s: its boot is over")
+	case v.Mode == inventory.Updating && r.published(ctx, v):
+		return r.drop(ctx, v, info, "volume %s of machine %s: its update is over")
 	case missing:
 		r.problem(v.ID, 0, "volume %s of machine %s is on record but not on disk: restore it from a backup, or give the machine a new one with `bootes volume rm %s`", v.ID, v.Machine, v.ID)
-	case info.Limit != v.Limit:
+	default:
+		return r.checkRecord(ctx, v, info)
+	}
+	return nil
+}
+
+func (r *reconciler) drop(ctx context.Context, v inventory.Volume, info cow.VolumeInfo, format string) error {
+	if err := r.removeVolume(ctx, v.ID); err != nil {
+		return err
+	}
+	r.settled(v.ID, info.Stored, "removed "+format, v.ID, v.Machine)
+	return nil
+}
+
+// published says whether v is of an update that is over, and nobody runs from it.
+func (r *reconciler) published(ctx context.Context, v inventory.Volume) bool {
+	m, err := r.inv.Machine(ctx, v.Machine)
+	if err != nil || m.Update != nil && m.Update.Volume == v.ID {
+		return false
+	}
+	boots, err := r.inv.Boots(ctx, v.Machine)
+	return err == nil && !slices.ContainsFunc(boots, func(b inventory.Boot) bool { return b.Volume == v.ID })
+}
+
+// checkRecord brings a volume and its record into step: the limit is as the
+// record says, the image as the disk says.
+func (r *reconciler) checkRecord(ctx context.Context, v inventory.Volume, info cow.VolumeInfo) error {
+	if info.Limit != v.Limit {
 		if err := r.eng.SetLimit(v.ID, v.Limit); err != nil {
 			r.problem(v.ID, 0, "limit of volume %s cannot be set: %v", v.ID, err)
 		}
 	}
+	images, err := r.inv.Images(ctx)
+	if err != nil {
+		return err
+	}
+	l := r.lineage()
+	below := l.image(info.Base, images, "")
+	if below.Layer == "" || l.on(info.Base, v.Layer) {
+		return nil
+	}
+	if _, err := r.inv.SetVolume(ctx, v.ID, func(v *inventory.Volume) { standOn(v, below) }); err != nil {
+		return err
+	}
+	r.settled(v.ID, 0, "volume %s of machine %s stands on image %s, and its record says so now", v.ID, v.Machine, below.Ref())
 	return nil
+}
+
+// checkUpdates looks for the volumes of machines in update mode.
+func (r *reconciler) checkUpdates(ctx context.Context) error {
+	machines, err := r.inv.Machines(ctx)
+	for _, m := range machines {
+		if m.Update == nil {
+			continue
+		}
+		var missing *inventory.NotFoundError
+		if _, err := r.inv.Volume(ctx, m.Update.Volume); errors.As(err, &missing) {
+			r.problem(m.Update.Volume, 0, "machine %s is in update mode, but its volume %s is not on record: end that with `bootes image update --cancel %s`", m.Name, m.Update.Volume, m.Name)
+		}
+	}
+	return err
 }
 
 // boots says whether the boot that v was made for may still log in.
@@ -145,35 +206,52 @@ func (r *reconciler) checkDisks(ctx context.Context) error {
 	return nil
 }
 
+// checkImages looks for the layers of images, and records digests that were made
+// while nobody could write them down.
 func (r *reconciler) checkImages(ctx context.Context) error {
-	images, err := r.inv.Images(ctx)
-	for _, i := range images {
-		if _, err := r.eng.Layer(i.Layer); err != nil {
-			r.problem(i.Ref(), 0, "image %s cannot be used, its layer %s is not readable: %v", i.Ref(), i.Layer, err)
-		}
-	}
-	return err
-}
-
-// checkLayers finds layers that no image, volume or other layer needs.
-func (r *reconciler) checkLayers(ctx context.Context) error {
-	needed := map[string]bool{}
 	images, err := r.inv.Images(ctx)
 	if err != nil {
 		return err
 	}
 	for _, i := range images {
-		needed[i.Layer] = true
+		l, err := r.eng.Layer(i.Layer)
+		switch {
+		case err != nil:
+			r.problem(i.Ref(), 0, "image %s cannot be used, its layer %s is not readable: %v", i.Ref(), i.Layer, err)
+		case l.Digest != i.Digest && i.Digest == "":
+			if err := r.inv.SetImageDigest(ctx, l.ID, l.Digest); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkLayers finds layers that are kept for an image which is not on record.
+func (r *reconciler) checkLayers(ctx context.Context) error {
+	images, err := r.inv.Images(ctx)
+	if err != nil {
+		return err
+	}
+	named, needed := map[string]bool{}, map[string]bool{}
+	for _, i := range images {
+		named[i.Layer] = true
 	}
 	for _, v := range r.eng.Volumes() {
-		needed[v.Base] = true
+		for layer := range needs(v) {
+			needed[layer] = true
+		}
 	}
 	layers := r.eng.Layers()
 	for _, l := range layers {
 		needed[l.Parent] = true
 	}
 	for _, l := range layers {
-		if !needed[l.ID] {
+		switch {
+		case !l.Kept || named[l.ID]:
+		case needed[l.ID]:
+			r.problem(l.ID, l.Stored, "layer %s holds %s on disk for an image that is not on record: a commit was interrupted at its very end; the same `bootes volume commit` again does the rest", l.ID, human(l.Stored))
+		default:
 			r.problem(l.ID, l.Stored, "layer %s holds %s on disk but belongs to no image: an import was interrupted at its very end, or the store was restored from an older backup", l.ID, human(l.Stored))
 		}
 	}

@@ -173,3 +173,60 @@ func TestDiscardCutShort(t *testing.T) {
 		t.Errorf("%d volumes", len(x.eng.Volumes()))
 	}
 }
+
+// A machine on a write-through volume has lost nothing and goes on.
+func TestHostRestartedUnderWriteThrough(t *testing.T) {
+	x, v := newPC1(t)
+	ctx := t.Context()
+	if err := x.SetWriteThrough(ctx, v.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	b := x.holds("pc1", v.ID)
+	pending := x.boot("pc1")
+	x.bootID++
+	x.restart()
+	x.reconcile()
+	if _, err := x.inv.Boot(ctx, b.ID); err != nil {
+		t.Errorf("its boot: %v", err)
+	}
+	if _, err := x.inv.Boot(ctx, pending.ID); err == nil {
+		t.Error("a boot that never held the disk is left")
+	}
+}
+
+// The disk was reset, and the process died before the record said so.
+func TestResetCutShort(t *testing.T) {
+	x, v := newPC1(t)
+	img := x.importImage("debian:13", random(diskSize, 2))
+	if err := x.eng.SetBase(v.ID, img.Layer); err != nil {
+		t.Fatal(err)
+	}
+	x.restart()
+	x.reconcile("volume " + v.ID + " of machine pc1 stands on image debian:13, and its record says so now")
+	if now := x.record(v.ID); now.Image != "debian:13" || now.Layer != img.Layer {
+		t.Errorf("%+v", now)
+	}
+	x.reconcile()
+}
+
+// A snapshot of a moment, cut short, goes; one that is to stay, and has no note
+// of how it was taken, counts as one of a running machine.
+func TestSnapshotCutShort(t *testing.T) {
+	x, v := newPC1(t)
+	ctx := t.Context()
+	x.write(v.ID, 10, 0)
+	for _, name := range []string{"moment-x", "monday"} {
+		if _, err := x.eng.Snapshot(v.ID, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := x.inv.NoteRemoval(ctx, inventory.Removal{Kind: inventory.RemoveSnapshot, ID: v.ID + "@moment-x"}); err != nil {
+		t.Fatal(err)
+	}
+	x.restart()
+	x.reconcile("finished removing snapshot " + v.ID + "@moment-x")
+	info, err := x.Volume(ctx, v.ID)
+	if err != nil || len(info.Snapshots) != 1 || info.Snapshots[0].Clean || info.Snapshots[0].Image != "debian:12" {
+		t.Errorf("%+v, %v", info.Snapshots, err)
+	}
+}

@@ -32,6 +32,11 @@ type Options struct {
 	MinFree   int64  // bytes of the file system that imports leave free
 	Log       *slog.Logger
 	Sessions  Sessions
+
+	// WarnAt is the percentage of a volume's limit from which on Watch warns;
+	// 0 or 100: never. Warn, if not nil, is told; it must not wait for long.
+	WarnAt int
+	Warn   func(Warning)
 }
 
 // Sessions are those of the machines on their disks.
@@ -59,11 +64,15 @@ type Storage struct {
 	log     *slog.Logger
 	now     func() time.Time
 	started time.Time
+	closing time.Duration // between the end of a session and that of its disk
 
 	// names is held alone while an image goes, and shared while something is
 	// made of an image's layer and put on record. Lock order: names, volumes.
-	names sync.RWMutex
-	pins  pins
+	names   sync.RWMutex
+	pins    pins
+	readers readers
+	opened  opened
+	tight   bool // the disk is nearly full; of Watch alone
 
 	// volumes keeps what is done with one volume in order: opening it, removing
 	// it, replacing its content. Volumes share its locks by their names.
@@ -75,10 +84,13 @@ func New(o Options) *Storage {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.Warn == nil {
+		o.Warn = func(Warning) {}
+	}
 	if o.Sessions == nil {
 		o.Sessions = noSessions{}
 	}
-	return &Storage{eng: o.Engine, inv: o.Inventory, o: o, log: o.Log, now: time.Now, started: time.Now()}
+	return &Storage{eng: o.Engine, inv: o.Inventory, o: o, log: o.Log, now: time.Now, started: time.Now(), closing: time.Second}
 }
 
 var seed = maphash.MakeSeed()
@@ -98,6 +110,8 @@ func (s *Storage) finish(ctx context.Context, r inventory.Removal) error {
 		err = s.eng.RemoveLayer(r.ID)
 	case inventory.RemoveVolume:
 		err = s.eng.RemoveVolume(r.ID)
+	case inventory.RemoveSnapshot:
+		err = s.finishSnapshot(r.ID)
 	default:
 		err = fmt.Errorf("unknown kind %q", r.Kind)
 	}

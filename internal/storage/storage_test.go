@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -57,11 +58,17 @@ func (x *site) start() {
 		x.t.Fatal(err)
 	}
 	x.inv = inventory.New(x.store)
-	x.eng, err = cow.Open(x.dir, cow.Options{BootID: [16]byte{x.bootID}})
+	ready := make(chan struct{})
+	defer close(ready)
+	x.eng, err = cow.Open(x.dir, cow.Options{BootID: [16]byte{x.bootID}, Hashed: func(l cow.LayerInfo) {
+		<-ready
+		x.Hashed(context.Background(), l.ID, l.Digest)
+	}})
 	if err != nil {
 		x.t.Fatal(err)
 	}
 	x.Storage = New(Options{Engine: x.eng, Inventory: x.inv, Dir: x.dir, MinFree: 1 << 20})
+	x.closing = 5 * time.Millisecond
 }
 
 func (x *site) stop() {

@@ -8,14 +8,10 @@ import (
 	"bootes.dev/internal/inventory"
 )
 
-const (
-	// comeback is how long after a start of the server a machine that ran from
-	// its disk before may take to log in again: initiators try every few
-	// seconds, but a login that was cut off may have to time out first.
-	comeback = 2 * time.Minute
-	// closing is the time between the end of a session and that of its disk.
-	closing = time.Second
-)
+// comeback is how long after a start of the server a machine that ran from its
+// disk before may take to log in again: initiators try every few seconds, but a
+// login that was cut off may have to time out first.
+const comeback = 2 * time.Minute
 
 func (s *Storage) open(volume string) bool {
 	info, err := s.eng.Volume(volume)
@@ -30,21 +26,21 @@ func (s *Storage) endDead(ctx context.Context, v inventory.Volume) {
 		return
 	}
 	s.o.Sessions.EndDead(ctx, v.Machine)
-	for end := time.Now().Add(closing); s.open(v.ID) && time.Now().Before(end) && ctx.Err() == nil; {
-		time.Sleep(closing / 50)
+	for end := time.Now().Add(s.closing); s.open(v.ID) && time.Now().Before(end) && ctx.Err() == nil; {
+		time.Sleep(s.closing / 50)
 	}
 }
 
 // unused refuses a volume that a machine runs from or, unless off says that it
 // is switched off, may be about to: the server was just started, and the machine
-// had the volume before. instead is a command that would not refuse; "" for none.
+// had the volume before. instead is what else may be done, with the command; "" for nothing.
 func (s *Storage) unused(ctx context.Context, v inventory.Volume, instead string, off bool) error {
 	e := &inventory.InUseError{Kind: "volume", Name: v.ID}
 	if s.open(v.ID) {
 		e.By = []string{fmt.Sprintf("machine %s, which runs from it", v.Machine)}
 		e.Remedy = fmt.Sprintf("switch %s off first", v.Machine)
 		if instead != "" {
-			e.Remedy += ", or cut it off with " + instead
+			e.Remedy += ", or " + instead
 		}
 		return e
 	}
@@ -58,7 +54,7 @@ func (s *Storage) unused(ctx context.Context, v inventory.Volume, instead string
 			e.By = []string{fmt.Sprintf("machine %s, which had it before this server started at %s and may come back to it", v.Machine, clock(s.started))}
 			e.Remedy = "wait until " + clock(until)
 			if instead != "" {
-				e.Remedy += fmt.Sprintf(", or, if %s is off, do it with %s", v.Machine, instead)
+				e.Remedy += fmt.Sprintf(", or, if %s is off, %s", v.Machine, instead)
 			}
 			return e
 		}

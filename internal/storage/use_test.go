@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
 )
 
@@ -27,7 +26,7 @@ func wantErr[E error](t *testing.T, err error, want string) {
 // guest is a machine that holds its disk; EndDead closes it if it is dead.
 type guest struct {
 	x      *site
-	disk   *cow.Volume
+	disk   *Opened
 	dead   bool
 	inside func() // while nobody may log in
 }
@@ -139,7 +138,7 @@ func TestRemoveVolumeAfterAStart(t *testing.T) {
 	x.now = func() time.Time { return x.started.Add(comeback - time.Second) }
 	wantErr[*inventory.InUseError](t, x.RemoveVolume(ctx, v.ID, false),
 		"volume \""+v.ID+"\" is in use by machine pc1, which had it before this server started at 12:00:00 and may come back to it: "+
-			"wait until 12:02:00, or, if pc1 is off, do it with `bootes volume rm "+v.ID+" --force`")
+			"wait until 12:02:00, or, if pc1 is off, cut it off with `bootes volume rm "+v.ID+" --force`")
 	x.now = func() time.Time { return x.started.Add(comeback) }
 	if err := x.RemoveVolume(ctx, v.ID, false); err != nil {
 		t.Errorf("later: %v", err)

@@ -37,7 +37,7 @@ func (s *Storage) cloneImage(ctx context.Context, v inventory.Volume) (inventory
 		return v, err
 	}
 	v.ID, v.Limit = inventory.NewVolumeID(m.Name), m.Limit
-	v.Image, v.Digest, v.Layer, v.Identity = img.Ref(), img.Digest, img.Layer, img.Identity
+	standOn(&v, img)
 	return s.clone(ctx, v, img.Layer)
 }
 
@@ -67,16 +67,23 @@ func (s *Storage) clone(ctx context.Context, v inventory.Volume, base string) (i
 }
 
 // OpenVolume opens a volume's disk for the one who serves it.
-func (s *Storage) OpenVolume(ctx context.Context, id string) (*cow.Volume, error) {
+func (s *Storage) OpenVolume(ctx context.Context, id string) (*Opened, error) {
 	defer s.hold(id)()
-	if _, err := s.inv.Volume(ctx, id); err != nil {
+	v, err := s.inv.Volume(ctx, id)
+	if err != nil {
 		return nil, err
 	}
-	v, err := s.eng.OpenVolume(id)
+	d, err := s.eng.OpenVolume(id)
 	if err != nil {
 		return nil, fmt.Errorf("open volume %q: %w", id, err)
 	}
-	return v, nil
+	info, err := s.eng.Volume(id)
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	o := &Opened{Volume: d, WriteThrough: info.WriteThrough, record: v, of: &s.opened}
+	s.opened.add(o)
+	return o, nil
 }
 
 // RemoveVolume removes a volume and its snapshots; an update mode that runs
@@ -97,7 +104,7 @@ func (s *Storage) RemoveVolume(ctx context.Context, id string, force bool) error
 	}
 	s.endDead(ctx, v)
 	defer s.hold(id)()
-	if err := s.unused(ctx, v, "`bootes volume rm "+id+" --force`", force); err != nil {
+	if err := s.unused(ctx, v, "cut it off with `bootes volume rm "+id+" --force`", force); err != nil {
 		return err
 	}
 	return s.removeVolume(ctx, id)

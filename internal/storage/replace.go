@@ -1,0 +1,123 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+
+	"bootes.dev/internal/cow"
+	"bootes.dev/internal/inventory"
+)
+
+// Rollback takes a volume back to a snapshot; what was written since the last
+// snapshot is thrown away, all snapshots stay. The volume must not be in use.
+func (s *Storage) Rollback(ctx context.Context, id, name string) error {
+	return s.replace(ctx, id, func(ctx context.Context, v inventory.Volume) error {
+		snap, err := s.snapshot(v, name)
+		if err != nil {
+			return err
+		}
+		if _, err := s.inv.DetachVolume(ctx, id); err != nil {
+			return err
+		}
+		if err := s.eng.Rollback(id, name); err != nil {
+			return err
+		}
+		_, err = s.inv.SetVolume(ctx, id, func(v *inventory.Volume) {
+			if note, ok := v.Snapshots[snap.Name]; ok {
+				v.Image, v.Digest, v.Layer = note.Image, note.Digest, note.Layer
+			}
+		})
+		return err
+	})
+}
+
+// Reset makes a volume a clone of what its Ref means now; what was written since
+// the last snapshot is thrown away, all snapshots stay. The volume must not be
+// in use.
+func (s *Storage) Reset(ctx context.Context, id string) error {
+	s.names.RLock()
+	defer s.names.RUnlock()
+	return s.replace(ctx, id, func(ctx context.Context, v inventory.Volume) error {
+		img, err := s.inv.Resolve(ctx, v.Ref)
+		if err != nil {
+			return err
+		}
+		if _, err := s.inv.DetachVolume(ctx, id); err != nil {
+			return err
+		}
+		if err := s.eng.SetBase(id, img.Layer); err != nil {
+			return fmt.Errorf("reset to image %q: %w", img.Ref(), err)
+		}
+		_, err = s.inv.SetVolume(ctx, id, func(v *inventory.Volume) { standOn(v, img) })
+		return err
+	})
+}
+
+// standOn notes in a record what its disk has been made of.
+func standOn(v *inventory.Volume, img inventory.Image) {
+	v.Image, v.Digest, v.Layer, v.Identity = img.Ref(), img.Digest, img.Layer, img.Identity
+}
+
+// replace runs do, which replaces the content of a volume that nobody uses, with
+// the volume held. A system that knew the old content must not find the new: do
+// takes the volume from its boots first.
+func (s *Storage) replace(ctx context.Context, id string, do func(context.Context, inventory.Volume) error) error {
+	v, err := s.inv.Volume(ctx, id)
+	if err != nil {
+		return err
+	}
+	s.endDead(ctx, v)
+	defer s.hold(id)()
+	if err := s.unused(ctx, v, "", false); err != nil {
+		return err
+	}
+	return do(context.WithoutCancel(ctx), v)
+}
+
+// Resize changes the size of a volume to size bytes, a multiple of 4096. It may
+// grow while a machine runs from it; what lies beyond the end of one that
+// shrinks is lost, and it must not be in use.
+func (s *Storage) Resize(ctx context.Context, id string, size int64) error {
+	info, err := s.volumeInfo(ctx, id)
+	if err != nil {
+		return err
+	}
+	if size <= 0 || size%blockSize != 0 {
+		return &inventory.InvalidError{What: "size", Value: fmt.Sprint(size), Want: fmt.Sprintf("it is a multiple of %d bytes", blockSize)}
+	}
+	if size >= info.Size {
+		defer s.hold(id)()
+		return s.eng.Resize(id, size)
+	}
+	return s.replace(ctx, id, func(ctx context.Context, _ inventory.Volume) error {
+		if _, err := s.inv.DetachVolume(ctx, id); err != nil {
+			return err
+		}
+		return s.eng.Resize(id, size)
+	})
+}
+
+// blockSize is the engine's grain.
+const blockSize = cow.BlockSize
+
+// SetWriteThrough sets whether each write to a volume is on the disk before its
+// machine is told so. A machine on such a volume lives through a power cut of
+// this server.
+func (s *Storage) SetWriteThrough(ctx context.Context, id string, on bool) error {
+	v, err := s.inv.Volume(ctx, id)
+	if err != nil {
+		return err
+	}
+	if on && v.Mode == inventory.Ephemeral {
+		return &inventory.ModeError{Kind: "volume", Name: id, Machine: v.Machine, Why: "it never outlives a power cut"}
+	}
+	return s.eng.SetWriteThrough(id, on)
+}
+
+// volumeInfo is what the engine knows of a volume that is on record.
+func (s *Storage) volumeInfo(ctx context.Context, id string) (cow.VolumeInfo, error) {
+	if _, err := s.inv.Volume(ctx, id); err != nil {
+		return cow.VolumeInfo{}, err
+	}
+	return s.eng.Volume(id)
+}

@@ -1,0 +1,144 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"bootes.dev/internal/cow"
+	"bootes.dev/internal/inventory"
+)
+
+// Share is what one image or volume takes on disk, in bytes.
+type Share struct {
+	Virtual int64 // the size that its machine sees
+	Own     int64 // freed if it were removed, with its snapshots
+	Shared  int64 // that others stand on, too
+}
+
+// ImageShare is the share of an image.
+type ImageShare struct {
+	inventory.Image
+	Share
+}
+
+// VolumeShare is the share of a volume.
+type VolumeShare struct {
+	inventory.Volume
+	Share
+}
+
+// Overview says where the bytes are.
+type Overview struct {
+	Dir      string
+	Capacity int64 // of its file system
+	cow.Space
+	Total   int64 // that all images and volumes take together, each byte once
+	Images  []ImageShare
+	Volumes []VolumeShare
+}
+
+// Space is the overview of now.
+func (s *Storage) Space(ctx context.Context) (Overview, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(s.o.Dir, &st); err != nil {
+		return Overview{}, fmt.Errorf("look at the free space of %q: %w", s.o.Dir, err)
+	}
+	images, err := s.inv.Images(ctx)
+	if err != nil {
+		return Overview{}, err
+	}
+	volumes, err := s.inv.Volumes(ctx)
+	if err != nil {
+		return Overview{}, err
+	}
+	o := Overview{Dir: s.o.Dir, Capacity: int64(st.Blocks) * st.Bsize, Space: s.eng.Space()}
+	b := newBill(images, s.eng.Layers(), s.eng.Volumes())
+	o.Total = b.total
+	for _, i := range images {
+		o.Images = append(o.Images, ImageShare{i, b.image(i)})
+	}
+	for _, v := range volumes {
+		o.Volumes = append(o.Volumes, VolumeShare{v, b.volume(v.ID)})
+	}
+	return o, nil
+}
+
+// bill divides layers among those who stand on them. A layer that stays when
+// the one asked for goes is shared.
+type bill struct {
+	layers  map[string]cow.LayerInfo
+	volumes map[string]cow.VolumeInfo
+	above   map[string]int // how many need a layer: images, volumes, layers on it
+	total   int64
+}
+
+func newBill(images []inventory.Image, layers []cow.LayerInfo, volumes []cow.VolumeInfo) *bill {
+	b := &bill{layers: map[string]cow.LayerInfo{}, volumes: map[string]cow.VolumeInfo{}, above: map[string]int{}}
+	for _, i := range images {
+		b.above[i.Layer]++
+	}
+	for _, l := range layers {
+		b.layers[l.ID] = l
+		b.above[l.Parent]++
+		if l.Kept && b.above[l.ID] == 0 { // of an image that is not on record
+			b.above[l.ID]++
+		}
+		b.total += l.Stored
+	}
+	for _, v := range volumes {
+		b.volumes[v.ID] = v
+		for layer := range needs(v) {
+			b.above[layer]++
+		}
+		b.total += v.Stored
+	}
+	return b
+}
+
+// needs are the layers that a volume and its snapshots name.
+func needs(v cow.VolumeInfo) map[string]bool {
+	named := map[string]bool{v.Base: true}
+	for _, snap := range v.Snapshots {
+		named[snap.Layer] = true
+	}
+	delete(named, "")
+	return named
+}
+
+func (b *bill) image(i inventory.Image) Share {
+	return b.divide(Share{Virtual: i.Size}, map[string]bool{i.Layer: true})
+}
+
+func (b *bill) volume(id string) Share {
+	v := b.volumes[id]
+	return b.divide(Share{Virtual: v.Size, Own: v.Stored}, needs(v))
+}
+
+// divide adds to s what would go with the names, and what else lies below them.
+func (b *bill) divide(s Share, named map[string]bool) Share {
+	dropped, own := map[string]int{}, map[string]bool{}
+	var drop func(id string)
+	drop = func(id string) {
+		l, ok := b.layers[id]
+		if dropped[id]++; !ok || dropped[id] < b.above[id] {
+			return
+		}
+		own[id] = true
+		s.Own += l.Stored
+		drop(l.Parent)
+	}
+	for id := range named {
+		drop(id)
+	}
+	shared := map[string]bool{}
+	for id := range named {
+		for l, ok := b.layers[id]; ok && !shared[l.ID]; l, ok = b.layers[l.Parent] {
+			if shared[l.ID] = true; !own[l.ID] {
+				s.Shared += l.Stored
+			}
+		}
+	}
+	return s
+}
