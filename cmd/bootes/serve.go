@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -85,6 +86,7 @@ type house struct {
 
 	sessions *sessions
 	targets  targets
+	hashes   atomic.Pointer[storage.Storage] // the engine begins before there is one
 
 	http, iscsi, api net.Listener
 	tftp             net.PacketConn
@@ -122,7 +124,7 @@ func (h *house) openState(ctx context.Context) (err error) {
 		return fmt.Errorf("look at data folder %q: %w", h.cfg.Data, err)
 	}
 	minFree := h.cfg.Limits.MinFree.Of(int64(fs.Blocks) * fs.Bsize)
-	h.engine, err = cow.Open(h.cfg.Data, cow.Options{Log: h.log, MinFree: minFree})
+	h.engine, err = cow.Open(h.cfg.Data, cow.Options{Log: h.log, MinFree: minFree, Hashed: h.hashed})
 	if errors.Is(err, cow.ErrInUse) {
 		return withCode(exitRefused, fmt.Errorf("%w: stop that server first, or set another data: in %s", err, h.cfg.File))
 	}
@@ -143,8 +145,9 @@ func (h *house) openState(ctx context.Context) (err error) {
 	h.onClose(h.rec.Close)
 	h.storage = storage.New(storage.Options{
 		Engine: h.engine, Inventory: h.inv, Dir: h.cfg.Data, MinFree: minFree, Log: h.log,
-		Sessions: &h.targets,
+		Sessions: &h.targets, WarnAt: h.cfg.Limits.Warn, Warn: h.warn,
 	})
+	h.hashes.Store(h.storage)
 	return nil
 }
 
@@ -173,7 +176,7 @@ func (h *house) openServices(context.Context) error {
 		Addresses: addresses,
 	})
 	h.onClose(func() error { h.boot.Close(); return nil })
-	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log}
+	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn}
 	return nil
 }
 
@@ -258,7 +261,7 @@ func (h *house) run(ctx context.Context) error {
 	dhcpd := dhcp.New(dhcp.Options{
 		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot}, Leases: leaseBook{h.inv}, Log: h.log,
 	})
-	control := api.New(h.apiOptions(target))
+	control := api.New(h.apiOptions())
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return target.Serve(ctx, servedListener{h.iscsi, h.cfg}) })
@@ -267,6 +270,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { return dhcpd.Run(ctx) })
 	g.Go(func() error { return control.Serve(ctx, h.api) })
 	g.Go(func() error { return h.advertiser().Run(ctx) })
+	g.Go(func() error { return h.storage.Watch(ctx) })
 	g.Go(func() error {
 		select {
 		case <-dhcpd.Ready():

@@ -22,6 +22,7 @@ type gate struct {
 	inv     *inventory.Inventory
 	storage *storage.Storage
 	log     *slog.Logger
+	warnAt  int // percent of a volume's limit
 }
 
 func initiator(l iscsi.Login) boot.Initiator {
@@ -90,12 +91,22 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 	if err != nil {
 		return iscsi.Units{}, err
 	}
-	luns[0] = scsi.NewDisk(vol, scsi.Identity{
+	luns[bootDisk] = scsi.NewDisk(vol, scsi.Identity{
 		Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: v.ID, UUID: diskUUID(v.ID),
+		WriteThrough: vol.WriteThrough, Provisioning: func() scsi.Provisioning { return g.provisioning(vol) },
 	})
 	return iscsi.Units{LUNs: luns, Close: func() {
 		g.closed(ad, vol.Close())
 	}}, nil
+}
+
+// provisioning is the space of a volume, as its machine may ask for it.
+func (g *gate) provisioning(v *storage.Opened) scsi.Provisioning {
+	p := scsi.Provisioning{Used: v.Used(), Limit: v.Limit()}
+	if g.warnAt < 100 {
+		p.Warn = p.Limit / 100 * int64(g.warnAt)
+	}
+	return p
 }
 
 // givesIdentity reports whether the system on v takes its identity from LUN 1.

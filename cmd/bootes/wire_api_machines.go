@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/storage"
+)
+
+type machines struct{ *house }
+
+// apiMachine is a machine as the API shows it, given the volumes it has.
+func apiMachine(m inventory.Machine, volumes []storage.VolumeInfo) api.Machine {
+	var public []string
+	for name, key := range m.Identity.HostKeys {
+		if strings.HasSuffix(name, ".pub") {
+			public = append(public, strings.TrimSpace(key))
+		}
+	}
+	slices.Sort(public)
+	address := ""
+	if m.Address.IsValid() {
+		address = m.Address.String()
+	}
+	out := api.Machine{
+		Name: m.Name, MACs: m.MACs, UUID: m.UUID, Address: address, Image: m.Image, Mode: string(m.Mode), Limit: m.Limit,
+		MachineID: m.Identity.MachineID, HostKeys: public, Created: m.Created,
+	}
+	if m.Update != nil {
+		out.Update = &api.Update{Machine: m.Name, Image: m.Update.Image, Volume: m.Update.Volume, Started: m.Update.Started}
+	}
+	for _, v := range volumes {
+		switch {
+		case v.Machine != m.Name:
+		case m.Update != nil && v.ID == m.Update.Volume:
+			out.Update.Written = v.Disk.Private
+		case v.Mode == m.Mode && v.Ref == m.Image:
+			out.Newer = v.Newer
+		}
+	}
+	return out
+}
+
+// show is apiMachine for what the inventory has answered.
+func (h machines) show(ctx context.Context, m inventory.Machine, err error) (api.Machine, error) {
+	var all []storage.VolumeInfo
+	if err == nil {
+		all, err = h.storage.Volumes(context.WithoutCancel(ctx))
+	}
+	return apiMachine(m, all), apiError(err)
+}
+
+func (h machines) Machines(ctx context.Context) ([]api.Machine, error) {
+	all, err := h.inv.Machines(ctx)
+	if err != nil {
+		return nil, apiError(err)
+	}
+	volumes, err := h.storage.Volumes(ctx)
+	return each(all, err, func(m inventory.Machine) api.Machine { return apiMachine(m, volumes) })
+}
+
+func (h machines) Machine(ctx context.Context, name string) (api.Machine, error) {
+	m, err := h.inv.Machine(ctx, name)
+	return h.show(ctx, m, err)
+}
+
+func (h machines) AddMachine(ctx context.Context, n api.NewMachine) (api.Machine, error) {
+	mode := n.Mode
+	if mode == "" {
+		mode = api.Persistent
+	}
+	limit := h.cfg.Limits.Volume
+	set(&limit, n.Limit)
+	address, err := parseAddress(n.Address)
+	if err != nil {
+		return api.Machine{}, err
+	}
+	m, err := h.inv.AddMachine(ctx, inventory.Machine{
+		Name: n.Name, MACs: n.MACs, UUID: n.UUID, Address: address, Image: n.Image, Mode: inventory.Mode(mode), Limit: limit,
+	})
+	return h.show(ctx, m, err)
+}
+
+func (h machines) SetMachine(ctx context.Context, name string, c api.MachineChange) (api.Machine, error) {
+	m, err := h.inv.SetMachine(ctx, name, func(m *inventory.Machine) error {
+		if len(c.MACs) > 0 {
+			m.MACs = c.MACs
+		}
+		set(&m.UUID, c.UUID)
+		set(&m.Image, c.Image)
+		set(&m.Limit, c.Limit)
+		if c.Address != nil {
+			address, err := parseAddress(*c.Address)
+			if err != nil {
+				return err
+			}
+			m.Address = address
+		}
+		if c.Mode != nil {
+			m.Mode = inventory.Mode(*c.Mode)
+		}
+		return nil
+	})
+	return h.show(ctx, m, err)
+}
+
+// parseAddress reads an address to keep; empty is none.
+func parseAddress(s string) (netip.Addr, error) {
+	if s == "" {
+		return netip.Addr{}, nil
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil || !a.Is4() {
+		return a, api.Errorf(api.Invalid, "address %q is no IPv4 address", s)
+	}
+	return a, nil
+}
+
+// set changes what was given.
+func set[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func (h machines) RemoveMachine(ctx context.Context, name string) error {
+	return apiError(h.storage.RemoveMachine(ctx, name))
+}
