@@ -281,7 +281,7 @@ func TestErrorsCommands(t *testing.T) {
 		{"bad image name", command{args: []string{"image", "import", "base", base}}, exitUsage,
 			`image "base" is not valid: write it as name:tag, such as "debian:12"`},
 		{"image that a machine uses", command{args: []string{"image", "rm", "base:1"}}, exitRefused,
-			"image \"base:1\" is in use by machine pc1: give those machines another image with `bootes machine set`, and remove those volumes, first"},
+			"image \"base:1\" is in use by machine pc1: first give that machine another image with `bootes machine set pc1 --image IMAGE`"},
 		{"absent file", command{args: []string{"image", "import", "new:1", "/absent.raw"}}, exitNotFound,
 			`import: open /absent.raw: no such file or directory`},
 		{"unreadable file", command{args: []string{"image", "import", "new:1", private}, user: nobody}, exitMissing,

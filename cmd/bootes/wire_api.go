@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"os/exec"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -13,6 +14,7 @@ import (
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/diskimage"
+	"bootes.dev/internal/guestfs"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/storage"
 )
@@ -32,48 +34,45 @@ func (h *house) apiOptions() api.Options {
 		Disks:     volumes{h},
 		Updates:   updates{h},
 		Streams:   streams{h},
+		Files:     files{h},
 		Space:     space{h},
 	}
 }
 
 // apiError sorts an error of the packages below for the API.
 func apiError(err error) error {
-	var (
-		invalid *inventory.InvalidError
-		missing *inventory.NotFoundError
-		exists  *inventory.ExistsError
-		inUse   *inventory.InUseError
-		update  *inventory.UpdateError
-		noRoom  *storage.NoRoomError
-		badDisk *diskimage.FormatError
-		twin    *inventory.VolumeExistsError
-		badTape *backup.FormatError
-		newTape *backup.VersionError
-		earlier *storage.EarlierStateError
-		noImage *storage.NoImageError
-		mode    *inventory.ModeError
-	)
-	kind := api.Internal
-	var known *api.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &known):
+	if err == nil || is[*api.Error](err) || errors.Is(err, context.Canceled) { // the API says who cancelled
 		return err
-	case errors.Is(err, context.Canceled):
-		return err // the API says who cancelled
-	case errors.As(err, &noRoom), errors.Is(err, block.ErrNoSpace), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		kind = api.NoSpace
-	case errors.As(err, &invalid), errors.As(err, &badDisk), errors.As(err, &badTape), errors.As(err, &newTape), errors.As(err, &noImage):
-		kind = api.Invalid
-	case errors.As(err, &missing), errors.As(err, &earlier), errors.Is(err, cow.ErrNotExist):
-		kind = api.NotFound
-	case errors.As(err, &exists), errors.As(err, &twin), errors.As(err, &inUse), errors.As(err, &update), errors.As(err, &mode), errors.Is(err, cow.ErrInUse), errors.Is(err, cow.ErrDependents):
-		kind = api.Conflict
-	case errors.Is(err, exec.ErrNotFound):
-		kind = api.Missing
 	}
-	return api.Errorf(kind, "%w", err)
+	return api.Errorf(kindOf(err), "%w", err)
+}
+
+func kindOf(err error) api.Kind {
+	switch {
+	case is[*storage.NoRoomError](err), isAny(err, block.ErrNoSpace, unix.ENOSPC, unix.EDQUOT):
+		return api.NoSpace
+	case is[*inventory.InvalidError](err), is[*storage.NoImageError](err),
+		is[*diskimage.FormatError](err), is[*backup.FormatError](err), is[*backup.VersionError](err),
+		isAny(err, guestfs.ErrPath, guestfs.ErrKind, guestfs.ErrUnsupported, guestfs.ErrCorrupt):
+		return api.Invalid
+	case is[*inventory.NotFoundError](err), is[*storage.EarlierStateError](err), errors.Is(err, cow.ErrNotExist):
+		return api.NotFound
+	case is[*inventory.ExistsError](err), is[*inventory.VolumeExistsError](err), is[*inventory.InUseError](err),
+		is[*inventory.UpdateError](err), is[*inventory.ModeError](err), isAny(err, cow.ErrInUse, cow.ErrDependents):
+		return api.Conflict
+	case errors.Is(err, exec.ErrNotFound):
+		return api.Missing
+	}
+	return api.Internal
+}
+
+func is[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}
+
+func isAny(err error, of ...error) bool {
+	return slices.ContainsFunc(of, func(e error) bool { return errors.Is(err, e) })
 }
 
 // each turns records into what the API shows.

@@ -10,9 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/backup"
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/diskimage"
+	"bootes.dev/internal/guestfs"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/storage"
 )
@@ -27,6 +29,15 @@ func TestAPIErrorKinds(t *testing.T) {
 		{&inventory.NotFoundError{}, api.NotFound},
 		{&inventory.ExistsError{}, api.Conflict},
 		{cow.ErrInUse, api.Conflict},
+		{&inventory.UpdateError{}, api.Conflict},
+		{&inventory.ModeError{}, api.Conflict},
+		{&inventory.VolumeExistsError{}, api.Conflict},
+		{&storage.EarlierStateError{}, api.NotFound},
+		{&storage.NoImageError{}, api.Invalid},
+		{&backup.FormatError{Err: errors.New("x")}, api.Invalid},
+		{&backup.VersionError{}, api.Invalid},
+		{guestfs.ErrKind, api.Invalid},
+		{guestfs.ErrCorrupt, api.Invalid},
 		{&storage.NoRoomError{}, api.NoSpace},
 		{block.ErrNoSpace, api.NoSpace},
 		{unix.ENOSPC, api.NoSpace},
