@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bootes.dev/internal/cow/cowbench"
 	"bootes.dev/internal/demo"
 	"bootes.dev/internal/lab/bench"
 )
@@ -76,9 +77,19 @@ func demoCommand() *cobra.Command {
 
 func benchCommand() *cobra.Command {
 	o := bench.Options{Out: os.Stdout}
+	eng := cowbench.Options{Out: os.Stdout}
+	engine := true
 	c := &cobra.Command{
-		Use: "bench", Short: "Measure beside dnsmasq and tgt", Args: cobra.NoArgs,
+		Use: "bench", Short: "Measure beside plain files, qcow2, dnsmasq and tgt", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if engine {
+				if err := cowbench.Run(cmd.Context(), eng); err != nil {
+					return err
+				}
+			}
+			if o.Rounds == 0 && o.Seconds == 0 {
+				return nil
+			}
 			self, err := os.Executable()
 			if err != nil {
 				return err
@@ -90,6 +101,9 @@ func benchCommand() *cobra.Command {
 	c.Flags().IntVar(&o.Rounds, "rounds", 3, "boots of each firmware on each server; 0: none")
 	c.Flags().IntVar(&o.Seconds, "seconds", 10, "length of each iSCSI measurement; 0: none")
 	c.Flags().BoolVar(&o.UEFI, "uefi", false, "boots of UEFI only")
+	c.Flags().BoolVar(&engine, "engine", true, "measure the copy-on-write engine")
+	c.Flags().StringVar(&eng.Dir, "dir", "/var/tmp", "where the engine is measured: a real disk with 8 GiB free")
+	c.Flags().BoolVar(&eng.Quick, "quick", false, "measure a tiny engine: shows that it works")
 	return c
 }
 

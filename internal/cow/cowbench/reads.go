@@ -1,0 +1,203 @@
+package cowbench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bootes.dev/internal/cow"
+)
+
+// image makes a layer full of data, by the builder, as an import does.
+func (b *bench) image(r *room, size int64) (string, error) {
+	lb, err := r.eng.NewLayer(size)
+	if err != nil {
+		return "", err
+	}
+	p := pattern(1 << 20)
+	for off := int64(0); off < size; off += int64(len(p)) {
+		if _, err := lb.WriteAt(p, off); err != nil {
+			return "", errors.Join(err, lb.Abort())
+		}
+	}
+	info, err := lb.Seal(b.ctx)
+	if err != nil {
+		return "", errors.Join(err, lb.Abort())
+	}
+	return info.ID, nil
+}
+
+// chain puts n layers of scattered changes, 8 KiB in each MiB, upon a layer.
+func (b *bench) chain(r *room, id, base string, size int64, n int) (*cow.Volume, error) {
+	v, err := r.clone(id, base)
+	if err != nil {
+		return nil, err
+	}
+	p := pattern(2 * blockSize)
+	for i := range n {
+		for _, x := range scattered(size/2, int(size>>20)) {
+			// Each layer has its own turn of the same places.
+			at := (x + int64(i)*37) % (size / int64(len(p)))
+			if _, err := v.WriteAt(p, at*int64(len(p))); err != nil {
+				return nil, err
+			}
+		}
+		if _, err := r.eng.Snapshot(id, fmt.Sprint("s", i)); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// reads measures hot reads of an image that is full of data.
+func (b *bench) reads(r *room) error {
+	base, err := b.image(r, b.sizes.image)
+	if err != nil {
+		return err
+	}
+	one, err := r.clone("one", base)
+	if err != nil {
+		return err
+	}
+	deep, err := b.chain(r, "deep", base, b.sizes.image, b.depth-1)
+	if err != nil {
+		return err
+	}
+	mixed, err := r.clone("mixed", base)
+	if err != nil {
+		return err
+	}
+	half := b.sizes.image / 4
+	if err := everySecond(mixed, half); err != nil {
+		return err
+	}
+	p, err := r.plain("plain", b.sizes.image)
+	if err != nil {
+		return err
+	}
+	if err := fill(p, b.sizes.image); err != nil {
+		return err
+	}
+	if err := b.sequential(p, one, mixed, half); err != nil {
+		return err
+	}
+	if err := b.random(r, p, one, deep); err != nil {
+		return err
+	}
+	return errors.Join(one.Close(), deep.Close(), mixed.Close(), p.Close())
+}
+
+// random measures hot 4 KiB reads from a page cache that such reads have
+// filled. A file that was copied in one go lies there in larger pieces, which
+// are faster, and one that was written block by block does not: that would be
+// a comparison of histories.
+func (b *bench) random(r *room, p, one, deep disk) error {
+	all, size := shuffled(b.sizes.image), gib(b.sizes.image)
+	pairs := []struct {
+		name string
+		a, b disk
+		goal float64
+	}{
+		{"4 KiB random read, hot, " + size + " image", p, one, 0.95},
+		{fmt.Sprintf("… through %d layers", b.depth), p, deep, 0.95},
+		{fmt.Sprintf("… %d layers against one", b.depth), one, deep, 0.95},
+	}
+	if err := errors.Join(evict(r.dir), touch(b.ctx, all, p, one, deep)); err != nil {
+		return err
+	}
+	for _, x := range pairs {
+		t, err := b.hot(all, x.a, x.b)
+		if err != nil {
+			return err
+		}
+		b.atLeast(x.name, t[0], t[1], x.goal)
+	}
+	return nil
+}
+
+// hot compares two disks, not more: those that share a file in a larger field
+// would find it in the processor's caches.
+func (b *bench) hot(blocks []int64, one, other disk) ([]time.Duration, error) {
+	return perOp(256)(turns(b.ctx, b.turns, readBlocks(one, blocks, 256), readBlocks(other, blocks, 256)))
+}
+
+// perOp divides times by the operations of a batch.
+func perOp(n int) func([]time.Duration, error) ([]time.Duration, error) {
+	return func(d []time.Duration, err error) ([]time.Duration, error) {
+		for i := range d {
+			d[i] /= time.Duration(n)
+		}
+		return d, err
+	}
+}
+
+// touch reads each block once, one by one, so that the page cache of all
+// disks consists of the same small pieces.
+func touch(ctx context.Context, blocks []int64, all ...disk) error {
+	p := make([]byte, blockSize)
+	for _, d := range all {
+		for _, x := range blocks {
+			if _, err := d.ReadAt(p, x*blockSize); err != nil {
+				return err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func everySecond(d disk, size int64) error {
+	var odd []int64
+	for x := int64(1); x < size/blockSize; x += 2 {
+		odd = append(odd, x)
+	}
+	return put(d, odd)
+}
+
+func (b *bench) sequential(p, one, mixed disk, size int64) error {
+	for _, x := range []struct {
+		name string
+		d    disk
+		goal float64
+	}{
+		{"1 MiB sequential read, unfragmented", one, 0.97},
+		{"… every second block in the overlay", mixed, 0.45},
+	} {
+		t, err := perOp(4)(turns(b.ctx, b.turns, readThrough(p, size, 4), readThrough(x.d, size, 4)))
+		if err != nil {
+			return err
+		}
+		b.atLeast(x.name, t[0], t[1], x.goal)
+	}
+	return nil
+}
+
+// wideReads measures hot reads through a map that does not fit into the
+// processor's caches.
+func (b *bench) wideReads(r *room) error {
+	blocks := scattered(b.wide, b.sizes.hot)
+	base, err := b.sparse(r, "base", b.wide, blocks)
+	if err != nil {
+		return err
+	}
+	v, err := r.clone("v", base)
+	if err != nil {
+		return err
+	}
+	p, err := r.plain("plain", b.wide)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(put(p, blocks), evict(r.dir), touch(b.ctx, blocks, p, v)); err != nil {
+		return err
+	}
+	t, err := b.hot(blocks, p, v)
+	if err != nil {
+		return err
+	}
+	b.atLeast(fmt.Sprintf("4 KiB random read, hot, %d blocks all over a %s map", len(blocks), gib(b.wide)), t[0], t[1], 0.85)
+	return errors.Join(v.Close(), p.Close())
+}
