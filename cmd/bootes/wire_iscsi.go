@@ -87,7 +87,7 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 			UUID: diskUUID(v.ID + "/identity"), ReadOnly: true,
 		})
 	}
-	vol, err := g.storage.OpenVolume(ctx, v.ID)
+	vol, err := g.storage.OpenFor(ctx, ad.Boot)
 	if err != nil {
 		return iscsi.Units{}, err
 	}

@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,10 +93,16 @@ func (s *Service) advise(ctx context.Context, a *attempt, v inventory.Volume) {
 		s.Log.Error("newer image could not be looked for", "volume", v.ID, "err", err)
 		return
 	}
-	if newer := names.Newer(v); newer != "" {
-		s.sayOnce(a, recorder.Event{Text: fmt.Sprintf("%s is %s now, and this disk is of %s: "+
-			"`bootes volume reset %s` takes the new one and throws away what the machine has written", v.Ref, newer, cmp.Or(v.Image, "no image"), v.ID)})
+	newer := names.Newer(v)
+	if newer == "" {
+		return
 	}
+	now := fmt.Sprintf("%s is %s now", v.Ref, newer)
+	if v.Ref == newer {
+		now = "its image is " + newer
+	}
+	s.sayOnce(a, recorder.Event{Text: fmt.Sprintf("%s, and this disk is of %s: "+
+		"`bootes volume reset %s` takes the new one and throws away what the machine has written", now, v.Image, v.ID)})
 }
 
 // checkAddress refuses a script to whoever is not that machine: the script

@@ -49,7 +49,7 @@ func (in *Inventory) checkNewImage(tx *store.Tx, ref string) error {
 }
 
 // SetImageDigest records what the content of a layer has been found to be, in
-// all images and volumes that stand on it.
+// all images that are this layer.
 func (in *Inventory) SetImageDigest(ctx context.Context, layer, digest string) error {
 	return in.s.Update(ctx, func(tx *store.Tx) error {
 		images, err := in.images.In(tx).List()
@@ -60,18 +60,6 @@ func (in *Inventory) SetImageDigest(ctx context.Context, layer, digest string) e
 			if i := r.Value; i.Layer == layer && i.Digest != digest {
 				i.Digest = digest
 				if err := in.images.In(tx).Put(r.Key, i); err != nil {
-					return err
-				}
-			}
-		}
-		volumes, err := in.volumes.In(tx).List()
-		if err != nil {
-			return err
-		}
-		for _, r := range volumes {
-			if v := r.Value; v.Layer == layer && v.Digest != digest {
-				v.Digest = digest
-				if err := in.volumes.In(tx).Put(r.Key, v); err != nil {
 					return err
 				}
 			}

@@ -78,7 +78,7 @@ type Volume struct {
 	Machine  string    `json:"machine"`
 	Ref      string    `json:"ref"`    // what was asked for: an image or a tag
 	Image    string    `json:"image"`  // the image that it stands on
-	Digest   string    `json:"digest"` // of that; "" until it is hashed
+	Digest   string    `json:"digest"` // of that; "" if it was not hashed yet when it was cloned
 	Layer    string    `json:"layer"`  // of that
 	Mode     Mode      `json:"mode"`
 	Limit    int64     `json:"limit,omitempty"`    // bytes of its own; 0: none

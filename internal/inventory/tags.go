@@ -166,14 +166,14 @@ func (n Names) Tags(image string) (tags []string) {
 
 // Newer is the image that a machine would get now in place of the one that its
 // volume v stands on: the tag has been moved since, or the machine was given
-// another name. "" when it is the same, or there is none, or the machine gets it
-// at its next boot anyway.
+// another name. "" when it is the same, or there is none, or nobody knows what v
+// stands on, or the machine gets it at its next boot anyway.
 func (n Names) Newer(v Volume) string {
 	now := v.Ref
 	if i, ok := n.tags[v.Ref]; ok {
 		now = i
 	}
-	if v.Mode != Persistent || now == v.Image || !n.images[now] {
+	if v.Mode != Persistent || v.Image == "" || now == v.Image || !n.images[now] {
 		return ""
 	}
 	return now

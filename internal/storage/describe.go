@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 
 	"bootes.dev/internal/cow"
@@ -101,9 +102,14 @@ func (s *Storage) describeVolumes(ctx context.Context, some []inventory.Volume) 
 	if err != nil {
 		return nil, err
 	}
+	digests := map[string]string{}
+	for _, i := range images {
+		digests[i.Layer] = i.Digest
+	}
 	b := newBill(images, s.eng.Layers(), s.eng.Volumes())
 	list := make([]VolumeInfo, 0, len(some))
 	for _, v := range some {
+		v.Digest = cmp.Or(v.Digest, digests[v.Layer])
 		info := VolumeInfo{Volume: v, Disk: b.volumes[v.ID], Stored: b.volume(v.ID).Own, Newer: names.Newer(v)}
 		for _, i := range info.Disk.Snapshots {
 			info.Snapshots = append(info.Snapshots, snapshotOf(v, i))

@@ -69,20 +69,23 @@ type restore struct {
 	base  string          // layer that the backup adds to, or that it is like
 	fill  bool            // what the stream does not tell of is zeros, not base
 	image inventory.Image // that base is or stands on; the zero one: none
-	unpin func()
+	unpin func()          // lets image go
 	lost  int64
 }
 
 // plan finds what the backup stands on and refuses what place would refuse, to
 // begin with: a stream may be long.
 func (r *restore) plan(ctx context.Context) error {
-	r.names.RLock()
-	defer r.names.RUnlock()
-	images, err := r.inv.Images(ctx)
+	cur, err := r.current(ctx)
 	if err != nil {
 		return err
 	}
-	cur, err := r.current(ctx)
+	if cur != nil {
+		r.endDead(ctx, *cur)
+	}
+	r.names.RLock()
+	defer r.names.RUnlock()
+	images, err := r.inv.Images(ctx)
 	if err != nil {
 		return err
 	}
@@ -94,12 +97,11 @@ func (r *restore) plan(ctx context.Context) error {
 		return err
 	}
 	if cur != nil {
-		r.endDead(ctx, *cur)
 		if err := r.mayReplace(ctx, *cur); err != nil {
 			return err
 		}
 	}
-	r.unpin = r.pins.add("a restored disk of "+r.m.Name, r.base)
+	r.unpin = r.readers.add(r.image.Layer)
 	return nil
 }
 

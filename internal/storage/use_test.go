@@ -240,3 +240,25 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("still in update mode: %v", err)
 	}
 }
+
+// A boot that was let in just before its disk was reset does not get the new one.
+func TestOpenForABootThatLostItsDisk(t *testing.T) {
+	x, v := newPC1(t)
+	ctx := t.Context()
+	b := x.holds("pc1", v.ID)
+	d, err := x.OpenFor(ctx, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	x.now = func() time.Time { return x.started.Add(comeback) }
+	if err := x.Reset(ctx, v.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err = x.OpenFor(ctx, b)
+	if want := `volume "` + v.ID + `" was removed, reset or rolled back meanwhile: the machine must boot again`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

@@ -66,9 +66,28 @@ func (s *Storage) clone(ctx context.Context, v inventory.Volume, base string) (i
 	return added, err
 }
 
-// OpenVolume opens a volume's disk for the one who serves it.
+// OpenFor opens the disk of a boot for the one who serves it. It asks once more
+// whether the boot still has it: it may have been replaced since the boot was
+// let in.
+func (s *Storage) OpenFor(ctx context.Context, b inventory.Boot) (*Opened, error) {
+	defer s.hold(b.Volume)()
+	now, err := s.inv.Boot(ctx, b.ID)
+	if err != nil {
+		return nil, err
+	}
+	if now.Volume != b.Volume {
+		return nil, fmt.Errorf("volume %q was removed, reset or rolled back meanwhile: the machine must boot again", b.Volume)
+	}
+	return s.openVolume(ctx, b.Volume)
+}
+
+// OpenVolume opens a volume's disk for whoever asks.
 func (s *Storage) OpenVolume(ctx context.Context, id string) (*Opened, error) {
 	defer s.hold(id)()
+	return s.openVolume(ctx, id)
+}
+
+func (s *Storage) openVolume(ctx context.Context, id string) (*Opened, error) {
 	v, err := s.inv.Volume(ctx, id)
 	if err != nil {
 		return nil, err
