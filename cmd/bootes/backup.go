@@ -108,8 +108,9 @@ func (a *app) volumeRestore() *cobra.Command {
 		Use: "restore MACHINE FILE", Short: "Make a machine's disk of a backup", Args: exactly("MACHINE", "FILE"),
 		Long: "Make a machine's disk of a backup in a file or pipe (- is standard input). A backup of a difference goes\n" +
 			"on top of what it is a difference to, which must be there: restore the backups in the order in which they\n" +
-			"were made. A machine that has a disk loses it, with its snapshots, which --force allows; it must be off.\n" +
-			"A restore that fails or is interrupted leaves everything as it was.",
+			"were made. If the machine has a disk it must be off, and what was written to it since its last snapshot is\n" +
+			"lost, which --force allows; snapshots stay. A restore that fails or is interrupted leaves everything as it\n" +
+			"was.",
 		Example: "  bootes volume restore pc01 pc01-monday.backup --force\n  ssh nas cat pc01.backup.zst | zstd -d | bootes volume restore pc01 -",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, name, err := a.backupSource(args[1])
@@ -126,14 +127,14 @@ func (a *app) volumeRestore() *cobra.Command {
 			return a.print(r, func() string { return restoredText(args[0], name, r) })
 		},
 	}
-	c.Flags().BoolVar(&force, "force", false, "also over a disk that the machine has: what is on it is lost")
+	c.Flags().BoolVar(&force, "force", false, "also over a disk that the machine has: what was written since its last snapshot is lost")
 	return c
 }
 
 func restoredText(machine, name string, r api.Restored) string {
 	text := fmt.Sprintf("restored %s from %s: %s, volume %s\n", clean(machine), clean(name), bytesText(r.Volume.Size), clean(shortID(r.Volume.ID)))
-	if r.Replaced != "" {
-		text += fmt.Sprintf("lost: the disk that it had, volume %s, with %s that only it had\n", clean(shortID(r.Replaced)), bytesText(r.Lost))
+	if r.Lost > 0 || len(r.Volume.Snapshots) > 0 {
+		text += fmt.Sprintf("lost: %s, written since %s\nkept: %s\n", bytesText(r.Lost), clean(since(r.Volume)), snapshotNames(r.Volume))
 	}
 	return text
 }

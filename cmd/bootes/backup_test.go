@@ -220,7 +220,7 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, code := bootes(t, "volume", "restore", "pc01", path, "--force", "--socket", socket)
-	if want := "restored pc01 from " + path + ": 4 GiB, volume 7abc-1234-567\nlost: the disk that it had, volume 0f3a-1111-aaa, with 5 MiB that only it had\n"; code != 0 || errs != "" || out != want {
+	if want := "restored pc01 from " + path + ": 4 GiB, volume 7abc-1234-567\nlost: 5 MiB, written since it was made\nkept: no snapshots\n"; code != 0 || errs != "" || out != want {
 		t.Errorf("from a file: code %d\n%s%s", code, out, errs)
 	}
 	r, pw, err := os.Pipe()

@@ -146,7 +146,7 @@ func (w *world) Backup(ctx context.Context, job api.Backup, p func(api.Progress)
 func (w *world) Restore(ctx context.Context, job api.Restore, p func(api.Progress)) (api.Restored, error) {
 	r := api.Restored{Volume: api.Volume{ID: "7abc-1234-5678", Machine: job.Machine, Size: 4 << 30}}
 	if job.Force {
-		r.Replaced, r.Lost = "0f3a-1111-aaaa", 5<<20
+		r.Lost = 5 << 20
 	}
 	return r, as(w, &w.onRestore)(ctx, job, p)
 }

@@ -77,15 +77,18 @@ func (a *app) volumeRollback() *cobra.Command {
 
 // undoneText tells what is lost and what is kept. v is the volume as it was.
 func undoneText(v place, u api.Undone) string {
-	kept := "no snapshots"
-	if n := len(u.Volume.Snapshots); n > 0 {
-		names := make([]string, n)
-		for i, s := range u.Volume.Snapshots {
-			names[i] = s.Name
-		}
-		kept = count(n, "snapshot") + ": " + few(names)
+	return fmt.Sprintf("lost: %s, written since %s\nkept: %s\n", bytesText(u.Lost), clean(since(v.Volume)), snapshotNames(u.Volume))
+}
+
+func snapshotNames(v api.Volume) string {
+	if len(v.Snapshots) == 0 {
+		return "no snapshots"
 	}
-	return fmt.Sprintf("lost: %s, written since %s\nkept: %s\n", bytesText(u.Lost), clean(since(v.Volume)), kept)
+	var names []string
+	for _, s := range v.Snapshots {
+		names = append(names, s.Name)
+	}
+	return count(len(names), "snapshot") + ": " + few(names)
 }
 
 func (a *app) volumeReset() *cobra.Command {

@@ -70,7 +70,7 @@ type BackedUp struct {
 // RestoreRequest is the body of POST /v1/machines/{name}/restore.
 type RestoreRequest struct {
 	Source string `json:"source" minLength:"1" doc:"what the client calls the file or pipe whose descriptor comes with the request"`
-	Force  bool   `json:"force,omitempty" doc:"also over a disk that the machine has; what is on it is lost"`
+	Force  bool   `json:"force,omitempty" doc:"also over a disk that the machine has: what was written since its last snapshot is lost"`
 }
 
 // Restore is a backup to make a machine's disk of.
@@ -82,10 +82,9 @@ type Restore struct {
 
 // Restored is a disk that came out of a backup.
 type Restored struct {
-	Volume   Volume `json:"volume"`
-	Replaced string `json:"replaced,omitempty" doc:"id of the volume that was the machine's disk before; it is gone, with its snapshots"`
-	Lost     int64  `json:"lost" doc:"bytes of blocks that only that volume had"`
-	Read     int64  `json:"read" doc:"bytes of the backup"`
+	Volume Volume `json:"volume"`
+	Lost   int64  `json:"lost" doc:"bytes of blocks that the machine had written to the disk that it had, since its last snapshot"`
+	Read   int64  `json:"read" doc:"bytes of the backup"`
 }
 
 // FileRef names a file on a disk.
