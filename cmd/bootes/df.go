@@ -11,9 +11,9 @@ import (
 func (a *app) dfCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "df", Short: "Show where the space is: disk, images, volumes, and what they share", Args: exactly(),
-		Long: "Show where the space is. SIZE is the disk that a machine sees. OWN is what only this image or volume is\n" +
-			"made of: about what its removal gives back. SHARED is what it has in common with the images below it, and\n" +
-			"is there once, however many share it.",
+		Long: "Show where the space is. SIZE is the disk that a machine sees. OWN is what nothing else uses: what the\n" +
+			"removal of this image or volume gives back. SHARED is what others use too, and is there once, however\n" +
+			"many they are.",
 		Example: "  bootes df\n  bootes df -o json | jq .total_own",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := a.client().Space(cmd.Context())
@@ -41,9 +41,13 @@ func spaceText(s api.Space) string {
 	for _, v := range s.Volumes {
 		apart += v.Own + v.Shared
 	}
+	shared := ""
+	if apart > s.TotalOwn {
+		shared = "as copies they would take " + bytesText(apart)
+	}
 	text := sheet("folder", s.Dir, "disk", disk, "being freed", freeing,
 		"used", fmt.Sprintf("%s by %s and %s", bytesText(s.TotalOwn), count(len(s.Images), "image"), count(len(s.Volumes), "volume")),
-		"shared", fmt.Sprintf("as copies they would take %s", bytesText(apart)))
+		"shared", shared)
 	return text + imageSpace(s.Images) + volumeSpace(s.Volumes)
 }
 

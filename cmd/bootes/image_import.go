@@ -55,9 +55,9 @@ func (a *app) importFile(ctx context.Context, path string, req api.ImportRequest
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		return api.Image{}, usage("import %q: it is not a regular file", path)
 	}
-	return track(a, "importing "+req.Ref, func(progress func(api.Progress)) (api.Image, error) {
-		return a.client().Import(ctx, f, req, progress)
-	})
+	p := a.progress("importing " + req.Ref)
+	defer p.end()
+	return a.client().Import(ctx, f, req, p.update)
 }
 
 func (a *app) imported(i api.Image) string {

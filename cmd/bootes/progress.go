@@ -35,11 +35,12 @@ func (a *app) progress(task string) *progress {
 	return &progress{w: a.errs, live: terminal(a.errs), now: a.now, task: task}
 }
 
-// track shows the progress of a long task.
+// track shows the progress of a long task that has one step, which its name
+// tells.
 func track[T any](a *app, task string, do func(progress func(api.Progress)) (T, error)) (T, error) {
 	p := a.progress(task)
 	defer p.end()
-	return do(p.update)
+	return do(func(u api.Progress) { u.Step = ""; p.update(u) })
 }
 
 func terminal(w io.Writer) bool {

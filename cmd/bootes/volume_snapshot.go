@@ -40,7 +40,7 @@ func snapshotText(v place, s api.Snapshot) string {
 	}
 	v.snapshot = s.Name
 	return fmt.Sprintf("snapshot %s: %s written before it since %s%s\nback to it, when the machine is off: bootes volume rollback %s %s\n",
-		clean(v.name()), bytesText(s.Own), clean(since(v.Volume)), state, clean(v.Machine), clean(s.Name))
+		clean(v.name()), bytesText(v.Own), clean(since(v.Volume)), state, clean(v.Machine), clean(s.Name))
 }
 
 // oneOrTwo wants one argument and takes a second.

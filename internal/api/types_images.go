@@ -94,8 +94,8 @@ type Space struct {
 type ImageSpace struct {
 	Ref     string `json:"ref"`
 	Virtual int64  `json:"virtual" doc:"size of the disk"`
-	Own     int64  `json:"own" doc:"that only it is made of"`
-	Shared  int64  `json:"shared" doc:"that it has in common with the images it is built on"`
+	Own     int64  `json:"own" doc:"that nothing else uses: what its removal gives back"`
+	Shared  int64  `json:"shared" doc:"that others use too"`
 }
 
 // VolumeSpace is the space of one volume, in bytes.
@@ -103,7 +103,7 @@ type VolumeSpace struct {
 	ID      string `json:"id"`
 	Machine string `json:"machine"`
 	Virtual int64  `json:"virtual" doc:"size of the disk"`
-	Own     int64  `json:"own" doc:"that only it and its snapshots are made of"`
-	Shared  int64  `json:"shared" doc:"that it has in common with its image"`
+	Own     int64  `json:"own" doc:"that nothing else uses: what its removal, with its snapshots, gives back"`
+	Shared  int64  `json:"shared" doc:"that others use too"`
 	Limit   int64  `json:"limit" doc:"of own; 0: none"`
 }
