@@ -31,7 +31,7 @@ func (e *Engine) work() {
 }
 
 // Settle does all background work that there is to do, merging, hashing and
-// freeing, and returns when it is done. Errors are in the log.
+// freeing, and returns when it is done. Errors of it are in the log.
 func (e *Engine) Settle(ctx context.Context) error {
 	leave, err := e.enter()
 	if err != nil {
@@ -50,20 +50,32 @@ func (e *Engine) Settle(ctx context.Context) error {
 // settle does one job after the other. One that fails is not tried again in
 // this opening.
 func (e *Engine) settle(ctx context.Context) {
-	e.jobs.Lock()
-	defer e.jobs.Unlock()
 	for ctx.Err() == nil {
-		j := e.nextJob()
-		if j == nil {
+		select {
+		case e.jobs <- struct{}{}:
+		case <-ctx.Done():
 			return
 		}
-		if err := j.run(ctx); err != nil && ctx.Err() == nil {
-			e.log.Error("background work failed", "work", j.name, "err", err)
-			e.mu.Lock()
-			e.skip[j.name] = true
-			e.mu.Unlock()
+		more := e.settleOne(ctx)
+		<-e.jobs
+		if !more {
+			return
 		}
 	}
+}
+
+func (e *Engine) settleOne(ctx context.Context) (more bool) {
+	j := e.nextJob()
+	if j == nil {
+		return false
+	}
+	if err := j.run(ctx); err != nil && ctx.Err() == nil {
+		e.log.Error("background work failed", "work", j.name, "err", err)
+		e.mu.Lock()
+		e.skip[j.name] = true
+		e.mu.Unlock()
+	}
+	return true
 }
 
 // job is one piece of background work, named for the log.

@@ -19,9 +19,10 @@ type chain struct {
 	solid [maxDepth + 1]*sources // uniform pages, shared
 	mine  []bool                 // while it is being built: pages that no other chain has
 
-	refs  int           // guarded by Engine.mu
-	ready chan struct{} // closed when resolved, with err set
-	err   error
+	pinned []*layerState // all that will be in layers; fixed from the start
+	refs   int           // guarded by Engine.mu
+	ready  chan struct{} // closed when resolved, with err set
+	err    error
 }
 
 // sources is one page of a chain's map: the source of each block. A nil page
@@ -167,6 +168,9 @@ func (c *chain) read(p []byte, off int64, source uint8) error {
 	_, err := readFull(c.files[source-1], p, off)
 	return err
 }
+
+// has reports whether a layer is, or will be, in the chain.
+func (c *chain) has(l *layerState) bool { return c != nil && slices.Contains(c.pinned, l) }
 
 // view of the chain alone.
 func (c *chain) view() view { return newView(c.size, c, c.size) }

@@ -92,7 +92,7 @@ type Engine struct {
 	ctx         context.Context // ends at Close
 	stop        context.CancelFunc
 	background  sync.WaitGroup
-	jobs        sync.Mutex    // held by whoever does background work
+	jobs        chan struct{} // filled by whoever does long work: one at a time
 	wake        chan struct{} // there may be background work
 
 	mu      sync.Mutex // guards what follows
@@ -114,7 +114,7 @@ type Engine struct {
 func Open(dir string, o Options) (*Engine, error) {
 	o.setDefaults()
 	e := &Engine{
-		dir: path.Clean(dir), o: o, fs: o.FS, log: o.Log, boot: o.BootID, wake: make(chan struct{}, 1),
+		dir: path.Clean(dir), o: o, fs: o.FS, log: o.Log, boot: o.BootID, jobs: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 		layers: map[string]*layerState{}, volumes: map[string]*volumeState{},
 		chains: map[string]*chain{}, made: map[*LayerBuilder]struct{}{}, skip: map[string]bool{},
 	}

@@ -80,6 +80,9 @@ func renameError(err error) error {
 
 // noSpace marks an error of the host's disk being full with block.ErrNoSpace.
 func noSpace(err error) error {
+	if errors.Is(err, block.ErrNoSpace) {
+		return err
+	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("%w: %w", block.ErrNoSpace, err)
 	}

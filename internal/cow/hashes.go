@@ -13,7 +13,7 @@ func (e *Engine) nextToHash() *job {
 	for id, l := range e.layers {
 		name := "hash layer " + id
 		if l.bad == nil && l.meta.Keep && l.meta.Digest == "" && !e.skip[name] {
-			return &job{name, func(ctx context.Context) error { return e.hashLayer(ctx, id, 1, nil) }}
+			return &job{name, func(ctx context.Context) error { return e.hashLayer(ctx, id, 1) }}
 		}
 	}
 	return nil
@@ -21,13 +21,13 @@ func (e *Engine) nextToHash() *job {
 
 // hashLayer gives a layer its hashes and its digest, if it has none. The list
 // is durable before the meta with the digest says that it is there.
-func (e *Engine) hashLayer(ctx context.Context, id string, workers int, progress func(done, total int64)) error {
+func (e *Engine) hashLayer(ctx context.Context, id string, workers int) error {
 	c, err := e.acquire(id)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = e.release(c) }()
-	list, err := e.hashChain(ctx, c, workers, progress)
+	list, err := e.hashChain(ctx, c, workers)
 	if err != nil {
 		return fmt.Errorf("hash layer %q: %w", id, err)
 	}
@@ -63,15 +63,10 @@ func (e *Engine) putHashes(l *layerState, list []byte) error {
 
 // hashChain hashes a layer. Of the MiBs that are as in the nearest ancestor
 // that has hashes it takes those, and reads only the others.
-func (e *Engine) hashChain(ctx context.Context, c *chain, workers int, progress func(done, total int64)) ([]byte, error) {
+func (e *Engine) hashChain(ctx context.Context, c *chain, workers int) ([]byte, error) {
 	v := c.view()
 	known := e.knownHashes(c)
-	total := chunksFor(v.size) * chunkSize
-	count := newCounter(total, progress)
-	return hashChunks(ctx, &v, v.size, workers, func(i int64, to []byte) bool {
-		defer count.add(chunkSize)
-		return known != nil && known(i, to)
-	})
+	return hashChunks(ctx, &v, v.size, workers, known)
 }
 
 // knownHashes returns nil if no ancestor has hashes that can be trusted.

@@ -53,11 +53,30 @@ func (e *Engine) loadLayer(id string) error {
 	if l.bad == nil {
 		l.bad = l.meta.check(id)
 	}
+	e.layers[id] = l
 	if l.bad != nil {
 		l.meta = layerMeta{ID: id}
 		e.log.Error("layer cannot be used", "layer", id, "err", l.bad)
+		return nil
 	}
-	e.layers[id] = l
+	return e.tidy(e.path("layers", id))
+}
+
+// tidy removes what an interrupted change left in the folder of a layer or
+// volume: a meta half-written, or the journal of an overlay that has become a
+// layer.
+func (e *Engine) tidy(folder string) error {
+	names, err := e.fs.List(folder)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if n == "journal" || n == "meta.tmp" {
+			if err := e.fs.Remove(folder + "/" + n); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

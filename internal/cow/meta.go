@@ -174,11 +174,13 @@ func writeMeta(fs vfs.FS, name string, v any, sync bool) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return noSpace(err)
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = renameError(fs.Rename(tmp, name))
 	}
-	if err := fs.Rename(tmp, name); err != nil {
-		return renameError(err)
+	if err != nil {
+		_ = fs.Remove(tmp) // or the next one does
+		return noSpace(err)
 	}
 	if !sync {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow/vfs"
@@ -55,8 +56,8 @@ func (e *Engine) acquire(id string) (*chain, error) {
 	}
 	c, rest := e.nearest(line)
 	c.refs, c.ready = 1, make(chan struct{})
-	pinned := append(c.layers[:len(c.layers):len(c.layers)], rest...)
-	for _, l := range pinned {
+	c.pinned = slices.Concat(c.layers, rest)
+	for _, l := range c.pinned {
 		l.pins++
 	}
 	e.chains[id] = c
@@ -64,7 +65,6 @@ func (e *Engine) acquire(id string) (*chain, error) {
 
 	if err := e.resolve(c, rest); err != nil {
 		c.err = fmt.Errorf("open layer %q: %w", id, err)
-		c.layers = pinned
 	}
 	c.mine = nil
 	close(c.ready)
@@ -172,7 +172,7 @@ func (e *Engine) release(c *chain) error {
 	}
 	var files []vfs.File
 	var dead []*layerState
-	for _, l := range c.layers {
+	for _, l := range c.pinned {
 		if l.pins--; l.pins > 0 {
 			continue
 		}

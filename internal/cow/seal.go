@@ -217,9 +217,9 @@ func (x *sealing) enter(m volumeMeta) {
 		return
 	}
 	c := x.chain
-	c.refs, c.ready, c.mine = 1, make(chan struct{}), nil
+	c.refs, c.ready, c.mine, c.pinned = 1, make(chan struct{}), nil, c.layers
 	close(c.ready)
-	for _, l := range c.layers {
+	for _, l := range c.pinned {
 		l.pins++
 	}
 	x.l.file = x.dataFile
@@ -244,7 +244,7 @@ func (x *sealing) repaint() {
 // what the layer's map calls zero nobody reads.
 func (x *sealing) retire() {
 	o := x.o
-	if err := x.e.fs.Remove(x.e.path("layers", o.id, "journal")); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := x.e.tidy(x.e.path("layers", o.id)); err != nil {
 		x.e.log.Warn("cannot remove the journal of a sealed layer", "layer", o.id, "err", err)
 	}
 	if x.v == nil {

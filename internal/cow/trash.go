@@ -27,7 +27,8 @@ type trash struct {
 	wake chan struct{}
 	left atomic.Int64 // bytes, as last measured
 
-	mu sync.Mutex
+	work sync.Mutex // held while emptying
+	mu   sync.Mutex
 	// held are names whose move here is not durable yet: a power cut may put
 	// them back where they were, and they must be whole then.
 	held map[string]bool
@@ -101,6 +102,8 @@ func (t *trash) run(ctx context.Context) {
 }
 
 func (t *trash) empty(ctx context.Context) error {
+	t.work.Lock()
+	defer t.work.Unlock()
 	names, err := t.fs.List(t.dir)
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ func (e *Engine) VerifyLayer(ctx context.Context, id string, progress func(done,
 		return err
 	}
 	if info.Digest == "" {
-		if err := e.hashLayer(ctx, id, hashers(), nil); err != nil {
+		if err := e.hashLayer(ctx, id, hashers()); err != nil {
 			return err
 		}
 	}
@@ -87,13 +87,14 @@ func (e *Engine) VerifyLayer(ctx context.Context, id string, progress func(done,
 // findBad compares each MiB with its hash.
 func findBad(ctx context.Context, c *chain, want []byte, progress func(done, total int64)) ([]BadChunk, error) {
 	v := c.view()
-	count := newCounter(v.size, progress)
+	count := newPace(false, progress)
+	count.start(v.size)
 	var mu sync.Mutex
 	var bad []BadChunk
 	check := func(i int64, _ []byte) bool {
 		off := i * chunkSize
 		n := min(chunkSize, v.size-off)
-		defer count.add(n)
+		defer count.step(ctx, n)
 		got, err := hashAt(&v, off, n)
 		if err == nil && string(got[:]) == string(want[i*hashSize:(i+1)*hashSize]) {
 			return true
@@ -124,26 +125,4 @@ func (c *chain) holders(off, n int64) (ids []string) {
 		b += n
 	}
 	return ids
-}
-
-// counter adds up progress that several report.
-type counter struct {
-	mu          sync.Mutex
-	done, total int64
-	progress    func(done, total int64)
-}
-
-func newCounter(total int64, progress func(done, total int64)) *counter {
-	if progress == nil {
-		progress = func(done, total int64) {}
-	}
-	progress(0, total)
-	return &counter{total: total, progress: progress}
-}
-
-func (c *counter) add(n int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.done = min(c.done+n, c.total)
-	c.progress(c.done, c.total)
 }

@@ -55,6 +55,9 @@ func (e *Engine) loadVolume(id string) error {
 		return err
 	}
 	e.volumes[id] = s
+	if err := e.tidy(e.path("volumes", id)); err != nil {
+		return err
+	}
 	return e.throwOrphans(&s.meta)
 }
 

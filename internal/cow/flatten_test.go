@@ -1,0 +1,225 @@
+package cow_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"bootes.dev/internal/block"
+	"bootes.dev/internal/cow"
+)
+
+func content(t *testing.T, d block.Device) []byte {
+	t.Helper()
+	p := make([]byte, d.Size())
+	must(d.ReadAt(p, 0))
+	return p
+}
+
+// scribble makes some random changes.
+func scribble(t *testing.T, rng *rand.Rand, d block.Device) {
+	t.Helper()
+	for range 20 {
+		off := rng.Int64N(d.Size()/512) * 512
+		n := min(d.Size()-off, (1+rng.Int64N(40))*512)
+		if rng.IntN(4) == 0 {
+			ok(t, d.Unmap(off, n))
+		} else {
+			put(t, d, off, n, rng.Uint32()|1)
+		}
+	}
+}
+
+// tower is a volume with n snapshots on an image of two layers, resized on the
+// way, and the content of each snapshot.
+func tower(t *testing.T, e *cow.Engine, n int) (v *cow.Volume, contents [][]byte) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	image := newLayer(t, e, "", 1<<20+512, func(b *cow.LayerBuilder) { scribble(t, rng, builderDevice{b, 1<<20 + 512}) })
+	image = newLayer(t, e, image.ID, 2<<20-512, func(b *cow.LayerBuilder) { scribble(t, rng, builderDevice{b, 2<<20 - 512}) })
+	v = newVolume(t, e, cow.VolumeSpec{Base: image.ID})
+	for i := range n {
+		scribble(t, rng, v)
+		contents = append(contents, content(t, v))
+		must(e.Snapshot("v", fmt.Sprint("s", i)))
+		switch i % 4 {
+		case 1:
+			ok(t, e.Resize("v", (v.Size()+64<<10)&^4095))
+		case 3:
+			ok(t, v.Close(), e.Resize("v", (v.Size()-128<<10)&^4095))
+			v = openVolume(t, e, "v")
+		}
+	}
+	scribble(t, rng, v)
+	return v, contents
+}
+
+// builderDevice lets scribble write to a builder.
+type builderDevice struct {
+	*cow.LayerBuilder
+	size int64
+}
+
+func (b builderDevice) ReadAt([]byte, int64) (int, error) { return 0, errors.New("cannot be read") }
+func (b builderDevice) Flush() error                      { return nil }
+func (b builderDevice) Size() int64                       { return b.size }
+
+func TestFlattenVolume(t *testing.T) {
+	for _, isOpen := range []bool{true, false} {
+		e := open(t, t.TempDir(), cow.Options{Manual: true})
+		v, contents := tower(t, e, 6)
+		want := content(t, v)
+		if !isOpen {
+			ok(t, v.Close())
+		}
+		var done, total int64
+		ok(t, e.FlattenVolume(t.Context(), "v", func(d, n int64) { done, total = d, n }))
+		if done != total || total == 0 {
+			t.Errorf("progress ended at %d of %d", done, total)
+		}
+		if !isOpen {
+			v = openVolume(t, e, "v")
+		}
+		if info := must(e.Volume("v")); info.Depth != 1 || v.Used() != info.Private {
+			t.Errorf("%+v, used %d", info, v.Used())
+		}
+		if !bytes.Equal(content(t, v), want) {
+			t.Error("the content has changed")
+		}
+		for i, w := range contents {
+			l := must(e.OpenSnapshot("v", fmt.Sprint("s", i)))
+			if !bytes.Equal(content(t, l), w) {
+				t.Errorf("snapshot %d has changed", i)
+			}
+			ok(t, l.Close(), e.RemoveSnapshot("v", fmt.Sprint("s", i)))
+		}
+		if n := len(e.Layers()); n != 3 { // the image, and ours
+			t.Errorf("%d layers", n)
+		}
+		ok(t, e.FlattenVolume(t.Context(), "v", nil)) // nothing to do
+		for _, l := range e.Layers() {
+			if l.Kept && l.Depth == 2 {
+				ok(t, e.RemoveLayer(l.ID))
+			}
+		}
+		if !bytes.Equal(content(t, v), want) {
+			t.Error("the content has changed with its image gone")
+		}
+		ok(t, v.Close())
+	}
+}
+
+func TestFlattenRefusesTheLimit(t *testing.T) {
+	e := open(t, t.TempDir(), cow.Options{Manual: true})
+	v, _ := tower(t, e, 2)
+	ok(t, e.SetLimit("v", v.Used()))
+	if err := e.FlattenVolume(t.Context(), "v", nil); !errors.Is(err, block.ErrNoSpace) {
+		t.Errorf("flattened beyond the limit: %v", err)
+	}
+	if n := len(e.Layers()); n != 4 {
+		t.Errorf("%d layers", n)
+	}
+}
+
+func TestFlattenLayer(t *testing.T) {
+	e := open(t, t.TempDir(), cow.Options{Manual: true})
+	v, _ := tower(t, e, 5)
+	want := content(t, v)
+	img := must(e.Commit("v", ""))
+	ok(t, e.Settle(t.Context()))
+	img = must(e.Layer(img.ID))
+	ok(t, e.FlattenLayer(t.Context(), img.ID, nil))
+	flat := must(e.Layer(img.ID))
+	if flat.Depth != 2 || flat.Digest != img.Digest || img.Digest == "" {
+		t.Errorf("%+v, before %+v", flat, img)
+	}
+	if !bytes.Equal(content(t, v), want) {
+		t.Error("the content of the open volume has changed")
+	}
+	ok(t, e.VerifyLayer(t.Context(), img.ID, nil), v.Close())
+	v = openVolume(t, e, "v")
+	if !bytes.Equal(content(t, v), want) {
+		t.Error("the content has changed")
+	}
+	if below := must(e.Layer(flat.Parent)); below.Own+img.Own > flat.Size+4096 {
+		t.Errorf("hidden blocks were copied: %d over %d of %d", img.Own, below.Own, flat.Size)
+	}
+}
+
+// TestFlattenUnderLoad writes, snapshots and reads while the ground moves.
+func TestFlattenUnderLoad(t *testing.T) {
+	e := open(t, t.TempDir(), cow.Options{MergeDepth: 4, FlattenDepth: 12})
+	v, _ := tower(t, e, 6)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for w := range int64(3) {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(w), 1))
+			for i := uint32(1); ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				off := rng.Int64N(64)*12288 + w*4096 // a third of all blocks each
+				put(t, v, off, 4096, i)
+				wants(t, v, off, 4096, i)
+				must(v.ReadAt(make([]byte, 64<<10), rng.Int64N(16)*64<<10))
+			}
+		})
+	}
+	for i := range 30 {
+		name := fmt.Sprint("x", i)
+		must(e.Snapshot("v", name))
+		if i > 3 {
+			ok(t, e.RemoveSnapshot("v", fmt.Sprint("x", i-3)))
+		}
+		if i%10 == 5 {
+			ok(t, e.FlattenVolume(t.Context(), "v", nil))
+		}
+	}
+	close(stop)
+	wg.Wait()
+	want := content(t, v)
+	ok(t, e.Settle(t.Context()))
+	if d := must(e.Volume("v")).Depth; d > 12 {
+		t.Errorf("depth %d", d)
+	}
+	if !bytes.Equal(content(t, v), want) {
+		t.Error("the content has changed")
+	}
+}
+
+func TestMergeInTheBackground(t *testing.T) {
+	e := open(t, t.TempDir(), cow.Options{Manual: true, MergeDepth: 4, FlattenDepth: 8})
+	v, contents := tower(t, e, 5)
+	want := content(t, v)
+	for i := range 4 { // the last one stays
+		ok(t, e.RemoveSnapshot("v", fmt.Sprint("s", i)))
+	}
+	ok(t, e.Settle(t.Context()))
+	if info := must(e.Volume("v")); info.Depth != 4 { // two of the image, the merged ones, s4
+		t.Errorf("depth %d", info.Depth)
+	}
+	l := must(e.OpenSnapshot("v", "s4"))
+	if !bytes.Equal(content(t, v), want) || !bytes.Equal(content(t, l), contents[4]) {
+		t.Error("the content has changed")
+	}
+	ok(t, l.Close())
+	for i := range 8 {
+		put(t, v, int64(i)*4096, 4096, uint32(i+1))
+		must(e.Snapshot("v", fmt.Sprint("t", i)))
+	}
+	want = content(t, v)
+	ok(t, e.Settle(t.Context()))
+	if info := must(e.Volume("v")); info.Depth != 3 { // flattened down to the image
+		t.Errorf("depth %d", info.Depth)
+	}
+	ok(t, v.Close())
+	v = openVolume(t, e, "v")
+	if !bytes.Equal(content(t, v), want) {
+		t.Error("the content has changed")
+	}
+}

@@ -1,0 +1,149 @@
+package cow
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// nextToMerge finds a chain that has become too deep: in one of more than
+// MergeDepth layers a run of nameless neighbours is merged; one of more than
+// FlattenDepth layers is flattened, down to an image that is itself no deeper
+// than MergeDepth, or to the ground. The caller holds mu.
+func (e *Engine) nextToMerge() *job {
+	for id, s := range e.volumes {
+		if s.bad != nil || s.making || s.meta.Base == "" {
+			continue
+		}
+		if j := e.mergeJob(s.meta.Base, nil, id); j != nil {
+			return j
+		}
+	}
+	for _, l := range e.layers {
+		if l.bad != nil || !l.meta.Keep || l.meta.Parent == "" {
+			continue
+		}
+		if j := e.mergeJob(l.meta.Parent, l, ""); j != nil {
+			return j
+		}
+	}
+	return nil
+}
+
+// mergeJob looks at the chain from base down, which is below a volume or below
+// a layer.
+func (e *Engine) mergeJob(base string, above *layerState, volume string) *job {
+	line, err := e.lineage(base)
+	depth := len(line)
+	if above != nil {
+		depth++
+	}
+	if err != nil || depth <= e.o.MergeDepth {
+		return nil
+	}
+	first, end := e.longestRun(line)
+	if depth > e.o.FlattenDepth {
+		first, end = 0, e.ground(line)
+	}
+	if end-first < 2 {
+		return nil
+	}
+	stop := ""
+	if end < len(line) {
+		stop = line[end].id
+	}
+	if first > 0 {
+		above, volume = line[first-1], ""
+	}
+	top := line[first].id
+	name := fmt.Sprintf("merge %d layers from %s down", end-first, top)
+	if e.skip[name] {
+		return nil
+	}
+	return &job{name, func(ctx context.Context) error {
+		return e.flatten(ctx, top, stop, volume, above, newPace(true, nil))
+	}}
+}
+
+// longestRun returns the longest run of layers that have no name and serve
+// only the one above.
+func (e *Engine) longestRun(line []*layerState) (first, end int) {
+	for i := 0; i < len(line); {
+		j := i
+		for j < len(line) && e.isNameless(line[j]) {
+			j++
+		}
+		if j-i > end-first {
+			first, end = i, j
+		}
+		i = j + 1
+	}
+	return first, end
+}
+
+// isNameless reports whether a layer is neither kept nor a snapshot, and only
+// one volume or layer is built on it. The caller holds mu.
+func (e *Engine) isNameless(l *layerState) bool {
+	if l.meta.Keep || l.readers > 0 || e.building(l.id) {
+		return false
+	}
+	d := e.dependents(l.id)
+	if len(d.Layers)+len(d.Volumes) != 1 {
+		return false
+	}
+	for _, id := range d.Volumes {
+		for _, s := range e.volumes[id].meta.Snapshots {
+			if s.Layer == l.id {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// ground is how far a chain is flattened.
+func (e *Engine) ground(line []*layerState) int {
+	for i, l := range line {
+		if l.meta.Keep && len(line)-i <= e.o.MergeDepth {
+			return i
+		}
+	}
+	return len(line)
+}
+
+// pace reports progress, and, in the background, works no more than half of
+// the time, so that the disk has time for the machines.
+type pace struct {
+	gentle   bool
+	progress func(done, total int64)
+
+	mu          sync.Mutex
+	done, total int64
+	last        time.Time
+}
+
+func newPace(gentle bool, progress func(done, total int64)) *pace {
+	if progress == nil {
+		progress = func(done, total int64) {}
+	}
+	return &pace{gentle: gentle, progress: progress}
+}
+
+func (p *pace) start(total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done, p.total, p.last = 0, total, time.Now()
+	p.progress(0, total)
+}
+
+func (p *pace) step(ctx context.Context, n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = min(p.done+n, p.total)
+	p.progress(p.done, p.total)
+	if p.gentle {
+		pause(ctx, min(time.Since(p.last), time.Second))
+	}
+	p.last = time.Now()
+}
