@@ -27,7 +27,7 @@ type Finding struct {
 func (s *Storage) Reconcile(ctx context.Context) ([]Finding, error) {
 	r := reconciler{Storage: s}
 	for _, step := range []func(context.Context) error{
-		r.endBoots, r.finishRemovals, r.checkVolumes, r.checkUpdates, r.checkDisks, r.checkImages, r.checkLayers,
+		r.endBoots, r.finishRemovals, r.survey, r.checkVolumes, r.checkUpdates, r.checkDisks, r.checkImages, r.checkLayers,
 	} {
 		if err := step(ctx); err != nil {
 			return r.found, fmt.Errorf("compare disks with records: %w", err)
@@ -39,6 +39,23 @@ func (s *Storage) Reconcile(ctx context.Context) ([]Finding, error) {
 type reconciler struct {
 	*Storage
 	found []Finding
+
+	images  []inventory.Image
+	volumes []inventory.Volume
+	layers  []cow.LayerInfo
+	parents lineage
+}
+
+// survey reads once what many are compared with.
+func (r *reconciler) survey(ctx context.Context) (err error) {
+	if r.images, err = r.inv.Images(ctx); err != nil {
+		return err
+	}
+	if r.volumes, err = r.inv.Volumes(ctx); err != nil {
+		return err
+	}
+	r.layers, r.parents = r.eng.Layers(), r.lineage()
+	return nil
 }
 
 func (r *reconciler) settled(id string, n int64, format string, args ...any) {
@@ -89,11 +106,7 @@ func (r *reconciler) finishRemovals(ctx context.Context) error {
 
 // checkVolumes goes from the records to the disks.
 func (r *reconciler) checkVolumes(ctx context.Context) error {
-	volumes, err := r.inv.Volumes(ctx)
-	if err != nil {
-		return err
-	}
-	for _, v := range volumes {
+	for _, v := range r.volumes {
 		if err := r.checkVolume(ctx, v); err != nil {
 			return err
 		}
@@ -145,13 +158,8 @@ func (r *reconciler) checkRecord(ctx context.Context, v inventory.Volume, info c
 			r.problem(v.ID, 0, "limit of volume %s cannot be set: %v", v.ID, err)
 		}
 	}
-	images, err := r.inv.Images(ctx)
-	if err != nil {
-		return err
-	}
-	l := r.lineage()
-	below := l.image(info.Base, images, "")
-	if below.Layer == "" || l.on(info.Base, v.Layer) {
+	below := r.parents.image(info.Base, r.images, "")
+	if below.Layer == "" || r.parents.on(info.Base, v.Layer) {
 		return nil
 	}
 	if _, err := r.inv.SetVolume(ctx, v.ID, func(v *inventory.Volume) { standOn(v, below) }); err != nil {
@@ -185,14 +193,14 @@ func (r *reconciler) boots(ctx context.Context, v inventory.Volume) bool {
 }
 
 // checkDisks goes from the disks to the records.
-func (r *reconciler) checkDisks(ctx context.Context) error {
+func (r *reconciler) checkDisks(context.Context) error {
+	recorded := map[string]bool{}
+	for _, v := range r.volumes {
+		recorded[v.ID] = true
+	}
 	for _, info := range r.eng.Volumes() {
-		_, err := r.inv.Volume(ctx, info.ID)
-		var missing *inventory.NotFoundError
 		switch {
-		case err == nil:
-		case !errors.As(err, &missing):
-			return err
+		case recorded[info.ID]:
 		case info.Volatile:
 			if err := r.eng.RemoveVolume(info.ID); err != nil {
 				r.problem(info.ID, info.Stored, "volume %s has no record and cannot be removed: %v", info.ID, err)
@@ -209,11 +217,7 @@ func (r *reconciler) checkDisks(ctx context.Context) error {
 // checkImages looks for the layers of images, and records digests that were made
 // while nobody could write them down.
 func (r *reconciler) checkImages(ctx context.Context) error {
-	images, err := r.inv.Images(ctx)
-	if err != nil {
-		return err
-	}
-	for _, i := range images {
+	for _, i := range r.images {
 		l, err := r.eng.Layer(i.Layer)
 		switch {
 		case err != nil:
@@ -228,13 +232,9 @@ func (r *reconciler) checkImages(ctx context.Context) error {
 }
 
 // checkLayers finds layers that are kept for an image which is not on record.
-func (r *reconciler) checkLayers(ctx context.Context) error {
-	images, err := r.inv.Images(ctx)
-	if err != nil {
-		return err
-	}
+func (r *reconciler) checkLayers(context.Context) error {
 	named, needed := map[string]bool{}, map[string]bool{}
-	for _, i := range images {
+	for _, i := range r.images {
 		named[i.Layer] = true
 	}
 	for _, v := range r.eng.Volumes() {
@@ -242,11 +242,10 @@ func (r *reconciler) checkLayers(ctx context.Context) error {
 			needed[layer] = true
 		}
 	}
-	layers := r.eng.Layers()
-	for _, l := range layers {
+	for _, l := range r.layers {
 		needed[l.Parent] = true
 	}
-	for _, l := range layers {
+	for _, l := range r.layers {
 		switch {
 		case !l.Kept || named[l.ID]:
 		case needed[l.ID]:

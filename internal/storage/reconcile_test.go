@@ -229,4 +229,11 @@ func TestSnapshotCutShort(t *testing.T) {
 	if err != nil || len(info.Snapshots) != 1 || info.Snapshots[0].Clean || info.Snapshots[0].Image != "debian:12" {
 		t.Errorf("%+v, %v", info.Snapshots, err)
 	}
+	img := x.importImage("debian:13", random(diskSize, 2))
+	if _, err := x.inv.SetVolume(ctx, v.ID, func(v *inventory.Volume) { standOn(v, img) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Rollback(ctx, v.ID, "monday"); err != nil || x.record(v.ID).Image != "debian:12" {
+		t.Errorf("rolled back to it: %+v, %v", x.record(v.ID), err)
+	}
 }

@@ -22,9 +22,16 @@ func (s *Storage) Rollback(ctx context.Context, id, name string) error {
 		if err := s.eng.Rollback(id, name); err != nil {
 			return err
 		}
+		images, err := s.inv.Images(ctx)
+		if err != nil {
+			return err
+		}
+		below := s.lineage().image(snap.Layer, images, v.Image)
 		_, err = s.inv.SetVolume(ctx, id, func(v *inventory.Volume) {
 			if note, ok := v.Snapshots[snap.Name]; ok {
 				v.Image, v.Digest, v.Layer = note.Image, note.Digest, note.Layer
+			} else if below.Layer != "" {
+				standOn(v, below)
 			}
 		})
 		return err

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // site is a whole data folder: store, inventory and engine share it.
 type site struct {
 	*Storage
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	store  *store.Store
 	eng    *cow.Engine
@@ -35,7 +35,7 @@ type site struct {
 	bootID byte // of the pretended kernel
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "site")
 	if err != nil {
