@@ -29,6 +29,14 @@ func IdentityFor(m inventory.Machine, v inventory.Volume) (inventory.Machine, er
 	return inventory.Machine{Name: golden, Identity: id, Created: m.Created}, err
 }
 
+// hostname is the name that m's system has while it runs from v.
+func hostname(m inventory.Machine, v inventory.Volume) string {
+	if v.Mode == inventory.Updating {
+		return golden
+	}
+	return m.Name
+}
+
 // IdentityDisk returns the content of the small read-only disk that makes a
 // clone this machine and no other: a tar archive from byte 0 on, which the
 // golden image's initramfs unpacks before init starts.

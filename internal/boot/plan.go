@@ -50,7 +50,7 @@ func (s *Service) Script(ctx context.Context, mac net.HardwareAddr, remote, loca
 		return ipxe.Message("Bootes cannot boot "+m.Name+":", err.Error()), nil
 	}
 	text, err := ipxe.BootDisk(ipxe.Disk{
-		Hostname:  m.Name,
+		Hostname:  hostname(m, v),
 		Initiator: s.initiator(m.Name),
 		Target:    s.Target(m.Name),
 		Portal:    netip.AddrPortFrom(portal, s.ISCSIPort),

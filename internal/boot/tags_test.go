@@ -117,6 +117,9 @@ func TestUpdateMode(t *testing.T) {
 			t.Errorf("%s is the machine's own", name)
 		}
 	}
+	if got := hostname(m, up) + " " + hostname(m, own); got != "golden pc1" {
+		t.Errorf("host names in update mode and out of it: %q", got)
+	}
 	if id, err := IdentityFor(m, own); err != nil || id.Name != "pc1" || !maps.Equal(id.Identity.HostKeys, m.Identity.HostKeys) {
 		t.Errorf("on its own disk: %q, %v", id.Name, err)
 	}
