@@ -61,6 +61,9 @@ func (n *extNode) entries(fn func(name string, inode uint32) (bool, error)) erro
 		if err := n.f.p.read(b, s.block*size); err != nil {
 			return err
 		}
+		if err := n.checkFolder(block, b); err != nil {
+			return err
+		}
 		if more, err := n.blockEntries(b, fn); err != nil || !more {
 			return err
 		}
@@ -75,14 +78,26 @@ func (n *extNode) entries(fn func(name string, inode uint32) (bool, error)) erro
 const (
 	direntHead = 8
 	direntTail = 12
+	tailMagic  = "\x00\x00\x00\x00\x0c\x00\x00\xde"
 )
 
-func (n *extNode) blockEntries(b []byte, fn func(name string, inode uint32) (bool, error)) (more bool, err error) {
-	if tail := b[len(b)-direntTail:]; n.f.checked && string(tail[:8]) == "\x00\x00\x00\x00\x0c\x00\x00\xde" {
-		if extSum(n.seed, b[:len(b)-direntTail]) != binary.LittleEndian.Uint32(tail[8:]) {
-			return false, corrupt("wrong checksum of a block of the folder in inode %d", n.number)
-		}
+// checkFolder checks the checksum of a block with entries. Blocks of an index,
+// the first one and those with one empty entry, have another, which may follow
+// a tail that Linux left behind.
+func (n *extNode) checkFolder(block uint64, b []byte) error {
+	length := int(binary.LittleEndian.Uint16(b[4:]))
+	empty := binary.LittleEndian.Uint32(b) == 0 && (length == len(b) || len(b) == maxBlock && (length == 0 || length == maxBlock-1))
+	tail := b[len(b)-direntTail:]
+	if !n.f.checked || n.flags&flagIndex != 0 && (block == 0 || empty) || string(tail[:8]) != tailMagic {
+		return nil
 	}
+	if extSum(n.seed, b[:len(b)-direntTail]) != binary.LittleEndian.Uint32(tail[8:]) {
+		return corrupt("wrong checksum of a block of the folder in inode %d", n.number)
+	}
+	return nil
+}
+
+func (n *extNode) blockEntries(b []byte, fn func(name string, inode uint32) (bool, error)) (more bool, err error) {
 	for len(b) >= direntHead {
 		length, nameLen := int(binary.LittleEndian.Uint16(b[4:])), int(b[6])
 		if len(b) == maxBlock && (length == 0 || length == maxBlock-1) {

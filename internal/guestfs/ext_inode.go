@@ -27,6 +27,7 @@ const (
 	inodeMtimeExtra = 0x88
 
 	flagEncrypted = 0x800
+	flagIndex     = 0x1000
 	flagExtents   = 0x80000
 	flagInline    = 0x10000000
 )
