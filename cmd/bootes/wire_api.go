@@ -58,7 +58,7 @@ func kindOf(err error) api.Kind {
 	case is[*inventory.NotFoundError](err), is[*storage.EarlierStateError](err), errors.Is(err, cow.ErrNotExist):
 		return api.NotFound
 	case is[*inventory.ExistsError](err), is[*inventory.VolumeExistsError](err), is[*inventory.InUseError](err),
-		is[*inventory.UpdateError](err), is[*inventory.ModeError](err), isAny(err, cow.ErrInUse, cow.ErrDependents):
+		is[*inventory.UpdateError](err), is[*inventory.ModeError](err), is[*storage.LimitError](err), isAny(err, cow.ErrInUse, cow.ErrDependents):
 		return api.Conflict
 	case errors.Is(err, exec.ErrNotFound):
 		return api.Missing

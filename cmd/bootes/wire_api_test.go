@@ -32,6 +32,7 @@ func TestAPIErrorKinds(t *testing.T) {
 		{&inventory.UpdateError{}, api.Conflict},
 		{&inventory.ModeError{}, api.Conflict},
 		{&inventory.VolumeExistsError{}, api.Conflict},
+		{&storage.LimitError{}, api.Conflict},
 		{&storage.EarlierStateError{}, api.NotFound},
 		{&storage.NoImageError{}, api.Invalid},
 		{&backup.FormatError{Err: errors.New("x")}, api.Invalid},

@@ -42,7 +42,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if n == 0 && err == nil && len(p) > 0 {
 		return 0, io.EOF
 	}
-	return n, err
+	return max(n, 0), err // ReadMsgUnix counts -1 on a connection that breaks
 }
 
 // keep takes the descriptor out of a control message. The buffer has room for

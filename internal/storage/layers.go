@@ -86,53 +86,65 @@ func (s *Storage) VerifyImage(ctx context.Context, ref string, progress func(don
 	return v, nil
 }
 
-// FlattenImage merges the chain of what ref means now, so that it stands alone.
-// Machines may run meanwhile.
+// FlattenImage merges what lies below what ref means now, so that it needs no
+// other image. Machines may run meanwhile.
 func (s *Storage) FlattenImage(ctx context.Context, ref string, progress func(done, total int64)) (inventory.Image, error) {
 	d, err := s.OpenImage(ctx, ref)
 	if err != nil {
 		return inventory.Image{}, err
 	}
 	defer d.Close()
-	if err := s.flatten(d.Image.Layer, true, func() error { return s.eng.FlattenLayer(ctx, d.Image.Layer, told(progress)) }); err != nil {
-		return d.Image, fmt.Errorf("flatten image %q: %w", d.Image.Ref(), err)
+	chain, err := s.eng.History(d.Image.Layer)
+	if err != nil || len(chain) == 1 {
+		return d.Image, err
+	}
+	merged := merge(chain[1:])
+	if err := s.checkRoom(d.Image.Size, merged, 1); err != nil {
+		return d.Image, err
+	}
+	if err := s.eng.FlattenLayer(ctx, d.Image.Layer, told(progress)); err != nil {
+		return d.Image, fmt.Errorf("flatten image %q: %w", d.Image.Ref(), s.explain(err, merged))
 	}
 	return d.Image, nil
 }
 
-// FlattenVolume merges what a volume stands on into a layer of its own. Its
-// machine may run meanwhile.
-func (s *Storage) FlattenVolume(ctx context.Context, id string, progress func(done, total int64)) error {
-	info, err := s.volumeInfo(ctx, id)
-	if err != nil {
-		return err
+// merge is how many bytes of blocks the layers have together at most.
+func merge(layers []cow.LayerInfo) (n int64) {
+	for _, l := range layers {
+		n += l.Own
 	}
-	if err := s.flatten(info.Base, false, func() error { return s.eng.FlattenVolume(ctx, id, told(progress)) }); err != nil {
-		return fmt.Errorf("flatten volume %q: %w", id, err)
-	}
-	return nil
+	return min(n, layers[0].Size)
 }
 
-// flatten runs do after it has looked whether there is room for a copy of what
-// is merged: the layer and all below it, or those below it alone.
-func (s *Storage) flatten(layer string, alone bool, do func() error) error {
-	if layer == "" {
-		return nil
+// LimitError refuses what would bring a volume beyond its limit.
+type LimitError struct {
+	Volume       string
+	Holds, Limit int64 // bytes of its own that it would have, and that it may have
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("volume %q would hold up to %s of its own, and its limit is %s: raise that first with `bootes volume set %s --limit SIZE`",
+		e.Volume, human(e.Holds), human(e.Limit), e.Volume)
+}
+
+// FlattenVolume merges what a volume stands on into a layer of its own, so that
+// it needs no image. Its machine may run meanwhile. What is copied counts for
+// its limit.
+func (s *Storage) FlattenVolume(ctx context.Context, id string, progress func(done, total int64)) error {
+	info, err := s.volumeInfo(ctx, id)
+	if err != nil || info.Base == "" {
+		return err
 	}
-	chain, err := s.eng.History(layer)
+	chain, err := s.eng.History(info.Base)
 	if err != nil {
 		return err
 	}
-	size := chain[0].Size
-	if alone {
-		chain = chain[1:]
+	merged := merge(chain)
+	if holds := info.Own + merged; info.Limit > 0 && holds > info.Limit {
+		return &LimitError{Volume: id, Holds: holds, Limit: info.Limit}
 	}
-	var merged int64
-	for _, l := range chain {
-		merged += l.Own
-	}
-	if err := s.checkRoom(size, min(merged, size), 1); err != nil {
+	if err := s.checkRoom(info.Size, merged, 1); err != nil {
 		return err
 	}
-	return s.explain(do(), merged)
+	return s.explain(s.eng.FlattenVolume(ctx, id, told(progress)), merged)
 }

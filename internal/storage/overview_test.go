@@ -104,6 +104,43 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Flattened, an image needs no other one, and a volume no image.
+func TestFlatten(t *testing.T) {
+	x, v := newPC1(t)
+	ctx := t.Context()
+	x.write(v.ID, 10, 0)
+	if _, err := x.Commit(ctx, v.ID, "", "debian:13", ""); err != nil {
+		t.Fatal(err)
+	}
+	var done, total int64
+	if _, err := x.FlattenImage(ctx, "debian:13", func(d, n int64) { done, total = d, n }); err != nil || done != total || total == 0 {
+		t.Fatalf("%d of %d, %v", done, total, err)
+	}
+	if i, err := x.Image(ctx, "debian:13"); err != nil || i.Parent != "" {
+		t.Errorf("%+v, %v", i, err)
+	}
+	if good, err := x.VerifyImage(ctx, "debian:13", nil); err != nil || len(good.Bad) != 0 {
+		t.Errorf("%+v, %v", good, err)
+	}
+	err := x.FlattenVolume(ctx, v.ID, nil)
+	wantErr[*LimitError](t, err, "volume \""+v.ID+"\" would hold up to 3.0 MiB of its own, and its limit is 1.0 MiB: raise that first with `bootes volume set "+v.ID+" --limit SIZE`")
+	if _, err := x.SetLimit(ctx, v.ID, 0); err != nil {
+		t.Fatal(err)
+	}
+	g := x.guest(v.ID)
+	if err := x.FlattenVolume(ctx, v.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	g.close()
+	x.has(v.ID, 10, 0)
+	if err := x.RemoveImage(ctx, "debian:13"); err != nil {
+		t.Error(err)
+	}
+	x.restart()
+	x.reconcile()
+	x.has(v.ID, 10, 0)
+}
+
 func TestSpace(t *testing.T) {
 	x, v := newPC1(t)
 	x.write(v.ID, 10, 0)
