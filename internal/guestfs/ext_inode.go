@@ -169,21 +169,27 @@ func (n *extNode) info() Info {
 	return Info{Type: n.kind(), Size: int64(n.size), Mode: unixMode(n.mode), Modified: n.mtime}
 }
 
+var (
+	modeBits = [...]struct {
+		bit uint16
+		to  fs.FileMode
+	}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}}
+	modeKinds = [16]fs.FileMode{
+		0x1: fs.ModeNamedPipe, 0x2: fs.ModeDevice | fs.ModeCharDevice, 0x4: fs.ModeDir, 0x6: fs.ModeDevice, 0xa: fs.ModeSymlink, 0xc: fs.ModeSocket,
+		0x0: fs.ModeIrregular, 0x3: fs.ModeIrregular, 0x5: fs.ModeIrregular, 0x7: fs.ModeIrregular, 0x9: fs.ModeIrregular,
+		0xb: fs.ModeIrregular, 0xd: fs.ModeIrregular, 0xe: fs.ModeIrregular, 0xf: fs.ModeIrregular,
+	}
+)
+
 // unixMode translates the bits of stat(2).
 func unixMode(mode uint16) fs.FileMode {
-	m := fs.FileMode(mode & 0o777)
-	for bit, to := range map[uint16]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if mode&bit != 0 {
-			m |= to
+	m := fs.FileMode(mode&0o777) | modeKinds[mode>>12]
+	for _, b := range modeBits {
+		if mode&b.bit != 0 {
+			m |= b.to
 		}
 	}
-	kinds := map[uint16]fs.FileMode{
-		0x8: 0, 0x4: fs.ModeDir, 0xa: fs.ModeSymlink, 0x6: fs.ModeDevice, 0x2: fs.ModeDevice | fs.ModeCharDevice, 0x1: fs.ModeNamedPipe, 0xc: fs.ModeSocket,
-	}
-	if kind, ok := kinds[mode>>12]; ok {
-		return m | kind
-	}
-	return m | fs.ModeIrregular
+	return m
 }
 
 // target is in the inode if it is short.

@@ -42,7 +42,7 @@ func TestExtAsKernel(t *testing.T) {
 				if err != nil || l.Unclean != (name == "in use") {
 					t.Errorf("%s: %+v, %v", name, l.Place, err)
 				}
-					compare(t, kernelTree(t, s), want)
+				compare(t, kernelTree(t, s), want)
 			}
 		})
 	}
