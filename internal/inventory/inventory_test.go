@@ -205,7 +205,7 @@ func TestRemoveMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantErr[*InUseError](t, x.RemoveMachine(ctx, "pc1"),
-		"machine \"pc1\" is in use by volume "+v.ID+": remove them first with `bootes volume rm`")
+		"machine \"pc1\" is in use by volume "+v.ID+": remove what it has first with `bootes volume rm "+v.ID+"`")
 	if _, err := x.DropVolume(ctx, v.ID); err != nil {
 		t.Fatal(err)
 	}

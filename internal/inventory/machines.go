@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"bootes.dev/internal/store"
 )
@@ -71,7 +72,7 @@ func (in *Inventory) RemoveMachine(ctx context.Context, name string) error {
 			return err
 		}
 		if len(b.Volumes) > 0 {
-			return &InUseError{Kind: "machine", Name: name, By: prefixed("volume ", b.Volumes), Remedy: "remove them first with `bootes volume rm`"}
+			return &InUseError{Kind: "machine", Name: name, By: prefixed("volume ", b.Volumes), Remedy: "remove what it has first with `bootes volume rm " + strings.Join(b.Volumes, " ") + "`"}
 		}
 		// Next stays, so that a boot of this machine never has the name, and
 		// in logs the meaning, of one of a later machine of that name.
