@@ -128,15 +128,23 @@ func (s *Storage) RoomToCopy(size, data int64) error { return s.checkRoom(size, 
 
 // checkRoom refuses what cannot fit before anything is written.
 func (s *Storage) checkRoom(size, data, copies int64) error {
-	var st unix.Statfs_t
-	if err := unix.Statfs(s.o.Dir, &st); err != nil {
-		return fmt.Errorf("look at the free space of %q: %w", s.o.Dir, err)
+	free, err := s.free()
+	if err != nil {
+		return err
 	}
-	free := int64(st.Bavail) * st.Bsize
 	if data > (free-s.o.MinFree)/copies {
 		return &NoRoomError{Dir: s.o.Dir, Size: size, Data: data, Copies: copies, Free: free, Keep: s.o.MinFree}
 	}
 	return nil
+}
+
+// free is how many bytes of the data folder's file system may still be used.
+func (s *Storage) free() (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(s.o.Dir, &st); err != nil {
+		return 0, fmt.Errorf("look at the free space of %q: %w", s.o.Dir, err)
+	}
+	return int64(st.Bavail) * st.Bsize, nil
 }
 
 // explain puts "no space" into the words of checkRoom: someone else filled

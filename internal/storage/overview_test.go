@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"bootes.dev/internal/cow"
 	"bootes.dev/internal/diskimage"
 	"bootes.dev/internal/inventory"
 )
@@ -163,11 +162,12 @@ func TestWarnings(t *testing.T) {
 	x.o.WarnAt, x.o.Warn = 80, func(w Warning) { told = append(told, w) }
 	g := x.guest(v.ID)
 	defer g.close()
-	roomy := cow.Space{Free: 10 << 30, MinFree: 1 << 30}
-	look := func(what string, disk cow.Space, want ...string) {
+	x.o.MinFree = 1 << 30
+	const roomy, nearly = 10 << 30, 3 << 29
+	look := func(what string, free int64, want ...string) {
 		t.Helper()
 		told = nil
-		x.look(disk)
+		x.look(free)
 		got := []string{}
 		for _, w := range told {
 			got = append(got, w.String())
@@ -189,10 +189,10 @@ func TestWarnings(t *testing.T) {
 	fill(700<<10, 824<<10)
 	look("beyond", roomy, full)
 	look("still beyond", roomy)
-	look("nearly full", cow.Space{Free: 3 << 29, MinFree: 1 << 30}, tight)
-	look("still nearly full", cow.Space{Free: 3 << 29, MinFree: 1 << 30})
+	look("nearly full", nearly, tight)
+	look("still nearly full", nearly)
 	look("roomy again", roomy)
-	look("nearly full again", cow.Space{Free: 3 << 29, MinFree: 1 << 30}, tight)
+	look("nearly full again", nearly, tight)
 	if err := g.disk.Unmap(0, 40<<10); err != nil {
 		t.Fatal(err)
 	}

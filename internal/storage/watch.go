@@ -83,10 +83,16 @@ func (s *Storage) Watch(ctx context.Context) error {
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	for blind := false; ; {
 		select {
 		case <-tick.C:
-			s.look(s.eng.Space())
+			free, err := s.free()
+			if err != nil && !blind {
+				s.log.Error("free space is not watched", "err", err)
+			}
+			if blind = err != nil; !blind {
+				s.look(free)
+			}
 		case <-ctx.Done():
 			return nil
 		}
@@ -94,14 +100,14 @@ func (s *Storage) Watch(ctx context.Context) error {
 }
 
 // look warns of what was not so at the last look.
-func (s *Storage) look(disk cow.Space) {
-	tight := disk.MinFree > 0 && crossed(s.tight, 2*disk.MinFree, disk.Free, 100)
+func (s *Storage) look(free int64) {
+	tight := s.o.MinFree > 0 && crossed(s.tight, 2*s.o.MinFree, free, 100)
 	if tight && !s.tight {
-		s.log.Warn("this server's disk is nearly full", "dir", s.o.Dir, "free", disk.Free, "min_free", disk.MinFree)
+		s.log.Warn("this server's disk is nearly full", "dir", s.o.Dir, "free", free, "min_free", s.o.MinFree)
 	}
 	s.tight = tight
 	for _, o := range s.opened.list() {
-		w := Warning{Volume: o.record, Used: o.Used(), Limit: o.Limit(), Free: disk.Free, MinFree: disk.MinFree, Dir: s.o.Dir}
+		w := Warning{Volume: o.record, Used: o.Used(), Limit: o.Limit(), Free: free, MinFree: s.o.MinFree, Dir: s.o.Dir}
 		full := crossed(o.full, w.Used, w.Limit, int64(s.o.WarnAt))
 		if full && !o.full {
 			s.log.Warn("volume is nearly full", "volume", o.record.ID, "machine", o.record.Machine, "used", w.Used, "limit", w.Limit)
