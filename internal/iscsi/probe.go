@@ -17,8 +17,12 @@ var (
 	hasty   = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 4}
 )
 
-// probeTime is what a living machine has to answer in.
-const probeTime = 6 * time.Second
+const (
+	// answerTime is what a living machine has to answer in, and probeTime when
+	// TCP has certainly noticed that it did not.
+	answerTime = 4 * time.Second
+	probeTime  = answerTime + 4*time.Second
+)
 
 // clockError is how far TCP's clock, which ticks, may be from ours.
 const clockError = 50 * time.Millisecond
@@ -45,7 +49,7 @@ func (s *session) probe(ctx context.Context) {
 	if !ok {
 		return
 	}
-	setKeepAlive(tcp, hasty, probeTime)
+	setKeepAlive(tcp, hasty, answerTime)
 	defer setKeepAlive(tcp, patient, 0)
 	start := time.Now()
 	tick := time.NewTicker(100 * time.Millisecond)
