@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
@@ -82,31 +81,23 @@ func (s *Storage) OpenState(ctx context.Context, id, snapshot string) (*Disk, er
 			return nil, err
 		}
 		d.Clean = snap.Clean
-		return s.openSnapshot(d, snap.Name)
+		return s.openSnapshot(d, snap.SnapshotInfo)
 	}
 	d.Clean = !s.open(id)
 	err = s.momentary(ctx, v, func(snap cow.SnapshotInfo) (err error) {
-		d, err = s.openSnapshot(d, snap.Name)
+		d, err = s.openSnapshot(d, snap)
 		return err
 	})
 	return d, err
 }
 
-func (s *Storage) openSnapshot(d *Disk, name string) (*Disk, error) {
-	l, err := s.eng.OpenSnapshot(d.Volume.ID, name)
+func (s *Storage) openSnapshot(d *Disk, snap cow.SnapshotInfo) (*Disk, error) {
+	l, err := s.eng.OpenSnapshot(d.Volume.ID, snap.Name)
 	if err != nil {
-		return nil, fmt.Errorf("open state %q of volume %q: %w", name, d.Volume.ID, err)
+		return nil, fmt.Errorf("open state %q of volume %q: %w", snap.Name, d.Volume.ID, err)
 	}
 	d.layer = l
-	info, err := s.eng.Volume(d.Volume.ID)
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	i := slices.IndexFunc(info.Snapshots, func(x cow.SnapshotInfo) bool { return x.Name == name })
-	if i < 0 {
-		return nil, errors.Join(fmt.Errorf("snapshot %q: %w", name, cow.ErrNotExist), l.Close())
-	}
-	return s.described(d, info.Snapshots[i].Layer)
+	return s.described(d, snap.Layer)
 }
 
 // described closes d if its layer cannot be looked at.
@@ -132,7 +123,10 @@ func (s *Storage) momentary(ctx context.Context, v inventory.Volume, fn func(cow
 	} else {
 		err = fn(snap)
 	}
-	return errors.Join(err, s.finish(ctx, note))
+	if e := s.finish(ctx, note); e != nil { // what was wanted is done all the same
+		s.log.Error("snapshot of a moment could not be removed", "volume", v.ID, "snapshot", name, "err", e)
+	}
+	return err
 }
 
 // readers counts who reads the layers of images.
