@@ -25,8 +25,8 @@ type piece struct {
 // read fills p from byte off of the partition. A range outside is the file
 // system's fault.
 func (p piece) read(b []byte, off uint64) error {
-	if err := p.d.ctx.Err(); err != nil {
-		return err
+	if p.d.ctx.Err() != nil {
+		return context.Cause(p.d.ctx)
 	}
 	if off > uint64(p.size) || uint64(len(b)) > uint64(p.size)-off {
 		return corrupt("it refers to byte %d of a partition of %d", off, p.size)

@@ -40,6 +40,7 @@ func TestExtAsMade(t *testing.T) {
 		"ext4 as image build's": {[]string{"-t", "ext4", "-O", "^metadata_csum_seed,^orphan_file"}, true, "ext4"},
 		"ext4, 1 KiB blocks":    {[]string{"-t", "ext4", "-b", "1024"}, true, "ext4"},
 		"ext4, newer features":  {[]string{"-t", "ext4", "-O", "metadata_csum_seed,large_dir,bigalloc,ea_inode", "-b", "4096", "-N", "16384"}, true, "ext4"},
+		"ext4, 64 KiB blocks":   {[]string{"-t", "ext4", "-b", "65536", "-N", "8192", "-O", "^has_journal"}, true, "ext4"},
 		"ext4, meta_bg":         {[]string{"-t", "ext4", "-b", "1024", "-O", "meta_bg,^resize_inode"}, true, "ext4"},
 		"ext4, no checksums":    {[]string{"-t", "ext4", "-O", "^metadata_csum,^64bit,^flex_bg", "-I", "128"}, true, "ext4"},
 		"ext3":                  {[]string{"-t", "ext3"}, true, "ext3"},
@@ -47,7 +48,11 @@ func TestExtAsMade(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			img := mke2fs(t, dir, "64M", tt.args...)
+			size := "64M"
+			if strings.Contains(name, "64 KiB") {
+				size = "300M"
+			}
+			img := mke2fs(t, dir, size, tt.args...)
 			if tt.index {
 				sh(t, "sh", "-c", "e2fsck -fyD "+img+"; [ $? -lt 4 ]")
 				if !strings.Contains(sh(t, "debugfs", "-R", "htree_dump /big", img), "Entry #") {

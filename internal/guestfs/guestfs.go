@@ -65,11 +65,13 @@ type Listing struct {
 // lookupTime bounds everything but the reading of a file's content.
 const lookupTime = 30 * time.Second
 
+var errLate = fmt.Errorf("it took longer than %v: the disk is slow, or its file system leads in circles", lookupTime)
+
 // List tells what is in the folder at path, or of the file there. dev is a
 // disk of size bytes, which is read in whole sectors.
 func List(ctx context.Context, dev io.ReaderAt, size int64, path string) (l Listing, err error) {
 	defer guard(&err)
-	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, lookupTime, errLate)
 	defer cancel()
 	m, n, i, err := find(&disk{ctx, dev, size}, path)
 	if err != nil {
@@ -114,7 +116,7 @@ func entries(dir node) ([]Info, error) {
 // closed; reading it ends with ctx.
 func Open(ctx context.Context, dev io.ReaderAt, size int64, path string) (c *Content, err error) {
 	defer guard(&err)
-	limited, cancel := context.WithTimeout(ctx, lookupTime)
+	limited, cancel := context.WithTimeoutCause(ctx, lookupTime, errLate)
 	defer cancel()
 	d := &disk{limited, dev, size}
 	m, n, i, err := find(d, path)

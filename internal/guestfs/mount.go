@@ -1,6 +1,7 @@
 package guestfs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,7 +66,7 @@ func mount(d *disk, partition int) (*mounted, error) {
 		return nil, fmt.Errorf("no file system that can be read: %w", unread)
 	}
 	m.unread = unread
-	return m, d.ctx.Err()
+	return m, context.Cause(d.ctx)
 }
 
 // faults are why partitions cannot be read.

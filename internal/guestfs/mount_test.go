@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // inPartitions puts file systems one after the other onto a disk with an MBR,
@@ -161,6 +163,24 @@ func (f *failing) ReadAt(p []byte, off int64) (int, error) {
 		return 0, f.err
 	}
 	return f.strict.ReadAt(p, off)
+}
+
+// TestTooLong: a slow disk, or a file system that leads nowhere, ends.
+func TestTooLong(t *testing.T) {
+	root := extWith(t, "2M", "etc/hostname")
+	synctest.Test(t, func(t *testing.T) {
+		_, err := List(t.Context(), slow{strict{t, root}}, int64(len(root)), "/etc")
+		if !errors.Is(err, errLate) || !strings.Contains(err.Error(), "longer than 30s") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+type slow struct{ strict }
+
+func (s slow) ReadAt(p []byte, off int64) (int, error) {
+	time.Sleep(9 * time.Second)
+	return s.strict.ReadAt(p, off)
 }
 
 func TestReaderPanics(t *testing.T) {
