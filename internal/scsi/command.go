@@ -51,6 +51,8 @@ const (
 	same
 	unmap
 	compareStore
+	orStore
+	copyBlocks
 	selectModes
 	reserveUnit
 	reservePersistent
@@ -119,7 +121,7 @@ func (d *Disk) decode(op *operation, cdb *CDB, c *Command) Sense {
 	if s := op.decode(d, cdb, c); !s.OK() {
 		return s
 	}
-	if c.changesBlocks() && !d.id.WriteThrough && d.modes.Load()&modeWCE == 0 {
+	if c.changesBlocks() && d.flushesWrites() {
 		c.fua = true
 	}
 	return Sense{}

@@ -59,7 +59,7 @@ type Disk struct {
 
 	modes    atomic.Uint32 // the mode parameters; changed under mu
 	reserved atomic.Bool   // somebody may be kept out: look at res
-	mu       sync.Mutex    // guards what commands change of the disk beside its blocks
+	mu       sync.Mutex    // orders changes of the modes
 	res      reservations
 
 	// order keeps COMPARE AND WRITE whole: it holds it alone, every other
@@ -70,7 +70,8 @@ type Disk struct {
 // NewDisk returns a disk over dev, which it does not close.
 func NewDisk(dev block.Device, id Identity) *Disk {
 	id.Serial = id.Serial[:min(len(id.Serial), 64)]
-	d := &Disk{dev: dev, id: id, res: reservations{persistent: new(persistent)}}
+	d := &Disk{dev: dev, id: id}
+	d.res.persistent.Store(new(persistent))
 	d.modes.Store(d.defaultModes())
 	return d
 }
@@ -91,6 +92,9 @@ func (d *Disk) writable() Sense {
 	}
 	return Sense{}
 }
+
+// flushesWrites tells whether each write must be durable before it is answered.
+func (d *Disk) flushesWrites() bool { return !d.id.WriteThrough && d.modes.Load()&modeWCE == 0 }
 
 // reset brings back what does not outlast a reset. Persistent reservations do.
 func (d *Disk) reset() {

@@ -29,6 +29,8 @@ func (d *Disk) execute(c *Command, params []byte) Sense {
 		return d.reserveSimple(c)
 	case reservePersistent:
 		return d.reservePersistent(c, params)
+	case copyBlocks:
+		return d.extendedCopy(c, params)
 	case selectModes:
 		return d.modeSelect(c, params)
 	}

@@ -7,6 +7,7 @@ const (
 	vpdSupported    = 0x00
 	vpdSerial       = 0x80
 	vpdIdentifiers  = 0x83
+	vpdExtended     = 0x86
 	vpdBlockLimits  = 0xb0
 	vpdCharacter    = 0xb1
 	vpdProvisioning = 0xb2
@@ -39,8 +40,9 @@ var versions = [...]uint16{0x00a0 /* SAM-5 */, 0x0960 /* iSCSI */, 0x0460 /* SPC
 
 func (d *Disk) standardInquiry(b []byte) []byte {
 	var p [96]byte
+	p[5] = 0x18 // TPGS: implicit; 3PC: EXTENDED COPY
 	if d.absent() {
-		p[0] = 0x7f // no unit can be here
+		p[0], p[5] = 0x7f, 0 // no unit can be here
 	}
 	p[2] = 0x06 // SPC-4
 	p[3] = 0x12 // HISUP, response format 2
@@ -70,11 +72,16 @@ func (d *Disk) vitalProduct(page byte, b []byte) ([]byte, Sense) {
 	b = append(b, 0, page, 0, 0)
 	switch page {
 	case vpdSupported:
-		b = append(b, vpdSupported, vpdSerial, vpdIdentifiers, vpdBlockLimits, vpdCharacter, vpdProvisioning)
+		b = append(b, vpdSupported, vpdSerial, vpdIdentifiers, vpdExtended, vpdBlockLimits, vpdCharacter, vpdProvisioning)
 	case vpdSerial:
 		b = append(b, d.id.Serial...)
 	case vpdIdentifiers:
 		b = d.identifiers(b)
+	case vpdExtended:
+		// SIMPSUP: all commands are simple ones; V_SUP: a volatile cache;
+		// LUICLR: changed LUNs are told by one unit for all.
+		b = append(b, 0, 0x01, 0x01, 0x01)
+		b = append(b, make([]byte, 56)...)
 	case vpdBlockLimits:
 		b = d.blockLimits(b)
 	case vpdCharacter:
@@ -89,22 +96,41 @@ func (d *Disk) vitalProduct(page byte, b []byte) ([]byte, Sense) {
 	return b, Sense{}
 }
 
-// identifiers are the names by which hosts keep a disk apart from all others
+// identifiers is page 83h (SPC-4, 7.8.6): the names of the disk, and of the
+// port that it is reached by.
+func (d *Disk) identifiers(b []byte) []byte {
+	for _, id := range d.designators() {
+		b = append(b, id...)
+	}
+	if d.target == nil {
+		return b
+	}
+	const iscsi, binaryCode, utf8Code = 0x50, 0x01, 0x03
+	const port, relative, group, name = 0x90 /* PIV; of the target port */, 0x04, 0x05, 0x08
+	b = append(b, iscsi|binaryCode, port|relative, 0, 4, 0, 0, 0, portNumber)
+	b = append(b, iscsi|binaryCode, port|group, 0, 4, 0, 0, 0, portGroup)
+	size := min(len(d.target.port)/4*4+4, 252)
+	b = append(b, iscsi|utf8Code, port|name, 0, byte(size))
+	padded := make([]byte, size)
+	copy(padded[:size-1], d.target.port)
+	return append(b, padded...)
+}
+
+// designators are the names by which hosts keep a disk apart from all others
 // (multipath, /dev/disk/by-id): a locally assigned NAA number, an EUI-64-based
 // one of 16 bytes, and the T10 vendor identification.
-func (d *Disk) identifiers(b []byte) []byte {
+func (d *Disk) designators() [][]byte {
 	const binaryCode, asciiCode = 0x01, 0x02
 	const t10, eui64, naa = 0x01, 0x02, 0x03
-	b = append(b, binaryCode, naa, 0, 8)
-	b = append(b, 0x30|d.id.UUID[8]&0x0f) // NAA 3: locally assigned
-	b = append(b, d.id.UUID[9:16]...)
-	b = append(b, binaryCode, eui64, 0, 16)
-	b = append(b, d.id.UUID[:]...)
+	local := []byte{binaryCode, naa, 0, 8, 0x30 | d.id.UUID[8]&0x0f /* NAA 3: locally assigned */}
+	local = append(local, d.id.UUID[9:16]...)
+	extended := append([]byte{binaryCode, eui64, 0, 16}, d.id.UUID[:]...)
 	var vendor [8]byte
 	pad(vendor[:], d.id.Vendor)
-	b = append(b, asciiCode, t10, 0, byte(len(vendor)+len(d.id.Serial)))
-	b = append(b, vendor[:]...)
-	return append(b, d.id.Serial...)
+	named := []byte{asciiCode, t10, 0, byte(len(vendor) + len(d.id.Serial))}
+	named = append(named, vendor[:]...)
+	named = append(named, d.id.Serial...)
+	return [][]byte{local, extended, named}
 }
 
 // blockLimits is page B0h (SBC-3, 6.5.3). No maximum transfer length: reads

@@ -43,7 +43,7 @@ func (d *Disk) keepPersistent(next *persistent) error {
 			return err
 		}
 		return d.res.keeper.Keep(data)
-	case d.res.persistent.keep:
+	case d.res.persistent.Load().keep:
 		return d.res.keeper.Keep(nil)
 	}
 	return nil

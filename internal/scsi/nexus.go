@@ -14,6 +14,8 @@ type Nexus struct {
 	quiet  bool
 	abort  func(lun uint8)
 
+	copies copies
+
 	any     atomic.Bool // whether pending holds anything
 	mu      sync.Mutex
 	pending [256]Attentions // by LUN

@@ -10,9 +10,11 @@ const (
 	opReserve6         = 0x16
 	opRelease6         = 0x17
 	opModeSelect6      = 0x15
+	opDiagnostic       = 0x1d
 	opModeSense6       = 0x1a
 	opStartStopUnit    = 0x1b
 	opPreventRemoval   = 0x1e
+	opDefects10        = 0x37
 	opReadCapacity10   = 0x25
 	opRead10           = 0x28
 	opWrite10          = 0x2a
@@ -27,9 +29,12 @@ const (
 	opPersistentIn     = 0x5e
 	opPersistentOut    = 0x5f
 	opModeSense10      = 0x5a
+	opExtendedCopy     = 0x83
+	opCopyResults      = 0x84
 	opRead16           = 0x88
 	opCompareWrite     = 0x89
 	opWrite16          = 0x8a
+	opOrWrite16        = 0x8b
 	opWriteVerify16    = 0x8e
 	opVerify16         = 0x8f
 	opPrefetch16       = 0x90
@@ -42,6 +47,9 @@ const (
 	opWrite12          = 0xaa
 	opWriteVerify12    = 0xae
 	opVerify12         = 0xaf
+	opDefects12        = 0xb7
+	actPortGroups      = 0x0a // of opMaintenanceIn
+	actTaskFunctions   = 0x0d // of opMaintenanceIn
 	actReadCapacity16  = 0x10 // of opServiceActionIn
 	actGetLBAStatus    = 0x12 // of opServiceActionIn
 	actReportOpcodes   = 0x0c // of opMaintenanceIn
@@ -99,6 +107,8 @@ func supported() []operation {
 		{code: opModeSense6, access: reads, usage: "\x1a\x08\xff\xff\xff\x00", decode: decodeAlloc8, answer: modeSense6},
 		{code: opStartStopUnit, access: free, usage: "\x1b\x01\x00\x0f\xf7\x00", decode: decodeStartStop},
 		{code: opPreventRemoval, access: free, usage: "\x1e\x00\x00\x00\x03\x00", decode: decodeNothing},
+		{code: opDiagnostic, access: reads, usage: "\x1d\x07\x00\xff\xff\x00", decode: decodeDiagnostic},
+		{code: opDefects10, access: reads, usage: "\x37\x00\x1f\x00\x00\x00\x00\xff\xff\x00", decode: decodeDefects10, answer: defects10},
 		{code: opReadCapacity10, access: free, usage: "\x25\x00" + lba32 + "\x00\x00\x01\x00", decode: decodeCapacity10, answer: readCapacity10},
 		{code: opRead10, access: reads, usage: "\x28\xf8" + lba32 + "\x00\xff\xff\x00", decode: decodeRead10},
 		{code: opWrite10, usage: "\x2a\xf8" + lba32 + "\x00\xff\xff\x00", decode: decodeWrite10},
@@ -133,9 +143,16 @@ func supported() []operation {
 			usage: "\x5f\x05\xff\x00\x00\xff\xff\xff\xff\x00", decode: decodePersistentOut},
 		{code: opPersistentOut, action: actRegisterIgnore, has: true, access: free,
 			usage: "\x5f\x06\x00\x00\x00\xff\xff\xff\xff\x00", decode: decodePersistentOut},
+		{code: opExtendedCopy, action: 0, has: true,
+			usage: "\x83\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeExtendedCopy},
+		{code: opCopyResults, action: actCopyStatus, has: true, access: reads,
+			usage: "\x84\x00\xff\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeCopyResults, answer: copyResults},
+		{code: opCopyResults, action: actCopyOperating, has: true, access: reads,
+			usage: "\x84\x03\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeCopyResults, answer: copyOperating},
 		{code: opRead16, access: reads, usage: "\x88\xf8" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeRead16},
 		{code: opCompareWrite, usage: "\x89\xf8" + lba64 + "\x00\x00\x00\xff\x00\x00", decode: decodeCompareWrite},
 		{code: opWrite16, usage: "\x8a\xf8" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeWrite16},
+		{code: opOrWrite16, usage: "\x8b\xf8" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeOrWrite},
 		{code: opWriteVerify16, usage: "\x8e\xf2" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeWriteVerify16},
 		{code: opVerify16, access: reads, usage: "\x8f\xf6" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeVerify16},
 		{code: opPrefetch16, access: reads, usage: "\x90\x02" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodePrefetch16},
@@ -146,8 +163,13 @@ func supported() []operation {
 		{code: opServiceActionIn, action: actGetLBAStatus, has: true, access: reads,
 			usage: "\x9e\x12" + lba64 + "\xff\xff\xff\xff\x00\x00", decode: decodeLBAStatus, answer: lbaStatus},
 		{code: opReportLUNs, access: always, usage: "\xa0\x00\xff\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeReportLUNs, answer: reportLUNs},
+		{code: opMaintenanceIn, action: actPortGroups, has: true, access: free,
+			usage: "\xa3\xea\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeAlloc32, answer: targetPortGroups},
+		{code: opMaintenanceIn, action: actTaskFunctions, has: true, access: reads,
+			usage: "\xa3\x0d\x80\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeAlloc32, answer: taskFunctions},
 		{code: opMaintenanceIn, action: actReportOpcodes, has: true, access: reads,
 			usage: "\xa3\x0c\x87\xff\xff\xff\xff\xff\xff\xff\x00\x00", decode: decodeAlloc32, answer: reportOpcodes},
+		{code: opDefects12, access: reads, usage: "\xb7\x1f\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeAlloc32, answer: defects12},
 		{code: opRead12, access: reads, usage: "\xa8\xf8" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeRead12},
 		{code: opWrite12, usage: "\xaa\xf8" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeWrite12},
 		{code: opWriteVerify12, usage: "\xae\xf2" + lba32 + "\xff\xff\xff\xff\x00\x00", decode: decodeWriteVerify12},

@@ -126,16 +126,16 @@ func TestReservationTypes(t *testing.T) {
 			if got := r.may(); got != c.may {
 				t.Errorf("type %d: may %q, want %q", c.kind, got, c.may)
 			}
-			if s := r.out('b', actReserve, c.kind, 2, 0, 0); (s == conflict) == r.d.res.persistent.all() {
+			if s := r.out('b', actReserve, c.kind, 2, 0, 0); (s == conflict) == r.d.res.persistent.Load().all() {
 				t.Errorf("type %d: b reserves: %v", c.kind, s)
 			}
 			b := r.in('c', actReadReservation)
-			if len(b) != 24 || b[21] != c.kind || (b[15] == 1) == r.d.res.persistent.all() {
+			if len(b) != 24 || b[21] != c.kind || (b[15] == 1) == r.d.res.persistent.Load().all() {
 				t.Errorf("type %d: READ RESERVATION: % x", c.kind, b)
 			}
 			if unregister {
 				r.must(r.out('a', actRegister, 0, 1, 0, 0))
-				if r.d.res.persistent.all() { // b holds it still
+				if r.d.res.persistent.Load().all() { // b holds it still
 					if got := r.may(); got[4:] != "-b-" {
 						t.Errorf("type %d: after a has gone %q", c.kind, got)
 					}
@@ -251,7 +251,7 @@ func TestPreempt(t *testing.T) {
 				r.must(r.out('a', actReserve, c.held, 1, 0, 0))
 			}
 			r.must(r.out('b', action, c.kind, 2, c.victim, 0))
-			p := r.d.res.persistent
+			p := r.d.res.persistent.Load()
 			news := r.news()
 			keys, generation := r.keys()
 			if string(keys) != c.keys || generation != 4 || news != c.news {
@@ -513,7 +513,7 @@ func FuzzReservations(f *testing.F) {
 		for ; len(script) >= 6; script = script[6:] {
 			who := "abc"[script[0]%3]
 			r.out(who, script[1]%7, script[2]%9, uint64(script[3]%4), uint64(script[4]%4), script[5]&1)
-			p := r.d.res.persistent
+			p := r.d.res.persistent.Load()
 			if p.kind != noReservation && !p.all() && !p.registered(p.holder) || p.all() && len(p.list) == 0 {
 				t.Fatalf("reservation without a holder: %+v", p)
 			}

@@ -14,9 +14,7 @@ const (
 //
 //	0 | generation, 4 | length of what follows, 4 | …
 func persistentIn(d *Disk, c *Command, b []byte) ([]byte, Sense) {
-	d.mu.Lock()
-	p := d.res.persistent
-	d.mu.Unlock()
+	p := d.res.persistent.Load()
 	start := len(b)
 	b = binary.BigEndian.AppendUint32(b, p.generation)
 	b = append(b, 0, 0, 0, 0)
@@ -63,13 +61,11 @@ func (p *persistent) appendStatus(b []byte, r registration) []byte {
 // there is somebody to keep it; and all types.
 func reportCapabilities(d *Disk, _ *Command, b []byte) ([]byte, Sense) {
 	const atpC, ptplC, tmv, ptplA = 0x04, 0x01, 0x80, 0x01
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	can, active := byte(atpC), byte(tmv)
 	if d.res.keeper != nil {
 		can |= ptplC
 	}
-	if d.res.persistent.keep {
+	if d.res.persistent.Load().keep {
 		active |= ptplA
 	}
 	return append(b, 0, 8, can, active, 0xea, 0x01, 0, 0), Sense{}

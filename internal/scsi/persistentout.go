@@ -67,11 +67,11 @@ func (d *Disk) reservePersistent(c *Command, p []byte) Sense {
 func (d *Disk) changePersistent(c *Command, p []byte) (change, Sense) {
 	d.res.making.Lock()
 	defer d.res.making.Unlock()
-	if d.res.simple != nil {
+	if d.res.simple.Load() != nil {
 		return change{}, conflict
 	}
 	done, s := d.serviceAction(c, p)
-	if !s.OK() || done.next == d.res.persistent {
+	if !s.OK() || done.next == d.res.persistent.Load() {
 		return done, s
 	}
 	if err := d.keepPersistent(done.next); err != nil {
@@ -82,7 +82,7 @@ func (d *Disk) changePersistent(c *Command, p []byte) (change, Sense) {
 }
 
 func (d *Disk) serviceAction(c *Command, p []byte) (change, Sense) {
-	now, port := d.res.persistent, c.nexus.port
+	now, port := d.res.persistent.Load(), c.nexus.port
 	key, actionKey := binary.BigEndian.Uint64(p), binary.BigEndian.Uint64(p[8:])
 	kind, keep := c.CDB[2]&0x0f, p[20]&0x01 != 0
 	action := c.CDB[1] & serviceActionMask

@@ -1,6 +1,9 @@
 package scsi
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // access is what a command needs of a disk that another initiator has
 // reserved.
@@ -29,20 +32,19 @@ func (op *operation) accessOf(cdb *CDB) access {
 	return op.access
 }
 
-// reservations is who may use a disk. mu, the disk's own, guards what is read
-// for each command; making orders the changes, which may wait for a disk.
+// reservations is who may use a disk. What is read for each command is
+// changed under making, which may be held while something is made durable.
 type reservations struct {
 	making     sync.Mutex
 	keeper     Keeper
-	persistent *persistent
-	simple     *Nexus // who holds a RESERVE (6)
+	persistent atomic.Pointer[persistent] // never nil
+	simple     atomic.Pointer[Nexus]      // who holds a RESERVE (6)
 }
 
 // reserve sets what is reserved, and whether commands have to look.
 func (d *Disk) reserve(p *persistent, simple *Nexus) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.res.persistent, d.res.simple = p, simple
+	d.res.persistent.Store(p)
+	d.res.simple.Store(simple)
 	d.reserved.Store(p.kind != noReservation || simple != nil)
 }
 
@@ -56,13 +58,15 @@ func (d *Disk) conflicts(n *Nexus, op *operation, cdb *CDB) bool {
 	if a == always {
 		return false
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.res.simple != nil {
-		// SPC-2, 5.5.1: and nobody has persistent ones beside it.
-		return d.res.simple != n || op.code == opPersistentIn || op.code == opPersistentOut
+	return d.keepsOut(n, a) || d.res.simple.Load() != nil && (op.code == opPersistentIn || op.code == opPersistentOut)
+}
+
+// keepsOut tells whether n may not have access a.
+func (d *Disk) keepsOut(n *Nexus, a access) bool {
+	if simple := d.res.simple.Load(); simple != nil {
+		return simple != n // and nobody has persistent ones beside it
 	}
-	return d.res.persistent.conflicts(n.port, a)
+	return d.res.persistent.Load().conflicts(n.port, a)
 }
 
 // Admit repeats Decode's look at the reservations once those who end commands
@@ -78,8 +82,8 @@ func (d *Disk) Admit(c *Command) Sense {
 func (d *Disk) unreserve(n *Nexus) {
 	d.res.making.Lock()
 	defer d.res.making.Unlock()
-	if d.res.simple != nil && (n == nil || d.res.simple == n) {
-		d.reserve(d.res.persistent, nil)
+	if holder := d.res.simple.Load(); holder != nil && (n == nil || holder == n) {
+		d.reserve(d.res.persistent.Load(), nil)
 	}
 }
 
@@ -98,17 +102,17 @@ func decodeReserve6(_ *Disk, cdb *CDB, c *Command) Sense {
 func (d *Disk) reserveSimple(c *Command) Sense {
 	d.res.making.Lock()
 	defer d.res.making.Unlock()
-	holder := d.res.simple
-	if len(d.res.persistent.list) > 0 {
+	holder, persistent := d.res.simple.Load(), d.res.persistent.Load()
+	if len(persistent.list) > 0 {
 		return conflict
 	}
 	switch {
 	case c.CDB[0] == opReserve6 && holder != nil && holder != c.nexus:
 		return conflict
 	case c.CDB[0] == opReserve6:
-		d.reserve(d.res.persistent, c.nexus)
+		d.reserve(persistent, c.nexus)
 	case holder == c.nexus:
-		d.reserve(d.res.persistent, nil)
+		d.reserve(persistent, nil)
 	}
 	return Sense{}
 }

@@ -41,6 +41,7 @@ const (
 	keyIllegalRequest = 0x5
 	keyUnitAttention  = 0x6
 	keyDataProtect    = 0x7
+	keyCopyAborted    = 0xa
 	keyAbortedCommand = 0xb
 	keyMiscompare     = 0xe
 )
@@ -58,6 +59,15 @@ var (
 	unrecoveredRead   = Sense{Key: keyMediumError, Code: 0x1100}
 	internalFailure   = Sense{Key: keyHardwareError, Code: 0x4400}
 	miscompare        = Sense{Key: keyMiscompare, Code: 0x1d00}
+
+	inlineData      = Sense{Key: keyIllegalRequest, Code: 0x260b}
+	tooManyTargets  = Sense{Key: keyIllegalRequest, Code: 0x2606}
+	unknownTarget   = Sense{Key: keyIllegalRequest, Code: 0x2607}
+	tooManySegments = Sense{Key: keyIllegalRequest, Code: 0x2608}
+	unknownSegment  = Sense{Key: keyIllegalRequest, Code: 0x2609}
+	copyAborted     = Sense{Key: keyCopyAborted, Code: 0x0000}
+	copyUnreachable = Sense{Key: keyCopyAborted, Code: 0x0804}
+	copyRefused     = Sense{Key: keyCopyAborted, Code: 0x0d01} // third party device failure
 
 	badRelease     = Sense{Key: keyIllegalRequest, Code: 0x2604}
 	noRegistration = Sense{Key: keyIllegalRequest, Code: 0x5504}

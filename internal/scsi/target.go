@@ -37,8 +37,11 @@ func (t *Target) Unit(lun uint16) *Disk {
 	return Absent
 }
 
-// portNumber is the relative identifier of the target port.
-const portNumber = 1
+// The target port's relative identifier, and the group it is alone in.
+const (
+	portNumber = 1
+	portGroup  = 1
+)
 
 // everyNexus returns those that are joined now.
 func (t *Target) everyNexus() []*Nexus {

@@ -104,6 +104,9 @@ func (d *Disk) ReadAt(c *Command, p []byte, rel int64) Sense {
 // WriteAt does with p what the command does with the data at rel bytes after
 // its beginning. Both are multiples of BlockSize.
 func (d *Disk) WriteAt(c *Command, p []byte, rel int64) Sense {
+	if c.verb == orStore {
+		return d.orWrite(p, c.offset+rel)
+	}
 	if c.verb != compare {
 		d.order.RLock()
 		_, err := d.dev.WriteAt(p, c.offset+rel)
