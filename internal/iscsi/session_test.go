@@ -314,6 +314,7 @@ func TestDataOutOfOrder(t *testing.T) {
 		"offset":     {Final: true, DataLength: 512, Offset: 512},
 		"too much":   {Final: true, DataLength: 1536},
 		"too little": {Final: true, DataLength: 512},
+		"not final":  {DataLength: 1024, DataSN: 1},
 		"other tag":  {Final: true, DataLength: 1024, TTT: 12345},
 	} {
 		itt := i.command(pdu.SCSICommand{Final: true, Write: true, Expected: 1024}, nil, writeCDB(0, 2)...)
@@ -322,6 +323,12 @@ func TestDataOutOfOrder(t *testing.T) {
 		bad.ITT, bad.TTT = itt, bad.TTT+r2t.TTT
 		i.send(&bad, make([]byte, bad.DataLength))
 		t.Log(name)
+		if !bad.Final { // nothing is answered before the last PDU of the burst
+			i.send(&pdu.NopOut{Immediate: true, ITT: 99, TTT: pdu.NoTag, CmdSN: i.cmdSN}, nil)
+			i.expect(&pdu.NopIn{})
+			bad.Final = true
+			i.send(&bad, make([]byte, bad.DataLength))
+		}
 		i.expectSense(0x0b, 0x47, 0x05)
 		i.send(&bad, make([]byte, bad.DataLength)) // of a task that is gone: dropped
 	}

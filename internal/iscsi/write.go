@@ -12,6 +12,7 @@ import (
 type writeState struct {
 	receiving   bool  // a burst is open, from start to end
 	unsolicited bool  // it is the unsolicited one, which F may end before end
+	broken      bool  // it did not come as it should: its rest is dropped
 	waits       bool  // in session.waiting, for room for the next burst
 	finished    bool  // Finish was asked for
 	got, end    int64 // the next byte to come, and where the burst ends
@@ -112,24 +113,33 @@ func (s *session) dataOut() error {
 		s.mu.Unlock()
 		return s.in.end() // of a task that has ended: dropped
 	}
-	if !t.write.expects(&p) {
-		t.running++
-		t.write.receiving, t.write.unsolicited = false, false
-		s.stopWaiting(t)
-		s.mu.Unlock()
-		if err := s.in.end(); err != nil {
-			return err
-		}
-		s.stepDone(t, scsi.DataOutOfOrder, false)
-		return nil
-	}
 	t.running++ // the reader fills buf: nobody may give it back
+	if t.write.broken = t.write.broken || !t.write.expects(&p); t.write.broken {
+		return s.dropBurst(t, p.Final)
+	}
 	s.mu.Unlock()
 	return s.receive(t, int64(p.DataLength), p.Final)
 }
 
+// dropBurst drops a Data-Out of a burst that is broken, and fails its command.
+// The response has to wait for the burst's last PDU (RFC 7143, 11.4.2): libiscsi
+// frees the command with the response, and then crashes at what it still has to
+// send. A Data-Out where no burst is open is all that comes. s.mu is held.
+func (s *session) dropBurst(t *task, final bool) error {
+	if w := &t.write; final || !w.receiving {
+		w.receiving, w.unsolicited = false, false
+		s.stopWaiting(t)
+	}
+	s.mu.Unlock()
+	if err := s.in.end(); err != nil {
+		return err
+	}
+	s.stepDone(t, scsi.DataOutOfOrder, false)
+	return nil
+}
+
 // expects checks a Data-Out against the open burst. Data comes in order, as
-// was negotiated. What does not fit ends its command, not the session.
+// was negotiated. What does not fit fails its command, not the session.
 func (w *writeState) expects(p *pdu.DataOut) bool {
 	left := w.end - w.got
 	switch {
