@@ -52,6 +52,12 @@
 // its menu, not even its TCP: sessions that log in as it does (no immediate
 // data) have neither keep-alive nor pings, and last until their owner is fenced.
 //
+// # The end
+//
+// When the server stops, initiators that take Async Messages are asked to log
+// out and given a moment for it; the others are cut. Silent ones are pinged, and
+// those that do not answer pings are cut.
+//
 // # Locks
 //
 // In the order in which they may be taken: target.busy, Server.mu,

@@ -1,6 +1,7 @@
 package iscsi
 
 import (
+	"cmp"
 	"context"
 	"encoding"
 	"io"
@@ -47,6 +48,7 @@ func serve(t testing.TB, o Options) (*Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.LogoutTime = cmp.Or(o.LogoutTime, 10*time.Millisecond)
 	s := New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

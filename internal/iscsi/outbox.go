@@ -163,6 +163,19 @@ func (o *outbox) commit(flush bool) {
 	o.mu.Unlock()
 }
 
+// settle returns when all that was committed has been sent, or cannot be.
+func (o *outbox) settle() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.err == nil && (o.writing || o.fill != nil) {
+		if o.writing {
+			o.room.Wait()
+		} else {
+			o.write()
+		}
+	}
+}
+
 // flush sends what has gathered.
 func (o *outbox) flush() {
 	o.mu.Lock()

@@ -20,6 +20,8 @@ type Options struct {
 
 	LoginTimeout time.Duration // for a whole login; default 30 s
 	WriteTimeout time.Duration // for an initiator to take what it is sent; default 60 s
+	PingInterval time.Duration // of silence before a ping, and four of them before the end; default 30 s
+	LogoutTime   time.Duration // for initiators to log out when the server stops; default 2 s
 	WriteBudget  int64         // bytes of write data held for all sessions; default 128 MiB
 	MaxSessions  int           // default 4096
 	MaxLogins    int           // logins in progress, a quarter of them from one address; default 512
@@ -34,6 +36,8 @@ func (o *Options) ensureDefaults() {
 	}
 	o.LoginTimeout = cmp.Or(o.LoginTimeout, 30*time.Second)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 60*time.Second)
+	o.PingInterval = cmp.Or(o.PingInterval, 30*time.Second)
+	o.LogoutTime = cmp.Or(o.LogoutTime, 2*time.Second)
 	o.WriteBudget = cmp.Or(o.WriteBudget, 128<<20)
 	o.MaxSessions = cmp.Or(o.MaxSessions, 4096)
 	o.MaxLogins = cmp.Or(o.MaxLogins, 512)
@@ -66,7 +70,7 @@ func New(o Options) *Server {
 
 // Serve accepts connections until ctx ends. It may be called for several
 // listeners. It closes ln, and returns nil once ctx has ended and all that it
-// started has: sessions are cut, and their I/O has returned.
+// started has: sessions have logged out or are cut, and their I/O has returned.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var conns sync.WaitGroup
@@ -98,13 +102,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
 	// Keep-alive is off until the login has shown that an OS is there.
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAlive(false)
 	}
 	remote := addrPort(conn.RemoteAddr())
 	if !s.enterLogin(remote.Addr()) {
+		stop()
 		s.o.Log.Warn("drop connection: too many logins in progress", "remote", remote)
 		return
 	}
@@ -112,8 +116,9 @@ func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 		defer s.leaveLogin(remote.Addr())
 		return s.login(ctx, conn)
 	}()
+	stop()
 	if sess != nil {
-		sess.run()
+		s.runSession(ctx, sess)
 	}
 }
 

@@ -45,18 +45,22 @@ type session struct {
 	readSeen  bool
 	writeSeen bool
 
-	cold atomic.Int32 // READs to be given to workers before one is tried inline
-	held atomic.Int64 // write data in memory, bytes
+	heard atomic.Uint32 // times that something was read
+	cold  atomic.Int32  // READs to be given to workers before one is tried inline
+	held  atomic.Int64  // write data in memory, bytes
 
-	mu      sync.Mutex
-	tasks   map[uint32]*task // by ITT: all but those that the reader serves itself
-	waiting []*task          // for the write budget, in order
-	jobs    jobQueue
-	workers int
-	ended   bool // take no more jobs
-	reason  string
-	nextTTT uint32
-	idle    []*task // used ones, to be used again
+	mu        sync.Mutex
+	tasks     map[uint32]*task // by ITT: all but those that the reader serves itself
+	waiting   []*task          // for the write budget, in order
+	jobs      jobQueue
+	workers   int
+	ended     bool // take no more jobs
+	reason    string
+	nextTTT   uint32
+	pinger    *time.Timer // nil where nobody is pinged
+	lastHeard uint32
+	silent    int     // times that nothing was heard since
+	idle      []*task // used ones, to be used again
 
 	work    func() // s.runJobs; `go s.work()` of a method value would allocate
 	wg      sync.WaitGroup
@@ -91,11 +95,9 @@ func (s *session) start(p *params, login *framer, statSN, cmdSN uint32) {
 	s.keepAlive()
 }
 
-// keepAlive finds out by TCP whether an operating system is still there. iPXE
-// is told by its ImmediateData=No and left alone: while GRUB shows its menu
-// nothing in that machine answers, and yet it is alive.
+// keepAlive finds out by TCP whether an operating system is still there.
 func (s *session) keepAlive() {
-	if tcp, ok := s.conn.(*net.TCPConn); ok && s.params.immediateData {
+	if tcp, ok := s.conn.(*net.TCPConn); ok && s.attentive() {
 		setKeepAlive(tcp, patient, 0)
 	}
 }
@@ -114,7 +116,9 @@ func (r *flushReader) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	r.s.out.flush()
-	return r.s.conn.Read(p)
+	n, err := r.s.conn.Read(p)
+	r.s.heard.Add(1)
+	return n, err
 }
 
 // run serves the session until its connection ends.
@@ -125,11 +129,16 @@ func (s *session) run() {
 	if s.handedOver {
 		s.event(HandedOver, "")
 	}
+	s.startPings()
 	var err error
 	for err == nil {
 		err = s.serveOne()
 	}
-	s.out.flush()
+	if errors.Is(err, errLogout) {
+		s.out.settle() // another may be about to send the answer
+	} else {
+		s.out.flush()
+	}
 	s.finish(err)
 }
 
@@ -158,6 +167,7 @@ func (s *session) finish(err error) {
 		reason = "initiator reset the connection"
 	}
 	s.end(reason)
+	s.stopPings()
 	s.wg.Wait()
 	s.mu.Lock()
 	left := s.tasks
@@ -216,6 +226,8 @@ func (s *session) serveOne() error {
 			return protocolError("data out in a discovery session")
 		}
 		return s.dataOut()
+	case pdu.OpSNACK: // nothing is ever sent twice: error recovery level 0
+		return s.reject(pdu.RejectSNACK)
 	case pdu.OpSCSICommand, pdu.OpTaskRequest, pdu.OpNopOut, pdu.OpTextRequest, pdu.OpLogoutRequest:
 	default:
 		return s.reject(pdu.RejectNotSupported)

@@ -553,9 +553,9 @@ func TestLUNReset(t *testing.T) {
 	if one.expect(&r); r.Response != pdu.TaskNoSuchLUN {
 		t.Errorf("reset of no LUN: %+v", r)
 	}
-	one.manage(pdu.TaskRequest{Function: pdu.TaskTargetColdReset})
+	one.manage(pdu.TaskRequest{Function: pdu.TaskClearACA})
 	if one.expect(&r); r.Response != pdu.TaskNotSupported {
-		t.Errorf("cold reset: %+v", r)
+		t.Errorf("clear ACA: %+v", r)
 	}
 }
 

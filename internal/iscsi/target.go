@@ -129,10 +129,13 @@ func (t *target) add(sess *session) error {
 	sess.handedOver = len(t.sessions) > 0
 	t.sessions[sess] = true
 	sess.info.TSIH = s.nextTSIH()
-	sess.nexus = sess.hold.device.Join(scsi.Initiator{
-		Port: sess.info.port(), Quiet: sess.info.FromIPXE(), Abort: sess.preempted,
-	})
+	sess.nexus = sess.hold.device.Join(sessionInitiator(sess))
 	return nil
+}
+
+// sessionInitiator is what the units know of a session.
+func sessionInitiator(s *session) scsi.Initiator {
+	return scsi.Initiator{Port: s.info.port(), Quiet: s.info.FromIPXE(), Abort: s.preempted}
 }
 
 func (s *Server) enterDiscovery() error {

@@ -47,9 +47,28 @@ func (s *session) manageTasks() error {
 	}
 	m := &taskManagement{s: s, itt: p.ITT, counted: !p.Immediate}
 	m.tasks = newEnding(m.respond)
+	if p.Function == pdu.TaskTargetColdReset && !s.discovery {
+		m.tasks = newEnding(func() {
+			m.respond()
+			s.coldReset()
+		})
+	}
 	m.answer = s.manage(m.tasks, &p)
 	m.tasks.done()
 	return nil
+}
+
+// coldReset ends all sessions of the target, this one last: its initiator is
+// still to get its answer.
+func (s *session) coldReset() {
+	const reason = "the target was reset"
+	s.everySession(func(other *session) {
+		if other != s {
+			other.end(reason)
+		}
+	})
+	s.out.settle()
+	s.end(reason)
 }
 
 // manage ends the tasks meant and returns why it could not.
@@ -68,7 +87,7 @@ func (s *session) manage(e *ending, p *pdu.TaskRequest) byte {
 			return pdu.TaskNoSuchTask
 		}
 		return pdu.TaskComplete
-	case pdu.TaskTargetWarmReset:
+	case pdu.TaskTargetWarmReset, pdu.TaskTargetColdReset:
 		s.everySession(func(other *session) { other.abortAll(e, -1) })
 		s.hold.device.Reset(scsi.BusReset)
 		return pdu.TaskComplete

@@ -2,11 +2,9 @@ package iscsi
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +22,7 @@ func tool(t *testing.T, name string, args ...string) (string, error) {
 		t.Skipf("%s is missing", name)
 	}
 	cmd := exec.Command(path, args...)
-	timer := time.AfterFunc(50*time.Second, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -104,34 +102,4 @@ func TestQEMUIO(t *testing.T) {
 	if disk.flushes.Load() == 0 {
 		t.Error("nothing was flushed")
 	}
-}
-
-// libiscsi's own suite. What fails is listed here with the reason.
-func TestLibiscsiSuite(t *testing.T) {
-	_, addr := serve(t, Options{Authority: newAuthority(newMemory(64 << 20))})
-	known := map[string]bool{
-		// Asks for the status of LBA 9 and wants an answer for LBA 16: a
-		// mistake that shows only with several logical blocks per physical.
-		"Suite GetLBAStatus, Test UnmapSingle": true,
-	}
-	out, err := tool(t, "iscsi-test-cu", "-d", "-n", "-t", "ALL", url(addr, account, testTarget+"/0"))
-	// About one run in five of Debian's 1.19 dies in a free() of its own, at
-	// the end of a suite; why is not known. Such a run says nothing: repeat it.
-	for range 4 {
-		if !strings.Contains(fmt.Sprint(err), "signal: ") {
-			break
-		}
-		t.Logf("iscsi-test-cu died and is run again: %v", err)
-		out, err = tool(t, "iscsi-test-cu", "-d", "-n", "-t", "ALL", url(addr, account, testTarget+"/0"))
-	}
-	for _, m := range regexp.MustCompile(`(?m)^(Suite \w+, Test \w+) had failures`).FindAllStringSubmatch(out, -1) {
-		if !known[m[1]] {
-			t.Errorf("failed: %s", m[1])
-		}
-	}
-	summary := regexp.MustCompile(`tests +(\d+) +(\d+) +(\d+) +(\d+)`).FindString(out)
-	if summary == "" {
-		t.Fatalf("no summary, %v:\n%s", err, out[max(0, len(out)-2000):])
-	}
-	t.Log(summary)
 }

@@ -122,9 +122,8 @@ func (s *session) dataOut() error {
 }
 
 // dropBurst drops a Data-Out of a burst that is broken, and fails its command.
-// The response has to wait for the burst's last PDU (RFC 7143, 11.4.2): libiscsi
-// frees the command with the response, and then crashes at what it still has to
-// send. A Data-Out where no burst is open is all that comes. s.mu is held.
+// The response has to wait for the burst's last PDU (RFC 7143, 11.4.2). A
+// Data-Out where no burst is open is all that comes. s.mu is held.
 func (s *session) dropBurst(t *task, final bool) error {
 	if w := &t.write; final || !w.receiving {
 		w.receiving, w.unsolicited = false, false

@@ -60,6 +60,7 @@ const (
 	OpTextRequest   Opcode = 0x04
 	OpDataOut       Opcode = 0x05
 	OpLogoutRequest Opcode = 0x06
+	OpSNACK         Opcode = 0x10
 
 	OpNopIn          Opcode = 0x20
 	OpSCSIResponse   Opcode = 0x21

@@ -77,6 +77,10 @@ var vectors = []struct {
 	{"nop-in", &NopIn{DataLength: 5, LUN: 6, ITT: NoTag, TTT: 8, Sequence: Sequence{1, 2, 3}},
 		`20 80 00 00  00 000005  00000000 00000006  ffffffff  00000008  00000001 00000002 00000003
 		 00000000  00000000  00000000`},
+	{"async message", &AsyncMessage{DataLength: 20, LUN: LUNField(1), Sequence: Sequence{1, 2, 3}, Event: AsyncLogout, VCode: 4,
+		Parameter1: 5, Parameter2: 6, Parameter3: 7},
+		`32 80 00 00  00 000014  00010000 00000000  ffffffff  00000000  00000001 00000002 00000003
+		 01 04 0005  0006 0007  00000000`},
 	{"logout request", &LogoutRequest{Immediate: true, Reason: LogoutConnection, ITT: 7, CID: 8, CmdSN: 9, ExpStatSN: 10},
 		`46 81 00 00  00 000000  00000000 00000000  00000007  0008 0000  00000009  0000000a  00000000
 		 00000000  00000000  00000000`},
