@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -28,8 +29,9 @@ type ExportOptions struct {
 	// Runs, if not nil, spare reading what is zeros. Called twice.
 	Runs   Runs
 	TmpDir string // for a copy on the way to a foreign format; made if missing
-	// Room, if not nil, is asked before that copy of a disk of size bytes, of
-	// which about data are not zeros, is made; its error is Export's.
+	// Room, if not nil, is asked before data bytes of a disk of size bytes are
+	// written to the file system of TmpDir, be it for that copy, or because the
+	// file is there too; its error is Export's.
 	Room func(size, data int64) error
 	// Progress, if not nil, is told of the bytes done and to do: those of the
 	// data, for a foreign format twice.
@@ -101,11 +103,12 @@ func export(ctx context.Context, out *os.File, disk Disk, o ExportOptions) error
 	if err != nil {
 		return fmt.Errorf("find its data: %w", err)
 	}
-	if args := exportFormats[i].args; args != nil {
-		return exportForeign(ctx, out, disk, args, data, o)
-	}
-	if err := checkFree(out, data); err != nil {
+	args := exportFormats[i].args
+	if err := roomToExport(out, disk.Size(), data, args != nil, o); err != nil {
 		return err
+	}
+	if args != nil {
+		return exportForeign(ctx, out, disk, args, data, o)
 	}
 	w := rawWriter{ctx: ctx, disk: disk, out: out, what: "write it", total: data, progress: o.Progress}
 	if err := w.write(o.Runs); err != nil {
@@ -135,37 +138,53 @@ func checkOutput(out *os.File) error {
 	return nil
 }
 
-// checkFree asks whether need bytes fit beside what the file system of f holds.
-func checkFree(f *os.File, need int64) error {
+// roomToExport asks whether data fits beside what the file systems of out and,
+// if a copy is made, of o.TmpDir hold.
+func roomToExport(out *os.File, size, data int64, copied bool, o ExportOptions) error {
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
+	if err := unix.Fstatfs(int(out.Fd()), &fs); err != nil {
 		return fmt.Errorf("look at the free space of its file system: %w", err)
 	}
-	if free := int64(fs.Bavail) * fs.Bsize; need > free {
-		return &hostError{"write it", fmt.Errorf("the disk holds %d MiB, and the file system has %d MiB free: %w", need>>20, free>>20, unix.ENOSPC)}
+	if free := int64(fs.Bavail) * fs.Bsize; data > free {
+		return &hostError{"write it", fmt.Errorf("the disk holds %d MiB, and the file system has %d MiB free: %w", data>>20, free>>20, unix.ENOSPC)}
+	}
+	var here int64
+	if copied {
+		here += data
+	}
+	if sameFileSystem(out, o.TmpDir) {
+		here += data
+	}
+	if o.Room == nil || here == 0 {
+		return nil
+	}
+	if err := o.Room(size, here); err != nil {
+		return &hostError{fmt.Sprintf("write it, or convert it in %q", o.TmpDir), err}
 	}
 	return nil
 }
 
+// sameFileSystem also holds for a folder that is still to be made, by the one
+// that it will be in.
+func sameFileSystem(f *os.File, dir string) bool {
+	var a, b unix.Stat_t
+	for unix.Stat(dir, &b) != nil {
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return false
+		}
+		dir = parent
+	}
+	return unix.Fstat(int(f.Fd()), &a) == nil && a.Dev == b.Dev
+}
+
 // exportForeign converts a sparse copy without a name.
 func exportForeign(ctx context.Context, out *os.File, disk Disk, args []string, data int64, o ExportOptions) error {
-	if o.Room != nil {
-		if err := o.Room(disk.Size(), data); err != nil {
-			return &hostError{fmt.Sprintf("convert it in %q", o.TmpDir), err}
-		}
-	}
 	raw, err := tempFile(o.TmpDir)
 	if err != nil {
 		return &hostError{"make a temporary file", err}
 	}
 	defer raw.Close()
-	need := data
-	if sameFileSystem(out, raw) {
-		need *= 2
-	}
-	if err := checkFree(out, need); err != nil {
-		return err
-	}
 	w := rawWriter{ctx: ctx, disk: disk, out: raw, what: fmt.Sprintf("convert it in %q", o.TmpDir), total: 2 * data, progress: o.Progress}
 	if err := w.write(o.Runs); err != nil {
 		return err
@@ -182,9 +201,4 @@ func exportForeign(ctx context.Context, out *os.File, disk Disk, args []string, 
 		}
 	}
 	return out.Sync()
-}
-
-func sameFileSystem(a, b *os.File) bool {
-	var sa, sb unix.Stat_t
-	return unix.Fstat(int(a.Fd()), &sa) == nil && unix.Fstat(int(b.Fd()), &sb) == nil && sa.Dev == sb.Dev
 }
