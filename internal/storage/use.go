@@ -50,7 +50,7 @@ func (s *Storage) unused(ctx context.Context, v inventory.Volume, instead string
 	}
 	boots, err := s.inv.Boots(ctx, v.Machine)
 	for _, b := range boots {
-		if b.Current && b.Volume == v.ID {
+		if b.Current && b.Volume == v.ID && b.Created.Before(s.started) {
 			e.By = []string{fmt.Sprintf("machine %s, which had it before this server started at %s and may come back to it", v.Machine, clock(s.started))}
 			e.Remedy = "wait until " + clock(until)
 			if instead != "" {

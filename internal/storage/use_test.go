@@ -134,7 +134,7 @@ func TestRemoveVolumeAfterAStart(t *testing.T) {
 	v := x.volume("pc1", inventory.Persistent, "")
 	x.holds("pc1", v.ID)
 	x.restart()
-	x.started = time.Date(2026, 1, 2, 12, 0, 0, 0, time.Local)
+	x.started = time.Date(2036, 1, 2, 12, 0, 0, 0, time.Local)
 	x.now = func() time.Time { return x.started.Add(comeback - time.Second) }
 	wantErr[*inventory.InUseError](t, x.RemoveVolume(ctx, v.ID, false),
 		"volume \""+v.ID+"\" is in use by machine pc1, which had it before this server started at 12:00:00 and may come back to it: "+
