@@ -19,7 +19,7 @@ func (h tags) Tags(ctx context.Context) ([]api.Tag, error) {
 }
 
 func (h tags) SetTag(ctx context.Context, ref, image string) (api.Tag, error) {
-	t, err := h.inv.SetTag(ctx, ref, image)
+	t, err := h.storage.SetTag(ctx, ref, image)
 	return apiTag(t), apiError(err)
 }
 

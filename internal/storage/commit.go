@@ -24,9 +24,11 @@ type Made struct {
 // A crash before the record is written leaves a layer that the volume stands on;
 // the same command does the rest.
 func (s *Storage) Commit(ctx context.Context, id, snapshot, ref, tag string) (Made, error) {
-	if err := s.inv.CheckPublish(ctx, ref, tag); err != nil {
+	release, err := s.newImage(ctx, ref, tag)
+	if err != nil {
 		return Made{}, err
 	}
+	defer release()
 	s.names.RLock()
 	defer s.names.RUnlock()
 	defer s.hold(id)()
@@ -122,26 +124,28 @@ func (s *Storage) catchUp(ctx context.Context, img inventory.Image) error {
 // was, and the same command does the rest; one after the second leaves a volume
 // that Reconcile removes.
 func (s *Storage) Publish(ctx context.Context, machine, ref, tag string, running bool) (Made, error) {
-	m, err := s.inv.Machine(ctx, machine)
+	v, err := s.updateOf(ctx, machine)
 	if err != nil {
 		return Made{}, err
 	}
-	if m.Update == nil {
-		return Made{}, &inventory.UpdateError{Machine: machine}
-	}
-	if err := s.inv.CheckPublish(ctx, ref, tag); err != nil {
-		return Made{}, err
-	}
-	v, err := s.inv.Volume(ctx, m.Update.Volume)
+	release, err := s.newImage(ctx, ref, tag)
 	if err != nil {
 		return Made{}, err
 	}
+	defer release()
 	if !running {
 		s.endDead(ctx, v)
 	}
 	s.names.RLock()
 	defer s.names.RUnlock()
 	defer s.hold(v.ID)()
+	now, err := s.updateOf(ctx, machine)
+	if err == nil && now.ID != v.ID {
+		err = &inventory.UpdateError{Machine: machine, Update: &inventory.Update{Image: now.Image}}
+	}
+	if err != nil { // it was ended meanwhile
+		return Made{}, err
+	}
 	if !running {
 		as := fmt.Sprintf("take the disk as it is, as after a power cut, with `bootes image publish %s %s --running`", machine, ref)
 		if err := s.unused(ctx, v, as, false); err != nil {
@@ -157,6 +161,18 @@ func (s *Storage) Publish(ctx context.Context, machine, ref, tag string, running
 		s.log.Error("volume of a published update could not be removed; it stays until the next start", "volume", v.ID, "err", err)
 	}
 	return made, nil
+}
+
+// updateOf is the volume of a machine in update mode.
+func (s *Storage) updateOf(ctx context.Context, machine string) (inventory.Volume, error) {
+	m, err := s.inv.Machine(ctx, machine)
+	if err != nil {
+		return inventory.Volume{}, err
+	}
+	if m.Update == nil {
+		return inventory.Volume{}, &inventory.UpdateError{Machine: machine}
+	}
+	return s.inv.Volume(ctx, m.Update.Volume)
 }
 
 // Hashed records the digest of a layer once the engine has made it. What is not

@@ -43,9 +43,11 @@ func (s *Storage) ImportImage(ctx context.Context, ref string, src Source, meta 
 	if err != nil {
 		return inventory.Image{}, err
 	}
-	if err := s.inv.CheckNewImage(ctx, ref); err != nil {
+	release, err := s.newImage(ctx, ref, "")
+	if err != nil {
 		return inventory.Image{}, err
 	}
+	defer release()
 	base, unpin, err := s.base(ctx, ref, meta.Base)
 	if err != nil {
 		return inventory.Image{}, err

@@ -71,6 +71,7 @@ type Storage struct {
 	names   sync.RWMutex
 	pins    pins
 	readers readers
+	claims  claims
 	opened  opened
 	tight   bool // the disk is nearly full; of Watch alone
 

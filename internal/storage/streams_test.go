@@ -44,11 +44,16 @@ func TestImportOnABase(t *testing.T) {
 	_, err = x.ImportImage(ctx, "debian:14", newDisk(next), Meta{Base: "debian:9"}, nil)
 	wantErr[*inventory.NotFoundError](t, err, `no image "debian:9": there are alone:1, debian:12, debian:13`)
 
-	// The base stays while something is being built on it.
+	// The base stays while something is being built on it, and so does the name.
 	_, err = x.ImportImage(ctx, "debian:14", newDisk(next), Meta{Base: "alone:1"}, func(done, total int64) {
 		if done == total {
 			err := x.RemoveImage(ctx, "alone:1")
 			wantErr[*inventory.InUseError](t, err, "image \"alone:1\" is in use by image debian:14: first make that image stand alone with `bootes image flatten debian:14`")
+			const claimed = `name "debian:14" is in use by another command, which makes an image or a tag of this name: wait until that has ended`
+			_, err = x.SetTag(ctx, "debian:14", "debian:12")
+			wantErr[*inventory.InUseError](t, err, claimed)
+			_, err = x.Commit(ctx, v.ID, "", "debian:14", "")
+			wantErr[*inventory.InUseError](t, err, claimed)
 		}
 	})
 	if err != nil {
