@@ -32,22 +32,20 @@ func newView(size int64, base *chain, clip int64) view {
 	return v
 }
 
-// ReadAt reads any range within the size, in one pread for each run of blocks
-// that come from the same file. It allocates nothing.
+// ReadAt reads any range within the size. It allocates nothing.
 func (v *view) ReadAt(p []byte, off int64) (int, error) {
-	end := off + int64(len(p))
-	done := 0
-	for done < len(p) {
-		at := off + int64(done)
-		b := at >> blockShift
-		from, source, n := v.run(b, blocksFor(end)-b)
-		part := p[done:min(len(p), done+int((b+n)<<blockShift-at))]
-		if err := v.readRun(part, at, from, source); err != nil {
-			return done, err
-		}
-		done += len(part)
+	if len(p) == 0 {
+		return 0, nil
 	}
-	return done, nil
+	b, end := off>>blockShift, blocksFor(off+int64(len(p)))
+	from, source, n := v.run(b, end-b)
+	if n < end-b {
+		return v.readRuns(p, off)
+	}
+	if err := v.readRun(p, off, from, source); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // run returns where block b is to be read, and for how many blocks from it on,
