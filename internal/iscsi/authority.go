@@ -51,6 +51,15 @@ type Authority interface {
 	Refused(req Login, user, reason string)
 }
 
+// Prover is an Authority whose targets prove themselves to initiators that ask
+// for it: mutual CHAP. An initiator that asks where there is no Prover, or that
+// Prove has nothing for, is refused; it would log out anyway.
+type Prover interface {
+	// Prove returns the name and the secret by which the target proves itself
+	// to user. The secret is another than the user's own.
+	Prove(ctx context.Context, req Login, user string) (name, secret string, ok bool)
+}
+
 // Grant is the permission to hold one target.
 type Grant struct {
 	// Owner names who holds the target: for Boötes one boot of one machine.

@@ -10,31 +10,39 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"hash"
+	"slices"
 	"strings"
 )
 
 // chapHashes are the algorithms of CHAP_A (RFC 7143, 12.1.3 and IANA's PPP
-// authentication algorithms). iPXE knows only 5.
-var chapHashes = map[string]func() hash.Hash{
-	"5": md5.New,
-	"6": sha1.New,
-	"7": sha256.New,
-	"8": func() hash.Hash { return sha3.New256() },
+// authentication algorithms), the strongest first. iPXE knows only 5.
+var chapHashes = [...]struct {
+	algorithm string
+	hash      func() hash.Hash
+}{
+	{"8", func() hash.Hash { return sha3.New256() }},
+	{"7", sha256.New},
+	{"6", sha1.New},
+	{"5", md5.New},
 }
 
-// chap is the target's side of one CHAP exchange (RFC 1994): the response is
+// chap is one direction of a CHAP exchange (RFC 1994): the response is
 // H(id, secret, challenge).
 type chap struct {
 	algorithm string
+	hash      func() hash.Hash
 	id        byte
 	challenge []byte
 }
 
-// newChap answers an offer of CHAP_A; false if no algorithm is known.
+// newChap answers an offer of CHAP_A with a challenge, by the strongest
+// algorithm that both sides know, whatever the order of the offer; false if they
+// know none.
 func newChap(offer string) (*chap, bool) {
-	for a := range strings.SplitSeq(offer, ",") {
-		if h := chapHashes[a]; h != nil {
-			c := &chap{algorithm: a, challenge: make([]byte, h().Size()+1)}
+	offered := strings.Split(offer, ",")
+	for _, h := range chapHashes {
+		if slices.Contains(offered, h.algorithm) {
+			c := &chap{algorithm: h.algorithm, hash: h.hash, challenge: make([]byte, h.hash().Size()+1)}
 			_, _ = rand.Read(c.challenge) // never fails
 			c.id, c.challenge = c.challenge[0], c.challenge[1:]
 			return c, true
@@ -44,7 +52,7 @@ func newChap(offer string) (*chap, bool) {
 }
 
 func (c *chap) respond(secret string) []byte {
-	h := chapHashes[c.algorithm]()
+	h := c.hash()
 	h.Write([]byte{c.id})
 	h.Write([]byte(secret))
 	h.Write(c.challenge)

@@ -21,11 +21,12 @@ import (
 func FuzzLogin(f *testing.F) {
 	names := "InitiatorName=iqn.x\x00TargetName=" + testTarget + "\x00"
 	f.Add([]byte("\x81\x00" + names + "AuthMethod=CHAP\x00\xff\x00\x00CHAP_A=5\x00\xff\x81\x00CHAP_N=pc1\x00CHAP_R=0x00\x00\xff\x87\x00HeaderDigest=None\x00"))
+	f.Add([]byte("\x81\x00" + names + "AuthMethod=CHAP\x00\xff\x00\x00CHAP_A=8,5\x00\xff\x81\x00CHAP_N=pc1\x00CHAP_R=0x00\x00CHAP_I=1\x00CHAP_C=0x01\x00"))
 	f.Add([]byte("\x83\x00" + names + "AuthMethod=None\x00"))
 	f.Add([]byte("\x87\x00InitiatorName=a\x00SessionType=Discovery\x00"))
 	f.Add([]byte("\x00\x00" + names + "CHAP_A=5\x00"))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		n := negotiator{authority: newAuthority(nil), params: defaultParams()}
+		n := negotiator{authority: prover{newAuthority(nil), "the target's own secret"}, params: defaultParams()}
 		for step := range bytes.SplitSeq(script, []byte{0xff}) {
 			if len(step) < 2 {
 				return
@@ -40,8 +41,14 @@ func FuzzLogin(f *testing.F) {
 			if done || n.authenticated {
 				t.Fatalf("in without the secret, after %q", script)
 			}
-			if _, err := pdu.ParseText(a.text); err != nil {
+			pairs, err := pdu.ParseText(a.text)
+			if err != nil {
 				t.Fatalf("answer %q: %v", a.text, err)
+			}
+			for _, p := range pairs {
+				if p.Key == "CHAP_R" {
+					t.Fatalf("the target proves itself to a stranger, after %q", script)
+				}
 			}
 			if p := n.params; p.maxBurst < 512 || p.maxBurst > ourMaxBurst || p.firstBurst > ourFirstBurst || p.maxData < 512 {
 				t.Fatalf("negotiated %+v", p)

@@ -49,6 +49,7 @@ func serve(t testing.TB, o Options) (*Server, string) {
 		t.Fatal(err)
 	}
 	o.LogoutTime = cmp.Or(o.LogoutTime, 10*time.Millisecond)
+	o.RefusalDelay = cmp.Or(o.RefusalDelay, time.Millisecond)
 	s := New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -197,7 +198,11 @@ func (i *initiator) names() string {
 func (i *initiator) answerCHAP(m map[string]string) string {
 	id, _ := strconv.Atoi(m["CHAP_I"])
 	challenge, _ := binaryValue(m["CHAP_C"])
-	c := chap{algorithm: m["CHAP_A"], id: byte(id), challenge: challenge}
+	c, ok := newChap(m["CHAP_A"])
+	if !ok {
+		i.t.Fatalf("chosen algorithm %q", m["CHAP_A"])
+	}
+	c.id, c.challenge = byte(id), challenge
 	return "CHAP_N=" + i.user + "\x00CHAP_R=" + hexValue(c.respond(i.secret)) + "\x00"
 }
 

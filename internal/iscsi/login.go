@@ -40,7 +40,7 @@ func (s *Server) login(ctx context.Context, conn net.Conn) *session {
 	if err == nil {
 		return l.sess
 	}
-	l.refused(err)
+	l.refused(ctx, err)
 	return nil
 }
 
@@ -166,8 +166,9 @@ func (l *login) write(text []byte, transit bool, next pdu.Stage, status Status) 
 	return err
 }
 
-// refused tells the initiator its status and the Authority the reason.
-func (l *login) refused(err error) {
+// refused tells the initiator its status and the Authority the reason. Who
+// guesses secrets is made to wait, and holds one of its few logins meanwhile.
+func (l *login) refused(ctx context.Context, err error) {
 	status, reason := StatusTargetError, err.Error()
 	var r *Refusal
 	var lost net.Error
@@ -183,6 +184,12 @@ func (l *login) refused(err error) {
 		// A port scan or a health check; there is nobody to tell.
 		l.srv.o.Log.Debug("connection without a login", "remote", l.neg.req.Remote, "error", err)
 		return
+	}
+	if status == StatusAuthFailure {
+		select {
+		case <-time.After(l.srv.o.RefusalDelay):
+		case <-ctx.Done():
+		}
 	}
 	_ = l.conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = l.write(nil, false, 0, status)

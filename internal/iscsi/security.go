@@ -1,8 +1,10 @@
 package iscsi
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"strconv"
 
@@ -16,6 +18,10 @@ func itoa(n int) string { return strconv.Itoa(n) }
 //	I: AuthMethod=CHAP,None           T: AuthMethod=CHAP
 //	I: CHAP_A=7,5                     T: CHAP_A=7 CHAP_I=23 CHAP_C=0x…
 //	I: CHAP_N=user CHAP_R=0x…         T: (nothing; authenticated)
+//
+// and for mutual CHAP, if the Authority is a Prover,
+//
+//	I: … CHAP_I=7 CHAP_C=0x…          T: CHAP_N=target CHAP_R=0x…
 func (n *negotiator) security(ctx context.Context, pairs []pdu.KeyValue, a *answer) error {
 	get := func(key string) (string, bool) {
 		for _, p := range pairs {
@@ -42,14 +48,58 @@ func (n *negotiator) security(ctx context.Context, pairs []pdu.KeyValue, a *answ
 	if !hasUser && !hasResponse {
 		return nil
 	}
-	if _, mutual := get("CHAP_C"); mutual {
-		return refuse(StatusAuthFailure, "initiator wants the target to prove itself by mutual CHAP, which is not set up")
-	}
 	if !hasUser || !hasResponse || n.authenticated {
 		return refuse(StatusInitiatorError, "CHAP out of order")
 	}
-	return n.verify(ctx, user, response)
+	secret, err := n.verify(ctx, user, response)
+	if err != nil {
+		return err
+	}
+	id, hasID := get("CHAP_I")
+	challenge, hasChallenge := get("CHAP_C")
+	if hasID != hasChallenge {
+		return refuse(StatusInitiatorError, "CHAP_I and CHAP_C go together")
+	}
+	if hasChallenge {
+		if err := n.prove(ctx, user, secret, id, challenge, a); err != nil {
+			return err
+		}
+	}
+	n.authenticated = true
+	return nil
 }
+
+// prove answers the initiator's challenge, once it has proved itself: nobody
+// else gets a response. What would help an attacker who passes challenges and
+// responses between connections is refused (RFC 7143, 9.2.1): a challenge of our
+// own sent back, and one secret for both directions.
+func (n *negotiator) prove(ctx context.Context, user, secret, id, challenge string, a *answer) error {
+	prover, ok := n.authority.(Prover)
+	var name, own string
+	if ok {
+		name, own, ok = prover.Prove(ctx, n.req, user)
+	}
+	if !ok {
+		return refuse(StatusAuthFailure, "initiator wants the target to prove itself by mutual CHAP, which is not set up")
+	}
+	number, okID := number(id, 0, 255)
+	c, okChallenge := binaryValue(challenge)
+	switch {
+	case !okID || !okChallenge || len(c) > maxChallenge:
+		return refuse(StatusInitiatorError, "initiator's CHAP challenge cannot be read")
+	case bytes.Equal(c, n.chap.challenge):
+		return refuse(StatusAuthFailure, "initiator sent back our own CHAP challenge")
+	case subtle.ConstantTimeCompare([]byte(own), []byte(secret)) == 1:
+		return refuse(StatusAuthFailure, "the CHAP secrets of both directions are the same")
+	}
+	theirs := chap{hash: n.chap.hash, id: byte(number), challenge: c}
+	a.add("CHAP_N", name)
+	a.add("CHAP_R", hexValue(theirs.respond(own)))
+	return nil
+}
+
+// maxChallenge is the longest CHAP_C, in bytes (RFC 7143, 12.1.3).
+const maxChallenge = 1024
 
 func (n *negotiator) challenge(offer string, a *answer) error {
 	if !n.chosen || n.chap != nil {
@@ -66,12 +116,13 @@ func (n *negotiator) challenge(offer string, a *answer) error {
 	return nil
 }
 
-func (n *negotiator) verify(ctx context.Context, user, response string) error {
+// verify returns the secret that the initiator has proved to know.
+func (n *negotiator) verify(ctx context.Context, user, response string) (string, error) {
 	if n.chap == nil {
-		return refuse(StatusInitiatorError, "CHAP out of order")
+		return "", refuse(StatusInitiatorError, "CHAP out of order")
 	}
 	if len(user) > 255 {
-		return refuse(StatusAuthFailure, "CHAP name of %d bytes", len(user))
+		return "", refuse(StatusAuthFailure, "CHAP name of %d bytes", len(user))
 	}
 	n.user = printable(user)
 	got, ok := binaryValue(response)
@@ -83,12 +134,11 @@ func (n *negotiator) verify(ctx context.Context, user, response string) error {
 	}
 	if proved := n.chap.verify(secret, got); !ok || !known || !proved || secret == "" {
 		if !known {
-			return refuse(StatusAuthFailure, "no account %q", n.user)
+			return "", refuse(StatusAuthFailure, "no account %q", n.user)
 		}
-		return refuse(StatusAuthFailure, "wrong CHAP secret for %q", n.user)
+		return "", refuse(StatusAuthFailure, "wrong CHAP secret for %q", n.user)
 	}
-	n.authenticated = true
-	return nil
+	return secret, nil
 }
 
 // printable is s fit for logs.

@@ -19,6 +19,7 @@ type Options struct {
 	Log       *slog.Logger
 
 	LoginTimeout time.Duration // for a whole login; default 30 s
+	RefusalDelay time.Duration // before a failed authentication is answered; default 1 s
 	WriteTimeout time.Duration // for an initiator to take what it is sent; default 60 s
 	PingInterval time.Duration // of silence before a ping, and four of them before the end; default 30 s
 	LogoutTime   time.Duration // for initiators to log out when the server stops; default 2 s
@@ -35,6 +36,7 @@ func (o *Options) ensureDefaults() {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.LoginTimeout = cmp.Or(o.LoginTimeout, 30*time.Second)
+	o.RefusalDelay = cmp.Or(o.RefusalDelay, time.Second)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 60*time.Second)
 	o.PingInterval = cmp.Or(o.PingInterval, 30*time.Second)
 	o.LogoutTime = cmp.Or(o.LogoutTime, 2*time.Second)

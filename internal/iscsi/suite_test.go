@@ -31,13 +31,22 @@ var suiteFailures = map[string]string{
 	"Suite GetLBAStatus, Test UnmapSingle": "SBC-3, 5.4.2",
 }
 
-// libiscsi's own suite, by two paths to one disk, and the part for a disk that
-// cannot be written on the other.
+// libiscsi's own suite: by two paths to one disk, with digests, and the part
+// for a disk that cannot be written. They run side by side because the suite
+// sleeps.
 func TestLibiscsiSuite(t *testing.T) {
-	_, addr := serve(t, Options{Authority: newAuthority(newMemory(64 << 20))})
-	disk, identity := url(addr, account, testTarget+"/0"), url(addr, account, testTarget+"/1")
-	runSuite(t, "-d", "-S", "-V", "-t", "ALL", disk, disk)
-	runSuite(t, "-d", "-V", "-t", "ALL.ReadOnly", identity)
+	for name, c := range map[string]struct{ lun, tests, second string }{
+		"two paths": {"/0", "ALL", "/0"},
+		"digests":   {"/0?header_digest=crc32c", "ALL", "/0?header_digest=crc32c"},
+		"read-only": {"/1", "ALL.ReadOnly", "/1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, addr := serve(t, Options{Authority: newAuthority(newMemory(64 << 20))})
+			runSuite(t, "-d", "-S", "-V", "-t", c.tests,
+				url(addr, account, testTarget+c.lun), url(addr, account, testTarget+c.second))
+		})
+	}
 }
 
 func runSuite(t *testing.T, args ...string) {

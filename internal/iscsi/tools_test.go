@@ -62,6 +62,20 @@ func TestLibiscsiTools(t *testing.T) {
 	}
 }
 
+// libiscsi checks that the target proves itself, too.
+func TestLibiscsiMutualCHAP(t *testing.T) {
+	_, addr := serve(t, Options{Authority: prover{authority: newAuthority(newMemory(16 << 20)), secret: "another secret 22"}})
+	for args, works := range map[string]bool{
+		"target_user=target&target_password=another secret 22": true,
+		"target_user=target&target_password=another secret 23": false,
+	} {
+		out, err := tool(t, "iscsi-inq", url(addr, account, testTarget+"/0?"+args))
+		if (err == nil) != works || works && !strings.Contains(out, "Vendor:BOOTES") {
+			t.Errorf("%s: %v\n%s", args, err, out)
+		}
+	}
+}
+
 func TestQEMUImg(t *testing.T) {
 	disk := newMemory(32 << 20)
 	_, addr := serve(t, Options{Authority: newAuthority(disk)})
