@@ -38,17 +38,17 @@ var recordTable = []struct {
 
 func TestRecord(t *testing.T) {
 	for _, c := range recordTable {
-		if got := c.rec.appendTo(nil, 0); !bytes.Equal(got, unhex(t, c.hex)) {
+		if got := c.rec.AppendBinary(nil); !bytes.Equal(got, unhex(t, c.hex)) {
 			t.Errorf("%s: encoded as\n%x, want\n%x", c.name, got, unhex(t, c.hex))
 		}
-		if got, ok := decodeRecord(unhex(t, c.hex), 0); !ok || got != c.rec {
+		if got, ok := decodeRecord(unhex(t, c.hex)); !ok || got != c.rec {
 			t.Errorf("%s: decoded as %+v, %v", c.name, got, ok)
 		}
 	}
-	p := recordTable[0].rec.appendTo(nil, 0)
+	p := recordTable[0].rec.AppendBinary(nil)
 	for i := range p {
 		p[i] ^= 0x10
-		if _, ok := decodeRecord(p, 0); ok {
+		if _, ok := decodeRecord(p); ok {
 			t.Errorf("a flipped bit in byte %d goes unnoticed", i)
 		}
 		p[i] ^= 0x10
@@ -60,7 +60,7 @@ func put(ring []byte, pos int64, epoch uint32, seq uint64, recs ...record) (int6
 	for _, r := range recs {
 		seq++
 		r.Epoch, r.Seq = epoch, seq
-		r.appendTo(ring[pos:pos:len(ring)], 0)
+		r.AppendBinary(ring[pos:pos:len(ring)])
 		step := int64(recordSize)
 		if r.endsSector() {
 			step = sectorSize - pos%sectorSize
@@ -112,7 +112,7 @@ func TestReplay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ring := make([]byte, size)
 			c.write(ring)
-			got, err := replay(ring, c.start, 7, 5, 100, 0)
+			got, err := replay(ring, c.start, 7, 5, 100)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +134,7 @@ func TestReplayRefusesTheImpossible(t *testing.T) {
 	} {
 		ring := make([]byte, sectorSize)
 		put(ring, 0, 7, 5, r)
-		if _, err := replay(ring, 0, 7, 5, 100, 0); !errors.Is(err, block.ErrCorrupt) {
+		if _, err := replay(ring, 0, 7, 5, 100); !errors.Is(err, block.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -196,10 +196,10 @@ func TestMeta(t *testing.T) {
 
 func FuzzReplay(f *testing.F) {
 	for _, c := range recordTable {
-		f.Add(append(c.rec.appendTo(nil, 0), make([]byte, sectorSize-recordSize)...), int64(0), uint32(c.rec.Epoch), c.rec.Seq-1)
+		f.Add(append(c.rec.AppendBinary(nil), make([]byte, sectorSize-recordSize)...), int64(0), uint32(c.rec.Epoch), c.rec.Seq-1)
 	}
 	f.Fuzz(func(t *testing.T, ring []byte, start int64, epoch uint32, seq uint64) {
-		res, err := replay(ring, start, epoch, seq, 1000, 0)
+		res, err := replay(ring, start, epoch, seq, 1000)
 		if err != nil {
 			return
 		}
@@ -266,36 +266,38 @@ func FuzzMeta(f *testing.F) {
 	})
 }
 
-func TestTrailer(t *testing.T) {
+func TestOwner(t *testing.T) {
 	id := uuid.UUID{0x1D, 15: 0xD1}
-	p := encodeTrailer(id, 8192)
+	p := encodeOwner(dataMagic, id, 8192)
 	want := unhex(t, `4254434f57444154 02000000 00000000 1d0000000000000000000000000000d1 0020000000000000`)
 	copy(want[12:16], p[12:16])
-	if !bytes.Equal(p[:trailerUsed], want) || len(p) != BlockSize || !isZero(p[trailerUsed:]) {
-		t.Errorf("encoded as\n%x, want\n%x", p[:trailerUsed], want)
+	if !bytes.Equal(p[:ownerUsed], want) || len(p) != sectorSize || !isZero(p[ownerUsed:]) {
+		t.Errorf("encoded as\n%x, want\n%x", p[:ownerUsed], want)
 	}
-	if err := checkTrailer(p, id, 8192); err != nil {
+	if err := decodeOwner(p, dataMagic, id, 8192); err != nil {
 		t.Error(err)
 	}
-	for i := range trailerUsed {
+	for i := range ownerUsed {
 		p[i] ^= 1
-		if checkTrailer(p, id, 8192) == nil {
+		if decodeOwner(p, dataMagic, id, 8192) == nil {
 			t.Errorf("flipped bit in byte %d goes unnoticed", i)
 		}
 		p[i] ^= 1
 	}
-	if err := checkTrailer(p, uuid.UUID{}, 8192); !errors.Is(err, block.ErrCorrupt) || !strings.Contains(err.Error(), "belongs to 1d000000") {
+	if err := decodeOwner(p, dataMagic, uuid.UUID{}, 8192); !errors.Is(err, block.ErrCorrupt) || !strings.Contains(err.Error(), "belongs to 1d000000") {
 		t.Errorf("another owner: %v", err)
 	}
-	if err := checkTrailer(p, id, 4096); !errors.Is(err, block.ErrCorrupt) {
-		t.Errorf("another size: %v", err)
+	for _, err := range []error{decodeOwner(p, dataMagic, id, 4096), decodeOwner(p, journalMagic, id, 8192)} {
+		if !errors.Is(err, block.ErrCorrupt) {
+			t.Errorf("another file: %v", err)
+		}
 	}
 }
 
-func FuzzTrailer(f *testing.F) {
-	f.Add(encodeTrailer(uuid.UUID{1}, 4096), int64(4096))
+func FuzzOwner(f *testing.F) {
+	f.Add(encodeOwner(dataMagic, uuid.UUID{1}, 4096), int64(4096))
 	f.Fuzz(func(t *testing.T, p []byte, size int64) {
-		if checkTrailer(p, uuid.UUID{1}, size) == nil && !bytes.Equal(p[:trailerUsed], encodeTrailer(uuid.UUID{1}, size)[:trailerUsed]) {
+		if decodeOwner(p, dataMagic, uuid.UUID{1}, size) == nil && !bytes.Equal(p[:ownerUsed], encodeOwner(dataMagic, uuid.UUID{1}, size)[:ownerUsed]) {
 			t.Errorf("accepted %x for %d bytes", p, size)
 		}
 	})

@@ -13,54 +13,74 @@ import (
 )
 
 // A data file holds block X of the disk at offset 4096·X, and behind the last
-// block a trailer that says whose it is, so that files that somebody mixed up
-// are found out:
+// block, as a journal does behind its ring, a sector that says whose it is, so
+// that files that somebody mixed up are found out:
 //
-//	 0  "BTCOWDAT"
+//	 0  "BTCOWDAT" or "BTCOWLOG"
 //	 8  version, 4 bytes
 //	12  crc32c of bytes 16 to 39
 //	16  ID of the layer or overlay, 16 bytes
-//	32  size of the disk in bytes, 8 bytes
-//	40  zeros, up to 4096
+//	32  8 bytes: the size of the disk in bytes, or the length of the ring
+//	40  zeros, up to 512
 const (
-	trailerMagic = "BTCOWDAT"
-	trailerUsed  = 40
+	dataMagic    = "BTCOWDAT"
+	journalMagic = "BTCOWLOG"
+	ownerUsed    = 40
 )
 
 // dataLength of the blocks of a disk: whole ones, so that the last can be read
 // whole.
 func dataLength(size int64) int64 { return blocksFor(size) << blockShift }
 
-func encodeTrailer(id uuid.UUID, size int64) []byte {
-	p := make([]byte, BlockSize)
-	copy(p, trailerMagic)
+func encodeOwner(magic string, id uuid.UUID, size int64) []byte {
+	p := make([]byte, sectorSize)
+	copy(p, magic)
 	binary.LittleEndian.PutUint32(p[8:], FormatVersion)
 	copy(p[16:], id[:])
 	binary.LittleEndian.PutUint64(p[32:], uint64(size))
-	binary.LittleEndian.PutUint32(p[12:], crc32.Checksum(p[16:trailerUsed], castagnoli))
+	binary.LittleEndian.PutUint32(p[12:], crc32.Checksum(p[16:ownerUsed], castagnoli))
 	return p
 }
 
-// checkTrailer returns block.ErrCorrupt if p is not the trailer of this disk.
-func checkTrailer(p []byte, id uuid.UUID, size int64) error {
-	bad := func(why string) error { return fmt.Errorf("data file: %s: %w", why, block.ErrCorrupt) }
+// decodeOwner returns block.ErrCorrupt if p does not say that it is of this
+// file.
+func decodeOwner(p []byte, magic string, id uuid.UUID, size int64) error {
+	bad := func(why string, args ...any) error {
+		return fmt.Errorf("%s: %w", fmt.Sprintf(why, args...), block.ErrCorrupt)
+	}
 	le := binary.LittleEndian
-	if len(p) < trailerUsed || string(p[:8]) != trailerMagic {
-		return bad("no trailer")
+	if len(p) < ownerUsed || string(p[:8]) != magic {
+		return bad("it does not say whose it is")
 	}
 	if v := le.Uint32(p[8:]); v != FormatVersion {
-		return fmt.Errorf("data file: version %d: %w", v, ErrVersion)
+		return fmt.Errorf("it is in format %d, and this program knows format %d only: %w", v, FormatVersion, ErrVersion)
 	}
-	if crc32.Checksum(p[16:trailerUsed], castagnoli) != le.Uint32(p[12:]) {
-		return bad("the trailer has a wrong sum")
+	if crc32.Checksum(p[16:ownerUsed], castagnoli) != le.Uint32(p[12:]) {
+		return bad("what says whose it is has a wrong sum")
 	}
 	if uuid.UUID(p[16:32]) != id {
-		return bad(fmt.Sprintf("it belongs to %s", uuid.UUID(p[16:32])))
+		return bad("it belongs to %s", uuid.UUID(p[16:32]))
 	}
 	if le.Uint64(p[32:]) != uint64(size) {
-		return bad(fmt.Sprintf("it is of a disk of %d bytes, not %d", le.Uint64(p[32:]), size))
+		return bad("it is for %d bytes, not %d", le.Uint64(p[32:]), size)
 	}
 	return nil
+}
+
+// checkOwner checks the sector at the end of a file, behind length bytes.
+func checkOwner(f vfs.File, magic string, id uuid.UUID, size, length int64) error {
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if want := length + sectorSize; fi.Size != want {
+		return fmt.Errorf("it has %d bytes, not %d: %w", fi.Size, want, block.ErrCorrupt)
+	}
+	var p [sectorSize]byte
+	if _, err := readFull(f, p[:], length); err != nil {
+		return err
+	}
+	return decodeOwner(p[:], magic, id, size)
 }
 
 // createData makes an empty data file, synced if asked for.
@@ -69,9 +89,9 @@ func createData(fs vfs.FS, name string, id uuid.UUID, size int64, sync bool) (vf
 	if err != nil {
 		return nil, err
 	}
-	err = f.Truncate(dataLength(size) + BlockSize)
+	err = f.Truncate(dataLength(size) + sectorSize)
 	if err == nil {
-		_, err = f.WriteAt(encodeTrailer(id, size), dataLength(size))
+		_, err = f.WriteAt(encodeOwner(dataMagic, id, size), dataLength(size))
 	}
 	if err == nil && sync {
 		err = f.Sync()
@@ -88,25 +108,10 @@ func openData(fs vfs.FS, name string, id uuid.UUID, size int64, flag int) (vfs.F
 	if err != nil {
 		return nil, missing(err)
 	}
-	if err := checkData(f, id, size); err != nil {
-		return nil, errors.Join(fmt.Errorf("%q: %w", name, err), f.Close())
+	if err := checkOwner(f, dataMagic, id, size, dataLength(size)); err != nil {
+		return nil, errors.Join(fmt.Errorf("data file %q: %w", name, err), f.Close())
 	}
 	return f, nil
-}
-
-func checkData(f vfs.File, id uuid.UUID, size int64) error {
-	fi, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if want := dataLength(size) + BlockSize; fi.Size != want {
-		return fmt.Errorf("data file has %d bytes, not %d: %w", fi.Size, want, block.ErrCorrupt)
-	}
-	var p [trailerUsed]byte
-	if _, err := readFull(f, p[:], dataLength(size)); err != nil {
-		return err
-	}
-	return checkTrailer(p[:], id, size)
 }
 
 // missing makes the absence of a file that must be there corruption.

@@ -260,7 +260,8 @@ func (e *Engine) putBeneath(volume, top, merged string) (above *layerState, err 
 	if s.meta.Base != top {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		for l := e.layers[s.meta.Base]; l != nil; l = e.layers[l.meta.Parent] {
+		line, _ := e.lineage(s.meta.Base)
+		for _, l := range line {
 			if l.meta.Parent == top {
 				return l, nil
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"bootes.dev/internal/block"
+	"github.com/google/uuid"
 )
 
 func (o *overlay) flush() error {
@@ -169,10 +170,16 @@ func (o *overlay) prepareLog() error {
 // that they are allocated: a full disk must not stand in the way of a record.
 func (o *overlay) writeRing() error {
 	size := o.e.o.JournalSize
+	if err := o.log.file.Truncate(size + sectorSize); err != nil { // one of another length may lie there
+		return ioError(err)
+	}
 	for off := int64(0); off < size; off += int64(len(zeros)) {
 		if _, err := o.log.file.WriteAt(zeros[:min(size-off, int64(len(zeros)))], off); err != nil {
 			return ioError(err)
 		}
+	}
+	if _, err := o.log.file.WriteAt(encodeOwner(journalMagic, uuid.MustParse(o.id), size), size); err != nil {
+		return ioError(err)
 	}
 	if !o.volatile {
 		if err := o.log.file.Sync(); err != nil {

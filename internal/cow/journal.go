@@ -6,6 +6,7 @@ import (
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow/vfs"
+	"github.com/google/uuid"
 )
 
 // journal is the open log of an overlay: a ring in the file "journal", all of
@@ -19,7 +20,6 @@ type journal struct {
 	pos   int64
 	seq   uint64 // of the last record
 	epoch uint32
-	seed  uint32 // of the records' sums
 
 	// open: the checkpoint that opens this epoch is durable; only then may a
 	// record be written. It is made at the first change, so that opening and
@@ -49,7 +49,6 @@ func (o *overlay) openLog(name string) error {
 	d := o.dir.header
 	o.log.seq, o.log.committed, o.log.epoch = d.Seq, d.Seq, d.Epoch
 	o.log.start, o.log.pos = int64(d.Start), int64(d.Start)
-	o.log.seed = logSeed(o.id)
 	flag := os.O_RDWR
 	if d.LogSize == 0 { // the map alone tells all
 		flag |= os.O_CREATE
@@ -62,11 +61,14 @@ func (o *overlay) openLog(name string) error {
 	if d.LogSize == 0 {
 		return nil
 	}
+	if err := checkOwner(f, journalMagic, uuid.MustParse(o.id), o.log.size, o.log.size); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
 	ring := make([]byte, d.LogSize)
 	if n, err := f.ReadAt(ring, 0); n < len(ring) {
 		return fmt.Errorf("read journal: %w: %w", err, block.ErrCorrupt)
 	}
-	res, err := replay(ring, o.log.start, d.Epoch, d.Seq, o.blocks, o.log.seed)
+	res, err := replay(ring, o.log.start, d.Epoch, d.Seq, o.blocks)
 	if err != nil {
 		return err
 	}
@@ -118,7 +120,7 @@ func (j *journal) used() int64 {
 // append writes a record with the next sequence number.
 func (j *journal) append(r record) error {
 	r.Epoch, r.Seq = j.epoch, j.seq+1
-	if _, err := j.file.WriteAt(r.appendTo(j.buf[:0], j.seed), j.pos); err != nil {
+	if _, err := j.file.WriteAt(r.AppendBinary(j.buf[:0]), j.pos); err != nil {
 		return fmt.Errorf("append to journal: %w", ioError(err))
 	}
 	j.seq++

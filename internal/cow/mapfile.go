@@ -169,6 +169,10 @@ func decodePage(b *[pageBytes]byte, e entry) (*page, error) {
 
 // readDirectory returns the newest whole directory of a map file.
 func readDirectory(f vfs.File, id uuid.UUID, blocks int64) (*directory, error) {
+	// What the meta says of the size must be true before memory is taken for it.
+	if fi, err := f.Stat(); err != nil || fi.Size < 2*dirSize(blocks) {
+		return nil, fmt.Errorf("map has %d bytes, too few: %w", fi.Size, errors.Join(err, block.ErrCorrupt))
+	}
 	var newest *directory
 	var why error
 	buf := make([]byte, dirSize(blocks))
@@ -180,8 +184,9 @@ func readDirectory(f vfs.File, id uuid.UUID, blocks int64) (*directory, error) {
 		switch {
 		case errors.Is(err, ErrVersion): // never fall back behind a newer program
 			return nil, err
-		case err != nil:
+		case err != nil && why == nil:
 			why = err
+		case err != nil:
 		case newest == nil || d.Gen > newest.Gen:
 			newest = d
 		}

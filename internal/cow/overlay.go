@@ -76,7 +76,7 @@ func (e *Engine) emptyOverlay(m *volumeMeta, id string, failed *failure, ranges 
 	n := blocksFor(m.Size)
 	return &overlay{
 		e: e, volume: m.ID, id: id, folder: e.path("volumes", m.ID, id), size: m.Size, blocks: n,
-		volatile: m.Volatile, failure: failed, ranges: ranges, own: newPresence(n),
+		volatile: m.Volatile, failure: failed, ranges: ranges,
 	}
 }
 
@@ -127,7 +127,8 @@ func (o *overlay) create(tmp string) (err error) {
 	if err := o.writeRing(); err != nil {
 		return err
 	}
-	o.log.seed, o.log.epoch, o.log.open = logSeed(o.id), 1, true
+	o.log.epoch, o.log.open = 1, true
+	o.own = newPresence(o.blocks)
 	o.log.changed = newPageSet(len(o.own.pages))
 	return nil
 }
@@ -153,7 +154,7 @@ func (o *overlay) load() (err error) {
 	if err != nil {
 		return err
 	}
-	o.dir = *d
+	o.dir, o.own = *d, newPresence(o.blocks)
 	if err := readPages(o.mapFile, d, &o.own); err != nil {
 		return err
 	}

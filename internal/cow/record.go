@@ -6,12 +6,11 @@ import (
 	"hash/crc32"
 
 	"bootes.dev/internal/block"
-	"github.com/google/uuid"
 )
 
 // A journal record is 32 bytes, little-endian:
 //
-//	 0  crc32c of the 16 bytes of the overlay's ID and of bytes 4 to 31
+//	 0  crc32c of bytes 4 to 31
 //	 4  type
 //	 5  state (of type set)
 //	 6  zero, two bytes
@@ -46,29 +45,22 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// logSeed is the sum of an overlay's ID, from which those of its records go
-// on: a journal of another overlay holds no record.
-func logSeed(id string) uint32 {
-	u := uuid.MustParse(id)
-	return crc32.Checksum(u[:], castagnoli)
-}
-
-// appendTo appends the 32 bytes of r.
-func (r record) appendTo(b []byte, seed uint32) []byte {
+// AppendBinary appends the 32 bytes of r.
+func (r record) AppendBinary(b []byte) []byte {
 	at := len(b)
 	b = append(b, 0, 0, 0, 0, byte(r.Type), byte(r.State), 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, r.Epoch)
 	b = binary.LittleEndian.AppendUint32(b, r.Count)
 	b = binary.LittleEndian.AppendUint64(b, r.Seq)
 	b = binary.LittleEndian.AppendUint64(b, r.Arg)
-	binary.LittleEndian.PutUint32(b[at:], crc32.Update(seed, castagnoli, b[at+4:]))
+	binary.LittleEndian.PutUint32(b[at:], crc32.Checksum(b[at+4:], castagnoli))
 	return b
 }
 
 // decodeRecord reports false if b does not start with a whole record whose
 // sum is right: at the end of a journal that is what is found.
-func decodeRecord(b []byte, seed uint32) (r record, ok bool) {
-	if len(b) < recordSize || binary.LittleEndian.Uint32(b) != crc32.Update(seed, castagnoli, b[4:recordSize]) {
+func decodeRecord(b []byte) (r record, ok bool) {
+	if len(b) < recordSize || binary.LittleEndian.Uint32(b) != crc32.Checksum(b[4:recordSize], castagnoli) {
 		return r, false
 	}
 	return record{
@@ -112,13 +104,13 @@ type replayed struct {
 
 // replay reads the log, a ring, from start on, until the first place that
 // does not hold the record with the next number of this epoch.
-func replay(log []byte, start int64, epoch uint32, seq uint64, blocks int64, seed uint32) (replayed, error) {
+func replay(log []byte, start int64, epoch uint32, seq uint64, blocks int64) (replayed, error) {
 	res := replayed{seq: seq, pos: start}
 	if len(log)%sectorSize != 0 || start < 0 || start%recordSize != 0 || (start > 0 && start >= int64(len(log))) {
 		return res, fmt.Errorf("journal of %d bytes from %d: %w", len(log), start, block.ErrCorrupt)
 	}
 	for read := int64(0); read < int64(len(log)); {
-		r, ok := decodeRecord(log[res.pos:], seed)
+		r, ok := decodeRecord(log[res.pos:])
 		if !ok || r.Epoch != epoch || r.Seq != res.seq+1 {
 			break
 		}

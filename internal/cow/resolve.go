@@ -121,14 +121,15 @@ func (e *Engine) readLayerMap(m *layerMeta) (*presence, error) {
 		return nil, missing(err)
 	}
 	defer f.Close()
-	own := newPresence(blocksFor(m.Size))
-	d, err := readDirectory(f, uuid.MustParse(m.ID), own.blocks)
+	blocks := blocksFor(m.Size)
+	d, err := readDirectory(f, uuid.MustParse(m.ID), blocks)
 	if err != nil {
 		return nil, err
 	}
 	if d.LogSize != 0 || int64(d.Here)<<blockShift != m.Own {
 		return nil, fmt.Errorf("it is not the one that was sealed: %w", block.ErrCorrupt)
 	}
+	own := newPresence(blocks)
 	return &own, readPages(f, d, &own)
 }
 

@@ -210,11 +210,13 @@ func (e *Engine) SetBase(volume, layer string) error {
 func (e *Engine) isGrown(m *volumeMeta) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l := e.layers[m.Base]
-	for l != nil && !l.meta.Keep {
-		l = e.layers[l.meta.Parent]
+	line, _ := e.lineage(m.Base)
+	for _, l := range line {
+		if l.meta.Keep {
+			return m.Size > l.meta.Size
+		}
 	}
-	return l == nil || m.Size > l.meta.Size
+	return true
 }
 
 // rebase puts a closed volume onto another base, without an overlay. The meta
