@@ -398,7 +398,7 @@ func (b *LayerBuilder) finish(ctx context.Context) (*layerMeta, error) {
 	if err := writeMap(b.e.fs, b.dir()+"/map", b.id, &b.own); err != nil {
 		return nil, err
 	}
-	return m, writeMeta(b.e.fs, b.dir()+"/meta", m, true)
+	return m, writeMeta(b.e.fs, b.dir()+"/meta", m, false) // publish syncs the folder
 }
 
 // ownLastBlock keeps the rule that a parent is cut off between blocks: if the
@@ -454,7 +454,7 @@ func (e *Engine) makeEmpty(tmp string, id uuid.UUID, m *layerMeta) error {
 	if err := writeMap(e.fs, tmp+"/map", id, &own); err != nil {
 		return err
 	}
-	return writeMeta(e.fs, tmp+"/meta", m, true)
+	return writeMeta(e.fs, tmp+"/meta", m, false) // publish syncs the folder
 }
 
 // writeMap stores a whole map durably, as generation 0.

@@ -1,6 +1,7 @@
 package cow
 
 import (
+	"math/bits"
 	"slices"
 
 	"bootes.dev/internal/cow/vfs"
@@ -79,37 +80,46 @@ func (c *chain) cut(b int64) {
 // add puts a layer on top, for which grow has made room.
 func (c *chain) add(l *layerState, f vfs.File, own *presence) {
 	c.layers, c.files = append(c.layers, l), append(c.files, f)
-	c.paintFrom(own, 0, own.blocks)
-}
-
-// paintFrom enters what the map of the topmost layer says of n blocks.
-func (c *chain) paintFrom(own *presence, b, n int64) {
-	k := uint8(len(c.files))
-	for end := b + n; b < end; {
-		s, n := own.run(b, end-b)
-		switch s {
-		case here:
-			c.paint(b, n, k)
-		case zero:
-			c.paint(b, n, 0)
-		}
-		b += n
+	for i := range own.pages {
+		c.paintPage(own, int64(i))
 	}
 }
 
-func (c *chain) paint(b, n int64, k uint8) {
-	for end := b + n; b < end; {
-		i := b >> pageShift
-		stop := min((i+1)<<pageShift, end)
-		if stop-b == pageBlocks {
-			c.pages[i] = c.solidPage(k)
-		} else if k != 0 || c.pages[i] != nil {
-			p := c.ownPage(i)[b%pageBlocks:][:stop-b]
-			for at := range p {
-				p[at] = k
-			}
+// paintPage enters what one page of the topmost layer's map says.
+func (c *chain) paintPage(own *presence, i int64) {
+	k, p := uint8(len(c.files)), own.pages[i].Load()
+	n := min(pageBlocks, own.blocks-i<<pageShift)
+	switch {
+	case p == nil:
+		return
+	case p == allZero && n == pageBlocks:
+		c.pages[i] = nil
+		return
+	case p == allHere && n == pageBlocks:
+		c.pages[i] = c.solidPage(k)
+		return
+	}
+	to := c.ownPage(i)[:n]
+	for w := 0; len(to) > 0; w++ {
+		word, n := p[w].Load(), min(blocksPerWord, len(to))
+		if word != 0 {
+			paintWord(to[:n], word, k)
 		}
-		b = stop
+		to = to[n:]
+	}
+}
+
+// paintWord enters the states of up to 32 blocks.
+func paintWord(to []uint8, word uint64, k uint8) {
+	for m := word & evenBits; m != 0; m &= m - 1 {
+		if b := bits.TrailingZeros64(m) / 2; b < len(to) {
+			to[b] = k
+		}
+	}
+	for m := word >> 1 & evenBits; m != 0; m &= m - 1 {
+		if b := bits.TrailingZeros64(m) / 2; b < len(to) {
+			to[b] = 0
+		}
 	}
 }
 

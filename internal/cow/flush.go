@@ -82,10 +82,17 @@ func (o *overlay) settle(upTo uint64) {
 // delta is what a checkpoint will write: a view of the map that no later set
 // changes.
 type delta struct {
-	pages map[int]*page
+	pages []deltaPage
 	seq   uint64
 	start int64
 	here  int64
+}
+
+// deltaPage is a page to be written, or an entry if that says all.
+type deltaPage struct {
+	i       int64
+	entry   entry
+	encoded *[pageBytes]byte
 }
 
 // checkpoint writes the changed map pages and a new directory, which says
@@ -206,16 +213,19 @@ func (o *overlay) prepareMap() error {
 func (o *overlay) takeDelta() delta {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	d := delta{pages: map[int]*page{}, seq: o.log.seq, here: o.here}
+	d := delta{seq: o.log.seq, here: o.here}
 	for i := range o.own.pages {
 		if !o.log.changed.has(i) {
 			continue
 		}
-		p := o.own.pages[i].Load()
-		if p != nil && p != allHere && p != allZero {
-			p = p.clone()
+		page := o.own.pages[i].Load()
+		p := deltaPage{i: int64(i)}
+		var uniform bool
+		if p.entry, uniform = uniformEntry(page); !uniform {
+			p.encoded = new([pageBytes]byte)
+			page.encode(p.encoded)
 		}
-		d.pages[i] = p
+		d.pages = append(d.pages, p)
 	}
 	clear(o.log.changed)
 	if o.log.open {
@@ -229,8 +239,8 @@ func (o *overlay) giveBack(d delta) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.dirty.Store(true)
-	for i := range d.pages {
-		o.log.changed.add(int64(i), int64(i))
+	for _, p := range d.pages {
+		o.log.changed.add(p.i, p.i)
 	}
 }
 
@@ -244,11 +254,15 @@ func (o *overlay) writePages(d delta) (*directory, error) {
 		next.Epoch++
 		next.Boot = o.e.boot
 	}
-	for i, p := range d.pages {
-		var err error
-		if next.entries[i], err = writePage(o.mapFile, o.blocks, int64(i), p, o.dir.entries[i]); err != nil {
-			return nil, ioError(err)
+	for _, p := range d.pages {
+		e := p.entry
+		if p.encoded != nil {
+			var err error
+			if e, err = writeEncoded(o.mapFile, o.blocks, p.i, p.encoded, o.dir.entries[p.i]); err != nil {
+				return nil, ioError(err)
+			}
 		}
+		next.entries[p.i] = e
 	}
 	return next, nil
 }

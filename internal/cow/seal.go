@@ -19,7 +19,7 @@ import (
 //	(1) a final checkpoint, synced: the map alone tells all that was written
 //	(2) the layer's meta, in the overlay's folder, synced
 //	(3) rename volumes/ID/UUID to layers/UUID; sync layers, then volumes/ID
-//	(4) the volume's meta: base UUID, no overlay, and the snapshot's name
+//	(4) the volume's meta: base UUID, the next overlay, and the snapshot's name
 //
 // Before (3) the meta names an overlay that is in its place, as ever; that it
 // has a meta of a layer means nothing there. Between (3) and (4) the meta
@@ -37,7 +37,8 @@ type sealing struct {
 	dataFile vfs.File // of the layer, for reading; only of an open volume
 	chain    *chain   // the volume's next base; only of an open volume
 	under    []*sources
-	was      *chain // its base so far
+	was      *chain   // its base so far
+	next     *overlay // the volume's next; only of an open volume
 }
 
 // seal makes the overlay of a volume, which is not empty, into a layer and the
@@ -48,7 +49,7 @@ func (e *Engine) seal(s *volumeState, o *overlay, keep bool, edit func(m *volume
 		ID: o.id, Parent: m.Base, Clip: m.Clip, Size: m.Size, Keep: keep, Created: time.Now().UTC(),
 	}}}
 	defer func() { err = errors.Join(err, x.closeUnused()) }()
-	if err := x.prepare(); err != nil {
+	if err := x.prepare(edit); err != nil {
 		return err
 	}
 	if err := x.stall(edit); err != nil {
@@ -61,7 +62,7 @@ func (e *Engine) seal(s *volumeState, o *overlay, keep bool, edit func(m *volume
 
 // prepare does what can be done while the volume goes on: it brings most of
 // the data to the disk, and makes the next chain.
-func (x *sealing) prepare() error {
+func (x *sealing) prepare(edit func(m *volumeMeta)) error {
 	if err := x.e.roomAbove(x.s.meta.Base); err != nil {
 		return err
 	}
@@ -81,6 +82,22 @@ func (x *sealing) prepare() error {
 	if x.v == nil {
 		return nil
 	}
+	if err := x.makeNext(edit); err != nil {
+		return err
+	}
+	return x.makeChain()
+}
+
+func (x *sealing) makeNext(edit func(m *volumeMeta)) (err error) {
+	m := x.s.meta // with the size that it will have
+	edit(&m)
+	x.next, err = x.e.createOverlay(&m, &x.v.failure, &x.v.ranges)
+	return err
+}
+
+// makeChain makes the volume's next base, as the overlay is now, and has the
+// overlay note what changes from here on.
+func (x *sealing) makeChain() error {
 	f, err := x.e.fs.OpenFile(x.o.folder+"/data", os.O_RDONLY)
 	if err != nil {
 		return err
@@ -140,17 +157,30 @@ func (x *sealing) stall(edit func(m *volumeMeta)) error {
 	m := x.s.meta
 	m.Base, m.Clip, m.Overlay = x.l.id, m.Size, ""
 	x.enter(m) // what the disk says already, whether or not the meta follows
-	edit(&m)
+	if edit(&m); x.next != nil {
+		m.Overlay = x.next.id
+	}
 	err := x.e.putMeta(x.s, m)
 	if x.v != nil {
-		m = x.s.meta
-		x.v.top.Store(newTop(m.Size, x.chain, m.Clip, nil))
+		x.swap(err == nil)
 	}
 	if err != nil {
 		x.retire()
 		return x.fail(err)
 	}
 	return nil
+}
+
+// swap puts the volume on its new base, and on its next overlay if the meta
+// names it.
+func (x *sealing) swap(named bool) {
+	m := &x.s.meta
+	if !named {
+		x.v.top.Store(newTop(m.Size, x.chain, m.Clip, nil))
+		return
+	}
+	x.v.top.Store(newTop(m.Size, x.chain, m.Clip, x.next))
+	x.next = nil
 }
 
 // freeze makes the map and the meta final and durable.
@@ -234,8 +264,7 @@ func (x *sealing) repaint() {
 	for i := range c.pages {
 		if o.repaint.has(i) {
 			c.pages[i], c.mine[i] = x.under[i], false
-			first := int64(i) << pageShift
-			c.paintFrom(&o.own, first, min(pageBlocks, o.blocks-first))
+			c.paintPage(&o.own, int64(i))
 		}
 	}
 }
@@ -270,6 +299,12 @@ func (x *sealing) closeUnused() error {
 	for _, f := range []vfs.File{x.metaFile, x.dataFile} {
 		if f != nil {
 			errs = append(errs, f.Close())
+		}
+	}
+	if x.next != nil {
+		errs = append(errs, x.next.closeFiles())
+		if !x.s.unsettled { // otherwise the meta may name it
+			errs = append(errs, x.e.throwIfThere(x.next.folder))
 		}
 	}
 	return errors.Join(errs...)

@@ -179,7 +179,7 @@ func (e *Engine) makeVolume(m volumeMeta) error {
 	tmp, to := e.path("tmp", "volume-"+m.ID), e.path("volumes", m.ID)
 	err := e.fs.Mkdir(tmp)
 	if err == nil {
-		err = writeMeta(e.fs, tmp+"/meta", m, true)
+		err = writeMeta(e.fs, tmp+"/meta", m, m.Volatile) // otherwise publish syncs the folder
 	}
 	if err == nil {
 		err = e.publish(tmp, to, !m.Volatile)
