@@ -41,24 +41,29 @@ func (e *Engine) hashLayer(ctx context.Context, id string, workers int) error {
 	return nil
 }
 
+// putHashes leaves a list alone that somebody else has made meanwhile: it is
+// the same, and may be being read.
 func (e *Engine) putHashes(l *layerState, list []byte) error {
-	name := e.path("layers", l.id, "hashes")
-	err := func() error {
-		l.op.Lock()
-		defer l.op.Unlock()
-		if l.gone(e) {
-			return ErrNotExist
-		}
-		if err := writeHashes(e.fs, name, list); err != nil {
-			return noSpace(err)
-		}
-		return e.fs.SyncDir(e.path("layers", l.id))
-	}()
-	if err != nil {
+	l.op.Lock()
+	defer l.op.Unlock()
+	e.mu.Lock()
+	m, gone := l.meta, l.dead
+	e.mu.Unlock()
+	if gone {
+		return ErrNotExist
+	}
+	if m.Digest != "" {
+		return nil
+	}
+	folder := e.path("layers", l.id)
+	if err := writeHashes(e.fs, folder+"/hashes", list); err != nil {
+		return noSpace(err)
+	}
+	if err := e.fs.SyncDir(folder); err != nil {
 		return err
 	}
 	l.stored.Store(0)
-	return e.editLayer(l, func(m *layerMeta) { m.Digest = digestOf(m.Size, list) })
+	return e.editLayerLocked(l, func(m *layerMeta) { m.Digest = digestOf(m.Size, list) })
 }
 
 // hashChain hashes a layer. Of the MiBs that are as in the nearest ancestor

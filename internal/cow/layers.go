@@ -212,6 +212,10 @@ func (e *Engine) Keep(id string) error {
 func (e *Engine) editLayer(l *layerState, edit func(m *layerMeta)) error {
 	l.op.Lock()
 	defer l.op.Unlock()
+	return e.editLayerLocked(l, edit)
+}
+
+func (e *Engine) editLayerLocked(l *layerState, edit func(m *layerMeta)) error {
 	e.mu.Lock()
 	m, gone := l.meta, l.dead || e.layers[l.id] != l
 	e.mu.Unlock()
