@@ -93,7 +93,7 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 	}
 	luns[bootDisk] = scsi.NewDisk(vol, scsi.Identity{
 		Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: v.ID, UUID: diskUUID(v.ID),
-		WriteThrough: vol.WriteThrough, Provisioning: func() scsi.Provisioning { return g.provisioning(vol) },
+		WriteThrough: vol.WritesThrough, Provisioning: func() scsi.Provisioning { return g.provisioning(vol) },
 	})
 	return iscsi.Units{LUNs: luns, Close: func() {
 		g.closed(ad, vol.Close())

@@ -83,6 +83,10 @@ func (v *Volume) Used() int64 {
 	return n << blockShift
 }
 
+// WritesThrough tells whether each change is durable before it is acknowledged,
+// now: Engine.SetWriteThrough may change it while the volume is open.
+func (v *Volume) WritesThrough() bool { return v.writeThrough.Load() }
+
 // Limit in bytes; 0: none.
 func (v *Volume) Limit() int64 { return v.limit.Load() }
 

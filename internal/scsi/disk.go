@@ -41,8 +41,10 @@ type Identity struct {
 	UUID     [16]byte
 	ReadOnly bool
 
-	// WriteThrough: the device makes each write durable before it returns.
-	WriteThrough bool
+	// WriteThrough tells whether the device makes each write durable before it
+	// returns; nil for never. It may change its mind: what the initiators were
+	// told at first stays true, by flushes where it takes them.
+	WriteThrough func() bool
 	// Provisioning tells the space of a thin disk. Without it no threshold is
 	// reported.
 	Provisioning func() Provisioning
@@ -57,6 +59,7 @@ type Disk struct {
 	target *Target // nil until NewTarget
 	lun    uint8
 
+	defaults uint32        // mode parameters at first
 	modes    atomic.Uint32 // the mode parameters; changed under mu
 	reserved atomic.Bool   // somebody may be kept out: look at res
 	mu       sync.Mutex    // orders changes of the modes
@@ -71,8 +74,11 @@ type Disk struct {
 func NewDisk(dev block.Device, id Identity) *Disk {
 	id.Serial = id.Serial[:min(len(id.Serial), 64)]
 	d := &Disk{dev: dev, id: id}
+	if !d.writesThrough() {
+		d.defaults = modeWCE
+	}
 	d.res.persistent.Store(new(persistent))
-	d.modes.Store(d.defaultModes())
+	d.modes.Store(d.defaults)
 	return d
 }
 
@@ -94,14 +100,16 @@ func (d *Disk) writable() Sense {
 }
 
 // flushesWrites tells whether each write must be durable before it is answered.
-func (d *Disk) flushesWrites() bool { return !d.id.WriteThrough && d.modes.Load()&modeWCE == 0 }
+func (d *Disk) flushesWrites() bool { return d.modes.Load()&modeWCE == 0 && !d.writesThrough() }
+
+func (d *Disk) writesThrough() bool { return d.id.WriteThrough != nil && d.id.WriteThrough() }
 
 // reset brings back what does not outlast a reset. Persistent reservations do.
 func (d *Disk) reset() {
 	d.unreserve(nil)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.modes.Store(d.defaultModes())
+	d.modes.Store(d.defaults)
 }
 
 // blocks is the capacity in logical blocks.

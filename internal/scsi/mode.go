@@ -42,21 +42,9 @@ var modeBits = [...]struct {
 	{pageControl, 4, 0x08, modeSWP},
 }
 
-// defaultModes are the flags at first; those of changeableModes may change. A
-// disk that writes through has no cache to be enabled.
-func (d *Disk) defaultModes() uint32 {
-	if d.id.WriteThrough {
-		return 0
-	}
-	return modeWCE
-}
-
-func (d *Disk) changeableModes() uint32 {
-	if d.id.WriteThrough {
-		return modeDSense | modeSWP
-	}
-	return modeWCE | modeDSense | modeSWP
-}
+// changeableModes are the flags that may change. A disk that wrote through at
+// first has no cache to be enabled.
+func (d *Disk) changeableModes() uint32 { return d.defaults | modeDSense | modeSWP }
 
 // modePage is a page without the bits that can be changed.
 type modePage struct {
@@ -99,7 +87,7 @@ func (p *modePage) append(d *Disk, b []byte, control byte) []byte {
 		clear(b[body:])
 		flags = d.changeableModes()
 	case pcDefault:
-		flags = d.defaultModes()
+		flags = d.defaults
 	}
 	for _, bit := range modeBits {
 		if bit.page == p.code && p.sub == 0 && flags&bit.flag != 0 {

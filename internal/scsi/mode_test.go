@@ -131,7 +131,7 @@ func TestModeSelectOfModeSense(t *testing.T) {
 	thin := testID
 	thin.Provisioning = func() Provisioning { return Provisioning{Used: 1 << 30, Limit: 4 << 30, Warn: 3 << 30} }
 	through := testID
-	through.WriteThrough = true
+	through.WriteThrough = func() bool { return true }
 	for _, id := range []Identity{testID, thin, through} {
 		d, _, n, _ := two(t, id)
 		for _, ask := range []string{"5a 00 3f ff 000000 0fff 00", "5a 08 08 00 000000 0fff 00", "5a 00 3f 00 000000 0fff 00"} {
@@ -149,7 +149,8 @@ func TestModeSelectOfModeSense(t *testing.T) {
 // A disk that writes through has no cache, and none that could be enabled.
 func TestWriteThrough(t *testing.T) {
 	id := testID
-	id.WriteThrough = true
+	through := true
+	id.WriteThrough = func() bool { return through }
 	d, _, n, _ := two(t, id)
 	for page, want := range map[string]byte{"08": 0, "48": 0, "88": 0} {
 		if b, s := do(t, d, n, "1a 08 "+page+" 00 ff", nil); !s.OK() || b[6] != want {
@@ -159,6 +160,17 @@ func TestWriteThrough(t *testing.T) {
 	var c Command
 	if d.Decode(n, cdb(t, "2a 00 00000000 00 0001 00"), &c); c.NeedsFinish() {
 		t.Error("a write flushes what was durable")
+	}
+	// The device writes through no longer, but that is what its initiators
+	// count on, also after a reset.
+	through = false
+	d.target.Reset(UnitReset, d)
+	n.take(0)
+	if b, s := do(t, d, n, "1a 08 08 00 ff", nil); !s.OK() || b[6] != 0 {
+		t.Errorf("%v % x", s, b)
+	}
+	if d.Decode(n, cdb(t, "2a 00 00000000 00 0001 00"), &c); !c.NeedsFinish() {
+		t.Error("a write is not flushed")
 	}
 }
 
