@@ -83,6 +83,10 @@ func (s *session) controlCommand(t *task, p *pdu.SCSICommand) error {
 		return nil
 	}
 	data = data[:min(t.total, t.in)]
-	s.sendData(t, data, buf, 0, true, false)
+	off := int64(0)
+	for ; int64(len(data))-off > s.chunk; off += s.chunk {
+		s.sendData(t, data[off:off+s.chunk], nil, off, false, false)
+	}
+	s.sendData(t, data[off:], buf, off, true, false)
 	return nil
 }

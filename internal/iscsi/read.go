@@ -94,13 +94,15 @@ func (s *session) temper(took time.Duration, worker bool) {
 }
 
 // sendData sends one burst of Data-In, with the status in the last. It takes
-// over buf, from which data is.
+// over buf, from which data is, if it is not nil.
 func (s *session) sendData(t *task, data []byte, buf *buffer, off int64, last, flush bool) {
 	o := &s.out
 	limit := int(s.maxData.Load()) &^ 3
 	for len(data) > 0 {
 		if !o.begin() {
-			buf.release()
+			if buf != nil {
+				buf.release()
+			}
 			return
 		}
 		n := min(limit, len(data))

@@ -125,6 +125,33 @@ func TestReadBursts(t *testing.T) {
 	}
 }
 
+// So does an answer that is longer than a burst.
+func TestAnswerBursts(t *testing.T) {
+	i, _ := start(t, func(i *initiator) { i.keys = "MaxBurstLength=1000\x00MaxRecvDataSegmentLength=512\x00" })
+	i.command(pdu.SCSICommand{Final: true, Read: true, Expected: 65536}, nil, 0xa3, 0x0c, 0x80, 0, 0, 0, 0, 0, 0xff, 0xff)
+	var got []byte
+	for sn, burst := uint32(0), 0; ; sn++ {
+		var d pdu.DataIn
+		data := i.expect(&d)
+		if int(d.Offset) != len(got) || d.DataSN != sn {
+			t.Fatalf("Data-In %+v after %d bytes", d, len(got))
+		}
+		got = append(got, data...)
+		if burst += len(data); burst > 1000 {
+			t.Fatalf("burst of %d bytes", burst)
+		}
+		if d.Final {
+			burst = 0
+		}
+		if d.HasStatus {
+			break
+		}
+	}
+	if len(got) < 1000 || int(got[2])<<8|int(got[3]) != len(got)-4 {
+		t.Errorf("%d bytes, % x…", len(got), got[:4])
+	}
+}
+
 func TestResiduals(t *testing.T) {
 	i, _ := start(t, nil)
 	for _, c := range []struct {
