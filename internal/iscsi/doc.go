@@ -40,8 +40,8 @@
 // # Unit attentions
 //
 // Server.Notify tells the sessions of an owner what has become of a logical
-// unit: that it has grown, that it is nearly full. A session keeps a small set
-// of them per unit (scsi.Attentions) and fails the next command with each.
+// unit: that it has grown, that it is nearly full. What one session does to the
+// others by its commands is scsi's: each session is a scsi.Nexus.
 //
 // # iPXE
 //
@@ -61,5 +61,5 @@
 // # Locks
 //
 // In the order in which they may be taken: target.busy, Server.mu,
-// session.mu, outbox.mu, budget.mu.
+// session.mu, outbox.mu, budget.mu. Those of package scsi come after session.mu.
 package iscsi

@@ -3,6 +3,7 @@ package scsi
 import (
 	"bytes"
 	"encoding/hex"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -111,6 +112,42 @@ func TestRefusedAnswers(t *testing.T) {
 	for s, want := range map[string]Sense{"00": noUnit, "28": noUnit, "ff": noUnit, "12 01 00 00 ff": noUnit} {
 		if _, got := answer(t, Absent, s); got != want {
 			t.Errorf("absent, %s: %v, want %v", s, got, want)
+		}
+	}
+}
+
+// REPORT SUPPORTED OPERATION CODES is true: no bit that it does not declare
+// makes a difference. Except NACA, which is looked at to be refused.
+func TestUsageIsTrue(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, op := range supported() {
+		d, _ := newRAM()
+		for range 2000 {
+			var plain, noisy CDB
+			for i := range len(op.usage) {
+				noise, mask := byte(rng.Uint32()), op.usage[i]
+				if i == 0 || i == serviceActionField && op.has {
+					plain[i], noisy[i] = mask, mask // the code and the service action
+					if i > 0 {
+						flags := mask &^ serviceActionMask
+						plain[i] = op.action | noise&flags
+						noisy[i] = op.action | noise&^serviceActionMask
+					}
+					continue
+				}
+				if i > 1 && rng.IntN(4) > 0 { // or nothing would be in range
+					noise &= ^mask
+				}
+				plain[i], noisy[i] = noise&mask, noise
+			}
+			noisy[len(op.usage)-1] &^= 0x04
+			plain[len(op.usage)-1] &^= 0x04
+			var a, b Command
+			first, second := decode(d, &plain, &a), decode(d, &noisy, &b)
+			if first != second || a.Kind != b.Kind || a.Length != b.Length || a.offset != b.offset || a.span != b.span || a.fua != b.fua {
+				t.Errorf("operation %02x: % x gives %v, % x gives %v", op.code, plain, first, noisy, second)
+				break
+			}
 		}
 	}
 }

@@ -13,6 +13,13 @@
 // All but Control may wait for the disk; Write, Parameters and Slow may wait
 // for long (dirty page throttling, fsync), so they must not run where a
 // connection is read. Each step returns a Sense; the zero Sense is success.
+//
+// Disks are the logical units of a Target. Each initiator joins it as a Nexus,
+// by which its commands come, and Decode sees to what others have done to the
+// disk meanwhile: unit attentions, reservations, mode parameters.
+//
+// Locks, in the order in which they may be taken: reservations.making, Disk.mu,
+// Target.mu, Nexus.mu; and, while blocks are changed, Disk.order.
 package scsi
 
 import (

@@ -53,7 +53,7 @@ func defects12(_ *Disk, c *Command, b []byte) ([]byte, Sense) {
 func decodeDiagnostic(_ *Disk, cdb *CDB, _ *Command) Sense {
 	const selfTest = 0x04
 	switch {
-	case cdb[1]&^0x03 != selfTest:
+	case cdb[1]&0xf4 != selfTest:
 		return badField(1)
 	case cdb.u16(3) != 0:
 		return badField(3)

@@ -243,13 +243,40 @@ func TestCompareAndWrite(t *testing.T) {
 	if s := execute(t, d, command, append(append([]byte(nil), old...), new...)); !s.OK() || !bytes.Equal(r.data[4*512:6*512], new) {
 		t.Errorf("first: %v", s)
 	}
-	if s := execute(t, d, command, append(append([]byte(nil), old...), old...)); s != miscompare || !bytes.Equal(r.data[4*512:6*512], new) {
+	if s := execute(t, d, command, append(append([]byte(nil), old...), old...)); s != differsAt(0) || !bytes.Equal(r.data[4*512:6*512], new) {
 		t.Errorf("second: %v", s)
 	}
 	var c Command
 	decode(d, cdb(t, command), &c)
 	if c.TakesData(1024) || !c.TakesData(2048) {
 		t.Error("takes another number of bytes")
+	}
+}
+
+// differsAt is a miscompare at byte n of the data.
+func differsAt(n uint32) Sense {
+	s := miscompare
+	s.At = n + 1
+	return s
+}
+
+func TestMiscompareSaysWhere(t *testing.T) {
+	d, r := newRAM()
+	r.data[verifyPiece+700] ^= 1
+	var c Command
+	decode(d, cdb(t, "8f 02 0000000000000000 00000200 00 00"), &c)
+	same := bytes.Repeat([]byte{0xee}, 0x200*512)
+	if s := d.WriteAt(&c, same[:512], 0); !s.OK() {
+		t.Error(s)
+	}
+	if s := d.WriteAt(&c, same[512:], 512); s != differsAt(verifyPiece+700) {
+		t.Errorf("%v at %d", s, s.At)
+	}
+	if b := differsAt(0x1234).appendFixed(nil); !bytes.Equal(b, unhex(t, "f0 00 0e 00001234 0a 00000000 1d 00 00 00 0000")) {
+		t.Errorf("% x", b)
+	}
+	if b := differsAt(0x1234).appendDescriptors(nil); !bytes.Equal(b, unhex(t, "72 0e 1d 00 000000 0c  00 0a 80 00 0000000000001234")) {
+		t.Errorf("% x", b)
 	}
 }
 
@@ -263,7 +290,7 @@ func TestVerify(t *testing.T) {
 	if s := d.WriteAt(&c, bytes.Repeat([]byte{0xee}, 1024), 0); !s.OK() {
 		t.Error(s)
 	}
-	if s := d.WriteAt(&c, make([]byte, 1024), 0); s != miscompare || r.data[0] != 0xee {
+	if s := d.WriteAt(&c, make([]byte, 1024), 0); s != differsAt(0) || r.data[0] != 0xee {
 		t.Errorf("%v", s)
 	}
 	r.err = block.ErrCorrupt

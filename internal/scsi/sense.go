@@ -26,6 +26,7 @@ type Sense struct {
 	Key   byte   // sense key
 	Code  uint16 // additional sense code and qualifier
 	Field uint16 // CDB or parameter byte at fault, with fieldInCDB or fieldInData
+	At    uint32 // of MISCOMPARE: 1 + the first byte of the data that differs
 }
 
 const (
@@ -48,7 +49,7 @@ const (
 
 // What goes wrong, by its names in SPC-4 and SBC-3.
 var (
-	invalidOpcode     = Sense{keyIllegalRequest, 0x2000, fieldInCDB}
+	invalidOpcode     = Sense{Key: keyIllegalRequest, Code: 0x2000, Field: fieldInCDB}
 	lbaOutOfRange     = Sense{Key: keyIllegalRequest, Code: 0x2100}
 	paramListLength   = Sense{Key: keyIllegalRequest, Code: 0x1a00}
 	noUnit            = Sense{Key: keyIllegalRequest, Code: 0x2500}
@@ -80,8 +81,13 @@ var (
 	DataOutOfOrder = Sense{Key: keyAbortedCommand, Code: 0x4705}
 )
 
-func badField(at int) Sense { return Sense{keyIllegalRequest, 0x2400, fieldInCDB | uint16(at)} }
-func badParam(at int) Sense { return Sense{keyIllegalRequest, 0x2600, fieldInData | uint16(at)} }
+func badField(at int) Sense {
+	return Sense{Key: keyIllegalRequest, Code: 0x2400, Field: fieldInCDB | uint16(at)}
+}
+
+func badParam(at int) Sense {
+	return Sense{Key: keyIllegalRequest, Code: 0x2600, Field: fieldInData | uint16(at)}
+}
 
 // notSense is no sense key: the code is a Status.
 const notSense = 0xff
@@ -111,7 +117,7 @@ func (s Sense) String() string {
 const (
 	fixedSize = 18
 	// SenseSize is the most that AppendSense appends.
-	SenseSize = 18
+	SenseSize = 8 + 12 + 8
 )
 
 // AppendSense appends s in the format that the control mode page asks for.
@@ -125,14 +131,20 @@ func (d *Disk) AppendSense(s Sense, b []byte) []byte {
 // appendDescriptors appends s as descriptor format sense data (SPC-4, 4.5.2).
 func (s Sense) appendDescriptors(b []byte) []byte {
 	b = append(b, 0x72 /* current error */, s.Key, byte(s.Code>>8), byte(s.Code), 0, 0, 0, 0)
-	if s.Field&fieldInData == 0 {
-		return b
+	length := len(b) - 1
+	if s.At > 0 {
+		const information, size, valid = 0x00, 10, 0x80
+		b = append(b, information, size, valid, 0)
+		b = binary.BigEndian.AppendUint64(b, uint64(s.At-1))
 	}
-	const keySpecific, size = 0x02, 6
-	b[len(b)-1] = 2 + size
-	b = append(b, keySpecific, size, 0, 0, byte(s.Field>>8&0xc0))
-	b = binary.BigEndian.AppendUint16(b, s.Field&fieldMask)
-	return append(b, 0)
+	if s.Field&fieldInData != 0 {
+		const keySpecific, size = 0x02, 6
+		b = append(b, keySpecific, size, 0, 0, byte(s.Field>>8&0xc0))
+		b = binary.BigEndian.AppendUint16(b, s.Field&fieldMask)
+		b = append(b, 0)
+	}
+	b[length] = byte(len(b) - length - 1)
+	return b
 }
 
 // appendFixed appends s as fixed format sense data (SPC-4, 4.5.3).
@@ -140,6 +152,10 @@ func (s Sense) appendFixed(b []byte) []byte {
 	var f [fixedSize]byte
 	f[0] = 0x70 // current error
 	f[2] = s.Key
+	if s.At > 0 {
+		f[0] |= 0x80 // VALID
+		binary.BigEndian.PutUint32(f[3:], s.At-1)
+	}
 	f[7] = fixedSize - 8
 	binary.BigEndian.PutUint16(f[12:], s.Code)
 	if s.Field&fieldInData != 0 {

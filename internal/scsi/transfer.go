@@ -116,7 +116,11 @@ func (d *Disk) WriteAt(c *Command, p []byte, rel int64) Sense {
 		}
 	}
 	if c.verb != store {
-		return d.compare(p, c.offset+rel)
+		s := d.compare(p, c.offset+rel)
+		if s.At > 0 {
+			s.At += uint32(rel)
+		}
+		return s
 	}
 	return Sense{}
 }

@@ -66,20 +66,32 @@ func decodeWriteVerify16(d *Disk, cdb *CDB, c *Command) Sense {
 	return c.decodeWriteVerify(d, lba, count)
 }
 
-// compare tells whether the disk holds want at off.
+// compare tells whether the disk holds want at off, and if not where it is
+// different (SBC-3, 5.3: the INFORMATION field).
 func (d *Disk) compare(want []byte, off int64) Sense {
 	have := make([]byte, min(verifyPiece, len(want)))
-	for len(want) > 0 {
+	for done := 0; len(want) > 0; done += len(have) {
 		n := min(len(have), len(want))
 		if _, err := d.dev.ReadAt(have[:n], off); err != nil {
 			return senseOf(err)
 		}
 		if !bytes.Equal(have[:n], want[:n]) {
-			return miscompare
+			s := miscompare
+			s.At = uint32(done+firstDifference(have[:n], want[:n])) + 1
+			return s
 		}
 		want, off = want[n:], off+int64(n)
 	}
 	return Sense{}
+}
+
+func firstDifference(a, b []byte) int {
+	for i := range a {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return len(a)
 }
 
 // check reads a range and drops what it read.
