@@ -335,6 +335,9 @@ func testLimit(t *testing.T, f *fixture, other, full *guest) {
 	other.startLoad()
 	v := f.volume(full.Name())
 	f.cli("volume", "set", v.ID, "--limit", fmt.Sprint(v.Stored+4<<20))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	f.waitFor(ctx, full.Name(), "at the limit its writes fail")
 
 	// ext4 makes an I/O error of every error that it meets when it writes back
 	// what was buffered; a direct write is told the reason.
@@ -346,6 +349,7 @@ func testLimit(t *testing.T, f *fixture, other, full *guest) {
 		t.Errorf("filling beyond the limit by direct writes: %q (%v), want: No space left on device", out, err)
 	}
 	full.want("findmnt -no OPTIONS /mnt | cut -c 1-3", "rw,")
+	full.want("dmesg | grep -ci 'thin provisioning soft threshold'", "1")
 	other.loadBeyond(other.loaded()+3, time.Minute)
 
 	raised := v.Stored + 512<<20
