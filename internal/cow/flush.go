@@ -103,13 +103,13 @@ type deltaPage struct {
 // journal any more. The caller holds flushMu.
 func (o *overlay) checkpoint(final bool) error {
 	sync := final || !o.volatile
-	if !final {
-		if err := o.prepareLog(); err != nil {
+	if o.log.inherited { // its directory must be safe before a page or directory it does not use is reused
+		if err := o.syncMap(sync); err != nil {
 			return err
 		}
 	}
-	if o.log.inherited { // its directory must be safe before a page it does not use is reused
-		if err := o.syncMap(sync); err != nil {
+	if !final {
+		if err := o.prepareLog(); err != nil {
 			return err
 		}
 	}

@@ -58,7 +58,8 @@ func (o *overlay) openLog(name string) error {
 		return fmt.Errorf("open journal: %w", missing(err))
 	}
 	o.log.file, o.log.size = f, int64(d.LogSize)
-	if d.LogSize == 0 {
+	if d.LogSize == 0 { // a seal came no further; was it killed before its last sync?
+		o.log.inherited = d.Boot == o.e.boot
 		return nil
 	}
 	if err := checkOwner(f, journalMagic, uuid.MustParse(o.id), o.log.size, o.log.size); err != nil {
