@@ -41,7 +41,11 @@ func (e *Engine) needed(l *layerState) bool {
 // the removal: a layer that came back after a power cut with its files already
 // half-freed would look like damage.
 func (e *Engine) throwLayer(l *layerState) {
-	if err := e.discard(e.path("layers", l.id)); err != nil {
+	err := e.settleAllNames()
+	if err == nil {
+		err = e.discard(e.path("layers", l.id))
+	}
+	if err != nil {
 		e.log.Error("cannot remove a layer that nothing needs", "layer", l.id, "err", err)
 	}
 }

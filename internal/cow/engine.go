@@ -104,6 +104,7 @@ type Engine struct {
 	chains  map[string]*chain // by the layer on top; a chain over layers that were merged since is no longer in it
 	made    map[*LayerBuilder]struct{}
 	skip    map[string]bool // background work that failed: not tried again
+	doubt   doubt
 }
 
 // Open takes possession of the data folder dir, which it makes if need be,
@@ -116,7 +117,7 @@ func Open(dir string, o Options) (*Engine, error) {
 	e := &Engine{
 		dir: path.Clean(dir), o: o, fs: o.FS, log: o.Log, boot: o.BootID, jobs: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 		layers: map[string]*layerState{}, volumes: map[string]*volumeState{},
-		chains: map[string]*chain{}, made: map[*LayerBuilder]struct{}{}, skip: map[string]bool{},
+		chains: map[string]*chain{}, made: map[*LayerBuilder]struct{}{}, skip: map[string]bool{}, doubt: doubt{},
 	}
 	if err := o.check(); err != nil {
 		return nil, err

@@ -1,6 +1,9 @@
 package cow_test
 
 import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -9,6 +12,57 @@ import (
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/cow/crashfs"
 )
+
+// TestKillThenPowerCut ends the process after each step of each operation, has
+// another one go on from there, and then cuts the power: what the second one
+// acknowledged is there, and so is all that it stood on.
+func TestKillThenPowerCut(t *testing.T) {
+	for _, w := range windows {
+		t.Run(w.name, func(t *testing.T) {
+			for cut := 0; w.killThenCut(t, cut); cut++ {
+			}
+		})
+	}
+}
+
+func (w window) killThenCut(t *testing.T, cut int) bool {
+	fs := crashfs.New(rand.Uint64(), "/")
+	e, v := makeWindow(t, fs)
+	if w.isOpen {
+		put(t, v, 8192, 4096, 55) // not flushed: the kernel has it
+	} else {
+		ok(t, v.Close())
+	}
+	reached := faulty(fs, cut, func(string) error { return os.ErrProcessDone })
+	_ = w.op(e, v)
+	fs.Kill()
+	_ = e.Close()
+	fs.SetFault(nil)
+
+	e = must(cow.Open("/d", windowOptions(fs, 1)))
+	if len(e.Volumes()) == 0 { // its removal was done
+		ok(t, e.Close())
+		return *reached
+	}
+	v = must(e.OpenVolume("v"))
+	put(t, v, 4096, 4096, 77)
+	ok(t, v.Flush(), e.Settle(t.Context()))
+	want := content(t, v)
+	fs.PowerCut()
+	_ = e.Close()
+
+	e = must(cow.Open("/d", windowOptions(fs, 2)))
+	defer e.Close()
+	v, err := e.OpenVolume("v")
+	if err != nil {
+		t.Fatalf("cut %d: %v", cut, err)
+	}
+	if got := look(t, e, v); !bytes.Equal(got.volume, want) {
+		t.Errorf("cut %d: a flushed write is lost", cut)
+	}
+	onlyNeeded(t, fmt.Sprintf("cut %d", cut), e, fs)
+	return *reached && !t.Failed()
+}
 
 // TestSealKilledBeforeItsLastSync kills a process whose final checkpoint, of a
 // volume that was written to at the same time, is in the page cache only. The

@@ -59,6 +59,7 @@ func (e *Engine) loadLayer(id string) error {
 		e.log.Error("layer cannot be used", "layer", id, "err", l.bad)
 		return nil
 	}
+	e.doubt[e.path("layers", id)] = nil
 	return e.tidy(e.path("layers", id))
 }
 
@@ -224,7 +225,7 @@ func (e *Engine) editLayerLocked(l *layerState, edit func(m *layerMeta)) error {
 	}
 	was := m
 	if edit(&m); m == was {
-		return nil
+		return e.settleNames(e.path("layers", m.ID))
 	}
 	if err := writeMeta(e.fs, e.path("layers", m.ID, "meta"), m, true); err != nil {
 		e.holdIfUnsettled(err)
@@ -279,7 +280,7 @@ func (e *Engine) removeLayer(l *layerState) error {
 		// the next Open, which needs to know that nobody wants it.
 		m.Keep = false
 		err = writeMeta(e.fs, e.path("layers", m.ID, "meta"), m, true)
-	} else {
+	} else if err = e.settleAllNames(); err == nil {
 		err = e.discard(e.path("layers", m.ID))
 	}
 	e.holdIfUnsettled(err)

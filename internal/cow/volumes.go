@@ -54,6 +54,9 @@ func (e *Engine) loadVolume(id string) error {
 	if err := e.adoptSealed(&s.meta); err != nil {
 		return err
 	}
+	if !s.meta.Volatile {
+		e.doubt[e.path("volumes", id)] = nil
+	}
 	e.volumes[id] = s
 	if err := e.tidy(e.path("volumes", id)); err != nil {
 		return err
@@ -84,6 +87,9 @@ func (e *Engine) throwOrphans(m *volumeMeta) error {
 	}
 	for _, n := range names {
 		if isUUID(n) && n != m.Overlay {
+			if err := e.settleNames(e.path("volumes", m.ID)); err != nil {
+				return err
+			}
 			if err := e.trash.throw(e.path("volumes", m.ID, n)); err != nil {
 				return err
 			}
@@ -244,7 +250,7 @@ func (e *Engine) usable(s *volumeState) error {
 	case again:
 		return e.readAgain(s)
 	}
-	return nil
+	return e.settleNames(e.path("volumes", s.meta.ID))
 }
 
 // unsettle notes that a volume's files may say one thing or another, so that
