@@ -47,7 +47,7 @@ func (e *Engine) flattenVolume(ctx context.Context, volume string, progress func
 // needs it. The caller holds mu.
 func (e *Engine) isOwn(id string) bool {
 	l := e.layers[id]
-	return l != nil && l.meta.Parent == "" && e.isNameless(l)
+	return l != nil && l.meta.Parent == "" && e.references().isNameless(l)
 }
 
 // FlattenLayer copies all that a layer has of those below it into one layer

@@ -19,7 +19,8 @@ func (e *Engine) nextToHash() *job {
 	return nil
 }
 
-// hashLayer gives a layer its hashes and its digest, if it has none. The list
+// hashLayer gives a layer its hashes and its digest, if it has none; a single
+// worker does so in the background, at half speed. The list
 // is durable before the meta with the digest says that it is there.
 func (e *Engine) hashLayer(ctx context.Context, id string, workers int) error {
 	c, err := e.acquire(id)
@@ -71,7 +72,11 @@ func (e *Engine) putHashes(l *layerState, list []byte) error {
 func (e *Engine) hashChain(ctx context.Context, c *chain, workers int) ([]byte, error) {
 	v := c.view()
 	known := e.knownHashes(c)
-	return hashChunks(ctx, &v, v.size, workers, known)
+	p := newPace(workers == 1, nil)
+	return hashChunks(ctx, &v, v.size, workers, func(i int64, to []byte) bool {
+		p.step(ctx, chunkSize)
+		return known != nil && known(i, to)
+	})
 }
 
 // knownHashes returns nil if no ancestor has hashes that can be trusted.

@@ -12,11 +12,12 @@ import (
 // FlattenDepth layers is flattened, down to an image that is itself no deeper
 // than MergeDepth, or to the ground. The caller holds mu.
 func (e *Engine) nextToMerge() *job {
+	var refs *references // counted once, and only if a chain is deep
 	for id, s := range e.volumes {
 		if s.bad != nil || s.making || s.meta.Base == "" {
 			continue
 		}
-		if j := e.mergeJob(s.meta.Base, nil, id); j != nil {
+		if j := e.mergeJob(s.meta.Base, nil, id, &refs); j != nil {
 			return j
 		}
 	}
@@ -24,7 +25,7 @@ func (e *Engine) nextToMerge() *job {
 		if l.bad != nil || !l.meta.Keep || l.meta.Parent == "" {
 			continue
 		}
-		if j := e.mergeJob(l.meta.Parent, l, ""); j != nil {
+		if j := e.mergeJob(l.meta.Parent, l, "", &refs); j != nil {
 			return j
 		}
 	}
@@ -33,7 +34,7 @@ func (e *Engine) nextToMerge() *job {
 
 // mergeJob looks at the chain from base down, which is below a volume or below
 // a layer.
-func (e *Engine) mergeJob(base string, above *layerState, volume string) *job {
+func (e *Engine) mergeJob(base string, above *layerState, volume string, refs **references) *job {
 	line, err := e.lineage(base)
 	depth := len(line)
 	if above != nil {
@@ -42,7 +43,10 @@ func (e *Engine) mergeJob(base string, above *layerState, volume string) *job {
 	if err != nil || depth <= e.o.MergeDepth {
 		return nil
 	}
-	first, end := e.longestRun(line)
+	if *refs == nil {
+		*refs = e.references()
+	}
+	first, end := e.longestRun(line, *refs)
 	if depth > e.o.FlattenDepth {
 		first, end = 0, e.ground(line)
 	}
@@ -68,10 +72,10 @@ func (e *Engine) mergeJob(base string, above *layerState, volume string) *job {
 
 // longestRun returns the longest run of layers that have no name and serve
 // only the one above.
-func (e *Engine) longestRun(line []*layerState) (first, end int) {
+func (e *Engine) longestRun(line []*layerState, refs *references) (first, end int) {
 	for i := 0; i < len(line); {
 		j := i
-		for j < len(line) && e.isNameless(line[j]) {
+		for j < len(line) && refs.isNameless(line[j]) {
 			j++
 		}
 		if j-i > end-first {
@@ -82,24 +86,35 @@ func (e *Engine) longestRun(line []*layerState) (first, end int) {
 	return first, end
 }
 
-// isNameless reports whether a layer is neither kept nor a snapshot, and only
-// one volume or layer is built on it. The caller holds mu.
-func (e *Engine) isNameless(l *layerState) bool {
-	if l.meta.Keep || l.readers > 0 || e.building(l.id) {
-		return false
+// references say how often each layer is needed, and which have a name.
+type references struct {
+	count map[string]int
+	named map[string]bool
+}
+
+// references counts. The caller holds mu.
+func (e *Engine) references() *references {
+	r := &references{map[string]int{}, map[string]bool{}}
+	for _, l := range e.layers {
+		r.count[l.meta.Parent]++
+		r.named[l.id] = l.meta.Keep || l.readers > 0
 	}
-	d := e.dependents(l.id)
-	if len(d.Layers)+len(d.Volumes) != 1 {
-		return false
-	}
-	for _, id := range d.Volumes {
-		for _, s := range e.volumes[id].meta.Snapshots {
-			if s.Layer == l.id {
-				return false
-			}
+	for _, s := range e.volumes {
+		r.count[s.meta.Base]++
+		for _, snap := range s.meta.Snapshots {
+			r.named[snap.Layer] = true
 		}
 	}
-	return true
+	for b := range e.made {
+		r.named[b.parent] = true
+	}
+	return r
+}
+
+// isNameless reports whether a layer is neither kept nor a snapshot, and only
+// one volume or layer is built on it.
+func (r *references) isNameless(l *layerState) bool {
+	return !r.named[l.id] && r.count[l.id] == 1
 }
 
 // ground is how far a chain is flattened.
@@ -127,7 +142,7 @@ func newPace(gentle bool, progress func(done, total int64)) *pace {
 	if progress == nil {
 		progress = func(done, total int64) {}
 	}
-	return &pace{gentle: gentle, progress: progress}
+	return &pace{gentle: gentle, progress: progress, last: time.Now()}
 }
 
 func (p *pace) start(total int64) {

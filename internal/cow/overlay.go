@@ -87,7 +87,10 @@ func (e *Engine) emptyOverlay(m *volumeMeta, id string, failed *failure, ranges 
 func (e *Engine) createOverlay(m *volumeMeta, failed *failure, ranges *rangeLock) (*overlay, error) {
 	o := e.emptyOverlay(m, uuid.NewString(), failed, ranges)
 	tmp := e.path("tmp", "overlay-"+o.id)
-	err := o.create(tmp)
+	err := e.space.take(e.o.JournalSize + 2*dirSize(o.blocks))
+	if err == nil {
+		err = o.create(tmp)
+	}
 	if err == nil {
 		err = e.publish(tmp, o.folder, !o.volatile)
 	}
