@@ -185,6 +185,9 @@ func (l *login) refused(ctx context.Context, err error) {
 		l.srv.o.Log.Debug("connection without a login", "remote", l.neg.req.Remote, "error", err)
 		return
 	}
+	l.srv.o.Log.Warn("refuse login", "initiator", l.neg.req.Initiator, "target", l.neg.req.Target,
+		"remote", l.neg.req.Remote, "user", l.neg.user, "reason", reason)
+	l.srv.o.Authority.Refused(l.neg.req, l.neg.user, reason)
 	if status == StatusAuthFailure {
 		select {
 		case <-time.After(l.srv.o.RefusalDelay):
@@ -193,7 +196,4 @@ func (l *login) refused(ctx context.Context, err error) {
 	}
 	_ = l.conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = l.write(nil, false, 0, status)
-	l.srv.o.Log.Warn("refuse login", "initiator", l.neg.req.Initiator, "target", l.neg.req.Target,
-		"remote", l.neg.req.Remote, "user", l.neg.user, "reason", reason)
-	l.srv.o.Authority.Refused(l.neg.req, l.neg.user, reason)
 }
