@@ -34,7 +34,8 @@ type Options struct {
 	// background; default 64.
 	FlattenDepth int
 	// Hashed is told, in the background, of each layer that has got its
-	// digest after it was made.
+	// digest after it was made; the first one perhaps before Open returns. It
+	// must not call Close.
 	Hashed func(LayerInfo)
 	// Manual leaves all background work (merging, hashing, freeing) to Settle.
 	// Tests set it, to be repeatable.

@@ -191,7 +191,7 @@ func (x *sealing) freeze() error {
 	if err := x.o.checkpoint(true); err != nil {
 		return err
 	}
-	x.l.meta.Own = x.o.used.Load() << blockShift
+	x.l.meta.Own = int64(x.o.dir.Here) << blockShift
 	p, err := encodeMeta(x.l.meta)
 	if err != nil {
 		return err
@@ -282,6 +282,7 @@ func (x *sealing) retire() {
 	o.startPunching()
 	x.v.retired.Go(func() {
 		o.punch.Wait()
+		x.l.stored.Store(0) // it has become less
 		if err := o.closeFiles(); err != nil {
 			x.e.log.Warn("cannot close a sealed overlay", "layer", o.id, "err", err)
 		}

@@ -1,7 +1,10 @@
 package cow_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"bootes.dev/internal/block"
@@ -70,6 +73,27 @@ func TestVolumeContract(t *testing.T) {
 		"grown": func(e *cow.Engine, size int64) cow.VolumeSpec {
 			return cow.VolumeSpec{Base: newLayer(t, e, "", 512*9, nil).ID}
 		},
+		"deep": func(e *cow.Engine, size int64) cow.VolumeSpec { // 20 layers that come to nothing
+			id := ""
+			for i := range int64(20) {
+				id = newLayer(t, e, id, size, func(b *cow.LayerBuilder) {
+					if i > 0 {
+						ok(t, b.Unmap((i-1)<<18, 1<<18))
+					}
+					if i < 19 {
+						must(b.WriteAt(bytes.Repeat([]byte{1}, 1<<18), i<<18))
+					}
+				}).ID
+			}
+			return cow.VolumeSpec{Base: id}
+		},
+		"cut": func(e *cow.Engine, size int64) cow.VolumeSpec { // below a clip
+			id := newLayer(t, e, "", 2*size, func(b *cow.LayerBuilder) {
+				must(b.WriteAt(bytes.Repeat([]byte{1}, int(size)), size&^4095))
+			}).ID
+			must(e.CreateVolume(cow.VolumeSpec{ID: "w", Base: id, Size: size &^ 4095}))
+			return cow.VolumeSpec{Base: must(e.Snapshot("w", "s")).Layer}
+		},
 		"masked": func(e *cow.Engine, size int64) cow.VolumeSpec { // zeros over data, in a chain
 			full := newLayer(t, e, "", size, func(b *cow.LayerBuilder) {
 				p := make([]byte, size)
@@ -94,11 +118,45 @@ func TestVolumeContract(t *testing.T) {
 				s.Size = size
 				return newVolume(t, e, s)
 			}, func(t *testing.T, d block.Device) block.Device {
-				if err := d.(*cow.Volume).Close(); err != nil {
-					t.Fatal(err)
-				}
+				ok(t, d.(*cow.Volume).Close())
 				return openVolume(t, e, "v")
 			})
 		})
 	}
+}
+
+// churned is a volume whose ground moves all the time: snapshots are made and
+// removed, layers merged and flattened.
+type churned struct {
+	*cow.Volume
+	t *testing.T
+	e *cow.Engine
+	n *atomic.Int64
+}
+
+func (c churned) WriteAt(p []byte, off int64) (int, error) {
+	if n := c.n.Add(1); n%97 == 0 {
+		must(c.e.Snapshot("v", fmt.Sprint(n)))
+		if n%(3*97) == 0 {
+			ok(c.t, c.e.RemoveSnapshot("v", fmt.Sprint(n-97)))
+		}
+		if n%(11*97) == 0 {
+			ok(c.t, c.e.FlattenVolume(c.t.Context(), "v", nil))
+		}
+	}
+	return c.Volume.WriteAt(p, off)
+}
+
+func TestVolumeContractWhileTheGroundMoves(t *testing.T) {
+	var e *cow.Engine
+	blocktest.Run(t, func(t *testing.T, size int64) block.Device {
+		e = open(t, t.TempDir(), cow.Options{MergeDepth: 3, FlattenDepth: 6})
+		base := newLayer(t, e, "", size, nil)
+		return churned{newVolume(t, e, cow.VolumeSpec{Base: base.ID}), t, e, new(atomic.Int64)}
+	}, func(t *testing.T, d block.Device) block.Device {
+		c := d.(churned)
+		ok(t, c.Volume.Close())
+		c.Volume = openVolume(t, e, "v")
+		return c
+	})
 }
