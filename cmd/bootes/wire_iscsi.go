@@ -100,6 +100,8 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 	}}, nil
 }
 
+var _ scsi.Mapper = (*storage.Opened)(nil)
+
 // provisioning is the space of a volume, as its machine may ask for it.
 func (g *gate) provisioning(v *storage.Opened) scsi.Provisioning {
 	p := scsi.Provisioning{Used: v.Used(), Limit: v.Limit()}

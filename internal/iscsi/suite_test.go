@@ -4,6 +4,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"bootes.dev/internal/block"
+	"bootes.dev/internal/cow"
 )
 
 // suiteSkips is every line by which libiscsi's suite passes over a test, with
@@ -35,18 +38,49 @@ var suiteFailures = map[string]string{
 // for a disk that cannot be written. They run side by side because the suite
 // sleeps.
 func TestLibiscsiSuite(t *testing.T) {
-	for name, c := range map[string]struct{ lun, tests, second string }{
-		"two paths": {"/0", "ALL", "/0"},
-		"digests":   {"/0?header_digest=crc32c", "ALL", "/0?header_digest=crc32c"},
-		"read-only": {"/1", "ALL.ReadOnly", "/1"},
+	for name, c := range map[string]struct {
+		lun, tests, second string
+		disk               block.Device
+	}{
+		"two paths":     {"/0", "ALL", "/0", newMemory(64 << 20)},
+		"digests":       {"/0?header_digest=crc32c", "ALL", "/0?header_digest=crc32c", newMemory(64 << 20)},
+		"read-only":     {"/1", "ALL.ReadOnly", "/1", newMemory(64 << 20)},
+		"copy on write": {"/0", "ALL.GetLBAStatus", "/0", newClone(t, 64<<20)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, addr := serve(t, Options{Authority: newAuthority(newMemory(64 << 20))})
+			_, addr := serve(t, Options{Authority: newAuthority(c.disk)})
 			runSuite(t, "-d", "-S", "-V", "-t", c.tests,
 				url(addr, account, testTarget+c.lun), url(addr, account, testTarget+c.second))
 		})
 	}
+}
+
+// newClone is a disk of the engine that serves machines, on an image that has
+// content in its first half.
+func newClone(t *testing.T, size int64) block.Device {
+	t.Helper()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := cow.Open(t.TempDir(), cow.Options{})
+	check(err)
+	t.Cleanup(func() { check(e.Close()) })
+	image, err := e.NewLayerOn("", size)
+	check(err)
+	_, err = image.WriteAt(random(int(size/2)), 0)
+	check(err)
+	base, err := image.Seal(t.Context())
+	check(err)
+	_, err = e.CreateVolume(cow.VolumeSpec{ID: "clone", Base: base.ID})
+	check(err)
+	v, err := e.OpenVolume("clone")
+	check(err)
+	t.Cleanup(func() { check(v.Close()) })
+	return v
 }
 
 func runSuite(t *testing.T, args ...string) {
