@@ -50,7 +50,7 @@ type Snapshot struct {
 	Volume     string    `json:"volume" doc:"id"`
 	Name       string    `json:"name"`
 	Layer      string    `json:"layer" doc:"id of the layer that holds it"`
-	Own        int64     `json:"own" doc:"bytes of blocks written between the state before it and this one"`
+	Own        int64     `json:"own" doc:"bytes of blocks that it has beyond the state before it and that belong to no image"`
 	Size       int64     `json:"size" doc:"of the disk then, in bytes"`
 	Created    time.Time `json:"created"`
 	Consistent string    `json:"consistent" enum:"clean,crash" doc:"crash: of a running machine, as if its power had been cut"`

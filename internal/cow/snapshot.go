@@ -46,7 +46,8 @@ func (e *Engine) snapshot(volume, name string) (SnapshotInfo, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.snapshotInfo(s.meta.Snapshots[len(s.meta.Snapshots)-1]), nil
+	infos := e.snapshotInfos(s.meta.Snapshots)
+	return infos[len(infos)-1], nil
 }
 
 // snapshot finds a snapshot by name, or returns -1.

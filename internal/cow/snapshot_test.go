@@ -140,6 +140,43 @@ func TestSnapshotOfBlank(t *testing.T) {
 	wants(t, v, 0, 4096, 1)
 }
 
+// What a snapshot counts for is what would not be there without it.
+func TestSnapshotOwn(t *testing.T) {
+	e := open(t, t.TempDir(), cow.Options{})
+	base := newLayer(t, e, "", 1<<20, func(b *cow.LayerBuilder) {
+		p := make([]byte, 1<<20)
+		fillStamp(p, 1)
+		must(b.WriteAt(p, 0))
+	})
+	v := newVolume(t, e, cow.VolumeSpec{Base: base.ID})
+	expect := func(when string, want ...int64) {
+		t.Helper()
+		all, sum := must(e.Volume("v")).Snapshots, int64(0)
+		for i, s := range all {
+			if sum += s.Own; s.Own != want[i] {
+				t.Errorf("%s: snapshot %s has %d, want %d", when, s.Name, s.Own, want[i])
+			}
+		}
+		if private := v.Used(); private != sum {
+			t.Errorf("%s: %d in snapshots, %d count for the limit", when, sum, private)
+		}
+	}
+	if s := must(e.Snapshot("v", "image")); s.Layer != base.ID || s.Own != 0 || s.Size != 1<<20 {
+		t.Errorf("snapshot of an untouched clone: %+v", s)
+	}
+	put(t, v, 0, 8192, 2)
+	if s := must(e.Snapshot("v", "a")); s.Own != 8192 {
+		t.Errorf("%+v", s)
+	}
+	if s := must(e.Snapshot("v", "b")); s.Own != 0 {
+		t.Errorf("nothing was written before it: %+v", s)
+	}
+	expect("two of one state", 0, 8192, 0)
+	must(e.Commit("v", "b"))
+	expect("committed", 0, 0, 0)
+	ok(t, v.Close())
+}
+
 func TestCommit(t *testing.T) {
 	hashed := make(chan cow.LayerInfo, 10)
 	e := open(t, t.TempDir(), cow.Options{Hashed: func(l cow.LayerInfo) { hashed <- l }})

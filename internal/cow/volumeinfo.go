@@ -26,7 +26,7 @@ type SnapshotInfo struct {
 	Name    string
 	Layer   string
 	Size    int64 // bytes of the disk as it was
-	Own     int64 // bytes of the blocks that its layer itself has
+	Own     int64 // bytes of the blocks that its layer itself has; 0 if that is an image's, or an earlier snapshot's
 	Created time.Time
 }
 
@@ -72,9 +72,7 @@ func (e *Engine) volumeInfo(s *volumeState) VolumeInfo {
 		},
 		Private: e.private(&m), Depth: e.depth(m.Base), Created: m.Created, Open: open != nil,
 	}
-	for _, snap := range m.Snapshots {
-		info.Snapshots = append(info.Snapshots, e.snapshotInfo(snap))
-	}
+	info.Snapshots = e.snapshotInfos(m.Snapshots)
 	e.mu.Unlock()
 
 	switch {
@@ -98,13 +96,21 @@ func (e *Engine) volumeInfo(s *volumeState) VolumeInfo {
 	return info
 }
 
-// snapshotInfo is called with mu held.
-func (e *Engine) snapshotInfo(s snapshotMeta) SnapshotInfo {
-	info := SnapshotInfo{Name: s.Name, Layer: s.Layer, Created: s.Created}
-	if l := e.layers[s.Layer]; l != nil {
-		info.Size, info.Own = l.meta.Size, l.meta.Own
+// snapshotInfos is called with mu held.
+func (e *Engine) snapshotInfos(all []snapshotMeta) (infos []SnapshotInfo) {
+	counted := map[string]bool{}
+	for _, s := range all {
+		info := SnapshotInfo{Name: s.Name, Layer: s.Layer, Created: s.Created}
+		if l := e.layers[s.Layer]; l != nil {
+			info.Size = l.meta.Size
+			if !l.meta.Keep && !counted[s.Layer] {
+				info.Own = l.meta.Own
+			}
+		}
+		counted[s.Layer] = true
+		infos = append(infos, info)
 	}
-	return info
+	return infos
 }
 
 // private is how many bytes below a volume's overlay count for its limit: the
