@@ -158,12 +158,14 @@ func (w *world) Diff(_ context.Context, d api.Disk) (api.Diff, error) {
 		{Number: 2, Type: "Linux", Start: 65 << 20, Size: 3 << 30, Changed: 3 << 20, Zeroed: 1<<20 - 4096},
 	}}, w.call("diff", d)
 }
-func (w *world) List(_ context.Context, r api.FileRef) ([]api.FileEntry, error) {
-	return w.files, w.call("list", r)
+func (w *world) List(_ context.Context, r api.FileRef) (api.Listing, error) {
+	return api.Listing{Place: as(w, &w.place), Files: w.files}, w.call("list", r)
 }
-func (w *world) Open(_ context.Context, r api.FileRef) (api.FileEntry, io.ReadCloser, error) {
+func (w *world) Open(_ context.Context, r api.FileRef) (*api.Content, error) {
 	content := as(w, &w.content)
-	return api.FileEntry{Size: int64(len(content))}, io.NopCloser(strings.NewReader(content)), w.call("open", r)
+	return &api.Content{
+		Place: as(w, &w.place), FileEntry: api.FileEntry{Size: int64(len(content))}, ReadCloser: io.NopCloser(strings.NewReader(content)),
+	}, w.call("open", r)
 }
 
 func (w *world) Space(context.Context) (api.Space, error) { return w.space, w.err }

@@ -29,6 +29,7 @@ type world struct {
 
 	verified  api.Verified
 	files     []api.FileEntry
+	place     api.Place
 	content   string
 	space     api.Space
 	onExport  func(context.Context, api.Export, func(api.Progress)) error

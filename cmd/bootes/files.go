@@ -70,9 +70,24 @@ func (a *app) filesCommand(c *cobra.Command, which find, all func(context.Contex
 		if err != nil {
 			return err
 		}
-		return a.print(l, func() string { return filesTable(l) })
+		if a.format != "json" {
+			defer a.warnUnclean(l.Place)
+		}
+		return a.print(l, func() string { return filesTable(l.Files) })
 	}
 	return c
+}
+
+// warnUnclean says that what was shown may not be the newest.
+func (a *app) warnUnclean(p api.Place) {
+	if !p.Unclean {
+		return
+	}
+	where := clean(p.System) + " file system"
+	if p.Partition != 0 {
+		where += fmt.Sprintf(" in partition %d", p.Partition)
+	}
+	fmt.Fprintf(a.errs, "note: the %s is in use, or was not closed in good order: its newest changes may be missing here\n", where)
 }
 
 // filesTable is like ls -l, which lists owners too.
@@ -151,7 +166,9 @@ func (a *app) catCommand(c *cobra.Command, which find) *cobra.Command {
 		if terminal(a.out) {
 			to = textOnly{a.out}
 		}
-		return a.client().ReadFile(cmd.Context(), ref, to)
+		p, err := a.client().ReadFile(cmd.Context(), ref, to)
+		a.warnUnclean(p)
+		return err
 	}
 	return c
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
+	"io/fs"
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/guestfs"
@@ -26,32 +26,52 @@ func (h files) Diff(ctx context.Context, d api.Disk) (api.Diff, error) {
 	return out, nil
 }
 
-func apiFile(i guestfs.Info) api.FileEntry {
-	return api.FileEntry{
-		Name: i.Name, Type: string(i.Type), Size: i.Size, Mode: uint32(i.Mode.Perm()), Modified: i.Modified, Target: i.Target,
-	}
+func apiPlace(p guestfs.Place) api.Place {
+	return api.Place{Partition: p.Partition, System: p.System, Unclean: p.Unclean}
 }
 
-func (h files) List(ctx context.Context, f api.FileRef) ([]api.FileEntry, error) {
+func apiFile(i guestfs.Info) api.FileEntry {
+	e := api.FileEntry{
+		Name: i.Name, Type: string(i.Type), Size: i.Size, Mode: unixMode(i.Mode), Modified: i.Modified, Target: i.Target,
+	}
+	if i.Err != nil {
+		e.Error = i.Err.Error()
+	}
+	return e
+}
+
+// unixMode is the twelve bits that chmod sets.
+func unixMode(m fs.FileMode) uint32 {
+	mode := uint32(m.Perm())
+	for at, bit := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if m&bit != 0 {
+			mode |= at
+		}
+	}
+	return mode
+}
+
+func (h files) List(ctx context.Context, f api.FileRef) (api.Listing, error) {
+	d, err := h.openDisk(ctx, f.Disk)
+	if err != nil {
+		return api.Listing{}, apiError(err)
+	}
+	defer d.Close()
+	l, err := guestfs.List(ctx, d, d.Size(), f.Path)
+	entries, err := each(l.Entries, err, apiFile)
+	return api.Listing{Place: apiPlace(l.Place), Files: entries}, err
+}
+
+func (h files) Open(ctx context.Context, f api.FileRef) (*api.Content, error) {
 	d, err := h.openDisk(ctx, f.Disk)
 	if err != nil {
 		return nil, apiError(err)
 	}
-	defer d.Close()
-	l, err := guestfs.List(ctx, d, d.Size(), f.Path)
-	return each(l.Entries, err, apiFile)
-}
-
-func (h files) Open(ctx context.Context, f api.FileRef) (api.FileEntry, io.ReadCloser, error) {
-	d, err := h.openDisk(ctx, f.Disk)
-	if err != nil {
-		return api.FileEntry{}, nil, apiError(err)
-	}
 	c, err := guestfs.Open(ctx, d, d.Size(), f.Path)
 	if err != nil {
-		return api.FileEntry{}, nil, apiError(errors.Join(err, d.Close()))
+		return nil, apiError(errors.Join(err, d.Close()))
 	}
-	return apiFile(c.Info), openFile{c, d}, nil
+	return &api.Content{Place: apiPlace(c.Place), FileEntry: apiFile(c.Info), ReadCloser: openFile{c, d}}, nil
 }
 
 // openFile is an open file and the disk that it is on.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -99,7 +100,11 @@ func disk(t *testing.T) []byte {
 	if err := os.MkdirAll(filepath.Join(dir, "root/etc"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "root/etc/motd"), []byte("hello\n"), 0o644); err != nil {
+	motd := filepath.Join(dir, "root/etc/motd")
+	if err := os.WriteFile(motd, []byte("hello\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(motd, 0o644|fs.ModeSetuid|fs.ModeSetgid); err != nil {
 		t.Fatal(err)
 	}
 	img := filepath.Join(dir, "disk.raw")
@@ -192,15 +197,17 @@ func TestDayOfAnAdmin(t *testing.T) {
 	}
 
 	// Files, and whole disks, out and in again.
-	files, err := w.Files(ctx, api.FileRef{Disk: api.Disk{Image: "debian:stable"}, Path: "/etc"})
+	listing, err := w.Files(ctx, api.FileRef{Disk: api.Disk{Image: "debian:stable"}, Path: "/etc"})
 	w.ok(err)
-	if len(files) != 1 || files[0].Name != "motd" || files[0].Type != api.TypeFile || files[0].Mode != 0o644 {
-		t.Errorf("%+v", files)
+	place := api.Place{System: "ext4"}
+	if files := listing.Files; listing.Place != place || len(files) != 1 || files[0].Name != "motd" || files[0].Type != api.TypeFile || files[0].Mode != 0o6644 {
+		t.Errorf("%+v", listing)
 	}
 	var motd bytes.Buffer
-	w.ok(w.ReadFile(ctx, api.FileRef{Disk: api.Disk{Volume: v.ID}, Path: "/etc/motd"}, &motd))
-	if motd.String() != "hello\n" {
-		t.Errorf("%q", motd.String())
+	at, err := w.ReadFile(ctx, api.FileRef{Disk: api.Disk{Volume: v.ID}, Path: "/etc/motd"}, &motd)
+	w.ok(err)
+	if at != place || motd.String() != "hello\n" {
+		t.Errorf("%q in %+v", motd.String(), at)
 	}
 	want := bytes.Clone(content)
 	copy(want[6<<20:], block)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"io"
 	"log/slog"
 
 	"bootes.dev/internal/recorder"
@@ -109,9 +108,9 @@ type Files interface {
 	Diff(ctx context.Context, d Disk) (Diff, error)
 	// List returns what a folder holds, sorted by name; of anything else,
 	// itself.
-	List(ctx context.Context, f FileRef) ([]FileEntry, error)
-	// Open opens a regular file, through symlinks. The reader ends with ctx.
-	Open(ctx context.Context, f FileRef) (FileEntry, io.ReadCloser, error)
+	List(ctx context.Context, f FileRef) (Listing, error)
+	// Open opens a regular file, through symlinks. Reading ends with ctx.
+	Open(ctx context.Context, f FileRef) (*Content, error)
 }
 
 // SpaceOverview is what the server asks about space.

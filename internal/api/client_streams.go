@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 )
 
 // Import passes the open file f to the server, which makes an image of it
@@ -74,29 +75,32 @@ func (d Disk) url() (string, error) {
 }
 
 // Files lists what a folder holds; of anything else, itself.
-func (c *Client) Files(ctx context.Context, r FileRef) (l []FileEntry, err error) {
+func (c *Client) Files(ctx context.Context, r FileRef) (l Listing, err error) {
 	path, err := r.Disk.url()
 	if err != nil {
-		return nil, err
+		return l, err
 	}
 	return l, c.call(ctx, http.MethodGet, path+"/files"+r.query(), nil, &l)
 }
 
 // ReadFile writes a file's contents to w.
-func (c *Client) ReadFile(ctx context.Context, r FileRef, w io.Writer) error {
+func (c *Client) ReadFile(ctx context.Context, r FileRef, w io.Writer) (p Place, err error) {
 	path, err := r.Disk.url()
 	if err != nil {
-		return err
+		return p, err
 	}
 	resp, err := c.send(ctx, c.http, http.MethodGet, path+"/file"+r.query(), nil)
 	if err != nil {
-		return err
+		return p, err
 	}
 	defer resp.Body.Close()
+	p.System = resp.Header.Get("Bootes-File-System")
+	p.Partition, _ = strconv.Atoi(resp.Header.Get("Bootes-Partition")) // an older server says nothing
+	p.Unclean, _ = strconv.ParseBool(resp.Header.Get("Bootes-Unclean"))
 	from := &reads{r: resp.Body}
 	_, err = io.Copy(w, from)
 	if from.err != nil && !errors.Is(from.err, io.EOF) {
-		return c.broken(ctx, from.err)
+		err = c.broken(ctx, from.err)
 	}
-	return err
+	return p, err
 }

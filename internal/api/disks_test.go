@@ -82,7 +82,7 @@ func TestDiskCalls(t *testing.T) {
 			"files", func() (any, error) {
 				return c.Files(ctx, FileRef{Disk: Disk{Volume: "v1", Snapshot: "s"}, Path: "p2:/a b"})
 			},
-			[]FileEntry{{Name: "{{ v1 s} p2:/a b}", Type: TypeDir, Mode: 0o755, Modified: born}}, nil,
+			Listing{place, []FileEntry{{Name: "{{ v1 s} p2:/a b}", Type: TypeDir, Mode: 0o1755, Modified: born}}}, nil,
 		},
 		{
 			"space", func() (any, error) { return c.Space(ctx) },
@@ -108,19 +108,19 @@ func TestReadFile(t *testing.T) {
 		{Disk: Disk{Volume: "v1", Snapshot: "2026-01"}, Path: "p1:/EFI/x"}: "{{ v1 2026-01} p1:/EFI/x}",
 	} {
 		var b bytes.Buffer
-		if err := c.ReadFile(t.Context(), ref, &b); err != nil || b.String() != want {
-			t.Errorf("%+v: %q, %v", ref, &b, err)
+		if p, err := c.ReadFile(t.Context(), ref, &b); err != nil || p != place || b.String() != want {
+			t.Errorf("%+v: %q of %+v, %v", ref, &b, p, err)
 		}
 	}
-	if err := c.ReadFile(t.Context(), FileRef{Disk: Disk{Image: "debian"}, Path: "/"}, io.Discard); err == nil || !strings.Contains(err.Error(), "write name:tag") {
+	if _, err := c.ReadFile(t.Context(), FileRef{Disk: Disk{Image: "debian"}, Path: "/"}, io.Discard); err == nil || !strings.Contains(err.Error(), "write name:tag") {
 		t.Errorf("no image: %v", err)
 	}
 	full := errors.New("disk full")
-	if err := c.ReadFile(t.Context(), FileRef{Disk: Disk{Volume: "v1"}, Path: "/"}, failing{full}); !errors.Is(err, full) {
+	if _, err := c.ReadFile(t.Context(), FileRef{Disk: Disk{Volume: "v1"}, Path: "/"}, failing{full}); !errors.Is(err, full) {
 		t.Errorf("a writer that fails: %v", err)
 	}
 	f.set(func() { f.err = Errorf(NotFound, "no file") })
-	if err := c.ReadFile(t.Context(), FileRef{Disk: Disk{Volume: "v1"}, Path: "/"}, io.Discard); err == nil || err.Error() != "no file" {
+	if _, err := c.ReadFile(t.Context(), FileRef{Disk: Disk{Volume: "v1"}, Path: "/"}, io.Discard); err == nil || err.Error() != "no file" {
 		t.Errorf("no file: %v", err)
 	}
 }
@@ -139,7 +139,7 @@ func TestReadFileThatBreaksOff(t *testing.T) {
 		f.file, f.fileSize = r, 1<<20
 		c, _ := serve(t, f)
 		var u *Unreachable
-		err := c.ReadFile(t.Context(), FileRef{Disk: Disk{Volume: "v1"}, Path: "/x"}, io.Discard)
+		_, err := c.ReadFile(t.Context(), FileRef{Disk: Disk{Volume: "v1"}, Path: "/x"}, io.Discard)
 		if !errors.As(err, &u) || !strings.Contains(err.Error(), "did not finish its answer") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -95,16 +95,18 @@ func (f *fake) Restore(ctx context.Context, job Restore, progress func(Progress)
 func (f *fake) Diff(_ context.Context, d Disk) (Diff, error) {
 	return Diff{Volume: d.Volume, Snapshot: d.Snapshot, Against: "debian:12", Changed: 4096}, f.fault()
 }
-func (f *fake) List(_ context.Context, r FileRef) ([]FileEntry, error) {
-	return []FileEntry{{Name: fmt.Sprint(r), Type: TypeDir, Mode: 0o755, Modified: born}}, f.fault()
+func (f *fake) List(_ context.Context, r FileRef) (Listing, error) {
+	return Listing{place, []FileEntry{{Name: fmt.Sprint(r), Type: TypeDir, Mode: 0o1755, Modified: born}}}, f.fault()
 }
-func (f *fake) Open(_ context.Context, r FileRef) (FileEntry, io.ReadCloser, error) {
+func (f *fake) Open(_ context.Context, r FileRef) (*Content, error) {
 	text := fmt.Sprint(r)
 	if f.file != nil {
-		return FileEntry{Size: f.fileSize}, io.NopCloser(f.file), f.fault()
+		return &Content{place, FileEntry{Size: f.fileSize}, io.NopCloser(f.file)}, f.fault()
 	}
-	return FileEntry{Size: int64(len(text))}, io.NopCloser(bytes.NewBufferString(text)), f.fault()
+	return &Content{place, FileEntry{Size: int64(len(text))}, io.NopCloser(bytes.NewBufferString(text))}, f.fault()
 }
+
+var place = Place{Partition: 2, System: "ext4", Unclean: true}
 
 func (f *fake) Space(context.Context) (Space, error) {
 	return Space{Dir: "/d", Free: 5, Volumes: []VolumeSpace{{ID: "v1"}}}, f.fault()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -38,19 +37,19 @@ type diffQuery struct {
 func (s *Server) fileRoutes(a huma.API) {
 	const image = "/v1/images/{name}/{tag}"
 	huma.Register(a, get("list-image-files", image+"/files", "What a folder of an image holds"),
-		func(ctx context.Context, in *imageFile) (*answer[[]FileEntry], error) {
-			return list(s.o.Files.List(ctx, in.ref()))
+		func(ctx context.Context, in *imageFile) (*answer[Listing], error) {
+			return s.files(ctx, in.ref())
 		})
 	huma.Register(a, get("list-volume-files", volumeRoot+"/files", "What a folder of a volume holds"),
-		func(ctx context.Context, in *volumeFile) (*answer[[]FileEntry], error) {
-			return list(s.o.Files.List(ctx, in.ref()))
+		func(ctx context.Context, in *volumeFile) (*answer[Listing], error) {
+			return s.files(ctx, in.ref())
 		})
 	huma.Register(a, get("read-image-file", image+"/file", "A file of an image"),
-		func(ctx context.Context, in *imageFile) (*huma.StreamResponse, error) {
+		func(ctx context.Context, in *imageFile) (*fileAnswer, error) {
 			return s.openFile(ctx, in.ref())
 		})
 	huma.Register(a, get("read-volume-file", volumeRoot+"/file", "A file of a volume"),
-		func(ctx context.Context, in *volumeFile) (*huma.StreamResponse, error) {
+		func(ctx context.Context, in *volumeFile) (*fileAnswer, error) {
 			return s.openFile(ctx, in.ref())
 		})
 	huma.Register(a, get("diff-volume", volumeRoot+"/diff", "How a volume differs from its image"),
@@ -61,31 +60,49 @@ func (s *Server) fileRoutes(a huma.API) {
 		})
 }
 
+func (s *Server) files(ctx context.Context, ref FileRef) (*answer[Listing], error) {
+	l, err := s.o.Files.List(ctx, ref)
+	l.Files = orEmpty(l.Files)
+	return reply(l, err)
+}
+
+// fileAnswer is a file's bytes, with the Place in headers.
+type fileAnswer struct {
+	Type      string `header:"Content-Type"`
+	Length    int64  `header:"Content-Length"`
+	Partition int    `header:"Bootes-Partition" doc:"number of the partition in which the file is; 0: the disk has no partitions"`
+	System    string `header:"Bootes-File-System" doc:"of that, such as ext4"`
+	Unclean   bool   `header:"Bootes-Unclean" doc:"it was in use, or not closed in good order: what only its journal holds is not seen"`
+	Body      func(huma.Context)
+}
+
 // openFile answers with a file's bytes. One that breaks off is shorter than
 // was announced, which every client notices; the log says why.
-func (s *Server) openFile(ctx context.Context, ref FileRef) (*huma.StreamResponse, error) {
+func (s *Server) openFile(ctx context.Context, ref FileRef) (*fileAnswer, error) {
 	ctx, cancel := untilEnd(ctx)
-	entry, r, err := s.o.Files.Open(ctx, ref)
+	c, err := s.o.Files.Open(ctx, ref)
 	if err != nil {
 		cancel()
 		return nil, problem(err)
 	}
-	return &huma.StreamResponse{Body: func(hc huma.Context) {
+	send := func(hc huma.Context) {
 		defer cancel()
-		defer r.Close()
+		defer c.Close()
 		_, w := humago.Unwrap(hc)
-		w.Header().Set("Content-Type", "application/octet-stream")
-		w.Header().Set("Content-Length", strconv.FormatInt(entry.Size, 10))
-		from := &reads{r: r}
-		n, err := io.CopyN(w, from, entry.Size)
-		if n == entry.Size {
+		from := &reads{r: c}
+		n, err := io.CopyN(w, from, c.Size)
+		if n == c.Size {
 			return
 		}
 		if from.err != nil {
 			s.o.Log.Error("a file could not be read", "volume", ref.Disk.Volume, "image", ref.Disk.Image, "path", ref.Path, "read", n, "err", err)
 		}
 		panic(http.ErrAbortHandler)
-	}}, nil
+	}
+	return &fileAnswer{
+		Type: "application/octet-stream", Length: c.Size,
+		Partition: c.Partition, System: c.System, Unclean: c.Unclean, Body: send,
+	}, nil
 }
 
 // reads keeps the error of a reader apart from those of its client.

@@ -101,12 +101,32 @@ const (
 	TypeOther   = "other"
 )
 
+// Place is the file system in which a path was found.
+type Place struct {
+	Partition int    `json:"partition" doc:"its number; 0: the disk has no partitions"`
+	System    string `json:"system" doc:"kind of file system, such as ext4"`
+	Unclean   bool   `json:"unclean" doc:"it was in use, or not closed in good order: what only its journal holds is not seen"`
+}
+
+// Listing is what a folder holds, or a single file.
+type Listing struct {
+	Place
+	Files []FileEntry `json:"files" doc:"sorted by name"`
+}
+
+// Content is an open file.
+type Content struct {
+	Place
+	FileEntry
+	io.ReadCloser
+}
+
 // FileEntry is a file on a disk.
 type FileEntry struct {
 	Name     string    `json:"name"`
 	Type     string    `json:"type" enum:"file,dir,symlink,other"`
 	Size     int64     `json:"size" doc:"bytes"`
-	Mode     uint32    `json:"mode" doc:"permission bits, as in Unix"`
+	Mode     uint32    `json:"mode" doc:"permission bits with those of setuid, setgid and sticky, as in Unix"`
 	Modified time.Time `json:"modified"`
 	Target   string    `json:"target,omitempty" doc:"of a symlink"`
 	Error    string    `json:"error,omitempty" doc:"why the rest is not known"`
