@@ -132,7 +132,7 @@ func (a *app) volumeRestore() *cobra.Command {
 }
 
 func restoredText(machine, name string, r api.Restored) string {
-	text := fmt.Sprintf("restored %s from %s: %s, volume %s\n", clean(machine), clean(name), bytesText(r.Volume.Size), clean(shortID(r.Volume.ID)))
+	text := fmt.Sprintf("restored %s from %s: %s, volume %s\n", clean(machine), clean(name), bytesText(r.Volume.Size), clean(r.Volume.ID))
 	if r.Lost > 0 || len(r.Volume.Snapshots) > 0 {
 		text += fmt.Sprintf("lost: %s, written since %s\nkept: %s\n", bytesText(r.Lost), clean(since(r.Volume)), snapshotNames(r.Volume))
 	}

@@ -220,7 +220,7 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, code := bootes(t, "volume", "restore", "pc01", path, "--force", "--socket", socket)
-	if want := "restored pc01 from " + path + ": 4 GiB, volume 7abc-1234-567\nlost: 5 MiB, written since it was made\nkept: no snapshots\n"; code != 0 || errs != "" || out != want {
+	if want := "restored pc01 from " + path + ": 4 GiB, volume 7abc-1234-5678\nlost: 5 MiB, written since it was made\nkept: no snapshots\n"; code != 0 || errs != "" || out != want {
 		t.Errorf("from a file: code %d\n%s%s", code, out, errs)
 	}
 	r, pw, err := os.Pipe()
@@ -231,7 +231,7 @@ func TestRestore(t *testing.T) {
 	var o, e bytes.Buffer
 	a := &app{in: r, out: &o, errs: &e, now: time.Now}
 	code = a.run(t.Context(), []string{"volume", "restore", "pc02", "-", "--socket", socket})
-	if want := "restored pc02 from standard input: 4 GiB, volume 7abc-1234-567\n"; code != 0 || o.String() != want {
+	if want := "restored pc02 from standard input: 4 GiB, volume 7abc-1234-5678\n"; code != 0 || o.String() != want {
 		t.Errorf("from a pipe: code %d\n%s%s", code, &o, &e)
 	}
 }

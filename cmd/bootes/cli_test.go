@@ -100,10 +100,10 @@ stage       running
 last event  runs
 `},
 		{"volume list", `
-VOLUME         MACHINE  IMAGE      MODE         SIZE  OWN  STORED   LIMIT  OPEN  CREATED
-0f3a-1111-aaa  pc01     debian:12  persistent  4 GiB  0 B   5 MiB  10 GiB  yes   60 min ago
-0f3a-2222-bbb  kiosk    debian:12  ephemeral   4 GiB  0 B     0 B    none  no    60 s ago
-77aa-3333-ccc  kiosk    debian:12  ephemeral   4 GiB  0 B     0 B    none  no    60 min ago
+VOLUME          MACHINE  IMAGE      MODE         SIZE  OWN  STORED   LIMIT  OPEN  CREATED
+0f3a-1111-aaaa  pc01     debian:12  persistent  4 GiB  0 B   5 MiB  10 GiB  yes   60 min ago
+0f3a-2222-bbbb  kiosk    debian:12  ephemeral   4 GiB  0 B     0 B    none  no    60 s ago
+77aa-3333-cccc  kiosk    debian:12  ephemeral   4 GiB  0 B     0 B    none  no    60 min ago
 `},
 		{"volume show pc01", `
 volume   0f3a-1111-aaaa
@@ -139,9 +139,9 @@ boot of 52:54:00:00:00:99, 2026-01-02 12:00:00 (just now), reached: -
 		{"boot log kiosk", "\nkiosk has not been seen yet: `bootes boot watch` shows what arrives\n"},
 		{"image rm debian:12 win:11", "\nremoved image debian:12\nremoved image win:11\n"},
 		{"machine rm pc01", "\nremoved machine pc01\n"},
-		{"volume rm 0f3a-1", "\nremoved volume 0f3a-1111-aaa of pc01: lost 0 B that only it had\n"},
+		{"volume rm 0f3a-1", "\nremoved volume 0f3a-1111-aaaa of pc01: lost 0 B that only it had\n"},
 		{"machine rm pc01 -o json", "\n{\n  \"removed\": [\n    \"pc01\"\n  ]\n}\n"},
-		{"volume set 77aa --limit 20G", "\nlimit of volume 0f3a-1111-aaa of pc01: 20 GiB (5 MiB stored)\n"},
+		{"volume set 77aa --limit 20G", "\nlimit of volume 0f3a-1111-aaaa of pc01: 20 GiB (5 MiB stored)\n"},
 		{"machine add pc02 --mac 52-54-00-AA-bb-02 --image debian:12", "\nadded machine pc02: it boots debian:12, persistent\n"},
 	} {
 		out, errs, code := bootes(t, append([]string{"--socket", socket}, strings.Fields(tt.args)...)...)

@@ -68,7 +68,7 @@ func volumeSpace(all []api.VolumeSpace) string {
 	}
 	t := newTable("VOLUME", "MACHINE", ">SIZE", ">OWN", ">SHARED", ">LIMIT")
 	for _, v := range all {
-		t.row(shortID(v.ID), v.Machine, bytesText(v.Virtual), bytesText(v.Own), bytesText(v.Shared), limitText(v.Limit))
+		t.row(v.ID, v.Machine, bytesText(v.Virtual), bytesText(v.Own), bytesText(v.Shared), limitText(v.Limit))
 	}
 	return "\n" + t.String()
 }

@@ -49,11 +49,11 @@ back: bootes image tag debian:stable debian:12
 `},
 		{"image tag new:tag debian:12", "\nnew:tag points to debian:12\n"},
 		{"image history debian:13", `
-  CHAIN                          OWN   STORED   SIZE  LAYER  CREATED
-┌ debian:13                   12 MiB   13 MiB  4 GiB  l-3    just now
-├ snapshot of 0f3a-1111-aaa  300 MiB  300 MiB  4 GiB  l-2    just now
-├ (no name)                    4 KiB    4 KiB  4 GiB  l-x    just now
-└ debian:12                    1 GiB    1 GiB  4 GiB  l-1    just now
+  CHAIN                           OWN   STORED   SIZE  LAYER  CREATED
+┌ debian:13                    12 MiB   13 MiB  4 GiB  l-3    just now
+├ snapshot of 0f3a-1111-aaaa  300 MiB  300 MiB  4 GiB  l-2    just now
+├ (no name)                     4 KiB    4 KiB  4 GiB  l-x    just now
+└ debian:12                     1 GiB    1 GiB  4 GiB  l-1    just now
 1.3 GiB of blocks, 1.31 GiB stored, in 4 layers
 `},
 		{"image history debian:12", `
@@ -103,12 +103,12 @@ func TestVolumeTexts(t *testing.T) {
 	w.content = "pc01\n"
 	lines(t, w, []struct{ args, want string }{
 		{"volume ls", `
-VOLUME         MACHINE  IMAGE      NEWER      MODE         SIZE    OWN  STORED          LIMIT  OPEN  CREATED
-0f3a-1111-aaa  pc01     debian:12  debian:13  persistent  4 GiB  3 MiB   5 MiB  8 % of 10 GiB  yes   60 min ago
-0f3a-2222-bbb  kiosk    debian:12  -          ephemeral   4 GiB    0 B     0 B           none  no    60 s ago
-77aa-3333-ccc  kiosk    debian:12  -          ephemeral   4 GiB    0 B     0 B           none  no    60 min ago
-99cc-4444-ddd  builder  debian:12  -          persistent  4 GiB    0 B     0 B           none  no    just now
-99cc-5555-eee  builder  debian:13  -          update      4 GiB    0 B     0 B           none  no    just now
+VOLUME          MACHINE  IMAGE      NEWER      MODE         SIZE    OWN  STORED          LIMIT  OPEN  CREATED
+0f3a-1111-aaaa  pc01     debian:12  debian:13  persistent  4 GiB  3 MiB   5 MiB  8 % of 10 GiB  yes   60 min ago
+0f3a-2222-bbbb  kiosk    debian:12  -          ephemeral   4 GiB    0 B     0 B           none  no    60 s ago
+77aa-3333-cccc  kiosk    debian:12  -          ephemeral   4 GiB    0 B     0 B           none  no    60 min ago
+99cc-4444-dddd  builder  debian:12  -          persistent  4 GiB    0 B     0 B           none  no    just now
+99cc-5555-eeee  builder  debian:13  -          update      4 GiB    0 B     0 B           none  no    just now
 `},
 		{"volume show pc01", `
 volume         0f3a-1111-aaaa
@@ -149,15 +149,24 @@ created  2026-01-02 12:00:00 (just now)
 snapshot pc01@2026-01-02-120000: 3 MiB written before it since snapshot friday, of a running machine: as if its power had been cut
 back to it, when the machine is off: bootes volume rollback pc01 2026-01-02-120000
 `},
+		{"volume snapshot 0f3a-2222-bbbb before", `
+snapshot kiosk@before: 0 B written before it since it was made, of a running machine: as if its power had been cut
+kiosk is ephemeral: this goes with its disk, at its next boot. To keep it: bootes volume commit kiosk@before NAME:TAG
+`},
+		{"volume snapshot 99cc-5555-eeee before", `
+snapshot 99cc-5555-eeee@before: 0 B written before it since it was made, of a running machine: as if its power had been cut
+back to it, when the machine is off: bootes volume rollback 99cc-5555-eeee before
+`},
 		{"volume rollback pc01 monday", `
 pc01 is back at monday
 lost: 3 MiB, written since snapshot friday
 kept: 2 snapshots: monday, friday
 `},
-		{"volume clone pc01@monday kiosk", "\nvolume 7abc-1234-567, a clone of pc01@monday, is the disk of kiosk from its next boot on\n"},
+		{"volume clone pc01@monday kiosk", "\nvolume 7abc-1234-5678, a clone of pc01@monday, is the disk of kiosk from its next boot on\n"},
 		{"volume commit pc01@friday lab:2", `
 made of pc01@friday the image lab:2: 4 GiB, 3 MiB of its own on top of debian:12
 it was taken of a running machine: as if its power had been cut at that moment
+inside are the SSH host keys and the machine-id of pc01: whoever runs a clone can read them; ` + "`bootes image update`" + ` makes an image without
 machines get it by ` + "`bootes machine set MACHINE --image lab:2`, or by a tag that they boot: `bootes image tag TAG lab:2`" + `
 `},
 		{"volume diff pc01", `
@@ -170,8 +179,8 @@ PARTITION  NAME  TYPE         START    SIZE  CHANGED    ZEROED
 		{"volume resize pc01 8G", "\npc01 has 8 GiB, before 4 GiB: its system can now grow its partition and file system\n"},
 		{"volume resize pc01 2G --shrink", "\npc01 has 2 GiB, before 8 GiB: the last 6 GiB are lost; snapshots have their own sizes\n"},
 		{"volume set pc01 --limit none --write-through=off", `
-limit of volume 0f3a-1111-aaa of pc01: none (5 MiB stored)
-write-through of volume 0f3a-1111-aaa of pc01: off
+limit of volume 0f3a-1111-aaaa of pc01: none (5 MiB stored)
+write-through of volume 0f3a-1111-aaaa of pc01: off
 `},
 		{"volume flatten pc01", "\nflattened pc01: it is read through 2 layers, 5 MiB stored\n"},
 		{"volume ls pc01@monday:/var", `
@@ -188,9 +197,9 @@ kept: 2 snapshots: monday, friday
 `},
 		{"volume rm pc01@monday 77aa --force", `
 removed snapshot pc01@monday: the disk stays as it is
-removed volume 77aa-3333-ccc of kiosk: lost 0 B that only it had
+removed volume 77aa-3333-cccc of kiosk: lost 0 B that only it had
 `},
-		{"volume rm pc01", "\nremoved volume 0f3a-1111-aaa of pc01: lost 5 MiB that only it had, with 2 snapshots\n"},
+		{"volume rm pc01", "\nremoved volume 0f3a-1111-aaaa of pc01: lost 5 MiB that only it had, with 2 snapshots\n"},
 		{"machine list", `
 MACHINE  MAC                                  IMAGE               NEWER      MODE        STAGE  LAST SEEN
 pc01     52:54:00:00:00:01,52:54:00:00:00:11  debian:stable       debian:13  persistent  -      never
@@ -217,8 +226,8 @@ IMAGE       SIZE      OWN  SHARED
 debian:12  4 GiB    1 GiB     0 B
 debian:13  4 GiB  312 MiB   1 GiB
 
-VOLUME         MACHINE   SIZE    OWN  SHARED   LIMIT
-0f3a-1111-aaa  pc01     4 GiB  5 MiB   1 GiB  10 GiB
+VOLUME          MACHINE   SIZE    OWN  SHARED   LIMIT
+0f3a-1111-aaaa  pc01     4 GiB  5 MiB   1 GiB  10 GiB
 `},
 	})
 }

@@ -116,7 +116,7 @@ func (w *world) FlattenVolume(_ context.Context, id string, _ func(api.Progress)
 func (w *world) ForceRemoveVolume(_ context.Context, id string) error { return w.call("force rm", id) }
 
 func (w *world) Commit(_ context.Context, volume string, c api.Commit) (api.NewImage, error) {
-	n := api.NewImage{Image: api.Image{Ref: c.Ref, Size: 4 << 30, Own: 3 << 20, Parent: "debian:12"}, Consistent: api.Crash}
+	n := api.NewImage{Image: api.Image{Ref: c.Ref, Size: 4 << 30, Own: 3 << 20, Parent: "debian:12"}, Consistent: api.Crash, IdentityOf: "pc01"}
 	return n, w.call("commit", volume, c)
 }
 func (w *world) StartUpdate(_ context.Context, machine, image string) (api.Update, error) {

@@ -31,15 +31,18 @@ func (a *app) historyTable(h []api.HistoryLine) string {
 		what := l.Image
 		switch {
 		case what == "" && l.SnapshotOf != "":
-			what = "snapshot of " + shortID(l.SnapshotOf)
+			what = "snapshot of " + l.SnapshotOf
 		case what == "":
 			what = "(no name)"
 		}
-		t.row(link(n, len(h))+" "+what, bytesText(l.Own), bytesText(l.Stored), bytesText(l.Size), shortID(l.Layer), ago(a.now(), l.Created))
+		t.row(link(n, len(h))+" "+what, bytesText(l.Own), bytesText(l.Stored), bytesText(l.Size), shortLayer(l.Layer), ago(a.now(), l.Created))
 		own, stored = own+l.Own, stored+l.Stored
 	}
 	return t.String() + fmt.Sprintf("%s of blocks, %s stored, in %s\n", bytesText(own), bytesText(stored), count(len(h), "layer"))
 }
+
+// shortLayer is enough of a layer's UUID to tell it from others.
+func shortLayer(id string) string { return id[:min(13, len(id))] }
 
 // link draws the nth link of a chain.
 func link(n, of int) string {

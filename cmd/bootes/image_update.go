@@ -137,6 +137,9 @@ func (a *app) newImage(ctx context.Context, n api.NewImage) string {
 	if n.Consistent == api.Crash {
 		b.WriteString("it was taken of a running machine: as if its power had been cut at that moment\n")
 	}
+	if n.IdentityOf != "" {
+		fmt.Fprintf(&b, "inside are the SSH host keys and the machine-id of %s: whoever runs a clone can read them; `bootes image update` makes an image without\n", clean(n.IdentityOf))
+	}
 	if n.Moved != nil {
 		b.WriteString(a.tagged(ctx, *n.Moved))
 	} else {

@@ -16,12 +16,18 @@ type place struct {
 
 func (p place) disk() api.Disk { return api.Disk{Volume: p.ID, Snapshot: p.snapshot} }
 
+// volume is what people call the volume: the machine's name, which does not
+// mean the copy of an image that the machine updates.
+func (p place) volume() string {
+	if p.Machine == "" || p.Mode == api.Updating {
+		return p.ID
+	}
+	return p.Machine
+}
+
 // name is what people call it.
 func (p place) name() string {
-	name := p.Machine
-	if name == "" {
-		name = shortID(p.ID)
-	}
+	name := p.volume()
 	if p.snapshot != "" {
 		name += "@" + p.snapshot
 	}

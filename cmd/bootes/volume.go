@@ -50,7 +50,7 @@ func (a *app) volumeTable(l api.VolumeList) string {
 	if len(l.Volumes) > 0 {
 		t := newTable("VOLUME", "MACHINE", "IMAGE", "NEWER", "MODE", ">SIZE", ">OWN", ">STORED", ">LIMIT", "OPEN", "CREATED")
 		for _, v := range l.Volumes {
-			t.row(shortID(v.ID), v.Machine, dash(v.Image), dash(v.Newer), v.Mode, bytesText(v.Size), bytesText(v.Own), bytesText(v.Stored),
+			t.row(v.ID, v.Machine, dash(v.Image), dash(v.Newer), v.Mode, bytesText(v.Size), bytesText(v.Own), bytesText(v.Stored),
 				usedText(v.UsedPercent, v.Limit), yesNo(v.Open), ago(a.now(), v.Created))
 		}
 		if !slices.ContainsFunc(l.Volumes, func(v api.Volume) bool { return v.Newer != "" }) {
@@ -71,8 +71,6 @@ func usedText(percent int, limit int64) string {
 	}
 	return fmt.Sprintf("%d %% of %s", percent, bytesText(limit))
 }
-
-func shortID(id string) string { return id[:min(13, len(id))] }
 
 func yesNo(b bool) string {
 	if b {

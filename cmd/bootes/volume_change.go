@@ -110,10 +110,10 @@ func (a *app) setVolume(ctx context.Context, name string, ch api.VolumeChange) e
 	return a.print(v, func() string {
 		text := ""
 		if ch.Limit != nil {
-			text += fmt.Sprintf("limit of volume %s of %s: %s (%s stored)\n", clean(shortID(v.ID)), clean(v.Machine), limitText(v.Limit), bytesText(v.Stored))
+			text += fmt.Sprintf("limit of volume %s of %s: %s (%s stored)\n", clean(v.ID), clean(v.Machine), limitText(v.Limit), bytesText(v.Stored))
 		}
 		if ch.WriteThrough != nil {
-			text += fmt.Sprintf("write-through of volume %s of %s: %s\n", clean(shortID(v.ID)), clean(v.Machine), onOff(v.WriteThrough))
+			text += fmt.Sprintf("write-through of volume %s of %s: %s\n", clean(v.ID), clean(v.Machine), onOff(v.WriteThrough))
 		}
 		return text
 	})

@@ -13,7 +13,9 @@ func (a *app) volumeCommit() *cobra.Command {
 	c := &cobra.Command{
 		Use: "commit VOLUME[@SNAPSHOT] NAME:TAG", Short: "Make an image of a volume", Args: exactly("VOLUME", "NAME:TAG"),
 		Long: "Make an image of a volume, or of what it was at a snapshot, at once and without copying. The volume goes on\n" +
-			"as a clone of it. The disk of a running machine is taken as if its power had been cut.",
+			"as a clone of it. The disk of a running machine is taken as if its power had been cut.\n" +
+			"The machine's SSH host keys and machine-id are inside such an image: clones replace them when they boot,\n" +
+			"but whoever runs one can read them. `bootes image update` makes an image without them.",
 		Example: "  bootes volume commit pc01 debian:13\n  bootes volume commit pc01@before-upgrade lab:2 --tag lab:stable",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := a.findPlace(cmd.Context(), args[0])

@@ -42,5 +42,5 @@ func removedVolume(p place) gone {
 	if n := len(p.Snapshots); n > 0 {
 		lost += ", with " + count(n, "snapshot")
 	}
-	return gone{text: fmt.Sprintf("volume %s of %s: lost %s", shortID(p.ID), p.Machine, lost), lost: p.Private}
+	return gone{text: fmt.Sprintf("volume %s of %s: lost %s", p.ID, p.Machine, lost), lost: p.Private}
 }

@@ -13,7 +13,8 @@ func (a *app) volumeSnapshot() *cobra.Command {
 		Use: "snapshot VOLUME [NAME]", Short: "Take a snapshot of a volume", Args: oneOrTwo("VOLUME"),
 		Long: "Take a snapshot of a volume, at once and without copying. Without a NAME it is called by date and time.\n" +
 			"One of a running machine is what the disk would be if the machine's power were cut now: systems start\n" +
-			"from that. To be sure of every program's data, switch the machine off before.",
+			"from that. To be sure of every program's data, switch the machine off before. The snapshots of an\n" +
+			"ephemeral machine go with its disk, at its next boot: `bootes volume commit` keeps a state of it.",
 		Example: "  bootes volume snapshot pc01\n  bootes volume snapshot pc01 before-upgrade",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := a.findWhole(cmd.Context(), args[0])
@@ -39,8 +40,12 @@ func snapshotText(v place, s api.Snapshot) string {
 		state = ", of a running machine: as if its power had been cut"
 	}
 	v.snapshot = s.Name
-	return fmt.Sprintf("snapshot %s: %s written before it since %s%s\nback to it, when the machine is off: bootes volume rollback %s %s\n",
-		clean(v.name()), bytesText(v.Own), clean(since(v.Volume)), state, clean(v.Machine), clean(s.Name))
+	text := fmt.Sprintf("snapshot %s: %s written before it since %s%s\n", clean(v.name()), bytesText(v.Own), clean(since(v.Volume)), state)
+	if v.Mode == api.Ephemeral {
+		return text + fmt.Sprintf("%s is ephemeral: this goes with its disk, at its next boot. To keep it: bootes volume commit %s NAME:TAG\n",
+			clean(v.Machine), clean(v.name()))
+	}
+	return text + fmt.Sprintf("back to it, when the machine is off: bootes volume rollback %s %s\n", clean(v.volume()), clean(s.Name))
 }
 
 // oneOrTwo wants one argument and takes a second.
@@ -133,7 +138,7 @@ func (a *app) volumeClone() *cobra.Command {
 				return err
 			}
 			return a.print(v, func() string {
-				return fmt.Sprintf("volume %s, a clone of %s, is the disk of %s from its next boot on\n", clean(shortID(v.ID)), clean(from.name()), clean(v.Machine))
+				return fmt.Sprintf("volume %s, a clone of %s, is the disk of %s from its next boot on\n", clean(v.ID), clean(from.name()), clean(v.Machine))
 			})
 		},
 	}

@@ -15,7 +15,7 @@ func (h updates) newImage(ctx context.Context, m storage.Made, err error) (api.N
 		return api.NewImage{}, apiError(err)
 	}
 	i, err := images(h).Image(context.WithoutCancel(ctx), m.Ref())
-	out := api.NewImage{Image: i, Consistent: consistent(m.Clean)}
+	out := api.NewImage{Image: i, Consistent: consistent(m.Clean), IdentityOf: m.IdentityOf}
 	if m.Tag.Ref != "" {
 		t := apiTag(m.Tag)
 		out.Moved = &t

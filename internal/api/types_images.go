@@ -54,6 +54,7 @@ type NewImage struct {
 	Image
 	Consistent string `json:"consistent" enum:"clean,crash" doc:"crash: of a running machine, as if its power had been cut"`
 	Moved      *Tag   `json:"moved,omitempty" doc:"the tag that points to it now, if that was asked for"`
+	IdentityOf string `json:"identity_of,omitempty" doc:"machine whose SSH host keys and machine-id are inside the image: its clones replace them, but can read them"`
 }
 
 // UpdateRequest is the body of POST /v1/machines/{name}/update.

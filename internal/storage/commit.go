@@ -16,6 +16,9 @@ type Made struct {
 	inventory.Image
 	Clean bool          // no machine had the disk open; otherwise it is as after a power cut
 	Tag   inventory.Tag // that points to it now; the zero one if that was not asked for
+	// IdentityOf is the machine whose host keys and machine-id are inside; ""
+	// for none that Boötes has given away.
+	IdentityOf string
 }
 
 // Commit makes an image of a volume's snapshot, or of the volume as it is now,
@@ -68,6 +71,9 @@ func (s *Storage) commit(ctx context.Context, v inventory.Volume, snapshot strin
 		Source: source, Identity: v.Identity,
 	}
 	made := Made{Clean: clean}
+	if v.Identity && v.Mode != inventory.Updating { // there it is a throwaway one
+		made.IdentityOf = v.Machine
+	}
 	made.Image, made.Tag, err = s.inv.Publish(ctx, p)
 	if err != nil {
 		return made, fmt.Errorf("record image %q: %w", ref, err)

@@ -32,7 +32,7 @@ func TestCommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if now.Clean || now.Ref() != "debian:13" || now.Tag.Image != "debian:13" || !now.Identity ||
+	if now.Clean || now.Ref() != "debian:13" || now.Tag.Image != "debian:13" || !now.Identity || now.IdentityOf != "pc1" ||
 		now.Source != "volume "+v.ID+" of pc1, caught while it ran (crash-consistent)" {
 		t.Errorf("%+v", now)
 	}
@@ -155,7 +155,7 @@ func TestPublish(t *testing.T) {
 	wantErr[*inventory.ExistsError](t, err, "image \"debian:12\" exists already: choose another tag, or remove it first with `bootes image rm debian:12`")
 	g.close()
 	made, err := publish("debian:13", "debian:stable", false)
-	if err != nil || !made.Clean || made.Tag.Image != "debian:13" {
+	if err != nil || !made.Clean || made.Tag.Image != "debian:13" || made.IdentityOf != "" {
 		t.Fatalf("%+v, %v", made, err)
 	}
 	if m, err := x.inv.Machine(ctx, "pc1"); err != nil || m.Update != nil {
