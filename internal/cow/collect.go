@@ -28,6 +28,24 @@ func (e *Engine) collect(ids ...string) {
 	}
 }
 
+// claim has a layer stay until disclaim, for a reference that is being written.
+func (e *Engine) claim(id string) (*layerState, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l, err := e.layer(id)
+	if err == nil {
+		l.readers++
+	}
+	return l, err
+}
+
+func (e *Engine) disclaim(l *layerState) {
+	e.mu.Lock()
+	l.readers--
+	e.mu.Unlock()
+	e.collect(l.id)
+}
+
 // needed is what collect asks. The caller holds mu.
 func (e *Engine) needed(l *layerState) bool {
 	if l.bad != nil || l.meta.Keep || l.readers > 0 || e.building(l.id) {

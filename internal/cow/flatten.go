@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"bootes.dev/internal/block"
 )
@@ -346,6 +347,14 @@ func (e *Engine) outdate(l *layerState) (volumes []string) {
 		}
 	}
 	return volumes
+}
+
+// isCurrent reports whether a chain has the layers that its top stands on now:
+// some may have been merged since it was begun. The caller holds mu.
+func (e *Engine) isCurrent(c *chain) bool {
+	line, err := e.lineage(c.layers[len(c.layers)-1].id)
+	slices.Reverse(line)
+	return err == nil && slices.Equal(line, c.layers)
 }
 
 // renewBase opens the chain of an open volume's base anew.

@@ -38,7 +38,7 @@ type layerState struct {
 
 	// All guarded by Engine.mu:
 	pins    int      // open chains that have it, or are about to
-	readers int      // Layers open to somebody outside
+	readers int      // Layers open to somebody outside, and changes under way that need it
 	file    vfs.File // its data, once a chain has needed it
 	dead    bool     // nothing refers to it: thrown away when nothing has it pinned
 
@@ -219,10 +219,13 @@ func (e *Engine) editLayer(l *layerState, edit func(m *layerMeta)) error {
 func (e *Engine) editLayerLocked(l *layerState, edit func(m *layerMeta)) error {
 	e.mu.Lock()
 	m, gone := l.meta, l.dead || e.layers[l.id] != l
-	e.mu.Unlock()
 	if gone {
+		e.mu.Unlock()
 		return ErrNotExist
 	}
+	l.readers++ // its last reference may go meanwhile
+	e.mu.Unlock()
+	defer e.disclaim(l)
 	was := m
 	if edit(&m); m == was {
 		return e.settleNames(e.path("layers", m.ID))

@@ -104,6 +104,9 @@ func (x *sealing) makeChain() error {
 	}
 	x.dataFile = f
 	x.was = x.v.top.Load().base
+	if x.was != nil && len(x.was.layers) >= maxDepth {
+		return fmt.Errorf("it still reads through %d layers, though some were merged: open it anew first", maxDepth)
+	}
 	x.chain = x.was.above()
 	x.chain.grow(x.l.meta.Size, x.l.meta.Clip)
 	x.under = slices.Clone(x.chain.pages)
@@ -163,6 +166,7 @@ func (x *sealing) stall(edit func(m *volumeMeta)) error {
 	err := x.e.putMeta(x.s, m)
 	if x.v != nil {
 		x.swap(err == nil)
+		x.e.recountAll() // not before: until then the overlay counts
 	}
 	if err != nil {
 		x.retire()
@@ -253,8 +257,9 @@ func (x *sealing) enter(m volumeMeta) {
 		l.pins++
 	}
 	x.l.file = x.dataFile
-	e.chains[x.l.id] = c
-	e.recount(x.v)
+	if e.isCurrent(c) {
+		e.chains[x.l.id] = c
+	}
 	x.dataFile = nil
 }
 
@@ -273,7 +278,7 @@ func (x *sealing) repaint() {
 // what the layer's map calls zero nobody reads.
 func (x *sealing) retire() {
 	o := x.o
-	if err := x.e.tidy(x.e.path("layers", o.id)); err != nil {
+	if err := x.e.fs.Remove(x.e.path("layers", o.id, "journal")); err != nil {
 		x.e.log.Warn("cannot remove the journal of a sealed layer", "layer", o.id, "err", err)
 	}
 	if x.v == nil {

@@ -236,6 +236,13 @@ func (e *Engine) rebase(volume string, change func(m *volumeMeta) error) error {
 	if err := change(&m); err != nil {
 		return err
 	}
+	if m.Base != "" {
+		base, err := e.claim(m.Base)
+		if err != nil {
+			return err
+		}
+		defer e.disclaim(base)
+	}
 	if err := e.fit(&m); err != nil {
 		return err
 	}
