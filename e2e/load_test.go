@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -68,11 +69,11 @@ func (g *guest) forget() {
 	g.run("echo 1 > /proc/sys/vm/drop_caches")
 }
 
-// outage kills the server under guests, and starts it again when away returns.
-// The guests have nothing in memory then that could help them.
-func outage(t *testing.T, f *fixture, away func(), guests ...*guest) {
+// outage ends the server under guests by a signal, and starts it again when away
+// returns. The guests have nothing in memory then that could help them.
+func outage(t *testing.T, f *fixture, by syscall.Signal, away func(), guests ...*guest) {
 	t.Helper()
-	f.kill()
+	f.end(by)
 	for _, g := range guests {
 		g.forget()
 	}

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func TestLongOutage(t *testing.T) {
 		g.startLoad()
 	}
 	stuck := map[*guest]int{}
-	outage(t, f, func() {
+	outage(t, f, syscall.SIGKILL, func() {
 		const settle = 10 * time.Second
 		time.Sleep(settle)
 		for _, g := range guests {

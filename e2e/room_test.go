@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -263,9 +264,9 @@ func testServerKilled(t *testing.T, f *fixture, guests ...*guest) {
 		accounts[g], addresses[g] = g.account(), g.address()
 		g.startLoad()
 	}
-	for range 2 {
+	for _, by := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGKILL} {
 		var stuck []int
-		outage(t, f, func() {
+		outage(t, f, by, func() {
 			time.Sleep(6 * time.Second)
 			for _, g := range guests {
 				stuck = append(stuck, g.loaded())
@@ -335,9 +336,6 @@ func testLimit(t *testing.T, f *fixture, other, full *guest) {
 	other.startLoad()
 	v := f.volume(full.Name())
 	f.cli("volume", "set", v.ID, "--limit", fmt.Sprint(v.Stored+4<<20))
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	f.waitFor(ctx, full.Name(), "at the limit its writes fail")
 
 	// ext4 makes an I/O error of every error that it meets when it writes back
 	// what was buffered; a direct write is told the reason.
@@ -349,6 +347,9 @@ func testLimit(t *testing.T, f *fixture, other, full *guest) {
 		t.Errorf("filling beyond the limit by direct writes: %q (%v), want: No space left on device", out, err)
 	}
 	full.want("findmnt -no OPTIONS /mnt | cut -c 1-3", "rw,")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	f.waitFor(ctx, full.Name(), "at the limit its writes fail")
 	full.want("dmesg | grep -ci 'thin provisioning soft threshold'", "1")
 	other.loadBeyond(other.loaded()+3, time.Minute)
 

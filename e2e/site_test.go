@@ -118,10 +118,10 @@ func (f *fixture) serve() {
 	}
 }
 
-// kill ends the server as a crash would.
-func (f *fixture) kill() {
+// end ends the server: SIGKILL as a crash would, SIGTERM in good order.
+func (f *fixture) end(by syscall.Signal) {
 	f.t.Helper()
-	if err := f.Server().Signal(syscall.SIGKILL); err != nil {
+	if err := f.Server().Signal(by); err != nil {
 		f.t.Fatal(err)
 	}
 	<-f.Server().Done()
