@@ -48,29 +48,3 @@ func (s *space) take(n int64) error {
 	s.credit -= n
 	return nil
 }
-
-// Space is how the disk of the data folder is used, in bytes.
-type Space struct {
-	Free    int64 // that an ordinary user could still write
-	MinFree int64 // of which volumes and layers may not take
-	Layers  int64 // occupied by layers
-	Volumes int64 // occupied by volumes, their layers not included
-	Freeing int64 // occupied by what was removed
-}
-
-// Space measures; what cannot be measured counts as nothing.
-func (e *Engine) Space() Space {
-	s := Space{MinFree: e.o.MinFree, Freeing: e.Freeing()}
-	free, err := e.fs.Free(e.dir)
-	if err != nil {
-		e.log.Error("cannot ask for free space", "err", err)
-	}
-	s.Free = free
-	for _, l := range e.Layers() {
-		s.Layers += l.Stored
-	}
-	for _, v := range e.Volumes() {
-		s.Volumes += v.Stored
-	}
-	return s
-}

@@ -8,9 +8,9 @@ import (
 	"bootes.dev/internal/inventory"
 )
 
-// BenchmarkReconcile is what a start of the server costs with 1,000 volumes,
-// beyond opening the engine and the store.
-func BenchmarkReconcile(b *testing.B) {
+// thousand is a site of 1,000 machines, each with its persistent volume.
+func thousand(b *testing.B) *site {
+	b.Helper()
 	x := newSite(b)
 	img := x.importImage("debian:12", random(diskSize, 1))
 	for i := range 1000 {
@@ -28,9 +28,34 @@ func BenchmarkReconcile(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	return x
+}
+
+// BenchmarkReconcile is what a start of the server costs with 1,000 volumes,
+// beyond opening the engine and the store.
+func BenchmarkReconcile(b *testing.B) {
+	x := thousand(b)
 	for b.Loop() {
 		if found, err := x.Reconcile(b.Context()); err != nil || len(found) != 0 {
 			b.Fatal(found, err)
+		}
+	}
+}
+
+// BenchmarkSpace is what `bootes df` and each scrape of the metrics cost with
+// 1,000 volumes that have been written to.
+func BenchmarkSpace(b *testing.B) {
+	x := thousand(b)
+	volumes, err := x.inv.Volumes(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, v := range volumes {
+		x.write(v.ID, 1, 0)
+	}
+	for b.Loop() {
+		if o, err := x.Space(b.Context()); err != nil || len(o.Volumes) != 1000 || o.Volumes[999].Used == 0 {
+			b.Fatal(err)
 		}
 	}
 }

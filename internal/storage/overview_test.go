@@ -211,6 +211,50 @@ func TestWarnings(t *testing.T) {
 	look("no limit", roomy)
 }
 
+// What the overview says of warnings is what Watch has found.
+func TestSpaceTellsOfWarnings(t *testing.T) {
+	x, v := newPC1(t) // its limit is 1 MiB
+	x.o.WarnAt, x.o.MinFree = 80, 1
+	told := func(what string, open, full bool, warnings, used int64) {
+		t.Helper()
+		o, err := x.Space(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := o.Volumes[0]
+		if got.Open != open || got.NearlyFull != full || got.Warnings != warnings || got.Used != used || o.NearlyFull {
+			t.Errorf("%s: open %v, nearly full %v, %d warnings, used %d; the disk %v", what, got.Open, got.NearlyFull, got.Warnings, got.Used, o.NearlyFull)
+		}
+	}
+	x.write(v.ID, 3, 0)
+	told("hardly written", false, false, 0, 4096)
+	g := x.guest(v.ID)
+	if _, err := g.disk.WriteAt(random(824<<10, 3), 0); err != nil {
+		t.Fatal(err)
+	}
+	told("before it is watched", true, true, 0, 824<<10)
+	x.look(10 << 30)
+	told("watched", true, true, 1, 824<<10)
+	if err := g.disk.Unmap(0, 40<<10); err != nil {
+		t.Fatal(err)
+	}
+	told("just below", true, true, 1, 784<<10)
+	g.close()
+	told("closed", false, false, 1, 784<<10)
+	x.o.WarnAt = 100
+	told("never warned of", false, false, 1, 784<<10)
+
+	x.o.MinFree = 1 << 60
+	if o, err := x.Space(t.Context()); err != nil || !o.NearlyFull || o.MinFree != 1<<60 {
+		t.Errorf("a disk below its reserve: %+v, %v", o, err)
+	}
+	x.o.MinFree = 1
+	x.settledDown()
+	if err := x.RemoveVolume(t.Context(), v.ID, true); err != nil || x.warned.count(v.ID) != 0 {
+		t.Errorf("%d warnings of a volume that is gone, %v", x.warned.count(v.ID), err)
+	}
+}
+
 func flip(t *testing.T, file string, at int64) {
 	t.Helper()
 	f, err := os.OpenFile(file, os.O_RDWR, 0)

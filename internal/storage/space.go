@@ -23,20 +23,28 @@ type ImageShare struct {
 	Share
 }
 
-// VolumeShare is the share of a volume.
+// VolumeShare is the share of a volume, and how near its limit it is. If its
+// disk cannot be read, Virtual is 0.
 type VolumeShare struct {
 	inventory.Volume
 	Share
+	Used       int64 // bytes that count for the limit
+	Open       bool
+	NearlyFull bool  // as Watch sees it, also while it is not open
+	Warnings   int64 // that Watch gave of its limit, since the server's start
 }
 
 // Overview says where the bytes are.
 type Overview struct {
-	Dir      string
-	Capacity int64 // of its file system
-	cow.Space
-	Total   int64 // that all images and volumes take together, each byte once
-	Images  []ImageShare
-	Volumes []VolumeShare
+	Dir        string
+	Capacity   int64 // of its file system
+	Free       int64 // of that, what an ordinary user could still write
+	MinFree    int64 // of that, what volumes and images may not take
+	Freeing    int64 // occupied by what was removed
+	NearlyFull bool  // Free is near MinFree, as Watch sees it
+	Total      int64 // that all images and volumes take together, each byte once
+	Images     []ImageShare
+	Volumes    []VolumeShare
 }
 
 // Space is the overview of now.
@@ -53,16 +61,28 @@ func (s *Storage) Space(ctx context.Context) (Overview, error) {
 	if err != nil {
 		return Overview{}, err
 	}
-	o := Overview{Dir: s.o.Dir, Capacity: int64(st.Blocks) * st.Bsize, Space: s.eng.Space()}
+	free := int64(st.Bavail) * st.Bsize
 	b := newBill(images, s.eng.Layers(), s.eng.Volumes())
-	o.Total = b.total
+	o := Overview{
+		Dir: s.o.Dir, Capacity: int64(st.Blocks) * st.Bsize, Free: free, MinFree: s.o.MinFree,
+		Freeing: s.eng.Freeing(), NearlyFull: s.nearlyFull(free), Total: b.total,
+	}
+	full := s.opened.full()
 	for _, i := range images {
 		o.Images = append(o.Images, ImageShare{i, b.image(i)})
 	}
 	for _, v := range volumes {
-		o.Volumes = append(o.Volumes, VolumeShare{v, b.volume(v.ID)})
+		o.Volumes = append(o.Volumes, s.volumeShare(v, b, full[v.ID]))
 	}
 	return o, nil
+}
+
+func (s *Storage) volumeShare(v inventory.Volume, b *bill, wasFull bool) VolumeShare {
+	used := b.volumes[v.ID].Private
+	return VolumeShare{
+		Volume: v, Share: b.volume(v.ID), Used: used, Open: b.volumes[v.ID].Open,
+		NearlyFull: s.nearlyAt(wasFull, used, v.Limit), Warnings: s.warned.count(v.ID),
+	}
 }
 
 // bill divides layers among those who stand on them. A layer that stays when

@@ -18,6 +18,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bootes.dev/internal/cow"
@@ -73,7 +74,8 @@ type Storage struct {
 	readers readers
 	claims  claims
 	opened  opened
-	tight   bool // the disk is nearly full; of Watch alone
+	warned  warned
+	tight   atomic.Bool // the disk is nearly full; Watch alone changes it
 
 	// volumes keeps what is done with one volume in order: opening it, removing
 	// it, replacing its content. Volumes share its locks by their names.
@@ -111,6 +113,7 @@ func (s *Storage) finish(ctx context.Context, r inventory.Removal) error {
 		err = s.eng.RemoveLayer(r.ID)
 	case inventory.RemoveVolume:
 		err = s.eng.RemoveVolume(r.ID)
+		s.warned.forget(r.ID)
 	case inventory.RemoveSnapshot:
 		err = s.finishSnapshot(r.ID)
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bootes.dev/internal/cow"
@@ -18,7 +19,9 @@ type Opened struct {
 	record inventory.Volume
 	of     *opened
 
-	full, tight bool // what was warned of and is still so; of Watch alone
+	// What was warned of and is still so. Watch alone changes it.
+	full  atomic.Bool
+	tight bool // of Watch alone
 }
 
 // Close closes the volume.
@@ -57,6 +60,15 @@ func (o *opened) list() (all []*Opened) {
 	return all
 }
 
+// full are those that have been warned of their limits, by ID.
+func (o *opened) full() map[string]bool {
+	full := map[string]bool{}
+	for _, v := range o.list() {
+		full[v.record.ID] = v.full.Load()
+	}
+	return full
+}
+
 // Warning says that the writes of a machine will fail before long.
 type Warning struct {
 	Volume        inventory.Volume
@@ -77,7 +89,7 @@ func (w Warning) String() string {
 // limit, or the server's disk near what must stay free, and warns once each
 // time, until ctx ends.
 func (s *Storage) Watch(ctx context.Context) error {
-	if s.o.WarnAt <= 0 || s.o.WarnAt >= 100 {
+	if !s.warns() {
 		<-ctx.Done()
 		return nil
 	}
@@ -99,17 +111,31 @@ func (s *Storage) Watch(ctx context.Context) error {
 	}
 }
 
+func (s *Storage) warns() bool { return s.o.WarnAt > 0 && s.o.WarnAt < 100 }
+
+// nearlyFull reports whether the server's disk is near what must stay free.
+func (s *Storage) nearlyFull(free int64) bool {
+	return s.o.MinFree > 0 && crossed(s.tight.Load(), 2*s.o.MinFree, free, 100)
+}
+
+// nearlyAt reports whether a volume is beyond what is warned of; was: at the
+// last look.
+func (s *Storage) nearlyAt(was bool, used, limit int64) bool {
+	return s.warns() && crossed(was, used, limit, int64(s.o.WarnAt))
+}
+
 // look warns of what was not so at the last look.
 func (s *Storage) look(free int64) {
-	tight := s.o.MinFree > 0 && crossed(s.tight, 2*s.o.MinFree, free, 100)
-	if tight && !s.tight {
+	tight := s.nearlyFull(free)
+	if tight && !s.tight.Load() {
 		s.log.Warn("this server's disk is nearly full", "dir", s.o.Dir, "free", free, "min_free", s.o.MinFree)
 	}
-	s.tight = tight
+	s.tight.Store(tight)
 	for _, o := range s.opened.list() {
 		w := Warning{Volume: o.record, Used: o.Used(), Limit: o.Limit(), Free: free, MinFree: s.o.MinFree, Dir: s.o.Dir}
-		full := crossed(o.full, w.Used, w.Limit, int64(s.o.WarnAt))
-		if full && !o.full {
+		full := s.nearlyAt(o.full.Load(), w.Used, w.Limit)
+		if full && !o.full.Load() {
+			s.warned.add(o.record.ID)
 			s.log.Warn("volume is nearly full", "volume", o.record.ID, "machine", o.record.Machine, "used", w.Used, "limit", w.Limit)
 			s.o.Warn(w)
 		}
@@ -117,8 +143,37 @@ func (s *Storage) look(free int64) {
 			w.Limit = 0
 			s.o.Warn(w)
 		}
-		o.full, o.tight = full, tight
+		o.full.Store(full)
+		o.tight = tight
 	}
+}
+
+// warned counts the warnings that volumes have had of their limits since the
+// server's start.
+type warned struct {
+	mu sync.Mutex
+	of map[string]int64
+}
+
+func (w *warned) add(volume string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.of == nil {
+		w.of = map[string]int64{}
+	}
+	w.of[volume]++
+}
+
+func (w *warned) forget(volume string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.of, volume)
+}
+
+func (w *warned) count(volume string) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.of[volume]
 }
 
 // crossed reports whether used is beyond at percent of limit. What was beyond
