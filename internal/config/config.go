@@ -36,6 +36,7 @@ type Config struct {
 	IQNPrefix  string // before ":MACHINE" in target names
 	API        API
 	Ports      Ports
+	Metrics    netip.AddrPort // where Prometheus fetches by TCP; zero: nowhere
 	Log        Log
 	Limits     Limits
 	Interfaces []Interface // empty: the file names none

@@ -39,6 +39,7 @@ loaders: /opt/ipxe
 iqn_prefix: "iqn.2020-12.org.example:lab"
 api: {socket: /tmp/b.sock, group: root}
 ports: {http: 8080, tftp: 6969, iscsi: 3261}
+metrics: 127.0.0.1:9660
 log: {level: debug}
 limits: {min_free: 5%, volume: 1.5G, warn: 95%}
 interfaces:
@@ -60,9 +61,10 @@ interfaces:
 	addr := netip.MustParseAddr
 	want := &Config{
 		File: "bootes.yaml", Data: "/srv/bootes", Loaders: "/opt/ipxe", IQNPrefix: "iqn.2020-12.org.example:lab",
-		API:   API{Socket: "/tmp/b.sock", Group: "root"},
-		Ports: Ports{HTTP: 8080, TFTP: 6969, ISCSI: 3261},
-		Log:   Log{Level: slog.LevelDebug},
+		API:     API{Socket: "/tmp/b.sock", Group: "root"},
+		Ports:   Ports{HTTP: 8080, TFTP: 6969, ISCSI: 3261},
+		Metrics: netip.MustParseAddrPort("127.0.0.1:9660"),
+		Log:     Log{Level: slog.LevelDebug},
 		Limits: Limits{
 			MinFree: Space{Percent: 5}, Volume: 3 << 29, Warn: 95,
 		},
@@ -71,14 +73,25 @@ interfaces:
 				Name: "eth1", DHCP: Server, First: addr("10.77.0.100"), Last: addr("10.77.0.199"),
 				Prefix: netip.MustParsePrefix("10.77.0.0/24"), Router: addr("10.77.0.1"),
 				DNS: []netip.Addr{addr("10.77.0.1"), addr("9.9.9.9")}, Domain: "lab.example.org", Lease: 36 * time.Hour,
-				Force: true, ServeUnknown: true, Portal: addr("10.78.0.1"), HTTP: addr("10.77.0.2"), Line: 10, Column: 5,
+				Force: true, ServeUnknown: true, Portal: addr("10.78.0.1"), HTTP: addr("10.77.0.2"), Line: 11, Column: 5,
 			},
-			{Name: "br0.7", DHCP: Proxy, Lease: time.Hour, Line: 22, Column: 5},
-			{Name: "eth2", DHCP: Off, Lease: time.Hour, Portal: addr("10.0.0.1"), Line: 23, Column: 6},
+			{Name: "br0.7", DHCP: Proxy, Lease: time.Hour, Line: 23, Column: 5},
+			{Name: "eth2", DHCP: Off, Lease: time.Hour, Portal: addr("10.0.0.1"), Line: 24, Column: 6},
 		},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+}
+
+func TestMetricsAddresses(t *testing.T) {
+	for text, want := range map[string]string{
+		"metrics: 0.0.0.0:9660": "0.0.0.0:9660", "metrics: '[::1]:9660'": "[::1]:9660",
+		"metrics: '[::]:80'\nports: {http: 8080}": "[::]:80",
+	} {
+		if c := parse(t, text); c.Metrics != netip.MustParseAddrPort(want) {
+			t.Errorf("%s: %s", text, c.Metrics)
+		}
 	}
 }
 
@@ -96,13 +109,13 @@ func TestReferenceConfig(t *testing.T) {
 	all := key.ReplaceAllString(Example, "$1$2")
 	all = regexp.MustCompile(`(?m)^  #   ([a-z_]+:)`).ReplaceAllString(all, "    $1")
 	c = parse(t, all)
-	if len(c.Interfaces) != 2 || c.Interfaces[1].DHCP != Server || c.Limits.Volume != 20<<30 {
+	if len(c.Interfaces) != 2 || c.Interfaces[1].DHCP != Server || c.Limits.Volume != 20<<30 || c.Metrics.Port() != 9660 {
 		t.Errorf("without comment signs: %+v", c)
 	}
 	if i := c.Interfaces[1]; i.Domain == "" || !i.Router.IsValid() || !i.Prefix.IsValid() || len(i.DNS) != 2 {
 		t.Errorf("without comment signs: %+v", i)
 	}
-	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "http", "tftp", "iscsi", "level",
+	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "metrics", "http", "tftp", "iscsi", "level",
 		"min_free", "volume", "warn", "name", "dhcp", "portal"}, serverKeys...) {
 		if !regexp.MustCompile(`(?m)^[ #-]*` + k + `:`).MatchString(Example) {
 			t.Errorf("the reference config lacks %q", k)

@@ -11,6 +11,7 @@ import (
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(Example))
 	f.Add([]byte("interfaces: [{name: a, dhcp: server, range: 10.0.0.1-10.0.0.9, prefix: 10.0.0.0/8, lease: 1d}]"))
+	f.Add([]byte("metrics: 127.0.0.1:9660\nports: {http: 9660}"))
 	f.Add([]byte("a: &x [*x]\n? b\n: - |\n  c\n<<: *x\n--- !!map {}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 4096 {
@@ -49,6 +50,9 @@ func checkConfig(t *testing.T, c *Config) {
 	}
 	if c.Data == "" || c.IQNPrefix == "" || c.API.Socket == "" || c.API.Group == "" || c.Limits.MinFree == (Space{}) || c.Limits.Volume < 0 {
 		t.Errorf("%+v", c)
+	}
+	if m := c.Metrics; m.IsValid() && (m.Port() == 0 || int(m.Port()) == c.Ports.HTTP || int(m.Port()) == c.Ports.ISCSI) {
+		t.Errorf("metrics at %s", m)
 	}
 	names := map[string]bool{}
 	for _, i := range c.Interfaces {

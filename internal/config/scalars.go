@@ -142,6 +142,23 @@ func (r *reader) addr(dst *netip.Addr) func(value) {
 	}
 }
 
+// listen reads where to listen by TCP.
+func (r *reader) listen(dst *netip.AddrPort) func(value) {
+	const right = "write an address of this server and a port, such as 127.0.0.1:9660 (0.0.0.0: all of its addresses)"
+	return func(v value) {
+		s, ok := r.text(v, right)
+		if !ok {
+			return
+		}
+		a, err := netip.ParseAddrPort(s)
+		if err != nil || a.Port() == 0 || a.Addr().IsMulticast() || a.Addr() == broadcast {
+			r.fault(v, fmt.Sprintf("%q is no address to listen at", s), right)
+			return
+		}
+		*dst = a
+	}
+}
+
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 func (r *reader) level(dst *slog.Level) func(value) {

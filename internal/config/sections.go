@@ -12,19 +12,26 @@ const sunPath = 107
 
 // config reads the whole file.
 func (r *reader) config(root ast.Node, c *Config) {
-	var ports value
+	var ports, metrics value
 	r.block(value{node: root, at: root}, fields{
 		"data":       r.path(&c.Data, 0),
 		"loaders":    r.path(&c.Loaders, 0),
 		"iqn_prefix": r.iqn(&c.IQNPrefix),
 		"api":        r.api(&c.API),
 		"ports":      func(v value) { ports = v; r.ports(v, &c.Ports) },
+		"metrics":    func(v value) { metrics = v; r.listen(&c.Metrics)(v) },
 		"log":        func(v value) { r.block(v, fields{"level": r.level(&c.Log.Level)}) },
 		"limits":     r.limits(&c.Limits),
 		"interfaces": r.interfaces(&c.Interfaces),
 	})
 	if c.Ports.HTTP == c.Ports.ISCSI {
 		r.fault(ports, fmt.Sprintf("http and iscsi both have %d", c.Ports.HTTP), "give each a port of its own")
+	}
+	switch port := int(c.Metrics.Port()); port {
+	case c.Ports.HTTP:
+		r.fault(metrics, fmt.Sprintf("port %d is that of ports.http", port), "give each a port of its own")
+	case c.Ports.ISCSI:
+		r.fault(metrics, fmt.Sprintf("port %d is that of ports.iscsi", port), "give each a port of its own")
 	}
 }
 
