@@ -24,6 +24,7 @@ import (
 	"bootes.dev/internal/httpboot"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/iscsi"
+	"bootes.dev/internal/metrics"
 	"bootes.dev/internal/netif"
 	"bootes.dev/internal/ra"
 	"bootes.dev/internal/recorder"
@@ -83,12 +84,14 @@ type house struct {
 	rec     *recorder.Recorder
 	boot    *boot.Service
 	gate    *gate
+	metrics *metrics.Server
 
 	sessions *sessions
 	targets  targets
 	hashes   atomic.Pointer[storage.Storage] // the engine begins before there is one
 
 	http, iscsi, api net.Listener
+	scrapes          net.Listener // nil: Prometheus is served on the API's socket alone
 	tftp             net.PacketConn
 	closers          []func() error
 }
@@ -177,6 +180,7 @@ func (h *house) openServices(context.Context) error {
 	})
 	h.onClose(func() error { h.boot.Close(); return nil })
 	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn}
+	h.metrics = h.newMetrics()
 	return nil
 }
 
@@ -188,11 +192,11 @@ func locate(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
 }
 
 func (h *house) openSockets(context.Context) (err error) {
-	if h.http, err = listenTCP(h.cfg.Ports.HTTP, "ports.http"); err != nil {
+	if h.http, err = listenTCP(anyAddress(h.cfg.Ports.HTTP), "ports.http"); err != nil {
 		return err
 	}
 	h.onClose(ignoreClosed(h.http.Close))
-	if h.iscsi, err = listenTCP(h.cfg.Ports.ISCSI, "ports.iscsi"); err != nil {
+	if h.iscsi, err = listenTCP(anyAddress(h.cfg.Ports.ISCSI), "ports.iscsi"); err != nil {
 		return err
 	}
 	h.onClose(ignoreClosed(h.iscsi.Close))
@@ -200,6 +204,12 @@ func (h *house) openSockets(context.Context) (err error) {
 		return err
 	}
 	h.onClose(ignoreClosed(h.tftp.Close))
+	if h.cfg.Metrics.IsValid() {
+		if h.scrapes, err = listenTCP(h.cfg.Metrics, "metrics"); err != nil {
+			return err
+		}
+		h.onClose(ignoreClosed(h.scrapes.Close))
+	}
 	h.api, err = api.Listen(h.cfg.API.Socket, h.cfg.API.Group)
 	switch {
 	case errors.Is(err, api.ErrInUse):
@@ -211,10 +221,18 @@ func (h *house) openSockets(context.Context) (err error) {
 	return nil
 }
 
-func listenTCP(port int, key string) (net.Listener, error) {
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: port})
+func anyAddress(port int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port))
+}
+
+func listenTCP(at netip.AddrPort, key string) (net.Listener, error) {
+	network := "tcp"
+	if at.Addr().Is4() {
+		network = "tcp4" // not [::], which is what Go makes of 0.0.0.0
+	}
+	l, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(at))
 	if err != nil {
-		return nil, portError("tcp", port, key, err)
+		return nil, portError("tcp", at, key, err)
 	}
 	return l, nil
 }
@@ -222,17 +240,17 @@ func listenTCP(port int, key string) (net.Listener, error) {
 func listenUDP(port int, key string) (net.PacketConn, error) {
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{Port: port})
 	if err != nil {
-		return nil, portError("udp", port, key, err)
+		return nil, portError("udp", anyAddress(port), key, err)
 	}
 	return c, nil
 }
 
-func portError(network string, port int, key string, err error) error {
-	err = netif.BindError(network, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)), err)
+func portError(network string, at netip.AddrPort, key string, err error) error {
+	err = netif.BindError(network, at, err)
 	if taken := (*netif.TakenError)(nil); errors.As(err, &taken) {
 		return fmt.Errorf("%w: stop that program, or set another %s in the config", err, key)
 	}
-	return fmt.Errorf("open %s port %d (%s in the config): %w", network, port, key, err)
+	return fmt.Errorf("open %s port %d (%s in the config): %w", network, at.Port(), key, err)
 }
 
 func ignoreClosed(f func() error) func() error {
@@ -269,6 +287,9 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { return loader.Serve(ctx, h.tftp) })
 	g.Go(func() error { return dhcpd.Run(ctx) })
 	g.Go(func() error { return control.Serve(ctx, h.api) })
+	if h.scrapes != nil {
+		g.Go(func() error { return h.metrics.Serve(ctx, h.scrapes) })
+	}
 	g.Go(func() error { return h.advertiser().Run(ctx) })
 	g.Go(func() error { return h.storage.Watch(ctx) })
 	g.Go(func() error {

@@ -36,6 +36,7 @@ func (h *house) apiOptions() api.Options {
 		Streams:   streams{h},
 		Files:     files{h},
 		Space:     space{h},
+		Metrics:   h.metrics,
 	}
 }
 

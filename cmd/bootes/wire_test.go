@@ -24,7 +24,8 @@ import (
 type wired struct {
 	*api.Client
 	*house
-	t *testing.T
+	t      *testing.T
+	socket string
 }
 
 func newWired(t *testing.T) *wired {
@@ -42,6 +43,7 @@ func newWired(t *testing.T) *wired {
 		t.Fatal(err)
 	}
 	h.sessions = &sessions{inv: h.inv, log: log, known: map[string]*ownerBoot{}}
+	h.metrics = h.newMetrics()
 	l, err := net.Listen("unix", filepath.Join(dir, "s"))
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +59,7 @@ func newWired(t *testing.T) *wired {
 			t.Error(err)
 		}
 	})
-	return &wired{c, h, t}
+	return &wired{c, h, t, filepath.Join(dir, "s")}
 }
 
 func (w *wired) ok(err error) {

@@ -27,6 +27,7 @@
 //	GET    …/diff                         files and file as for images
 //	GET    /v1/space                      where the bytes are
 //	GET    /v1/events                     boot events from now on (a stream)
+//	GET    /metrics                       for Prometheus
 //
 // Names are snake_case, sizes bytes, times RFC 3339. Errors are problem
 // documents (RFC 9457), whose type tells their Kind.

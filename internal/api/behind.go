@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"log/slog"
+	"net/http"
 
 	"bootes.dev/internal/recorder"
 )
@@ -142,4 +143,5 @@ type Options struct {
 	Streams   Streams
 	Files     Files
 	Space     SpaceOverview
+	Metrics   http.Handler
 }

@@ -189,6 +189,7 @@ func TestServerThatLacksParts(t *testing.T) {
 		{"POST", "/v1/volumes/v1/backup", "this server does not offer exports and backups"},
 		{"GET", "/v1/volumes/v1/file?path=/", "this server does not offer a look into disks"},
 		{"GET", "/v1/space", "this server does not offer an overview of space"},
+		{"GET", "/metrics", "this server does not offer metrics"},
 	} {
 		if e := ask(t, c, tt.method, tt.path, ""); e.Status != 501 || e.Kind() != Missing || e.Detail != tt.want {
 			t.Errorf("%s %s: %+v", tt.method, tt.path, e)

@@ -41,6 +41,7 @@ func New(o Options) *Server {
 	s.fileRoutes(optional(a, s.o.Files != nil, "a look into disks"))
 	s.spaceRoutes(optional(a, s.o.Space != nil, "an overview of space"))
 	s.eventRoutes(a)
+	s.metricsRoute()
 	s.mux.HandleFunc("/", noRoute)
 	return s
 }
@@ -143,6 +144,15 @@ func (s *Server) statusRoutes(a huma.API) {
 		func(context.Context, *struct{}) (*answer[Status], error) {
 			return reply(Status{Version: s.o.Version, PID: os.Getpid(), Started: s.started}, nil)
 		})
+}
+
+// metricsRoute is no part of the OpenAPI: it speaks Prometheus' own format.
+func (s *Server) metricsRoute() {
+	h := s.o.Metrics
+	if h == nil {
+		h = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeProblem(w, lacking("metrics")) })
+	}
+	s.mux.Handle("GET /metrics", h)
 }
 
 // answer is what huma wants around a body.
