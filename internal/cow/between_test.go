@@ -163,3 +163,23 @@ func TestSealWhileMerging(t *testing.T) {
 		wants(t, v, i*4096, 4096, uint32(i))
 	}
 }
+
+// TestLayerClosedAfterItsEngine changes nothing in a folder that may have
+// another owner by now.
+func TestLayerClosedAfterItsEngine(t *testing.T) {
+	fs := crashfs.New(1, "/")
+	e := must(cow.Open("/d", windowOptions(fs, 1)))
+	v := newVolume(t, e, cow.VolumeSpec{Size: 1 << 20})
+	put(t, v, 0, 4096, 1)
+	must(e.Snapshot("v", "s"))
+	l := must(e.OpenSnapshot("v", "s"))
+	ok(t, v.Close(), e.SetBase("v", ""), e.RemoveSnapshot("v", "s"))
+	ok(t, e.Close())
+	fs.SetFault(func(op, name string) error {
+		if op == "rename" || op == "syncdir" {
+			t.Error("after Close:", op, name)
+		}
+		return nil
+	})
+	ok(t, l.Close())
+}

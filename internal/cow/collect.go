@@ -59,6 +59,12 @@ func (e *Engine) needed(l *layerState) bool {
 // the removal: a layer that came back after a power cut with its files already
 // half-freed would look like damage.
 func (e *Engine) throwLayer(l *layerState) {
+	e.mu.Lock()
+	released := e.released
+	e.mu.Unlock()
+	if released {
+		return // the next Open sweeps
+	}
 	err := e.settleAllNames()
 	if err == nil {
 		err = e.discard(e.path("layers", l.id))

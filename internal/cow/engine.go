@@ -96,16 +96,17 @@ type Engine struct {
 	jobs        chan struct{} // filled by whoever does long work: one at a time
 	wake        chan struct{} // there may be background work
 
-	mu      sync.Mutex // guards what follows
-	closed  bool
-	ops     sync.WaitGroup // calls under way; none begins once closed
-	hold    bool           // nothing is collected: what refers to what is not known
-	layers  map[string]*layerState
-	volumes map[string]*volumeState
-	chains  map[string]*chain // by the layer on top; a chain over layers that were merged since is no longer in it
-	made    map[*LayerBuilder]struct{}
-	skip    map[string]bool // background work that failed: not tried again
-	doubt   doubt
+	mu       sync.Mutex // guards what follows
+	closed   bool
+	released bool           // the folder may be somebody else's: Layers that are still open change nothing in it
+	ops      sync.WaitGroup // calls under way; none begins once closed
+	hold     bool           // nothing is collected: what refers to what is not known
+	layers   map[string]*layerState
+	volumes  map[string]*volumeState
+	chains   map[string]*chain // by the layer on top; a chain over layers that were merged since is no longer in it
+	made     map[*LayerBuilder]struct{}
+	skip     map[string]bool // background work that failed: not tried again
+	doubt    doubt
 }
 
 // Open takes possession of the data folder dir, which it makes if need be,
@@ -220,6 +221,9 @@ func (e *Engine) Close() error {
 	for _, b := range builders {
 		errs = append(errs, b.Abort())
 	}
+	e.mu.Lock()
+	e.released = true
+	e.mu.Unlock()
 	return errors.Join(append(errs, e.lockFile.Close())...)
 }
 
