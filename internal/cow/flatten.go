@@ -107,7 +107,7 @@ func (e *Engine) enterLong(ctx context.Context) (context.Context, func(), error)
 // ones go only after the reference is durable: a crash leaves the one or the
 // other, and Open sweeps away what nothing refers to.
 func (e *Engine) flatten(ctx context.Context, top, stop, volume string, above *layerState, p *pace) error {
-	merged, err := e.merge(ctx, top, stop, above, p)
+	merged, err := e.merge(ctx, top, stop, volume, above, p)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (e *Engine) flatten(ctx context.Context, top, stop, volume string, above *l
 }
 
 // merge makes the new layer. What the layer above hides is left out.
-func (e *Engine) merge(ctx context.Context, top, stop string, above *layerState, p *pace) (string, error) {
+func (e *Engine) merge(ctx context.Context, top, stop, volume string, above *layerState, p *pace) (string, error) {
 	c, err := e.acquire(top)
 	if err != nil {
 		return "", err
@@ -140,7 +140,14 @@ func (e *Engine) merge(ctx context.Context, top, stop string, above *layerState,
 	if err := m.prepare(e, above); err != nil {
 		return "", errors.Join(err, b.Abort())
 	}
-	if err := m.copy(ctx); err != nil {
+	err = nil
+	if p.gentle && above == nil { // or each snapshot would have all copied, and then refused
+		err = e.wouldFit(volume, stop, m.stored())
+	}
+	if err == nil {
+		err = m.copy(ctx)
+	}
+	if err != nil {
 		return "", errors.Join(err, b.Abort())
 	}
 	info, err := b.Seal(ctx)
@@ -212,6 +219,17 @@ func (m *merger) each(fn func(b, n int64, source uint8) error) error {
 	return nil
 }
 
+// stored is how many bytes the new layer will have at most.
+func (m *merger) stored() (n int64) {
+	_ = m.each(func(_, blocks int64, source uint8) error {
+		if source != 0 {
+			n += blocks << blockShift
+		}
+		return nil
+	})
+	return n
+}
+
 func (m *merger) copy(ctx context.Context) error {
 	total := int64(0)
 	_ = m.each(func(_, n int64, _ uint8) error { total += n << blockShift; return nil })
@@ -271,7 +289,7 @@ func (e *Engine) putBeneath(volume, top, merged string) (above *layerState, err 
 	}
 	m := s.meta
 	m.Base = merged
-	if err := e.fitsLimit(s, &m); err != nil {
+	if err := e.fitsLimit(s, &m, 0); err != nil {
 		return nil, err
 	}
 	if s.open == nil {
@@ -287,12 +305,28 @@ func (e *Engine) putBeneath(volume, top, merged string) (above *layerState, err 
 	return nil, s.open.swapBase(c)
 }
 
-// fitsLimit refuses a meta by which a volume would come to its limit.
-func (e *Engine) fitsLimit(s *volumeState, m *volumeMeta) error {
+// wouldFit asks whether a volume may have a layer of n bytes on stop as its
+// base.
+func (e *Engine) wouldFit(volume, stop string, n int64) error {
+	e.mu.Lock()
+	s, err := e.volume(volume)
+	if err != nil {
+		e.mu.Unlock()
+		return err
+	}
+	m := s.meta
+	e.mu.Unlock()
+	m.Base = stop
+	return e.fitsLimit(s, &m, n)
+}
+
+// fitsLimit refuses a meta by which a volume would come to its limit, with n
+// bytes that are yet to be stored.
+func (e *Engine) fitsLimit(s *volumeState, m *volumeMeta, n int64) error {
 	own := e.volumeInfo(s).Own
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	is, will := e.private(&s.meta)+own, e.private(m)+own
+	is, will := e.private(&s.meta)+own, e.private(m)+own+n
 	if m.Limit > 0 && will > is && will > m.Limit {
 		return fmt.Errorf("%d bytes would count for its limit of %d: raise that first: %w", will, m.Limit, block.ErrNoSpace)
 	}

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow"
+	"bootes.dev/internal/cow/crashfs"
 )
 
 func content(t *testing.T, d block.Device) []byte {
@@ -221,5 +223,35 @@ func TestMergeInTheBackground(t *testing.T) {
 	v = openVolume(t, e, "v")
 	if !bytes.Equal(content(t, v), want) {
 		t.Error("the content has changed")
+	}
+}
+
+// TestBackgroundAsksForTheLimitFirst takes snapshots of a volume that may not
+// be flattened any more: nothing is copied in vain.
+func TestBackgroundAsksForTheLimitFirst(t *testing.T) {
+	fs := crashfs.New(1, "/")
+	o := windowOptions(fs, 1)
+	o.FlattenDepth = 4
+	e := must(cow.Open("/d", o))
+	defer e.Close()
+	v := newVolume(t, e, cow.VolumeSpec{Size: 1 << 20, Limit: 60 << 10})
+	copied := 0
+	fs.SetFault(func(op, name string) error {
+		if op == "write" && strings.Contains(name, "/tmp/layer-") && strings.HasSuffix(name, "/data") {
+			copied++
+		}
+		return nil
+	})
+	for i := range int64(11) {
+		put(t, v, i*4096, 4096, uint32(i))
+		must(e.Snapshot("v", string(rune('a'+i))))
+		before := copied
+		ok(t, e.Settle(t.Context()))
+		if depth := must(e.Volume("v")).Depth; depth > 4 && copied > before+1 { // the owner's sector
+			t.Errorf("with %d layers: %d writes for nothing", depth, copied-before)
+		}
+	}
+	if v.Used() != 60<<10 {
+		t.Errorf("used %d", v.Used())
 	}
 }
