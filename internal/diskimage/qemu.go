@@ -167,7 +167,12 @@ func (i imageInfo) references() error {
 // confirmRaw makes sure that a file without a magic that we know is raw.
 // Without qemu-img the extension must say so.
 func confirmRaw(ctx context.Context, f *os.File, ext string) error {
-	i, err := info(ctx, f, "")
+	head, err := headOf(f)
+	if err != nil {
+		return err
+	}
+	defer head.Close()
+	i, err := info(ctx, head, "")
 	switch {
 	case errors.Is(err, ErrNoQemuImg):
 		if ext == ".raw" || ext == ".img" {
@@ -183,15 +188,15 @@ func confirmRaw(ctx context.Context, f *os.File, ext string) error {
 }
 
 // convert makes a sparse raw file without a name from image.
-func convert(ctx context.Context, image *os.File, format string, o Options) (*os.File, error) {
-	i, err := info(ctx, image, format)
+func convert(ctx context.Context, image *stillImage, format string, o Options) (*os.File, error) {
+	i, err := info(ctx, image.File, format)
 	if err != nil {
 		return nil, err
 	}
-	if err := check(ctx, image, format); err != nil {
+	if err := check(ctx, image.File, format); err != nil {
 		return nil, err
 	}
-	if err := checkRoom(ctx, image, format, i.Size, o); err != nil {
+	if err := errors.Join(image.unchanged(), checkRoom(ctx, image.File, format, i.Size, o)); err != nil {
 		return nil, err
 	}
 	raw, err := tempFile(o.TmpDir)
@@ -201,8 +206,11 @@ func convert(ctx context.Context, image *os.File, format string, o Options) (*os
 	if err := raw.Truncate(i.Size); err != nil {
 		return nil, errors.Join(&hostError{"make a temporary file", err}, raw.Close())
 	}
+	if err := image.unchanged(); err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
 	args := []string{"convert", "-p", "-n", "--target-is-zero", "-O", "raw"}
-	err = qemuImg(ctx, handed{image, raw, image.Name(), "the temporary file"}, percent(i.Size, o.Progress),
+	err = qemuImg(ctx, handed{image.File, raw, image.Name(), "the temporary file"}, percent(i.Size, o.Progress),
 		append(append(args, named(format)...), outputFD)...)
 	if err != nil {
 		if errors.Is(err, unix.ENOSPC) {

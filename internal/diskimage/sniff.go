@@ -34,12 +34,14 @@ var others = []struct {
 	{0, "PK\x03\x04", "it is a zip archive: unpack it first"},
 	{0, "7z\xbc\xaf\x27\x1c", "it is a 7z archive: unpack it first"},
 	{257, "ustar", "it is a tar archive (an OVA, perhaps): unpack it and import the disk in it"},
-	{0, "# Disk DescriptorFile", "it is a VMDK descriptor that refers to other files: " + makeOne},
+	{0, "# Disk DescriptorFile", vmdkText},
 	{0, "COWD", "it is a VMDK of ESX 3: " + makeOne},
 	{0, "QFI\xfb", "it is a qcow image of an unknown version: " + makeOne},
 	{0, "QED\x00", "it is a QED image: " + makeOne},
 	{64, "\x7f\x10\xda\xbe", "it is a VDI image: " + makeOne},
 }
+
+const vmdkText = "it is a VMDK descriptor that refers to other files: " + makeOne
 
 const makeOne = "make one qcow2 file of it with `qemu-img convert -O qcow2` first"
 
@@ -60,10 +62,26 @@ func sniff(r io.ReaderAt, size int64) (string, error) {
 			return "", errors.New(o.what)
 		}
 	}
+	if describesVMDK(head) {
+		return "", errors.New(vmdkText)
+	}
 	if hasFooter(r, size) {
 		return "vpc", inspectVHD(r, size, false)
 	}
 	return "raw", nil
+}
+
+// describesVMDK goes by what qemu-img takes for a VMDK descriptor when it
+// guesses: lines of comment, blank ones, and then the version. It would open
+// what the descriptor names.
+func describesVMDK(head []byte) bool {
+	for line := range bytes.Lines(head) {
+		line = bytes.TrimLeft(line, " \r\n")
+		if len(line) > 0 && line[0] != '#' {
+			return bytes.HasPrefix(line, []byte("version="))
+		}
+	}
+	return false
 }
 
 func inspect(r io.ReaderAt, format string, head []byte, size int64) error {

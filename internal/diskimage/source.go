@@ -8,7 +8,8 @@
 // into a disk that a stranger may read. So the format is told by its magic
 // here, never guessed again by qemu-img; references are refused by name,
 // qcow2's before qemu-img is run at all; and qemu-img works on descriptors
-// that are open already, not on names that may change under it.
+// that are open already, not on names that may change under it, and on contents
+// that nobody can change meanwhile.
 //
 // A truncated image is refused where its format or its partition table tells.
 // A raw file whose size is no multiple of 512 bytes is refused, not padded: no
@@ -167,7 +168,19 @@ func read(ctx context.Context, f *os.File, ext string, o Options) (*Source, erro
 		}
 		return newSource(f, format)
 	}
-	raw, err := convert(ctx, f, format, o)
+	image, err := still(ctx, f, o)
+	if err != nil {
+		return nil, err
+	}
+	defer image.done()
+	if st, err = image.Stat(); err != nil {
+		return nil, err
+	}
+	// Again: what was looked at first may have been changed since.
+	if now, err := sniff(image, st.Size()); err != nil || now != format {
+		return nil, errors.Join(errors.New("it changes while it is read"), err)
+	}
+	raw, err := convert(ctx, image, format, o)
 	if err != nil {
 		return nil, err
 	}
