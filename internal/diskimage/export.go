@@ -28,13 +28,13 @@ type ExportOptions struct {
 	Format string // one of ExportFormats; "" is raw
 	// Runs, if not nil, spare reading what is zeros. Called twice.
 	Runs   Runs
-	TmpDir string // for a copy on the way to a foreign format; made if missing
+	TmpDir string // for two copies on the way to a foreign format; made if missing
 	// Room, if not nil, is asked before data bytes of a disk of size bytes are
-	// written to the file system of TmpDir, be it for that copy, or because the
-	// file is there too; its error is Export's.
-	Room func(size, data int64) error
+	// written to the file system of TmpDir, so many times, be it for those
+	// copies, or because the file is there too; its error is Export's.
+	Room func(size, data, times int64) error
 	// Progress, if not nil, is told of the bytes done and to do: those of the
-	// data, for a foreign format twice.
+	// data, for a foreign format three times.
 	Progress func(done, total int64)
 }
 
@@ -148,17 +148,17 @@ func roomToExport(out *os.File, size, data int64, copied bool, o ExportOptions) 
 	if free := int64(fs.Bavail) * fs.Bsize; data > free {
 		return &hostError{"write it", fmt.Errorf("the disk holds %d MiB, and the file system has %d MiB free: %w", data>>20, free>>20, unix.ENOSPC)}
 	}
-	var here int64
-	if copied {
-		here += data
+	var times int64
+	switch {
+	case copied: // two at once: the first is gone before the file is written
+		times = 2
+	case sameFileSystem(out, o.TmpDir):
+		times = 1
 	}
-	if sameFileSystem(out, o.TmpDir) {
-		here += data
-	}
-	if o.Room == nil || here == 0 {
+	if o.Room == nil || times == 0 {
 		return nil
 	}
-	if err := o.Room(size, here); err != nil {
+	if err := o.Room(size, data, times); err != nil {
 		return &hostError{fmt.Sprintf("write it, or convert it in %q", o.TmpDir), err}
 	}
 	return nil
@@ -178,27 +178,74 @@ func sameFileSystem(f *os.File, dir string) bool {
 	return unix.Fstat(int(f.Fd()), &a) == nil && a.Dev == b.Dev
 }
 
-// exportForeign converts a sparse copy without a name.
+// exportForeign converts a sparse copy without a name to another one, and copies
+// that: qemu-img reads again what it has written, and would follow what the
+// owner of out may write there meanwhile to any file of this host.
 func exportForeign(ctx context.Context, out *os.File, disk Disk, args []string, data int64, o ExportOptions) error {
+	made, err := tempFile(o.TmpDir)
+	if err != nil {
+		return &hostError{"make a temporary file", err}
+	}
+	defer made.Close()
+	if err := convertTo(ctx, made, out, disk, args, data, o); err != nil {
+		return err
+	}
+	if slices.Contains(args, "vmdk") {
+		if err := nameExtent(made, filepath.Base(fileName(out, out.Name()))); err != nil {
+			return err
+		}
+	}
+	st, err := made.Stat()
+	if err != nil {
+		return err
+	}
+	from := &Source{f: made, size: st.Size()}
+	w := rawWriter{ctx: ctx, disk: from, out: out, what: "write it", total: st.Size(), progress: func(done, total int64) {
+		o.Progress(2*data+int64(float64(data)*float64(done)/float64(max(total, 1))), 3*data)
+	}}
+	if err := w.write(from.runs); err != nil {
+		return err
+	}
+	o.Progress(3*data, 3*data)
+	return out.Sync()
+}
+
+// convertTo makes of disk what the file out is to hold.
+func convertTo(ctx context.Context, made, out *os.File, disk Disk, args []string, data int64, o ExportOptions) error {
 	raw, err := tempFile(o.TmpDir)
 	if err != nil {
 		return &hostError{"make a temporary file", err}
 	}
 	defer raw.Close()
-	w := rawWriter{ctx: ctx, disk: disk, out: raw, what: fmt.Sprintf("convert it in %q", o.TmpDir), total: 2 * data, progress: o.Progress}
+	what := fmt.Sprintf("convert it in %q", o.TmpDir)
+	w := rawWriter{ctx: ctx, disk: disk, out: raw, what: what, total: 3 * data, progress: o.Progress}
 	if err := w.write(o.Runs); err != nil {
 		return err
 	}
 	done := w.done
-	progress := percent(data, func(d, _ int64) { o.Progress(done+d, 2*data) })
+	progress := percent(data, func(d, _ int64) { o.Progress(done+d, 3*data) })
 	args = slices.Concat([]string{"convert", "-p"}, args, []string{"-f", "raw", imageFD, outputFD})
-	if err := qemuImg(ctx, handed{raw, out, "the temporary file", fileName(out, out.Name())}, progress, args...); err != nil {
-		return err
+	err = qemuImg(ctx, handed{raw, made, "the temporary file", fileName(out, out.Name())}, progress, args...)
+	if errors.Is(err, unix.ENOSPC) {
+		return &hostError{what, err}
 	}
-	if slices.Contains(args, "vmdk") {
-		if err := nameExtent(out); err != nil {
+	return err
+}
+
+// runs calls fn for each piece that may hold data.
+func (s *Source) runs(fn func(off, n int64, zero bool) error) error {
+	for off := int64(0); off < s.size; {
+		start, end, err := s.Extent(off)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = fn(start, end-start, false)
+		}
+		if err != nil {
 			return err
 		}
+		off = end
 	}
-	return out.Sync()
+	return nil
 }

@@ -43,7 +43,9 @@ func still(ctx context.Context, f *os.File, o Options) (*stillImage, error) {
 	if err != nil {
 		return nil, &hostError{"make a temporary file", err}
 	}
-	if err := copySparse(ctx, to, f, st.Size()); err != nil {
+	from := &Source{f: f, size: st.Size()}
+	w := rawWriter{ctx: ctx, disk: from, out: to, what: fmt.Sprintf("copy it to %q", o.TmpDir), progress: func(done, total int64) {}}
+	if err := w.write(from.runs); err != nil {
 		return nil, errors.Join(err, to.Close())
 	}
 	return &stillImage{to, false}, nil
@@ -69,31 +71,6 @@ func (s *stillImage) done() {
 		return
 	}
 	s.Close()
-}
-
-// copySparse copies the first size bytes of from.
-func copySparse(ctx context.Context, to, from *os.File, size int64) error {
-	src := &Source{f: from, size: size}
-	for off := int64(0); off < size; {
-		start, end, err := src.Extent(off)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		for off = start; off < end; {
-			n, err := io.Copy(io.NewOffsetWriter(to, off), io.NewSectionReader(from, off, min(1<<20, end-off)))
-			if err == nil && n == 0 {
-				err = io.ErrUnexpectedEOF
-			}
-			if err := errors.Join(err, ctx.Err()); err != nil {
-				return err
-			}
-			off += n
-		}
-	}
-	return to.Truncate(size)
 }
 
 // renamed is f with another name for messages.

@@ -3,6 +3,8 @@ package diskimage
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,9 +78,11 @@ func TestWriterWaits(t *testing.T) {
 	}
 }
 
-func TestCopySparse(t *testing.T) {
+// TestCopied: an image that somebody has open for writing is copied, holes and
+// all.
+func TestCopied(t *testing.T) {
 	dir := t.TempDir()
-	from, to := create(t, filepath.Join(dir, "from")), create(t, filepath.Join(dir, "to"))
+	from := create(t, filepath.Join(dir, "from"))
 	want := make([]byte, 8<<20+100)
 	for _, at := range []int{0, 3<<20 + 17, 8<<20 + 50} {
 		copy(want[at:], "content")
@@ -89,19 +93,26 @@ func TestCopySparse(t *testing.T) {
 	if err := from.Truncate(int64(len(want))); err != nil {
 		t.Fatal(err)
 	}
-	if err := copySparse(t.Context(), to, from, int64(len(want))); err != nil {
+	s, err := still(t.Context(), from, Options{TmpDir: dir})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(to.Name()); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%d bytes, %v", len(got), err)
+	defer s.done()
+	got := make([]byte, len(want)+1)
+	if n, _ := s.ReadAt(got, 0); n != len(want) || !bytes.Equal(got[:n], want) {
+		t.Errorf("%d bytes, or they differ", n)
 	}
-	if n := allocated(t, to); n > 1<<20 {
-		t.Errorf("%d bytes are allocated", n)
+	if n := allocated(t, s.File); n > 1<<20 || s.Name() != from.Name() {
+		t.Errorf("%d bytes are allocated, for %s", n, s.Name())
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if copySparse(ended, to, from, int64(len(want))) == nil {
+	if _, err := still(ended, from, Options{TmpDir: dir}); err == nil {
 		t.Error("copied on")
+	}
+	broken := errors.New("no room")
+	if _, err := still(t.Context(), from, Options{TmpDir: dir, Room: func(size, data int64) error { return broken }}); !errors.Is(err, broken) {
+		t.Errorf("without room: %v", err)
 	}
 }
 
@@ -115,6 +126,42 @@ func TestHiddenDescriptor(t *testing.T) {
 		}
 		if _, err := Open(t.Context(), path, Options{TmpDir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "VMDK descriptor") {
 			t.Errorf("%q: %v", begin, err)
+		}
+	}
+}
+
+// TestOwnerWritesMeanwhile: whoever gave us a file for an export writes
+// references to another file there; that must not be written to.
+func TestOwnerWritesMeanwhile(t *testing.T) {
+	needQemuImg(t)
+	dir := t.TempDir()
+	precious := filepath.Join(dir, "precious")
+	before := bytes.Repeat([]byte("v"), 1<<20)
+	if err := os.WriteFile(precious, before, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := create(t, filepath.Join(dir, "out"))
+	// A header extension of qcow2 that names an external data file.
+	ext := make([]byte, 8+(len(precious)+7)&^7+8)
+	binary.BigEndian.PutUint32(ext, 0x44415441)
+	binary.BigEndian.PutUint32(ext[4:], uint32(len(precious)))
+	copy(ext[8:], precious)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			var n [4]byte
+			_, _ = out.ReadAt(n[:], 100)
+			if at := binary.BigEndian.Uint32(n[:]); at >= qcowHeader3 && at < 200 {
+				_, _ = out.WriteAt([]byte{qcowDataFile}, qcowFeatures+7)
+				_, _ = out.WriteAt(ext, int64(at))
+			}
+		}
+	}()
+	for range 5 {
+		_ = Export(t.Context(), out, holey(1<<20), ExportOptions{Format: "qcow2", TmpDir: dir})
+		if b, err := os.ReadFile(precious); err != nil || !bytes.Equal(b, before) {
+			t.Fatalf("another file was overwritten, %v", err)
 		}
 	}
 }

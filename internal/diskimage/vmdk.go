@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -21,10 +20,10 @@ const (
 	vmdkMaxSectors = 128
 )
 
-// nameExtent puts the file's name into the descriptor of the VMDK in out. The
+// nameExtent puts a file's name into the descriptor of the VMDK in out. The
 // descriptor names the file that it is in, and qemu-img, which knows it as a
 // descriptor only, writes "4". VMware looks for a file of that name.
-func nameExtent(out *os.File) error {
+func nameExtent(out *os.File, name string) error {
 	var head [512]byte
 	if _, err := out.ReadAt(head[:], 0); err != nil {
 		return err
@@ -38,7 +37,7 @@ func nameExtent(out *os.File) error {
 		return err
 	}
 	text := bytes.TrimRight(area, "\x00")
-	name := strings.ReplaceAll(filepath.Base(fileName(out, out.Name())), `"`, "")
+	name = strings.ReplaceAll(name, `"`, "")
 	text = bytes.Replace(text, []byte(` SPARSE "4"`), []byte(` SPARSE "`+name+`"`), 1)
 	if len(text) > len(area) {
 		return nil // a name beyond all measure; the disk is whole all the same

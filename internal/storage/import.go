@@ -125,8 +125,8 @@ func told(progress func(done, total int64)) func(done, total int64) {
 func (s *Storage) RoomToConvert(size, data int64) error { return s.checkRoom(size, data, 2) }
 
 // RoomToCopy refuses a disk of size bytes with so many bytes of data that does
-// not fit once more.
-func (s *Storage) RoomToCopy(size, data int64) error { return s.checkRoom(size, data, 1) }
+// not fit so many times more.
+func (s *Storage) RoomToCopy(size, data, times int64) error { return s.checkRoom(size, data, times) }
 
 // checkRoom refuses what cannot fit before anything is written.
 func (s *Storage) checkRoom(size, data, copies int64) error {
