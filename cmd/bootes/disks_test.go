@@ -402,3 +402,20 @@ func TestFew(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestPickVolume: a name that means no volume must not mean somebody else's.
+func TestPickVolume(t *testing.T) {
+	all := []api.Volume{
+		{ID: "pc10-0a1b2c3d", Machine: "pc10"}, {ID: "pc10-lab-00000001", Machine: "pc10-lab"},
+		{ID: "room-2-pc1-aaaaaaaa", Machine: "room-2-pc1"}, {ID: "room-2-pc1-aabbbbbb", Machine: "room-2-pc1", Mode: api.Updating},
+	}
+	for name, want := range map[string]string{
+		"pc10": "pc10-0a1b2c3d", "pc10-0a1b2c3d": "pc10-0a1b2c3d", "pc10-0a": "pc10-0a1b2c3d", "pc10-lab": "pc10-lab-00000001",
+		"room-2-pc1": "room-2-pc1-aaaaaaaa", "room-2-pc1-aab": "room-2-pc1-aabbbbbb",
+		"pc1": "", "pc10-": "", "pc10-l": "", "room": "", "room-2": "", "room-2-pc1-aa": "", "": "",
+	} {
+		if v, err := pickVolume(all, name); v.ID != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", name, v.ID, err)
+		}
+	}
+}

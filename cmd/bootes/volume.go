@@ -152,14 +152,18 @@ func (a *app) findVolume(ctx context.Context, name string) (api.Volume, error) {
 }
 
 // pickVolume prefers a whole id to a machine's name, and that to the
-// beginning of an id: a machine may be named like one. A machine's name means
-// its own disk rather than the copy of an image that it updates.
+// beginning of an id: a machine may be named like one. That must be more than
+// the machine's name, or pc01, which has no volume, would mean that of pc010. A
+// machine's name means its own disk rather than the copy of an image that it
+// updates.
 func pickVolume(all []api.Volume, name string) (api.Volume, error) {
 	for _, means := range []func(api.Volume) bool{
 		func(v api.Volume) bool { return v.ID == name },
 		func(v api.Volume) bool { return v.Machine == name && v.Mode != api.Updating },
 		func(v api.Volume) bool { return v.Machine == name },
-		func(v api.Volume) bool { return len(name) >= 4 && strings.HasPrefix(v.ID, name) },
+		func(v api.Volume) bool {
+			return len(name) >= 4 && strings.HasPrefix(v.ID, name) && !strings.HasPrefix(v.Machine+"-", name)
+		},
 	} {
 		found := slices.DeleteFunc(slices.Clone(all), func(v api.Volume) bool { return !means(v) })
 		switch {
