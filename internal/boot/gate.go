@@ -91,25 +91,32 @@ func (s *Service) Forget(ctx context.Context, ad *Admitted) {
 		s.Log.Error("volumes of ended boots could not be looked for", "machine", ad.Machine.Name, "err", err)
 		return
 	}
+	// Not ad's machine: an update may have begun since, and its volume is among
+	// these.
+	m, err := s.Inventory.Machine(ctx, ad.Machine.Name)
+	if err != nil {
+		s.Log.Error("volumes of ended boots could not be looked for", "machine", ad.Machine.Name, "err", err)
+		return
+	}
 	var over inventory.Superseded
 	for _, v := range volumes {
-		if v.Machine == ad.Machine.Name && s.over(ctx, ad, v) {
+		if v.Machine == m.Name && s.over(ctx, m, ad.Boot, v) {
 			over.Volumes = append(over.Volumes, v)
 		}
 	}
 	s.discard(ctx, over)
 }
 
-// over reports whether nobody will want v again, of the machine of ad.
-func (s *Service) over(ctx context.Context, ad *Admitted, v inventory.Volume) bool {
+// over reports whether nobody will want v again, of the machine m whose boot b
+// was let in.
+func (s *Service) over(ctx context.Context, m inventory.Machine, b inventory.Boot, v inventory.Volume) bool {
 	switch v.Mode {
 	case inventory.Ephemeral:
 		var old *inventory.StaleBootError
 		_, err := s.Inventory.Boot(ctx, v.Boot)
 		return errors.As(err, &old)
 	case inventory.Updating:
-		u := ad.Machine.Update
-		return v.ID != ad.Boot.Volume && (u == nil || u.Volume != v.ID)
+		return v.ID != b.Volume && (m.Update == nil || m.Update.Volume != v.ID)
 	}
 	return false
 }

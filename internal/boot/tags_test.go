@@ -177,3 +177,23 @@ func TestUpdateVolumeGone(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// An update that begins while the machine's login waits for its older sessions
+// to end keeps its volume.
+func TestUpdateBeginsDuringLogin(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	h.discover(mac1, BIOS, true)
+	user, _ := h.script(mac1, addr1)
+	ad, err := h.admit(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Inventory.AddVolume(ctx, inventory.Volume{ID: "pc1-up", Machine: "pc1", Image: "debian:12", Layer: "layer-1", Mode: inventory.Updating}); err != nil {
+		t.Fatal(err)
+	}
+	h.Forget(ctx, ad)
+	if len(h.disks.discarded) != 0 {
+		t.Errorf("discarded %v", h.disks.discarded)
+	}
+}
