@@ -93,10 +93,19 @@ type Volume struct {
 
 // Snapshot is a named earlier state of a volume.
 type Snapshot struct {
-	Image  string `json:"image"` // that the state stands on, as in Volume
-	Digest string `json:"digest"`
-	Layer  string `json:"layer"`
-	Clean  bool   `json:"clean,omitempty"` // no machine had the disk open
+	Image    string `json:"image"` // that the state stands on, as in Volume
+	Digest   string `json:"digest"`
+	Layer    string `json:"layer"`
+	Identity bool   `json:"identity,omitempty"` // takes its identity from LUN 1
+	Clean    bool   `json:"clean,omitempty"`    // no machine had the disk open
+}
+
+// At is the volume as it is on record for a snapshot; "" is what it is now.
+func (v Volume) At(snapshot string) Volume {
+	if s, ok := v.Snapshots[snapshot]; ok {
+		v.Image, v.Digest, v.Layer, v.Identity = s.Image, s.Digest, s.Layer, s.Identity
+	}
+	return v
 }
 
 // UnmarshalJSON reads records of before there were tags, too.

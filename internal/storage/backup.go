@@ -23,12 +23,10 @@ func (s *Storage) Backup(ctx context.Context, id, snapshot, since string, w io.W
 		return backup.Header{}, err
 	}
 	defer d.Close()
+	was := d.Volume.At(snapshot)
 	h := backup.Header{
-		Volume: id, Machine: d.Volume.Machine, Image: d.Volume.Image, Snapshot: snapshot, Identity: d.Volume.Identity,
+		Volume: id, Machine: d.Volume.Machine, Image: was.Image, Snapshot: snapshot, Identity: was.Identity,
 		Size: d.Size(), State: d.info.ID, Created: time.Now().UTC(),
-	}
-	if note, ok := d.Volume.Snapshots[snapshot]; ok {
-		h.Image = note.Image
 	}
 	earlier, err := s.openSince(ctx, d, since)
 	if err != nil {

@@ -32,15 +32,13 @@ func (s *Storage) CloneVolume(ctx context.Context, id, snapshot, machine string)
 	}
 	made := inventory.Volume{
 		ID: inventory.NewVolumeID(machine), Machine: machine, Ref: m.Image, Mode: inventory.Persistent, Limit: m.Limit,
-		Image: v.Image, Digest: v.Digest, Layer: v.Layer, Identity: v.Identity,
 	}
+	was := v.At(snapshot)
+	made.Image, made.Digest, made.Layer, made.Identity = was.Image, was.Digest, was.Layer, was.Identity
 	if snapshot != "" {
 		snap, err := s.snapshot(v, snapshot)
 		if err != nil {
 			return v, err
-		}
-		if note, ok := v.Snapshots[snapshot]; ok {
-			made.Image, made.Digest, made.Layer = note.Image, note.Digest, note.Layer
 		}
 		return s.cloneLayer(ctx, made, snap.Layer)
 	}

@@ -68,10 +68,10 @@ func (s *Storage) commit(ctx context.Context, v inventory.Volume, snapshot strin
 	}
 	p.Image = inventory.Image{
 		Name: name, Tag: tag, Layer: layer.ID, Digest: layer.Digest, Size: layer.Size, Stored: layer.Stored,
-		Source: source, Identity: v.Identity,
+		Source: source, Identity: v.At(snapshot).Identity,
 	}
 	made := Made{Clean: clean}
-	if v.Identity && v.Mode != inventory.Updating { // there it is a throwaway one
+	if p.Image.Identity && v.Mode != inventory.Updating { // there it is a throwaway one
 		made.IdentityOf = v.Machine
 	}
 	made.Image, made.Tag, err = s.inv.Publish(ctx, p)

@@ -71,10 +71,7 @@ func (e *NoImageError) Error() string {
 
 // openBelow opens the image that a volume's state stands on.
 func (s *Storage) openBelow(ctx context.Context, d *Disk) (*Disk, error) {
-	ref := d.Volume.Image
-	if note, ok := d.Volume.Snapshots[d.Snapshot]; ok {
-		ref = note.Image
-	}
+	ref := d.Volume.At(d.Snapshot).Image
 	if ref == "" {
 		return nil, &NoImageError{d.Volume.ID}
 	}

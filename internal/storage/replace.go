@@ -28,8 +28,8 @@ func (s *Storage) Rollback(ctx context.Context, id, name string) error {
 		}
 		below := s.lineage().image(snap.Layer, images, v.Image)
 		_, err = s.inv.SetVolume(ctx, id, func(v *inventory.Volume) {
-			if note, ok := v.Snapshots[snap.Name]; ok {
-				v.Image, v.Digest, v.Layer = note.Image, note.Digest, note.Layer
+			if _, ok := v.Snapshots[snap.Name]; ok {
+				*v = v.At(snap.Name)
 			} else if below.Layer != "" {
 				standOn(v, below)
 			}

@@ -41,7 +41,7 @@ func (s *Storage) Snapshot(ctx context.Context, id, name string) (Snapshot, erro
 		if v.Snapshots == nil {
 			v.Snapshots = map[string]inventory.Snapshot{}
 		}
-		v.Snapshots[name] = inventory.Snapshot{Image: v.Image, Digest: v.Digest, Layer: v.Layer, Clean: clean}
+		v.Snapshots[name] = inventory.Snapshot{Image: v.Image, Digest: v.Digest, Layer: v.Layer, Identity: v.Identity, Clean: clean}
 	})
 	return snapshotOf(v, info), err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,47 @@ func TestSnapshotAndRollback(t *testing.T) {
 
 // A volume that is reset stands on what its tag means now; its snapshots still
 // know what they stood on, and rolled back to it, it does again.
+// TestIdentityOfSnapshots: what was a system that takes its identity from LUN 1
+// is one again, whatever the volume was reset to meanwhile.
+func TestIdentityOfSnapshots(t *testing.T) {
+	x := newSite(t)
+	ctx := t.Context()
+	x.importImage("debian:12", random(diskSize, 1))
+	if _, err := x.ImportImage(ctx, "plain:1", newDisk(random(diskSize, 2)), Meta{Source: "test"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	point := func(image string) {
+		if _, err := x.inv.SetTag(ctx, "any:stable", image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	point("debian:12")
+	x.machine("pc1", 1, "any:stable")
+	x.machine("pc2", 2, "debian:12")
+	v, err := x.CreateVolume(ctx, "pc1", "any:stable", inventory.Persistent, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.write(v.ID, 10, 0)
+	x.snapshotOf(v.ID, "old")
+	point("plain:1")
+	if err := x.Reset(ctx, v.ID); err != nil || x.record(v.ID).Identity {
+		t.Fatalf("reset: %+v, %v", x.record(v.ID), err)
+	}
+	if m, err := x.Commit(ctx, v.ID, "old", "lab:1", ""); err != nil || !m.Identity {
+		t.Errorf("its machines would all have one identity: %+v, %v", m, err)
+	}
+	if c, err := x.CloneVolume(ctx, v.ID, "old", "pc2"); err != nil || !c.Identity || c.Image != "debian:12" {
+		t.Errorf("clone: %+v, %v", c, err)
+	}
+	if h, err := x.Backup(ctx, v.ID, "old", "", io.Discard, nil); err != nil || !h.Identity || h.Image != "debian:12" {
+		t.Errorf("backup: %+v, %v", h, err)
+	}
+	if err := x.Rollback(ctx, v.ID, "old"); err != nil || !x.record(v.ID).Identity {
+		t.Errorf("rollback: %+v, %v", x.record(v.ID), err)
+	}
+}
+
 func TestResetFollowsTheTag(t *testing.T) {
 	x := newSite(t)
 	ctx := t.Context()
