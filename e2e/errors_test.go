@@ -592,13 +592,13 @@ func TestErrorsNoSpace(t *testing.T) {
 	f.tool("qemu-img", "convert", "-O", "qcow2", "-c", "-o", "compression_type=zstd", "big.raw", "big.qcow2")
 	before := f.disks()
 	for _, c := range []struct{ file, doing, data string }{
-		{"big.raw", `import image "new:1"`, "300.0 MiB of data"},
+		{"big.raw", `import image "new:1"`, "300 MiB of data"},
 		{"big.qcow2", `read disk image "` + f.Net.Path("big.qcow2") + `": convert it in "` + filepath.Join(f.dataDir, "tmp") + `"`,
-			"300.0 MiB of data (2 times that while it is converted)"},
+			"300 MiB of data (2 times that while it is converted)"},
 	} {
 		f.check(t, errorCase{"", command{args: []string{"image", "import", "new:1", f.Net.Path(c.file)}}, exitNoSpace,
-			c.doing + `: too large for the disk: it is a disk of 300.0 MiB with ` + c.data + `, and the file system of "` + f.dataDir +
-				`" has * MiB free, of which 20.0 MiB must stay free: make room, or move the data folder to a larger disk`})
+			c.doing + `: too large for the disk: it is a disk of 300 MiB with ` + c.data + `, and the file system of "` + f.dataDir +
+				`" has * MiB free, of which 20 MiB must stay free: make room, or move the data folder to a larger disk`})
 		f.unchanged(t, before)
 		if got := f.cli("image", "list", "-o", "json"); strings.TrimSpace(got) != "[]" {
 			t.Errorf("images: %s", got)
@@ -619,7 +619,7 @@ func TestErrorsNoSpace(t *testing.T) {
 	f.tool("fallocate", "-l", fmt.Sprint(int64(st.Bavail)*st.Bsize-8<<20), other)
 	resume()
 	check(t, errorCase{"", importing, exitNoSpace,
-		`import image "new:1": the disk under "` + f.dataDir + `" ran full while 120.0 MiB were copied: make room or remove volumes and images: *`}, wait())
+		`import image "new:1": the disk under "` + f.dataDir + `" ran full while 120 MiB were copied: make room or remove volumes and images: *`}, wait())
 	f.unchanged(t, before)
 	if err := os.Remove(other); err != nil {
 		t.Fatal(err)

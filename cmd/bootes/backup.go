@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) volumeBackup() *cobra.Command {
@@ -59,7 +60,7 @@ func backedUpText(p place, b api.BackedUp) string {
 	if b.Since != "" {
 		what = "what has changed since " + clean(b.Since)
 	}
-	return fmt.Sprintf("backed up %s to %s: %s, %s\n", clean(p.name()), clean(b.Target), bytesText(b.Written), what)
+	return fmt.Sprintf("backed up %s to %s: %s, %s\n", clean(p.name()), clean(b.Target), bytesize.Format(b.Written), what)
 }
 
 // target is what a backup is written to.
@@ -132,9 +133,9 @@ func (a *app) volumeRestore() *cobra.Command {
 }
 
 func restoredText(machine, name string, r api.Restored) string {
-	text := fmt.Sprintf("restored %s from %s: %s, volume %s\n", clean(machine), clean(name), bytesText(r.Volume.Size), clean(r.Volume.ID))
+	text := fmt.Sprintf("restored %s from %s: %s, volume %s\n", clean(machine), clean(name), bytesize.Format(r.Volume.Size), clean(r.Volume.ID))
 	if r.Lost > 0 || len(r.Volume.Snapshots) > 0 {
-		text += fmt.Sprintf("lost: %s, written since %s\nkept: %s\n", bytesText(r.Lost), clean(since(r.Volume)), snapshotNames(r.Volume))
+		text += fmt.Sprintf("lost: %s, written since %s\nkept: %s\n", bytesize.Format(r.Lost), clean(since(r.Volume)), snapshotNames(r.Volume))
 	}
 	return text
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) dfCommand() *cobra.Command {
@@ -26,13 +27,13 @@ func (a *app) dfCommand() *cobra.Command {
 }
 
 func spaceText(s api.Space) string {
-	disk := fmt.Sprintf("%s free of %s", bytesText(s.Free), bytesText(s.Capacity))
+	disk := fmt.Sprintf("%s free of %s", bytesize.Format(s.Free), bytesize.Format(s.Capacity))
 	if s.MinFree > 0 {
-		disk += fmt.Sprintf("; machines leave %s of it free", bytesText(s.MinFree))
+		disk += fmt.Sprintf("; machines leave %s of it free", bytesize.Format(s.MinFree))
 	}
 	freeing := ""
 	if s.Freeing > 0 {
-		freeing = bytesText(s.Freeing) + " of removed disks"
+		freeing = bytesize.Format(s.Freeing) + " of removed disks"
 	}
 	apart := int64(0) // if nothing were shared
 	for _, i := range s.Images {
@@ -43,10 +44,10 @@ func spaceText(s api.Space) string {
 	}
 	shared := ""
 	if apart > s.TotalOwn {
-		shared = "as copies they would take " + bytesText(apart)
+		shared = "as copies they would take " + bytesize.Format(apart)
 	}
 	text := sheet("folder", s.Dir, "disk", disk, "being freed", freeing,
-		"used", fmt.Sprintf("%s by %s and %s", bytesText(s.TotalOwn), count(len(s.Images), "image"), count(len(s.Volumes), "volume")),
+		"used", fmt.Sprintf("%s by %s and %s", bytesize.Format(s.TotalOwn), count(len(s.Images), "image"), count(len(s.Volumes), "volume")),
 		"shared", shared)
 	return text + imageSpace(s.Images) + volumeSpace(s.Volumes)
 }
@@ -57,7 +58,7 @@ func imageSpace(all []api.ImageSpace) string {
 	}
 	t := newTable("IMAGE", ">SIZE", ">OWN", ">SHARED")
 	for _, i := range all {
-		t.row(i.Ref, bytesText(i.Virtual), bytesText(i.Own), bytesText(i.Shared))
+		t.row(i.Ref, bytesize.Format(i.Virtual), bytesize.Format(i.Own), bytesize.Format(i.Shared))
 	}
 	return "\n" + t.String()
 }
@@ -68,7 +69,7 @@ func volumeSpace(all []api.VolumeSpace) string {
 	}
 	t := newTable("VOLUME", "MACHINE", ">SIZE", ">OWN", ">SHARED", ">LIMIT")
 	for _, v := range all {
-		t.row(v.ID, v.Machine, bytesText(v.Virtual), bytesText(v.Own), bytesText(v.Shared), limitText(v.Limit))
+		t.row(v.ID, v.Machine, bytesize.Format(v.Virtual), bytesize.Format(v.Own), bytesize.Format(v.Shared), limitText(v.Limit))
 	}
 	return "\n" + t.String()
 }

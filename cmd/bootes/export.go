@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 // exportFlags are the flags of both exports.
@@ -84,7 +85,7 @@ func (a *app) export(what, file string, f exportFlags, do func(*outFile, api.Exp
 		return err
 	}
 	return a.print(e, func() string {
-		return fmt.Sprintf("exported %s to %s: %s, a disk of %s\n", clean(what), clean(file), e.Format, bytesText(e.Size))
+		return fmt.Sprintf("exported %s to %s: %s, a disk of %s\n", clean(what), clean(file), e.Format, bytesize.Format(e.Size))
 	})
 }
 

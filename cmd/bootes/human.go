@@ -2,39 +2,16 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"time"
-)
 
-// bytesText gives a size to three figures or four, in powers of 1024.
-func bytesText(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, unit := float64(n), 0
-	const units = "BKMGTPE"
-	for f >= 1023.5 && unit < len(units)-1 {
-		f, unit = f/1024, unit+1
-	}
-	decimals := 0
-	switch {
-	case f < 9.995:
-		decimals = 2
-	case f < 99.95:
-		decimals = 1
-	}
-	s := fmt.Sprintf("%.*f", decimals, f)
-	if decimals > 0 {
-		s = strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
-	}
-	return fmt.Sprintf("%s %ciB", s, units[unit])
-}
+	"bootes.dev/internal/bytesize"
+)
 
 func limitText(n int64) string {
 	if n == 0 {
 		return "none"
 	}
-	return bytesText(n)
+	return bytesize.Format(n)
 }
 
 // ago gives a time as seen from now; one long ago as a date.

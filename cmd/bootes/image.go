@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) imageCommand() *cobra.Command {
@@ -46,7 +47,7 @@ func (a *app) imageTable(images []api.Image) string {
 	}
 	t := newTable("IMAGE", "TAGS", ">SIZE", ">STORED", "DIGEST", "CREATED")
 	for _, i := range images {
-		t.row(i.Ref, dash(strings.Join(i.Tags, ",")), bytesText(i.Size), bytesText(i.Stored), dash(shortDigest(i.Digest)), ago(a.now(), i.Created))
+		t.row(i.Ref, dash(strings.Join(i.Tags, ",")), bytesize.Format(i.Size), bytesize.Format(i.Stored), dash(shortDigest(i.Digest)), ago(a.now(), i.Created))
 	}
 	if !slices.ContainsFunc(images, func(i api.Image) bool { return len(i.Tags) > 0 }) {
 		t.drop("TAGS")
@@ -86,15 +87,15 @@ func (a *app) imageSheet(i api.Image) string {
 		digest = "still being made"
 	}
 	if i.Parent != "" {
-		own = bytesText(i.Own) + ", the rest is of " + i.Parent
+		own = bytesize.Format(i.Own) + ", the rest is of " + i.Parent
 	}
 	return sheet(
 		"image", i.Ref,
 		"tags", strings.Join(i.Tags, ", "),
 		"digest", digest,
 		"layer", i.Layer,
-		"size", bytesText(i.Size),
-		"stored", bytesText(i.Stored),
+		"size", bytesize.Format(i.Size),
+		"stored", bytesize.Format(i.Stored),
 		"own", own,
 		"source", i.Source,
 		"identity", identity,

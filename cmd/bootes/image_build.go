@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
-	"bootes.dev/internal/config"
+	"bootes.dev/internal/bytesize"
 	"bootes.dev/internal/golden"
 )
 
@@ -114,7 +114,7 @@ func (a *app) buildFile(ctx context.Context, ref string, o golden.Options) error
 		return fmt.Errorf("look at the built disk: %w", err)
 	}
 	return a.print(built{o.Output, st.Size()}, func() string {
-		return fmt.Sprintf("built %s: %s; `bootes image import --identity %s %s` takes it in\n", clean(o.Output), bytesText(st.Size()), ref, o.Output)
+		return fmt.Sprintf("built %s: %s; `bootes image import --identity %s %s` takes it in\n", clean(o.Output), bytesize.Format(st.Size()), ref, o.Output)
 	})
 }
 
@@ -140,7 +140,7 @@ func (f *buildFlags) options(ref string) (o golden.Options, err error) {
 			return o, usage("%w; or name a release with --suite", err)
 		}
 	}
-	if o.Size, err = config.ParseSize(f.size); err != nil {
+	if o.Size, err = bytesize.Parse(f.size); err != nil {
 		return o, usage("--size %q is no size: %w", f.size, err)
 	}
 	if o.RootPassword, err = readPassword(f.passwordFile); err != nil {

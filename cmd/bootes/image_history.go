@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) imageHistory() *cobra.Command {
@@ -35,10 +36,10 @@ func (a *app) historyTable(h []api.HistoryLine) string {
 		case what == "":
 			what = "(no name)"
 		}
-		t.row(link(n, len(h))+" "+what, bytesText(l.Own), bytesText(l.Stored), bytesText(l.Size), shortLayer(l.Layer), ago(a.now(), l.Created))
+		t.row(link(n, len(h))+" "+what, bytesize.Format(l.Own), bytesize.Format(l.Stored), bytesize.Format(l.Size), shortLayer(l.Layer), ago(a.now(), l.Created))
 		own, stored = own+l.Own, stored+l.Stored
 	}
-	return t.String() + fmt.Sprintf("%s of blocks, %s stored, in %s\n", bytesText(own), bytesText(stored), count(len(h), "layer"))
+	return t.String() + fmt.Sprintf("%s of blocks, %s stored, in %s\n", bytesize.Format(own), bytesize.Format(stored), count(len(h), "layer"))
 }
 
 // shortLayer is enough of a layer's UUID to tell it from others.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) imageImport() *cobra.Command {
@@ -65,5 +66,5 @@ func (a *app) imported(i api.Image) string {
 	if i.Parent != "" {
 		on = " on top of " + clean(i.Parent)
 	}
-	return fmt.Sprintf("imported %s: %s, %s stored%s, %s\n", clean(i.Ref), bytesText(i.Size), bytesText(i.Stored), on, clean(shortDigest(i.Digest)))
+	return fmt.Sprintf("imported %s: %s, %s stored%s, %s\n", clean(i.Ref), bytesize.Format(i.Size), bytesize.Format(i.Stored), on, clean(shortDigest(i.Digest)))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) imageUpdate() *cobra.Command {
@@ -98,7 +99,7 @@ func (a *app) cancelUpdate(ctx context.Context, machine string) error {
 	}
 	return a.print(u, func() string {
 		return fmt.Sprintf("the update of %s on %s is given up: %s written to its copy are lost; %s boots its own disk again\n",
-			clean(u.Image), clean(u.Machine), bytesText(u.Written), clean(u.Machine))
+			clean(u.Image), clean(u.Machine), bytesize.Format(u.Written), clean(u.Machine))
 	})
 }
 
@@ -129,7 +130,7 @@ func (a *app) imagePublish() *cobra.Command {
 // newImage tells of an image that was made of a volume.
 func (a *app) newImage(ctx context.Context, n api.NewImage) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, %s of its own", clean(n.Ref), bytesText(n.Size), bytesText(n.Own))
+	fmt.Fprintf(&b, "%s: %s, %s of its own", clean(n.Ref), bytesize.Format(n.Size), bytesize.Format(n.Own))
 	if n.Parent != "" {
 		fmt.Fprintf(&b, " on top of %s", clean(n.Parent))
 	}

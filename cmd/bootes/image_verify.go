@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) imageVerify() *cobra.Command {
@@ -33,11 +34,11 @@ func (a *app) imageVerify() *cobra.Command {
 
 func verifiedText(v api.Verified) string {
 	if len(v.Bad) == 0 {
-		return fmt.Sprintf("verified %s: all %s are as they were, %s\n", clean(v.Ref), bytesText(v.Size), clean(shortDigest(v.Digest)))
+		return fmt.Sprintf("verified %s: all %s are as they were, %s\n", clean(v.Ref), bytesize.Format(v.Size), clean(shortDigest(v.Digest)))
 	}
 	t := newTable(">OFFSET", ">LENGTH", "LAYERS")
 	for _, b := range v.Bad {
-		t.row(fmt.Sprint(b.Offset), bytesText(b.Length), strings.Join(b.Layers, ","))
+		t.row(fmt.Sprint(b.Offset), bytesize.Format(b.Length), strings.Join(b.Layers, ","))
 	}
 	return t.String()
 }
@@ -57,7 +58,7 @@ func (a *app) imageFlatten() *cobra.Command {
 				return err
 			}
 			return a.print(i, func() string {
-				return fmt.Sprintf("flattened %s: it is read through %s, %s stored\n", clean(i.Ref), count(i.Depth, "layer"), bytesText(i.Stored))
+				return fmt.Sprintf("flattened %s: it is read through %s, %s stored\n", clean(i.Ref), count(i.Depth, "layer"), bytesize.Format(i.Stored))
 			})
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) machineCommand() *cobra.Command {
@@ -172,7 +173,7 @@ func updateText(u *api.Update) string {
 		return ""
 	}
 	return fmt.Sprintf("it boots a writable copy of %s (%s written) instead of its own disk, until `bootes image publish %s NAME:TAG` or `bootes image update --cancel %s`",
-		u.Image, bytesText(u.Written), u.Machine, u.Machine)
+		u.Image, bytesize.Format(u.Written), u.Machine, u.Machine)
 }
 
 func (a *app) machineRemove() *cobra.Command {

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
-	"bootes.dev/internal/config"
+	"bootes.dev/internal/bytesize"
 )
 
 // machineFlags are the flags of `machine add` and `machine set`.
@@ -81,7 +81,7 @@ func parseLimit(s string) (int64, error) {
 	if s == "none" {
 		return 0, nil
 	}
-	n, err := config.ParseSize(s)
+	n, err := bytesize.Parse(s)
 	if err != nil {
 		return 0, usage("--limit %q is no size: %v; or none", s, err)
 	}

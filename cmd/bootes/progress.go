@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 // progress shows how far a long task is: on a terminal in one line that
@@ -86,13 +87,13 @@ func (p *progress) line(u api.Progress, spent time.Duration) string {
 	switch {
 	case u.Total > 0:
 		parts = append(parts, fmt.Sprintf("%3d %%", min(u.Done, u.Total)*100/max(u.Total, 1)),
-			bytesText(u.Done)+" of "+bytesText(u.Total))
+			bytesize.Format(u.Done)+" of "+bytesize.Format(u.Total))
 	case u.Done > 0:
-		parts = append(parts, bytesText(u.Done))
+		parts = append(parts, bytesize.Format(u.Done))
 	}
 	if spent >= time.Second && u.Done > 0 {
 		rate := float64(u.Done) / spent.Seconds()
-		parts = append(parts, bytesText(int64(rate))+"/s")
+		parts = append(parts, bytesize.Format(int64(rate))+"/s")
 		if rest := u.Total - u.Done; rest > 0 {
 			parts = append(parts, left(time.Duration(float64(rest)/rate*float64(time.Second))))
 		}

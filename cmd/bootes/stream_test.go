@@ -122,14 +122,6 @@ func TestWatch(t *testing.T) {
 }
 
 func TestHumanFigures(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 10230: "9.99 KiB", 10239: "10 KiB", 102390: "100 KiB", 1023488: "1000 KiB",
-		1 << 30: "1 GiB", 1234567890: "1.15 GiB", 20 << 30: "20 GiB", 1<<40 - 1: "1 TiB", 1<<63 - 1: "8 EiB",
-	} {
-		if got := bytesText(n); got != want {
-			t.Errorf("%d: %q, want %q", n, got, want)
-		}
-	}
 	for d, want := range map[time.Duration]string{
 		0: "just now", time.Minute: "60 s ago", 5 * time.Minute: "5 min ago", 3 * time.Hour: "3 h ago", 72 * time.Hour: "3 days ago",
 		100 * 24 * time.Hour: "2025-09-24", -time.Hour: "2026-01-02 13:00", -time.Second: "just now",

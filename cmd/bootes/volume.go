@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) volumeCommand() *cobra.Command {
@@ -50,7 +51,7 @@ func (a *app) volumeTable(l api.VolumeList) string {
 	if len(l.Volumes) > 0 {
 		t := newTable("VOLUME", "MACHINE", "IMAGE", "NEWER", "MODE", ">SIZE", ">OWN", ">STORED", ">LIMIT", "OPEN", "CREATED")
 		for _, v := range l.Volumes {
-			t.row(v.ID, v.Machine, dash(v.Image), dash(v.Newer), v.Mode, bytesText(v.Size), bytesText(v.Own), bytesText(v.Stored),
+			t.row(v.ID, v.Machine, dash(v.Image), dash(v.Newer), v.Mode, bytesize.Format(v.Size), bytesize.Format(v.Own), bytesize.Format(v.Stored),
 				usedText(v.UsedPercent, v.Limit), yesNo(v.Open), ago(a.now(), v.Created))
 		}
 		if !slices.ContainsFunc(l.Volumes, func(v api.Volume) bool { return v.Newer != "" }) {
@@ -59,7 +60,7 @@ func (a *app) volumeTable(l api.VolumeList) string {
 		text = t.String()
 	}
 	if l.Freeing > 0 {
-		text += "being freed: " + bytesText(l.Freeing) + "\n"
+		text += "being freed: " + bytesize.Format(l.Freeing) + "\n"
 	}
 	return text
 }
@@ -69,7 +70,7 @@ func usedText(percent int, limit int64) string {
 	if limit == 0 || percent == 0 {
 		return limitText(limit)
 	}
-	return fmt.Sprintf("%d %% of %s", percent, bytesText(limit))
+	return fmt.Sprintf("%d %% of %s", percent, bytesize.Format(limit))
 }
 
 func yesNo(b bool) string {
@@ -96,7 +97,7 @@ func (a *app) volumeShow() *cobra.Command {
 func (a *app) volumeSheet(v api.Volume) string {
 	traffic, through, asked := "", "", ""
 	if v.Open {
-		traffic = bytesText(v.ReadBytes) + " read, " + bytesText(v.WrittenBytes) + " written since it was opened"
+		traffic = bytesize.Format(v.ReadBytes) + " read, " + bytesize.Format(v.WrittenBytes) + " written since it was opened"
 	}
 	if v.WriteThrough {
 		through = "on: each write is on the disk before the machine is told so"
@@ -112,10 +113,10 @@ func (a *app) volumeSheet(v api.Volume) string {
 		"newer", newer(v.Newer, v.Machine),
 		"digest", v.Digest,
 		"mode", v.Mode,
-		"size", bytesText(v.Size),
-		"stored", bytesText(v.Stored),
-		"own", bytesText(v.Own)+" written since "+since(v),
-		"private", bytesText(v.Private)+" that nothing else has",
+		"size", bytesize.Format(v.Size),
+		"stored", bytesize.Format(v.Stored),
+		"own", bytesize.Format(v.Own)+" written since "+since(v),
+		"private", bytesize.Format(v.Private)+" that nothing else has",
 		"limit", usedText(v.UsedPercent, v.Limit),
 		"write-through", through,
 		"open", yesNo(v.Open),
@@ -137,7 +138,7 @@ func (a *app) snapshotTable(all []api.Snapshot) string {
 	}
 	t := newTable("SNAPSHOT", ">OWN", ">SIZE", "STATE", "CREATED")
 	for _, s := range all {
-		t.row(s.Name, bytesText(s.Own), bytesText(s.Size), s.Consistent, ago(a.now(), s.Created))
+		t.row(s.Name, bytesize.Format(s.Own), bytesize.Format(s.Size), s.Consistent, ago(a.now(), s.Created))
 	}
 	return "\n" + t.String()
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
-	"bootes.dev/internal/config"
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) volumeResize() *cobra.Command {
@@ -19,7 +19,7 @@ func (a *app) volumeResize() *cobra.Command {
 			"must be off. Partitions and file systems are not changed: shrink them before, grow them after.",
 		Example: "  bootes volume resize pc01 64G\n  bootes volume resize pc01 16G --shrink",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			size, err := config.ParseSize(args[1])
+			size, err := bytesize.Parse(args[1])
 			if err != nil {
 				return usage("%q is no size: %w", args[1], err)
 			}
@@ -32,7 +32,7 @@ func (a *app) volumeResize() *cobra.Command {
 			}
 			if size < before.Size && !shrink { // the server refuses it too, in bytes
 				return withCode(exitRefused, fmt.Errorf("%s has %s: to make it smaller, to %s, throws away what lies beyond: --shrink allows it",
-					before.name(), bytesText(before.Size), bytesText(size)))
+					before.name(), bytesize.Format(before.Size), bytesize.Format(size)))
 			}
 			v, err := a.client().ResizeVolume(cmd.Context(), before.ID, size, shrink)
 			if err != nil {
@@ -46,12 +46,12 @@ func (a *app) volumeResize() *cobra.Command {
 }
 
 func resizedText(before place, v api.Volume) string {
-	text := fmt.Sprintf("%s has %s, before %s", clean(before.name()), bytesText(v.Size), bytesText(before.Size))
+	text := fmt.Sprintf("%s has %s, before %s", clean(before.name()), bytesize.Format(v.Size), bytesize.Format(before.Size))
 	switch {
 	case v.Size > before.Size:
 		text += ": its system can now grow its partition and file system"
 	case v.Size < before.Size:
-		text += fmt.Sprintf(": the last %s are lost; snapshots have their own sizes", bytesText(before.Size-v.Size))
+		text += fmt.Sprintf(": the last %s are lost; snapshots have their own sizes", bytesize.Format(before.Size-v.Size))
 	}
 	return text + "\n"
 }
@@ -110,7 +110,7 @@ func (a *app) setVolume(ctx context.Context, name string, ch api.VolumeChange) e
 	return a.print(v, func() string {
 		text := ""
 		if ch.Limit != nil {
-			text += fmt.Sprintf("limit of volume %s of %s: %s (%s stored)\n", clean(v.ID), clean(v.Machine), limitText(v.Limit), bytesText(v.Stored))
+			text += fmt.Sprintf("limit of volume %s of %s: %s (%s stored)\n", clean(v.ID), clean(v.Machine), limitText(v.Limit), bytesize.Format(v.Stored))
 		}
 		if ch.WriteThrough != nil {
 			text += fmt.Sprintf("write-through of volume %s of %s: %s\n", clean(v.ID), clean(v.Machine), onOff(v.WriteThrough))
@@ -145,7 +145,7 @@ func (a *app) volumeFlatten() *cobra.Command {
 				return err
 			}
 			return a.print(v, func() string {
-				return fmt.Sprintf("flattened %s: it is read through %s, %s stored\n", clean(p.name()), count(v.Depth, "layer"), bytesText(v.Stored))
+				return fmt.Sprintf("flattened %s: it is read through %s, %s stored\n", clean(p.name()), count(v.Depth, "layer"), bytesize.Format(v.Stored))
 			})
 		},
 	}

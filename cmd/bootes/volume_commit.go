@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) volumeCommit() *cobra.Command {
@@ -54,17 +55,17 @@ func (a *app) volumeDiff() *cobra.Command {
 }
 
 func diffText(p place, d api.Diff) string {
-	text := fmt.Sprintf("%s against %s: %s changed, %s zeroed\n", clean(p.name()), clean(d.Against), bytesText(d.Changed), bytesText(d.Zeroed))
+	text := fmt.Sprintf("%s against %s: %s changed, %s zeroed\n", clean(p.name()), clean(d.Against), bytesize.Format(d.Changed), bytesize.Format(d.Zeroed))
 	if len(d.Partitions) == 0 {
 		return text
 	}
 	t := newTable(">PARTITION", "NAME", "TYPE", ">START", ">SIZE", ">CHANGED", ">ZEROED")
 	for _, part := range d.Partitions {
-		number, start, size := fmt.Sprint(part.Number), bytesText(part.Start), bytesText(part.Size)
+		number, start, size := fmt.Sprint(part.Number), bytesize.Format(part.Start), bytesize.Format(part.Size)
 		if part.Number == 0 { // here and there
 			number, start, size = "outside", "-", "-"
 		}
-		t.row(number, dash(part.Name), dash(part.Type), start, size, bytesText(part.Changed), bytesText(part.Zeroed))
+		t.row(number, dash(part.Name), dash(part.Type), start, size, bytesize.Format(part.Changed), bytesize.Format(part.Zeroed))
 	}
 	return text + t.String()
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) volumeRemove() *cobra.Command {
@@ -38,7 +40,7 @@ func (a *app) removePlace(ctx context.Context, name string, force bool) (gone, e
 }
 
 func removedVolume(p place) gone {
-	lost := bytesText(p.Private) + " that only it had"
+	lost := bytesize.Format(p.Private) + " that only it had"
 	if n := len(p.Snapshots); n > 0 {
 		lost += ", with " + count(n, "snapshot")
 	}

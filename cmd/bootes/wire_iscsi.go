@@ -9,6 +9,7 @@ import (
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/boot"
+	"bootes.dev/internal/bytesize"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/iscsi"
 	"bootes.dev/internal/recorder"
@@ -186,7 +187,7 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 		s.boot.Progress(o.Boot, "", recorder.Info, fmt.Sprintf("session of %s ended: %s", remote, e.Reason))
 	case iscsi.Ended:
 		s.boot.Progress(o.Boot, "", recorder.Info, fmt.Sprintf("session of %s closed (%s); this boot has read %s and written %s",
-			remote, e.Reason, bytesText(o.read()), bytesText(o.written())))
+			remote, e.Reason, bytesize.Format(o.read()), bytesize.Format(o.written())))
 	}
 }
 

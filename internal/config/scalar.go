@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"bootes.dev/internal/bytesize"
 )
 
 // Space is an amount of a file system: so many bytes, or so many percent, or
@@ -30,40 +32,6 @@ func (s Space) Of(total int64) int64 {
 	return min(p, s.Bytes)
 }
 
-var errSize = errors.New("write a number of bytes, or one with K, M, G or T (powers of 1024), such as 512M or 10G")
-
-// ParseSize reads a size such as "10G", "512MiB" or "1048576". As with
-// qemu-img and LVM, K, M, G and T are powers of 1024. The error says what
-// would be right.
-func ParseSize(s string) (int64, error) {
-	digits := strings.TrimRight(s, "KMGTiBkmgtb")
-	shift, ok := map[string]int{
-		"": 0, "B": 0, "K": 10, "M": 20, "G": 30, "T": 40,
-		"KIB": 10, "MIB": 20, "GIB": 30, "TIB": 40,
-	}[strings.ToUpper(s[len(digits):])]
-	if !ok {
-		return 0, errSize
-	}
-	whole, fraction, dotted := strings.Cut(digits, ".")
-	n, err := strconv.ParseUint(whole, 10, 63)
-	if err != nil || (dotted && shift == 0) || n > math.MaxInt64>>shift {
-		return 0, errSize
-	}
-	size := int64(n) << shift
-	if !dotted {
-		return size, nil
-	}
-	f, err := strconv.ParseUint(fraction, 10, 32)
-	if err != nil || len(fraction) > 3 {
-		return 0, errSize
-	}
-	part := float64(f) / math.Pow10(len(fraction)) * float64(int64(1)<<shift)
-	if size > math.MaxInt64-int64(part) {
-		return 0, errSize
-	}
-	return size + int64(part), nil
-}
-
 var errSpace = errors.New("write a size such as 2G, or a part of the disk such as 5%")
 
 func parseSpace(s string) (Space, error) {
@@ -74,7 +42,7 @@ func parseSpace(s string) (Space, error) {
 		}
 		return Space{Percent: n}, nil
 	}
-	n, err := ParseSize(s)
+	n, err := bytesize.Parse(s)
 	if err != nil {
 		return Space{}, errSpace
 	}

@@ -6,26 +6,6 @@ import (
 	"time"
 )
 
-func TestParseSize(t *testing.T) {
-	for s, want := range map[string]int64{
-		"0": 0, "4096": 4096, "4096B": 4096, "1K": 1 << 10, "512M": 512 << 20, "512m": 512 << 20, "10G": 10 << 30,
-		"10GiB": 10 << 30, "10gib": 10 << 30, "2T": 2 << 40, "1.5G": 3 << 29, "0.5K": 512, "8388607T": 8388607 << 40,
-		"9223372036854775807": math.MaxInt64,
-	} {
-		if n, err := ParseSize(s); err != nil || n != want {
-			t.Errorf("%q: %d, %v; want %d", s, n, err, want)
-		}
-	}
-	for _, s := range []string{
-		"", "G", "-1", "-1G", "+1", "10 G", "10GB", "10X", "1.G", ".5G", "1.5", "1.5B", "1.2.3G", "1e3", "0x10", "1_000",
-		"8388608T", "9223372036854775808", "8388607.9999T", "1.0000G", "１G", "10GG", "iB", "10iB", "Gi",
-	} {
-		if n, err := ParseSize(s); err == nil {
-			t.Errorf("%q was read as %d", s, n)
-		}
-	}
-}
-
 func TestSpace(t *testing.T) {
 	const giB = 1 << 30
 	for _, tt := range []struct {

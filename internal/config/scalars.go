@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"bootes.dev/internal/bytesize"
 )
 
 // Each function here returns the reader of one sort of value into dst.
@@ -59,11 +61,11 @@ func (r *reader) flag(dst *bool) func(value) {
 
 func (r *reader) size(dst *int64) func(value) {
 	return func(v value) {
-		s, ok := r.text(v, errSize.Error())
+		s, ok := r.text(v, bytesize.ErrSyntax.Error())
 		if !ok {
 			return
 		}
-		n, err := ParseSize(s)
+		n, err := bytesize.Parse(s)
 		if err != nil {
 			r.fault(v, fmt.Sprintf("%q is no size", s), "%s", err)
 			return

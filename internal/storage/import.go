@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bootes.dev/internal/block"
+	"bootes.dev/internal/bytesize"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
 )
@@ -155,7 +156,7 @@ func (s *Storage) explain(err error, data int64) error {
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) && !errors.Is(err, block.ErrNoSpace) {
 		return err
 	}
-	return fmt.Errorf("the disk under %q ran full while %s were copied: make room or remove volumes and images: %w", s.o.Dir, human(data), err)
+	return fmt.Errorf("the disk under %q ran full while %s were copied: make room or remove volumes and images: %w", s.o.Dir, bytesize.Format(data), err)
 }
 
 // NoRoomError says that an image does not fit, and by how much.
@@ -172,19 +173,5 @@ func (e *NoRoomError) Error() string {
 		times = fmt.Sprintf(" (%d times that while it is converted)", e.Copies)
 	}
 	return fmt.Sprintf("too large for the disk: it is a disk of %s with %s of data%s, and the file system of %q has %s free, of which %s must stay free: make room, or move the data folder to a larger disk",
-		human(e.Size), human(e.Data), times, e.Dir, human(e.Free), human(e.Keep))
-}
-
-// human is n in the unit that a person would choose.
-func human(n int64) string {
-	const units = "KMGTPE"
-	if n < 1<<10 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	v, i := float64(n)/(1<<10), 0
-	for v >= 1<<10 && i < len(units)-1 {
-		v /= 1 << 10
-		i++
-	}
-	return fmt.Sprintf("%.1f %ciB", v, units[i])
+		bytesize.Format(e.Size), bytesize.Format(e.Data), times, e.Dir, bytesize.Format(e.Free), bytesize.Format(e.Keep))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"bootes.dev/internal/bytesize"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
 )
@@ -124,7 +125,7 @@ type LimitError struct {
 
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("volume %q would hold up to %s of its own, and its limit is %s: raise that first with `bootes volume set %s --limit SIZE`",
-		e.Volume, human(e.Holds), human(e.Limit), e.Volume)
+		e.Volume, bytesize.Format(e.Holds), bytesize.Format(e.Limit), e.Volume)
 }
 
 // FlattenVolume merges what a volume stands on into a layer of its own, so that

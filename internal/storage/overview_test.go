@@ -122,7 +122,7 @@ func TestFlatten(t *testing.T) {
 		t.Errorf("%+v, %v", good, err)
 	}
 	err := x.FlattenVolume(ctx, v.ID, nil)
-	wantErr[*LimitError](t, err, "volume \""+v.ID+"\" would hold up to 3.0 MiB of its own, and its limit is 1.0 MiB: raise that first with `bootes volume set "+v.ID+" --limit SIZE`")
+	wantErr[*LimitError](t, err, "volume \""+v.ID+"\" would hold up to 3 MiB of its own, and its limit is 1 MiB: raise that first with `bootes volume set "+v.ID+" --limit SIZE`")
 	if _, err := x.SetLimit(ctx, v.ID, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -182,8 +182,8 @@ func TestWarnings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	full := "its disk holds 824.0 KiB of the 1.0 MiB that it may, 80%; at the limit its writes fail: `bootes volume set " + v.ID + " --limit SIZE` raises it"
-	tight := fmt.Sprintf("this server's disk has 1.5 GiB free, and at 1.0 GiB the writes of all machines fail: make room under %q", x.dir)
+	full := "its disk holds 824 KiB of the 1 MiB that it may, 80%; at the limit its writes fail: `bootes volume set " + v.ID + " --limit SIZE` raises it"
+	tight := fmt.Sprintf("this server's disk has 1.5 GiB free, and at 1 GiB the writes of all machines fail: make room under %q", x.dir)
 	fill(0, 700<<10)
 	look("below", roomy)
 	fill(700<<10, 824<<10)

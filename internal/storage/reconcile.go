@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"bootes.dev/internal/bytesize"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
 )
@@ -208,7 +209,7 @@ func (r *reconciler) checkDisks(context.Context) error {
 			}
 			r.settled(info.ID, info.Stored, "removed ephemeral volume %s: it has no record", info.ID)
 		default:
-			r.problem(info.ID, info.Stored, "volume %s holds %s on disk but has no record: was the store restored from an older backup?", info.ID, human(info.Stored))
+			r.problem(info.ID, info.Stored, "volume %s holds %s on disk but has no record: was the store restored from an older backup?", info.ID, bytesize.Format(info.Stored))
 		}
 	}
 	return nil
@@ -249,9 +250,9 @@ func (r *reconciler) checkLayers(context.Context) error {
 		switch {
 		case !l.Kept || named[l.ID]:
 		case needed[l.ID]:
-			r.problem(l.ID, l.Stored, "layer %s holds %s on disk for an image that is not on record: a commit was interrupted at its very end; the same `bootes volume commit` again does the rest", l.ID, human(l.Stored))
+			r.problem(l.ID, l.Stored, "layer %s holds %s on disk for an image that is not on record: a commit was interrupted at its very end; the same `bootes volume commit` again does the rest", l.ID, bytesize.Format(l.Stored))
 		default:
-			r.problem(l.ID, l.Stored, "layer %s holds %s on disk but belongs to no image: an import was interrupted at its very end, or the store was restored from an older backup", l.ID, human(l.Stored))
+			r.problem(l.ID, l.Stored, "layer %s holds %s on disk but belongs to no image: an import was interrupted at its very end, or the store was restored from an older backup", l.ID, bytesize.Format(l.Stored))
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bootes.dev/internal/bytesize"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
 )
@@ -79,10 +80,10 @@ type Warning struct {
 
 func (w Warning) String() string {
 	if w.Limit == 0 {
-		return fmt.Sprintf("this server's disk has %s free, and at %s the writes of all machines fail: make room under %q", human(w.Free), human(w.MinFree), w.Dir)
+		return fmt.Sprintf("this server's disk has %s free, and at %s the writes of all machines fail: make room under %q", bytesize.Format(w.Free), bytesize.Format(w.MinFree), w.Dir)
 	}
 	return fmt.Sprintf("its disk holds %s of the %s that it may, %d%%; at the limit its writes fail: `bootes volume set %s --limit SIZE` raises it",
-		human(w.Used), human(w.Limit), w.Used*100/w.Limit, w.Volume.ID)
+		bytesize.Format(w.Used), bytesize.Format(w.Limit), w.Used*100/w.Limit, w.Volume.ID)
 }
 
 // Watch looks once a second whether a volume that is served comes near its

@@ -25,6 +25,7 @@ var floors = [][]string{
 	{"internal/guestfs"},
 	{"internal/inventory", "internal/recorder", "internal/cow", "internal/ipxe", "internal/diskimage", "internal/backup"},
 	{"internal/store", "internal/block", "internal/cow/vfs", "internal/config", "internal/netif"},
+	{"internal/bytesize"},
 }
 
 // testOnly packages serve tests; no program imports them.
