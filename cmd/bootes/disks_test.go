@@ -114,7 +114,7 @@ VOLUME          MACHINE  IMAGE      NEWER      MODE         SIZE    OWN  STORED 
 volume         0f3a-1111-aaaa
 machine        pc01
 image          debian:12
-by tag         debian:stable
+made for       debian:stable
 newer          debian:13: switch it off, then ` + "`bootes volume reset pc01`" + ` takes it
 digest         sha256:01
 mode           persistent
@@ -182,7 +182,6 @@ PARTITION  NAME  TYPE         START    SIZE  CHANGED    ZEROED
 limit of volume 0f3a-1111-aaaa of pc01: none (5 MiB stored)
 write-through of volume 0f3a-1111-aaaa of pc01: off
 `},
-		{"volume flatten pc01", "\nflattened pc01: it is read through 2 layers, 5 MiB stored\n"},
 		{"volume ls pc01@monday:/var", `
 drwxr-sr-x     4096  2026-01-02 12:00  log
 -rwSr-----  1234567  2026-01-02 12:00  bad?name
@@ -199,6 +198,7 @@ kept: 2 snapshots: monday, friday
 removed snapshot pc01@monday: the disk stays as it is
 removed volume 77aa-3333-cccc of kiosk: lost 0 B that only it had
 `},
+		{"volume flatten pc01", "\nflattened pc01: it stands alone, on no image, and takes 5 MiB\nas before, with what they stand on: 2 snapshots: monday, friday\n"},
 		{"volume rm pc01", "\nremoved volume 0f3a-1111-aaaa of pc01: lost 5 MiB that only it had, with 2 snapshots\n"},
 		{"machine list", `
 MACHINE  MAC                                  IMAGE               NEWER      MODE        STAGE  LAST SEEN

@@ -110,7 +110,7 @@ func (w *world) ResetVolume(_ context.Context, id string) error {
 	return w.call("reset", id)
 }
 func (w *world) FlattenVolume(_ context.Context, id string, _ func(api.Progress)) error {
-	w.change(func(v *api.Volume) { v.Depth = 2 })
+	w.change(func(v *api.Volume) { v.Depth, v.Image, v.Newer = 1, "", "" })
 	return w.call("flatten volume", id)
 }
 func (w *world) ForceRemoveVolume(_ context.Context, id string) error { return w.call("force rm", id) }

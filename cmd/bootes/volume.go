@@ -102,14 +102,18 @@ func (a *app) volumeSheet(v api.Volume) string {
 	if v.WriteThrough {
 		through = "on: each write is on the disk before the machine is told so"
 	}
+	image := v.Image
 	if v.Ref != v.Image {
 		asked = v.Ref
+	}
+	if image == "" {
+		image = "none: it stands alone"
 	}
 	return sheet(
 		"volume", v.ID,
 		"machine", v.Machine,
-		"image", v.Image,
-		"by tag", asked,
+		"image", image,
+		"made for", asked,
 		"newer", newer(v.Newer, v.Machine),
 		"digest", v.Digest,
 		"mode", v.Mode,

@@ -130,8 +130,8 @@ func (a *app) volumeFlatten() *cobra.Command {
 	return &cobra.Command{
 		Use: "flatten VOLUME", Short: "Copy into a volume what it has from its image", Args: exactly("VOLUME"),
 		Long: "Copy into a volume what it has from its image and from the snapshots below it, so that it depends on\n" +
-			"none of them. Its contents stay as they are, its machine may run. It takes space: what was shared is\n" +
-			"there twice.",
+			"none of them, and the image may be removed. Its contents stay as they are, its machine may run. Its\n" +
+			"snapshots stay, too, and stand on the image still. It takes space: what was shared is there twice.",
 		Example: "  bootes volume flatten pc01",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := a.findWhole(cmd.Context(), args[0])
@@ -144,9 +144,18 @@ func (a *app) volumeFlatten() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(v, func() string {
-				return fmt.Sprintf("flattened %s: it is read through %s, %s stored\n", clean(p.name()), count(v.Depth, "layer"), bytesize.Format(v.Stored))
-			})
+			return a.print(v, func() string { return flattenedText(p, v) })
 		},
 	}
+}
+
+func flattenedText(p place, v api.Volume) string {
+	text := fmt.Sprintf("flattened %s: it stands alone, on no image, and takes %s\n", clean(p.name()), bytesize.Format(v.Stored))
+	if v.Image != "" { // it was committed meanwhile
+		text = fmt.Sprintf("flattened %s: it stands on %s and takes %s\n", clean(p.name()), clean(v.Image), bytesize.Format(v.Stored))
+	}
+	if len(v.Snapshots) > 0 {
+		text += "as before, with what they stand on: " + snapshotNames(v) + "\n"
+	}
+	return text
 }

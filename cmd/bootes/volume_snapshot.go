@@ -114,7 +114,10 @@ func (a *app) volumeReset() *cobra.Command {
 			}
 			return a.print(u, func() string {
 				from := ""
-				if u.Volume.Image != v.Image {
+				switch {
+				case v.Image == "":
+					from = ", before of no image"
+				case u.Volume.Image != v.Image:
 					from = ", before of " + clean(v.Image)
 				}
 				return fmt.Sprintf("%s is a fresh clone of %s%s\n%s", clean(v.name()), clean(u.Volume.Image), from, undoneText(v, u))

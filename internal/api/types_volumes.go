@@ -7,9 +7,9 @@ type Volume struct {
 	ID           string     `json:"id"`
 	Machine      string     `json:"machine"`
 	Ref          string     `json:"ref" doc:"what the machine asked for: an image or a tag"`
-	Image        string     `json:"image" doc:"name:tag it was cloned from"`
+	Image        string     `json:"image" doc:"name:tag of the image that it stands on; empty: none, it was flattened or restored whole"`
 	Newer        string     `json:"newer,omitempty" doc:"image that ref means now, if another"`
-	Digest       string     `json:"digest" doc:"of that image"`
+	Digest       string     `json:"digest" doc:"of that image; empty: none, or not known when it was cloned"`
 	Mode         string     `json:"mode" enum:"persistent,ephemeral,update"`
 	Size         int64      `json:"size" doc:"of the disk, in bytes"`
 	Stored       int64      `json:"stored" doc:"bytes it takes on the server"`

@@ -254,7 +254,7 @@ func TestImageRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = x.RemoveImage(ctx, "debian:12", Users{})
-	wantErr[*InUseError](t, err, "image \"debian:12\" is in use by volume "+v.ID+": first remove that volume with `bootes volume rm "+v.ID+"`")
+	wantErr[*InUseError](t, err, "image \"debian:12\" is in use by volume "+v.ID+": first remove that volume with `bootes volume rm "+v.ID+"` or make it stand alone with `bootes volume flatten "+v.ID+"`")
 	if _, err := x.DropVolume(ctx, v.ID); err != nil {
 		t.Fatal(err)
 	}

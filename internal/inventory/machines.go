@@ -167,7 +167,7 @@ func usable(a netip.Addr) bool {
 
 // putMachine writes m and moves the indices from old to it.
 func (in *Inventory) putMachine(tx *store.Tx, old, m Machine) error {
-	if m.Image != old.Image {
+	if m.Image != old.Image || m.Mode != old.Mode { // as it is it may do without
 		to, err := in.resolve(tx, m.Image)
 		if err != nil {
 			return err

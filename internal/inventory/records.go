@@ -77,7 +77,7 @@ type Volume struct {
 	ID       string    `json:"id"` // machine, hyphen, random; the key
 	Machine  string    `json:"machine"`
 	Ref      string    `json:"ref"`    // what was asked for: an image or a tag
-	Image    string    `json:"image"`  // the image that it stands on
+	Image    string    `json:"image"`  // the image that it stands on; "": none
 	Digest   string    `json:"digest"` // of that; "" if it was not hashed yet when it was cloned
 	Layer    string    `json:"layer"`  // of that
 	Mode     Mode      `json:"mode"`

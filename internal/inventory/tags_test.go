@@ -74,7 +74,7 @@ func TestTagRules(t *testing.T) {
 	v := x.volume("pc1", "debian:12", Persistent, "")
 	_, err = x.RemoveImage(ctx, "debian:12", Users{Images: []string{"debian:14", "debian:13"}, Snapshots: []string{"pc9-1@a"}, Disks: []string{v.ID, "pc9-1"}})
 	wantErr[*InUseError](t, err, "image \"debian:12\" is in use by volume "+v.ID+", volume pc9-1, snapshot pc9-1@a, tag debian:stable, image debian:13, image debian:14: first "+
-		"remove that volume with `bootes volume rm "+v.ID+"`, make that volume stand alone with `bootes volume flatten pc9-1`, remove that snapshot with `bootes volume rm pc9-1@a`, "+
+		"remove that volume with `bootes volume rm "+v.ID+"` or make it stand alone with `bootes volume flatten "+v.ID+"`, make that volume stand alone with `bootes volume flatten pc9-1`, remove that snapshot with `bootes volume rm pc9-1@a`, "+
 		"move that tag with `bootes image tag debian:stable IMAGE` or remove it with `bootes image rm debian:stable`, "+
 		"make those images stand alone with `bootes image flatten IMAGE`")
 	wantErr[*InUseError](t, x.RemoveTag(ctx, "debian:stable"),

@@ -28,29 +28,37 @@ func (u *Users) add(o Users) {
 	u.Disks = slices.DeleteFunc(u.Disks, func(v string) bool { return slices.Contains(u.Volumes, v) })
 }
 
-// usersOf are those whose records name an image or a tag.
+// usersOf are those whose records name an image or a tag, and who need it: a
+// volume that stands on no image keeps the name only to be reset to, and its
+// machine boots without.
 func (in *Inventory) usersOf(tx *store.Tx, ref string) (u Users, err error) {
-	machines, err := in.machines.In(tx).List()
-	if err != nil {
-		return u, err
-	}
-	for _, m := range machines {
-		if m.Value.Image == ref {
-			u.Machines = append(u.Machines, m.Key)
-		}
-	}
 	volumes, err := in.volumes.In(tx).List()
 	if err != nil {
 		return u, err
 	}
+	alone := map[string]bool{} // machines whose disk for ref needs nothing else
 	for _, v := range volumes {
-		if v.Value.Image == ref || v.Value.Ref == ref {
+		switch {
+		case v.Value.Image == "":
+			if v.Value.Ref == ref && v.Value.Mode == Persistent {
+				alone[v.Value.Machine] = true
+			}
+		case v.Value.Image == ref || v.Value.Ref == ref:
 			u.Volumes = append(u.Volumes, v.Key)
 		}
 		for name, s := range v.Value.Snapshots {
 			if s.Image == ref && v.Value.Image != ref {
 				u.Snapshots = append(u.Snapshots, v.Key+"@"+name)
 			}
+		}
+	}
+	machines, err := in.machines.In(tx).List()
+	if err != nil {
+		return u, err
+	}
+	for _, m := range machines {
+		if m.Value.Image == ref && !(m.Value.Mode == Persistent && alone[m.Key]) {
+			u.Machines = append(u.Machines, m.Key)
 		}
 	}
 	tags, err := in.tags.In(tx).List()
@@ -74,7 +82,7 @@ func (u Users) refuse(kind, ref, instead string) error {
 		do    string // with what the names are, and all of them
 	}{
 		{"machine", u.Machines, "give %[1]s another image with `bootes machine set %[3]s --image " + instead + "`"},
-		{"volume", u.Volumes, "remove %[1]s with `bootes volume rm %[2]s`"},
+		{"volume", u.Volumes, "remove %[1]s with `bootes volume rm %[2]s` or make %[4]s stand alone with `bootes volume flatten %[3]s`"},
 		{"volume", u.Disks, "make %[1]s stand alone with `bootes volume flatten %[3]s`"},
 		{"snapshot", u.Snapshots, "remove %[1]s with `bootes volume rm %[2]s`"},
 		{"tag", u.Tags, "move %[1]s with `bootes image tag %[3]s IMAGE` or remove %[4]s with `bootes image rm %[2]s`"},

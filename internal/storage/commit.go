@@ -78,6 +78,11 @@ func (s *Storage) commit(ctx context.Context, v inventory.Volume, snapshot strin
 	if err != nil {
 		return made, fmt.Errorf("record image %q: %w", ref, err)
 	}
+	if v.Image == "" { // now it stands on one
+		if err := s.noteBelow(ctx, v.ID); err != nil { // the image is made all the same
+			s.log.Error("volume's new image could not be recorded; that is done at the next start", "volume", v.ID, "err", err)
+		}
+	}
 	return made, s.catchUp(ctx, made.Image)
 }
 

@@ -66,7 +66,7 @@ func (s *Storage) Diff(ctx context.Context, id, snapshot string) (Diff, error) {
 type NoImageError struct{ Volume string }
 
 func (e *NoImageError) Error() string {
-	return fmt.Sprintf("volume %q stands on no image that is here: it came out of a backup; compare it with a snapshot of its own", e.Volume)
+	return fmt.Sprintf("volume %q stands on no image that is here: it was flattened, or came out of a backup; compare it with a snapshot of its own", e.Volume)
 }
 
 // openBelow opens the image that a volume's state stands on.

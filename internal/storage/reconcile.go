@@ -159,14 +159,15 @@ func (r *reconciler) checkRecord(ctx context.Context, v inventory.Volume, info c
 			r.problem(v.ID, 0, "limit of volume %s cannot be set: %v", v.ID, err)
 		}
 	}
-	below := r.parents.image(info.Base, r.images, "")
-	if below.Layer == "" || r.parents.on(info.Base, v.Layer) {
-		return nil
-	}
-	if _, err := r.inv.SetVolume(ctx, v.ID, func(v *inventory.Volume) { standOn(v, below) }); err != nil {
+	changed, err := r.follow(ctx, v, info, r.images, r.parents)
+	if !changed || err != nil {
 		return err
 	}
-	r.settled(v.ID, 0, "volume %s of machine %s stands on image %s, and its record says so now", v.ID, v.Machine, below.Ref())
+	on := "no image"
+	if below := r.parents.image(info.Base, r.images, ""); below.Layer != "" {
+		on = "image " + below.Ref()
+	}
+	r.settled(v.ID, 0, "volume %s of machine %s stands on %s, and its record says so now", v.ID, v.Machine, on)
 	return nil
 }
 

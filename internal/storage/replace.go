@@ -46,6 +46,9 @@ func (s *Storage) Reset(ctx context.Context, id string) error {
 	defer s.names.RUnlock()
 	return s.replace(ctx, id, func(ctx context.Context, v inventory.Volume) error {
 		img, err := s.inv.Resolve(ctx, v.Ref)
+		if missing(err) {
+			return fmt.Errorf("what volume %q goes back to is gone: give %s another image, and with it a fresh disk, with `bootes machine set %s --image IMAGE`: %w", id, v.Machine, v.Machine, err)
+		}
 		if err != nil {
 			return err
 		}

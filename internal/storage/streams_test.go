@@ -203,7 +203,7 @@ func TestRestoredDiskIsRemovedWhole(t *testing.T) {
 		t.Error("after a restart it differs")
 	}
 	_, err = y.Diff(t.Context(), r.ID, "")
-	wantErr[*NoImageError](t, err, "volume \""+r.ID+"\" stands on no image that is here: it came out of a backup; compare it with a snapshot of its own")
+	wantErr[*NoImageError](t, err, "volume \""+r.ID+"\" stands on no image that is here: it was flattened, or came out of a backup; compare it with a snapshot of its own")
 	if err := y.RemoveVolume(t.Context(), r.ID, false); err != nil {
 		t.Fatal(err)
 	}
