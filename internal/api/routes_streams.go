@@ -53,7 +53,7 @@ func (s *Server) export(ctx context.Context, d Disk, b ExportRequest) (*huma.Str
 	}
 	t.path, t.end = pathOf(f), func() { f.Close() }
 	t.run = func(ctx context.Context, progress func(Progress)) (Exported, error) {
-		e, err := s.o.Streams.Export(ctx, Export{Disk: d, Format: b.Format, File: f, Path: t.path}, progress)
+		e, err := s.o.Streams.Export(ctx, Export{Disk: d, Format: b.Format, File: f, Path: t.path, Target: b.Target}, progress)
 		e.File = b.Target
 		return e, err
 	}

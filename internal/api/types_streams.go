@@ -30,6 +30,7 @@ type Export struct {
 	Format string   // one of Formats
 	File   *os.File // an empty regular file, open for reading and writing
 	Path   string   // of File, for other programs of this computer
+	Target string   // what the client will call File
 }
 
 // Exported is a disk image file that was written.

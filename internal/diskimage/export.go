@@ -26,6 +26,7 @@ type Runs func(fn func(off, n int64, zero bool) error) error
 // ExportOptions say how a disk is written.
 type ExportOptions struct {
 	Format string // one of ExportFormats; "" is raw
+	Name   string // that the file will have, for errors and for a VMDK, which names itself; "": that it has
 	// Runs, if not nil, spare reading what is zeros. Called twice.
 	Runs   Runs
 	TmpDir string // for two copies on the way to a foreign format; made if missing
@@ -68,8 +69,11 @@ func ExportFormats() []string {
 //
 // ErrNoQemuImg when a foreign format is asked for and the program is missing.
 func Export(ctx context.Context, out *os.File, disk Disk, o ExportOptions) error {
+	if o.Name == "" {
+		o.Name = fileName(out, out.Name())
+	}
 	if err := export(ctx, out, disk, o); err != nil {
-		return fmt.Errorf("write disk image %q: %w", fileName(out, out.Name()), err)
+		return fmt.Errorf("write disk image %q: %w", o.Name, err)
 	}
 	return nil
 }
@@ -187,11 +191,11 @@ func exportForeign(ctx context.Context, out *os.File, disk Disk, args []string, 
 		return &hostError{"make a temporary file", err}
 	}
 	defer made.Close()
-	if err := convertTo(ctx, made, out, disk, args, data, o); err != nil {
+	if err := convertTo(ctx, made, disk, args, data, o); err != nil {
 		return err
 	}
 	if slices.Contains(args, "vmdk") {
-		if err := nameExtent(made, filepath.Base(fileName(out, out.Name()))); err != nil {
+		if err := nameExtent(made, filepath.Base(o.Name)); err != nil {
 			return err
 		}
 	}
@@ -210,8 +214,8 @@ func exportForeign(ctx context.Context, out *os.File, disk Disk, args []string, 
 	return out.Sync()
 }
 
-// convertTo makes of disk what the file out is to hold.
-func convertTo(ctx context.Context, made, out *os.File, disk Disk, args []string, data int64, o ExportOptions) error {
+// convertTo makes of disk, in made, what the file is to hold.
+func convertTo(ctx context.Context, made *os.File, disk Disk, args []string, data int64, o ExportOptions) error {
 	raw, err := tempFile(o.TmpDir)
 	if err != nil {
 		return &hostError{"make a temporary file", err}
@@ -225,7 +229,7 @@ func convertTo(ctx context.Context, made, out *os.File, disk Disk, args []string
 	done := w.done
 	progress := percent(data, func(d, _ int64) { o.Progress(done+d, 3*data) })
 	args = slices.Concat([]string{"convert", "-p"}, args, []string{"-f", "raw", imageFD, outputFD})
-	err = qemuImg(ctx, handed{raw, made, "the temporary file", fileName(out, out.Name())}, progress, args...)
+	err = qemuImg(ctx, handed{raw, made, "the temporary file", o.Name}, progress, args...)
 	if errors.Is(err, unix.ENOSPC) {
 		return &hostError{what, err}
 	}

@@ -160,6 +160,13 @@ func TestExportedVMDKNamesItself(t *testing.T) {
 	if !bytes.Contains(b, []byte(`RW 2048 SPARSE "golden.vmdk"`)) {
 		t.Errorf("descriptor: %.400s", b[512:])
 	}
+	o := ExportOptions{Format: "vmdk", Name: "/srv/debian.vmdk", TmpDir: t.TempDir()}
+	if err := Export(t.Context(), out, holey(1<<20), o); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(out.Name()); err != nil || !bytes.Contains(b, []byte(`RW 2048 SPARSE "debian.vmdk"`)) {
+		t.Errorf("renamed later: %v, descriptor: %.400s", err, b[512:])
+	}
 }
 
 func TestExportRefused(t *testing.T) {
