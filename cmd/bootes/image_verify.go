@@ -45,7 +45,7 @@ func verifiedText(v api.Verified) string {
 
 func (a *app) imageFlatten() *cobra.Command {
 	return &cobra.Command{
-		Use: "flatten IMAGE", Short: "Merge an image's chain into one layer", Args: exactly("IMAGE"),
+		Use: "flatten IMAGE", Short: "Make an image stand alone: merge what lies below it", Args: exactly("IMAGE"),
 		Long: "Copy what an image has from the layers below it, so that it stands alone. Its contents and its clones stay\n" +
 			"as they are. It takes space: what was shared with other images is there twice. The server itself merges\n" +
 			"chains that have become deep; this is for an image whose base is to be removed.",

@@ -21,7 +21,7 @@ func (s *Server) diskRoutes(a huma.API) {
 		func(ctx context.Context, in *idPath) (*answer[Undone], error) {
 			return s.undo(ctx, in.ID, func() error { return s.o.Disks.ResetVolume(ctx, in.ID) })
 		})
-	huma.Register(a, longTask("flatten-volume", volumeRoot+"/flatten", "Merge a volume's chain into one layer"),
+	huma.Register(a, longTask("flatten-volume", volumeRoot+"/flatten", "Make a volume stand alone: merge what lies below it"),
 		func(_ context.Context, in *idPath) (*huma.StreamResponse, error) {
 			return task[Volume]{name: "flatten volume " + in.ID, run: func(ctx context.Context, progress func(Progress)) (Volume, error) {
 				if err := s.o.Disks.FlattenVolume(ctx, in.ID, progress); err != nil {

@@ -38,7 +38,7 @@ func (s *Server) layerRoutes(a huma.API) {
 				return v, err
 			}}.response(), nil
 		})
-	huma.Register(a, longTask("flatten-image", image+"/flatten", "Merge an image's chain into one layer"),
+	huma.Register(a, longTask("flatten-image", image+"/flatten", "Make an image stand alone: merge what lies below it"),
 		func(_ context.Context, in *imagePath) (*huma.StreamResponse, error) {
 			return task[Image]{name: "flatten image " + in.ref(), run: func(ctx context.Context, progress func(Progress)) (Image, error) {
 				i, err := s.o.Layers.FlattenImage(ctx, in.ref(), progress)

@@ -96,8 +96,7 @@ func (s *Storage) Resize(ctx context.Context, id string, size int64) error {
 		return &inventory.InvalidError{What: "size", Value: fmt.Sprint(size), Want: fmt.Sprintf("it is a multiple of %d bytes", blockSize)}
 	}
 	if size >= info.Size {
-		defer s.hold(id)()
-		return s.eng.Resize(id, size)
+		return s.grow(ctx, id, size)
 	}
 	return s.replace(ctx, id, func(ctx context.Context, _ inventory.Volume) error {
 		if _, err := s.inv.DetachVolume(ctx, id); err != nil {
@@ -105,6 +104,19 @@ func (s *Storage) Resize(ctx context.Context, id string, size int64) error {
 		}
 		return s.eng.Resize(id, size)
 	})
+}
+
+// grow never shrinks: the volume may have grown since its size was looked at.
+func (s *Storage) grow(ctx context.Context, id string, size int64) error {
+	defer s.hold(id)()
+	info, err := s.volumeInfo(ctx, id)
+	if err == nil && size < info.Size {
+		err = &inventory.InUseError{Kind: "volume", Name: id, By: []string{"another command, which has made it larger meanwhile"}, Remedy: "look at its size, and try again"}
+	}
+	if err != nil {
+		return err
+	}
+	return s.eng.Resize(id, size)
 }
 
 // blockSize is the engine's grain.

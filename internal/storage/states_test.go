@@ -302,6 +302,19 @@ func TestResize(t *testing.T) {
 	wantErr[*inventory.InvalidError](t, x.Resize(ctx, v.ID, 1<<20+512), `size "1049088" is not valid: it is a multiple of 4096 bytes`)
 }
 
+// TestResizeTwiceAtOnce: what was to grow a volume does not shrink it.
+func TestResizeTwiceAtOnce(t *testing.T) {
+	x, v := newPC1(t)
+	ctx := t.Context()
+	if err := x.Resize(ctx, v.ID, 16<<20); err != nil {
+		t.Fatal(err)
+	}
+	wantErr[*inventory.InUseError](t, x.grow(ctx, v.ID, 8<<20), "volume \""+v.ID+"\" is in use by another command, which has made it larger meanwhile: look at its size, and try again")
+	if info, err := x.Volume(ctx, v.ID); err != nil || info.Disk.Size != 16<<20 {
+		t.Errorf("%d bytes, %v", info.Disk.Size, err)
+	}
+}
+
 func TestWriteThrough(t *testing.T) {
 	x, v := newPC1(t)
 	ctx := t.Context()
