@@ -227,6 +227,11 @@ func (r *restore) build(ctx context.Context, progress func(done, total int64)) (
 func (r *restore) place(ctx context.Context, layer string) (inventory.Volume, error) {
 	r.names.RLock()
 	defer r.names.RUnlock()
+	m, err := r.ownDisk(ctx, r.m.Name) // it may have been given another image meanwhile
+	if err != nil {
+		return inventory.Volume{}, err
+	}
+	r.m = m
 	h := r.r.Header()
 	v := inventory.Volume{ID: inventory.NewVolumeID(r.m.Name), Machine: r.m.Name, Ref: r.m.Image, Mode: inventory.Persistent, Limit: r.m.Limit}
 	stand := func(v *inventory.Volume) {

@@ -160,6 +160,26 @@ func TestBackupAndRestore(t *testing.T) {
 }
 
 // A stream that breaks off leaves nothing.
+// TestMachineChangesDuringRestore: what is restored is the disk that the machine
+// boots then.
+func TestMachineChangesDuringRestore(t *testing.T) {
+	x, v := newPC1(t)
+	ctx := t.Context()
+	x.importImage("debian:13", random(diskSize, 2))
+	x.write(v.ID, 10, 0)
+	stream := x.backup(v.ID, "", "")
+	change := func(done, total int64) {
+		if _, err := x.inv.SetMachine(ctx, "pc1", func(m *inventory.Machine) error { m.Image = "debian:13"; return nil }); err != nil {
+			t.Error(err)
+		}
+	}
+	r, err := x.Restore(ctx, "pc1", bytes.NewReader(stream), true, change)
+	if err != nil || r.Ref != "debian:13" || r.ID == v.ID {
+		t.Errorf("%+v, %v", r.Volume, err)
+	}
+	x.has(r.ID, 10, 0)
+}
+
 func TestRestoreFailures(t *testing.T) {
 	x, v := newPC1(t)
 	ctx := t.Context()
