@@ -2,6 +2,9 @@
 // device and every decorator of one passes it:
 //
 //	func TestContract(t *testing.T) { blocktest.Run(t, open, reopen) }
+//
+// Disk is for devices that are of another size or do not begin as zeros, and
+// RunReadOnly for those that take no writes.
 package blocktest
 
 import (
@@ -14,26 +17,80 @@ import (
 	"bootes.dev/internal/block"
 )
 
-// Open returns a new device of size bytes that reads as zeros. It cleans up
-// after itself by t.Cleanup.
+// Open returns a new device of size bytes. It cleans up after itself by
+// t.Cleanup.
 type Open func(t *testing.T, size int64) block.Device
 
 // Reopen lets go of a device, without more ceremony than the death of the
 // process allows, and opens it again. Nil if the device cannot be reopened.
 type Reopen func(t *testing.T, d block.Device) block.Device
 
-const size = 8<<20 + 3*block.SectorSize // the last 4 KiB are not whole
+// Disk is a kind of device that is to keep the contract.
+type Disk struct {
+	Size    int64
+	Content []byte // of a new one; nil: zeros
+	Open    Open
+	Reopen  Reopen
+}
 
-// Run checks that the devices that open returns keep the contract.
+// OddSize is the size that Run takes: the last 4 KiB are not whole.
+const OddSize = 8<<20 + 3*block.SectorSize
+
+// Run checks that the devices that open returns, which read as zeros, keep the
+// contract.
 func Run(t *testing.T, open Open, reopen Reopen) {
-	t.Run("fresh", func(t *testing.T) { testFresh(t, open(t, size)) })
-	t.Run("bounds", func(t *testing.T) { testBounds(t, open(t, size)) })
-	t.Run("unmap", func(t *testing.T) { testUnmap(t, open(t, size)) })
-	t.Run("edge", func(t *testing.T) { testEdge(t, open(t, size)) })
-	t.Run("random", func(t *testing.T) { testRandom(t, open(t, size), reopen) })
-	t.Run("buffers", func(t *testing.T) { testBuffers(t, open(t, size)) })
-	t.Run("overlap", func(t *testing.T) { testOverlap(t, open(t, size)) })
-	t.Run("parallel", func(t *testing.T) { testParallel(t, open(t, size), reopen) })
+	Disk{Size: OddSize, Open: open, Reopen: reopen}.Run(t)
+}
+
+// Run checks that the devices keep the contract.
+func (k Disk) Run(t *testing.T) {
+	if k.Content == nil {
+		k.Content = make([]byte, k.Size)
+	}
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T, d *device)
+	}{
+		{"fresh", testFresh}, {"bounds", testBounds}, {"unmap", testUnmap}, {"edge", testEdge}, {"random", testRandom},
+		{"buffers", testBuffers}, {"overlap", testOverlap}, {"parallel", testParallel},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.test(t, &device{k.Open(t, k.Size), k, bytes.Clone(k.Content)})
+		})
+	}
+}
+
+// RunReadOnly checks a device that has this content and refuses changes.
+func RunReadOnly(t *testing.T, d block.Device, content []byte) {
+	v := &device{d, Disk{Size: int64(len(content)), Content: content}, content}
+	testFresh(t, v)
+	for name, err := range map[string]error{
+		"WriteAt": second(d.WriteAt(make([]byte, block.SectorSize), 0)), "Unmap": d.Unmap(0, block.SectorSize),
+	} {
+		if !errors.Is(err, block.ErrReadOnly) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	rng := rand.New(rand.NewPCG(4, uint64(v.Size())))
+	for range 200 {
+		off, n := v.draw(rng)
+		v.compare(t, off, n)
+	}
+	for _, c := range v.outside() {
+		if err := second(d.ReadAt(make([]byte, c.n), c.off)); !errors.Is(err, c.want) {
+			t.Errorf("ReadAt of %d bytes at %d: %v, want %v", c.n, c.off, err, c.want)
+		}
+	}
+	v.compare(t, 0, v.Size())
+}
+
+func second(_ int, err error) error { return err }
+
+// device is a device under test, beside what it should hold.
+type device struct {
+	block.Device
+	kind  Disk
+	model []byte
 }
 
 // Pattern fills p with sectors that each say where they are and who wrote
@@ -50,7 +107,7 @@ func Pattern(p []byte, off int64, stamp uint64) {
 	}
 }
 
-func read(t *testing.T, d block.Device, off, n int64) []byte {
+func (d *device) read(t *testing.T, off, n int64) []byte {
 	t.Helper()
 	p := bytes.Repeat([]byte{0xEE}, int(n))
 	if m, err := d.ReadAt(p, off); err != nil || int64(m) != n {
@@ -59,23 +116,41 @@ func read(t *testing.T, d block.Device, off, n int64) []byte {
 	return p
 }
 
-func write(t *testing.T, d block.Device, p []byte, off int64) {
+func (d *device) write(t *testing.T, p []byte, off int64) {
 	t.Helper()
 	if m, err := d.WriteAt(p, off); err != nil || m != len(p) {
 		t.Fatalf("WriteAt(%d bytes, %d) = %d, %v", len(p), off, m, err)
 	}
+	copy(d.model[off:], p)
 }
 
-func flush(t *testing.T, d block.Device) {
+func (d *device) unmap(t *testing.T, off, n int64) {
+	t.Helper()
+	if err := d.Unmap(off, n); err != nil {
+		t.Fatalf("Unmap(%d, %d): %v", off, n, err)
+	}
+	clear(d.model[off : off+n])
+}
+
+func (d *device) flush(t *testing.T) {
 	t.Helper()
 	if err := d.Flush(); err != nil {
 		t.Fatalf("Flush: %v", err)
 	}
 }
 
-func compare(t *testing.T, d block.Device, model []byte, off, n int64) {
+func (d *device) reopen(t *testing.T) {
+	if d.kind.Reopen != nil {
+		d.Device = d.kind.Reopen(t, d.Device)
+	}
+}
+
+// compare reads a range, or what of it the disk has.
+func (d *device) compare(t *testing.T, off, n int64) {
 	t.Helper()
-	got, want := read(t, d, off, n), model[off:off+n]
+	off = max(0, off)
+	n = min(n, d.Size()-off)
+	got, want := d.read(t, off, n), d.model[off:off+n]
 	if bytes.Equal(got, want) {
 		return
 	}
@@ -86,25 +161,38 @@ func compare(t *testing.T, d block.Device, model []byte, off, n int64) {
 	}
 }
 
-func testFresh(t *testing.T, d block.Device) {
-	if d.Size() != size {
-		t.Fatalf("Size() = %d, want %d", d.Size(), size)
-	}
-	compare(t, d, make([]byte, size), 0, size)
-	flush(t, d)
+// draw returns a random range.
+func (d *device) draw(rng *rand.Rand) (off, n int64) {
+	off = rng.Int64N(d.Size()/block.SectorSize) * block.SectorSize
+	return off, min(d.Size()-off, (1+rng.Int64N(1<<rng.IntN(9)))*block.SectorSize)
 }
 
-func testBounds(t *testing.T, d block.Device) {
+func testFresh(t *testing.T, d *device) {
+	if d.Size() != d.kind.Size {
+		t.Fatalf("Size() = %d, want %d", d.Size(), d.kind.Size)
+	}
+	d.compare(t, 0, d.Size())
+	d.flush(t)
+}
+
+type access struct {
+	off, n int64
+	want   error
+}
+
+// outside lists accesses that a device refuses.
+func (d *device) outside() []access {
 	const s = block.SectorSize
-	for _, c := range []struct {
-		off, n int64
-		want   error
-	}{
-		{0, 0, nil}, {size, 0, nil}, {size - s, s, nil},
+	size := d.Size()
+	return []access{
 		{1, s, block.ErrUnaligned}, {0, s - 1, block.ErrUnaligned}, {0, 1, block.ErrUnaligned},
 		{-s, s, block.ErrOutOfRange}, {size, s, block.ErrOutOfRange}, {size - s, 2 * s, block.ErrOutOfRange},
 		{1 << 62, s, block.ErrOutOfRange}, {size + s, 0, block.ErrOutOfRange},
-	} {
+	}
+}
+
+func testBounds(t *testing.T, d *device) {
+	for _, c := range append(d.outside(), access{}, access{off: d.Size()}) {
 		p := bytes.Repeat([]byte{0x5A}, int(c.n))
 		_, rerr := d.ReadAt(p, c.off)
 		_, werr := d.WriteAt(p, c.off)
@@ -117,101 +205,96 @@ func testBounds(t *testing.T, d block.Device) {
 	if err := d.Unmap(block.SectorSize, 1<<62); !errors.Is(err, block.ErrOutOfRange) {
 		t.Errorf("Unmap beyond the end: %v", err)
 	}
-	compare(t, d, make([]byte, size), 0, size)
+	d.compare(t, 0, d.Size())
 }
 
-func testUnmap(t *testing.T, d block.Device) {
-	model := make([]byte, size)
-	Pattern(model, 0, 1)
-	write(t, d, model, 0)
+func testUnmap(t *testing.T, d *device) {
+	size := d.Size()
+	full := make([]byte, size)
+	Pattern(full, 0, 1)
+	d.write(t, full, 0)
 	for _, r := range [][2]int64{
 		{0, 512}, {4096, 4096}, {10240, 1024}, {20480 - 512, 8192 + 1024}, {1 << 20, 2 << 20}, {size - 512, 512}, {size - 3*512 - 4096, 3*512 + 4096},
 	} {
-		if err := d.Unmap(r[0], r[1]); err != nil {
-			t.Fatalf("Unmap(%d, %d): %v", r[0], r[1], err)
+		if r[0] >= 0 && r[0]+r[1] <= size {
+			d.unmap(t, r[0], r[1])
+			d.compare(t, r[0]-64<<10, r[1]+128<<10)
 		}
-		clear(model[r[0] : r[0]+r[1]])
-		compare(t, d, model, 0, size)
 	}
-	flush(t, d)
-	part := bytes.Repeat([]byte{7}, 512) // a part of an unmapped block: the rest stays zeros
-	write(t, d, part, 1<<20+1024)
-	copy(model[1<<20+1024:], part)
-	flush(t, d)
-	compare(t, d, model, 0, size)
-	if err := d.Unmap(0, size); err != nil {
-		t.Fatalf("Unmap of all: %v", err)
-	}
-	flush(t, d)
-	compare(t, d, make([]byte, size), 0, size)
+	d.compare(t, 0, size)
+	d.flush(t)
+	part := min(1<<20+1024, size-512)
+	d.write(t, bytes.Repeat([]byte{7}, 512), part) // a part of an unmapped block: the rest stays zeros
+	d.flush(t)
+	d.compare(t, 0, size)
+	d.unmap(t, 0, size)
+	d.flush(t)
+	d.reopen(t)
+	d.compare(t, 0, size)
 }
 
 // testEdge writes every range of sectors around a few block boundaries.
-func testEdge(t *testing.T, d block.Device) {
-	model, stamp := make([]byte, size), uint64(0)
+func testEdge(t *testing.T, d *device) {
+	const around = 40 * block.SectorSize
+	stamp, size := uint64(0), d.Size()
 	for from := int64(0); from < 18; from++ {
 		for n := int64(1); n <= 20; n++ {
-			for _, base := range []int64{0, size - 38*512} {
-				stamp++
-				off, p := base+from*512, make([]byte, n*512)
-				Pattern(p, off, stamp)
-				write(t, d, p, off)
-				copy(model[off:], p)
-			}
-			if n%7 == 0 {
-				if err := d.Unmap(from*512, n*512); err != nil {
-					t.Fatal(err)
+			for _, base := range []int64{0, max(0, size-around+2*512)} {
+				off := base + from*512
+				if off+n*512 > size {
+					continue
 				}
-				clear(model[from*512 : (from+n)*512])
+				stamp++
+				p := make([]byte, n*512)
+				Pattern(p, off, stamp)
+				d.write(t, p, off)
+			}
+			if n%7 == 0 && (from+n)*512 <= size {
+				d.unmap(t, from*512, n*512)
 			}
 		}
-		compare(t, d, model, 0, size)
+		d.compare(t, 0, around)
+		d.compare(t, size-around, around)
 	}
+	d.compare(t, 0, size)
 }
 
-func testRandom(t *testing.T, d block.Device, reopen Reopen) {
-	rng := rand.New(rand.NewPCG(3, uint64(size)))
-	model := make([]byte, size)
+func testRandom(t *testing.T, d *device) {
+	rng := rand.New(rand.NewPCG(3, uint64(d.Size())))
 	for step := range 3000 {
-		off := rng.Int64N(size/512) * 512
-		n := min(size-off, (1+rng.Int64N(1<<rng.IntN(9)))*512)
+		off, n := d.draw(rng)
 		switch k := rng.IntN(100); {
 		case k < 50:
 			p := make([]byte, n)
 			Pattern(p, off, uint64(step))
-			write(t, d, p, off)
-			copy(model[off:], p)
+			d.write(t, p, off)
 		case k < 60:
-			if err := d.Unmap(off, n); err != nil {
-				t.Fatal(err)
-			}
-			clear(model[off : off+n])
+			d.unmap(t, off, n)
 		case k < 65:
-			flush(t, d)
-		case k == 99 && reopen != nil:
-			d = reopen(t, d)
-			compare(t, d, model, 0, size)
+			d.flush(t)
+		case k == 99 && rng.IntN(1+int(d.Size()>>24)) == 0:
+			d.reopen(t)
+			d.compare(t, 0, d.Size())
 		default:
-			compare(t, d, model, off, n)
+			d.compare(t, off, n)
 		}
 	}
-	compare(t, d, model, 0, size)
+	d.compare(t, 0, d.Size())
 }
 
 // testBuffers changes buffers after the calls that took them.
-func testBuffers(t *testing.T, d block.Device) {
-	p := bytes.Repeat([]byte{1}, 8192)
-	write(t, d, p, 0)
+func testBuffers(t *testing.T, d *device) {
+	p := bytes.Repeat([]byte{1}, int(min(8192, d.Size())))
+	d.write(t, p, 0)
 	clear(p)
-	if got := read(t, d, 0, 8192); !bytes.Equal(got, bytes.Repeat([]byte{1}, 8192)) {
-		t.Fatal("the device kept a reference to the caller's buffer")
-	}
+	d.compare(t, 0, 8192)
 }
 
 // testOverlap has writers, unmappers and readers at one range. Each sector
 // must be, at any time, as one of them left it.
-func testOverlap(t *testing.T, d block.Device) {
-	const span = 40 * block.SectorSize
+func testOverlap(t *testing.T, d *device) {
+	span := min(40*block.SectorSize, d.Size())
+	d.unmap(t, 0, span)
 	var wg sync.WaitGroup
 	for w := range 4 {
 		rng := rand.New(rand.NewPCG(uint64(w), 9))
@@ -250,10 +333,8 @@ func testOverlap(t *testing.T, d block.Device) {
 		}
 	})
 	wg.Wait()
-	checkWhole(t, read(t, d, 0, span))
-	if !bytes.Equal(read(t, d, span, size-span), make([]byte, size-span)) {
-		t.Error("a write changed something outside its range")
-	}
+	checkWhole(t, d.read(t, 0, span))
+	d.compare(t, span, d.Size()-span)
 }
 
 func checkWhole(t *testing.T, p []byte) {
@@ -268,20 +349,20 @@ func checkWhole(t *testing.T, p []byte) {
 
 // testParallel gives every worker sectors of its own that share 4 KiB blocks
 // with the others', and checks that nobody loses a write.
-func testParallel(t *testing.T, d block.Device, reopen Reopen) {
-	const workers, perWorker = 8, 200
-	model := make([]byte, size)
+func testParallel(t *testing.T, d *device) {
+	const workers = 8
+	perWorker := min(200, d.Size()/block.SectorSize/workers)
 	var wg sync.WaitGroup
 	for w := range int64(workers) {
 		wg.Go(func() {
 			p := make([]byte, block.SectorSize)
-			for i := range int64(perWorker) {
+			for i := range perWorker {
 				off := (i*workers + w) * block.SectorSize
 				Pattern(p, off, uint64(w))
 				if _, err := d.WriteAt(p, off); err != nil {
 					t.Errorf("WriteAt: %v", err)
 				}
-				copy(model[off:], p)
+				copy(d.model[off:], p)
 				if i%50 == 0 {
 					if err := d.Flush(); err != nil {
 						t.Errorf("Flush: %v", err)
@@ -291,8 +372,7 @@ func testParallel(t *testing.T, d block.Device, reopen Reopen) {
 		})
 	}
 	wg.Wait()
-	compare(t, d, model, 0, size)
-	if reopen != nil {
-		compare(t, reopen(t, d), model, 0, size)
-	}
+	d.compare(t, 0, d.Size())
+	d.reopen(t)
+	d.compare(t, 0, d.Size())
 }

@@ -1,6 +1,8 @@
 package blocktest_test
 
 import (
+	"bytes"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -46,7 +48,24 @@ func (m *memory) Flush() error { return nil }
 func (m *memory) Size() int64  { return int64(len(m.p)) }
 
 func TestMemory(t *testing.T) {
-	blocktest.Run(t,
-		func(_ *testing.T, size int64) block.Device { return &memory{p: make([]byte, size)} },
-		func(_ *testing.T, d block.Device) block.Device { return d })
+	for _, size := range []int64{block.SectorSize, 4096, 4096 + block.SectorSize, blocktest.OddSize} {
+		content := make([]byte, size)
+		blocktest.Pattern(content, 0, 77)
+		t.Run(fmt.Sprint(size), blocktest.Disk{
+			Size: size, Content: content,
+			Open:   func(*testing.T, int64) block.Device { return &memory{p: bytes.Clone(content)} },
+			Reopen: func(_ *testing.T, d block.Device) block.Device { return d },
+		}.Run)
+	}
+}
+
+type readOnly struct{ memory }
+
+func (r *readOnly) WriteAt([]byte, int64) (int, error) { return 0, block.ErrReadOnly }
+func (r *readOnly) Unmap(int64, int64) error           { return block.ErrReadOnly }
+
+func TestReadOnlyMemory(t *testing.T) {
+	content := make([]byte, 4096+block.SectorSize)
+	blocktest.Pattern(content, 0, 78)
+	blocktest.RunReadOnly(t, &readOnly{memory{p: bytes.Clone(content)}}, content)
 }

@@ -74,7 +74,8 @@ func (fs *FS) SetFault(fn func(op, name string) error) {
 	fs.faults = fn
 }
 
-// ShortWrite is the error of a write whose first half was done.
+// ShortWrite is the error of a write whose first half was done, without tearing
+// a sector that it would have filled.
 type ShortWrite struct{ Err error }
 
 func (e *ShortWrite) Error() string { return "short write: " + e.Err.Error() }
@@ -223,7 +224,6 @@ func (fs *FS) make(k kind, name string) (int, error) {
 		return 0, err
 	}
 	i := fs.m.next
-	fs.m.next++
 	fs.do(&op{kind: k, name: name, node: i, dir: dir, base: base})
 	return i, nil
 }

@@ -76,7 +76,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	var short *ShortWrite
 	switch {
 	case errors.As(err, &short):
-		p = p[:len(p)/2]
+		p = p[:half(len(p))]
 	case err != nil:
 		return 0, err
 	}
@@ -87,6 +87,14 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 		f.fs.do(&op{kind: opWrite, name: f.name, node: f.node, off: off, n: int64(len(p)), data: append([]byte(nil), p...)})
 	}
 	return len(p), err
+}
+
+// half of a write that is cut short: whole sectors, if it has any.
+func half(n int) int {
+	if n < sectorSize {
+		return n / 2
+	}
+	return n / 2 / sectorSize * sectorSize
 }
 
 // room returns how many of n bytes at off the disk has room for.

@@ -42,6 +42,7 @@ func (m *machine) do(o *op) {
 	m.clock++
 	switch {
 	case o.naming():
+		m.next = max(m.next, o.node+1)
 		m.now.apply(o, all)
 		m.pending = append(m.pending, o)
 	case o.content():

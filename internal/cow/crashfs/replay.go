@@ -80,6 +80,25 @@ func (l *Log) Crashes(b Bounds, try func(Crash) bool) {
 	})
 }
 
+// CrashesAtEnd calls try for every crash after the last operation so far.
+func (l *Log) CrashesAtEnd(b Bounds, try func(Crash) bool) {
+	l.fs.mu.Lock()
+	m, at := l.fs.m.clone(), len(l.ops)
+	l.fs.mu.Unlock()
+	if !try(Crash{at, false, "at the end", func() *FS { return newFS(m.clone(), b.Seed) }}) {
+		return
+	}
+	seen := map[uint64]bool{}
+	m.cuts(b, func(how string, c choice) bool {
+		key := m.choiceKey(c)
+		if seen[key] {
+			return true
+		}
+		seen[key] = true
+		return try(Crash{at, true, how, func() *FS { return newFS(m.cut(c), b.Seed) }})
+	})
+}
+
 // walk visits every crash with the key of the state that it leaves.
 func (l *Log) walk(b Bounds, visit func(at int, key uint64, c Crash) bool) {
 	m := l.start.clone()
