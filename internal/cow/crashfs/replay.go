@@ -24,17 +24,20 @@ func (fs *FS) Record() *Log {
 }
 
 // Len is the number of operations so far.
-func (l *Log) Len() int {
+func (l *Log) Len() int { return len(l.sofar()) }
+
+func (l *Log) sofar() []*op {
 	l.fs.mu.Lock()
 	defer l.fs.mu.Unlock()
-	return len(l.ops)
+	return l.ops
 }
 
 // Crash is one way in which the machine or the process can go down.
 type Crash struct {
 	At    int  // how many operations were done
 	Power bool // the machine lost power; else the process was killed
-	How   string
+	how   string
+	op    *op // which one it is about, if any
 	fs    func() *FS
 }
 
@@ -47,7 +50,10 @@ func (c Crash) String() string {
 	if c.Power {
 		what = "power cut"
 	}
-	return fmt.Sprintf("%s after %d operations, %s", what, c.At, c.How)
+	if c.op != nil {
+		return fmt.Sprintf("%s after %d operations, %s %s", what, c.At, c.how, c.op)
+	}
+	return fmt.Sprintf("%s after %d operations, %s", what, c.At, c.how)
 }
 
 // Bounds of an enumeration.
@@ -67,11 +73,12 @@ const dullness = 4
 // of them only, where most has been promised. It stops when try returns false.
 func (l *Log) Crashes(b Bounds, try func(Crash) bool) {
 	last := map[uint64]int{}
-	l.walk(b, func(at int, key uint64, _ Crash) bool {
+	ops := l.sofar()
+	l.walk(ops, b, func(at int, key uint64, _ Crash) bool {
 		last[key] = at
 		return true
 	})
-	l.walk(b, func(at int, key uint64, c Crash) bool {
+	l.walk(ops, b, func(at int, key uint64, c Crash) bool {
 		if at != last[key] {
 			return true
 		}
@@ -85,39 +92,39 @@ func (l *Log) CrashesAtEnd(b Bounds, try func(Crash) bool) {
 	l.fs.mu.Lock()
 	m, at := l.fs.m.clone(), len(l.ops)
 	l.fs.mu.Unlock()
-	if !try(Crash{at, false, "at the end", func() *FS { return newFS(m.clone(), b.Seed) }}) {
+	if !try(Crash{at, false, "at the end", nil, func() *FS { return newFS(m.clone(), b.Seed) }}) {
 		return
 	}
 	seen := map[uint64]bool{}
-	m.cuts(b, func(how string, c choice) bool {
+	m.cuts(b, func(how string, about *op, c choice) bool {
 		key := m.choiceKey(c)
 		if seen[key] {
 			return true
 		}
 		seen[key] = true
-		return try(Crash{at, true, how, func() *FS { return newFS(m.cut(c), b.Seed) }})
+		return try(Crash{at, true, how, about, func() *FS { return newFS(m.cut(c), b.Seed) }})
 	})
 }
 
 // walk visits every crash with the key of the state that it leaves.
-func (l *Log) walk(b Bounds, visit func(at int, key uint64, c Crash) bool) {
+func (l *Log) walk(ops []*op, b Bounds, visit func(at int, key uint64, c Crash) bool) {
 	m := l.start.clone()
 	killed := uint64(0)
 	for at := 0; ; at++ {
-		ok := visit(at, killed, Crash{at, false, "between two of them", func() *FS { return newFS(m.clone(), b.Seed) }})
-		if half := l.half(at); ok && half != nil {
-			ok = visit(at, mix(killed^uint64(at)), Crash{at, false, "in the middle of " + l.ops[at].String(), func() *FS {
+		ok := visit(at, killed, Crash{at, false, "between two of them", nil, func() *FS { return newFS(m.clone(), b.Seed) }})
+		if half := halfOf(ops, at); ok && half != nil {
+			ok = visit(at, mix(killed^uint64(at)), Crash{at, false, "in the middle of", ops[at], func() *FS {
 				h := m.clone()
 				h.do(half)
 				return newFS(h, b.Seed)
 			}})
 		}
-		if !ok || !m.cuts(b, func(how string, c choice) bool {
-			return visit(at, ^m.choiceKey(c), Crash{at, true, how, func() *FS { return newFS(m.cut(c), b.Seed) }})
-		}) || at == len(l.ops) {
+		if !ok || !m.cuts(b, func(how string, about *op, c choice) bool {
+			return visit(at, ^m.choiceKey(c), Crash{at, true, how, about, func() *FS { return newFS(m.cut(c), b.Seed) }})
+		}) || at == len(ops) {
 			return
 		}
-		o := *l.ops[at]
+		o := *ops[at]
 		m.do(&o)
 		if o.content() || o.naming() || o.kind == opForget {
 			killed = mix(killed ^ uint64(at)<<1)
@@ -125,13 +132,13 @@ func (l *Log) walk(b Bounds, visit func(at int, key uint64, c Crash) bool) {
 	}
 }
 
-// half returns what a process that is killed in the middle of its next write
+// halfOf returns what a process that is killed in the middle of its next write
 // may have done of it: some of the pages.
-func (l *Log) half(at int) *op {
-	if at == len(l.ops) || l.ops[at].kind != opWrite {
+func halfOf(ops []*op, at int) *op {
+	if at == len(ops) || ops[at].kind != opWrite {
 		return nil
 	}
-	o := *l.ops[at]
+	o := *ops[at]
 	pages := (o.off+o.n-1)/pageSize - o.off/pageSize + 1
 	if pages == 1 {
 		return nil
@@ -142,9 +149,9 @@ func (l *Log) half(at int) *op {
 }
 
 // cuts visits the power cuts that are to be tried now.
-func (m *machine) cuts(b Bounds, visit func(how string, c choice) bool) bool {
+func (m *machine) cuts(b Bounds, visit func(how string, about *op, c choice) bool) bool {
 	for _, c := range wholesale {
-		if !visit(c.how, c.choice) {
+		if !visit(c.how, nil, c.choice) {
 			return false
 		}
 	}
@@ -153,14 +160,14 @@ func (m *machine) cuts(b Bounds, visit func(how string, c choice) bool) bool {
 			continue
 		}
 		for _, c := range m.singles(o) {
-			if !visit(c.how+" "+o.String(), c.choice) {
+			if !visit(c.how, o, c.choice) {
 				return false
 			}
 		}
 	}
 	for i := range b.Random {
 		seed := mix(b.Seed ^ mix(uint64(m.clock)<<16+uint64(i)))
-		if len(m.pending) > 0 && !visit(fmt.Sprintf("random part %#x", seed), newRandom(m, seed)) {
+		if len(m.pending) > 0 && !visit("a random part kept", nil, newRandom(m, seed)) {
 			return false
 		}
 	}
@@ -192,7 +199,8 @@ func (m *machine) singles(o *op) []named {
 
 // Ops returns the operations from one to another in words, for messages.
 func (l *Log) Ops(from, to int) (words []string) {
-	for _, o := range l.ops[max(from, 0):min(to, len(l.ops))] {
+	ops := l.sofar()
+	for _, o := range ops[max(from, 0):min(to, len(ops))] {
 		words = append(words, o.String())
 	}
 	return words
