@@ -10,198 +10,258 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"bootes.dev/internal/cow"
 )
 
-const (
-	killDir    = "BOOTES_COW_KILL_DIR"
-	killSector = 512
-	killDisk   = 64 << 20
-	killSlots  = 1 << 14       // each written by one worker only:
-	killParts  = killSlots / 2 // slots of one sector first, then whole blocks
-)
-
-var killOptions = cow.Options{JournalSize: 64 << 10}
-
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(killDir); dir != "" {
-		writeUntilKilled(dir)
+		liveUntilKilled(dir)
 	}
 	os.Exit(m.Run())
 }
 
-// slotPlace spreads the slots over the disk.
-func slotPlace(slot uint32) (off, n int64) {
-	if slot >= killParts {
-		return int64(slot-killParts)*4096 + killParts*killSector, 4096
+// kills is how many processes die: BOOTES_COW_KILLS asks for more.
+func kills() int {
+	n, err := strconv.Atoi(os.Getenv("BOOTES_COW_KILLS"))
+	switch {
+	case err == nil:
+		return n
+	case testing.Short():
+		return 5
 	}
-	return int64(slot) * killSector, killSector
+	return 50
 }
 
-// writeUntilKilled is the child: it writes stamped sectors and reports each on
-// stdout once it is acknowledged. Stamp 0 is an Unmap.
-func writeUntilKilled(dir string) {
-	e := must(cow.Open(dir, killOptions))
-	v := must(e.OpenVolume("v"))
-	for w := range uint32(4) {
-		go func() {
-			rng := rand.New(rand.NewPCG(uint64(w), uint64(time.Now().UnixNano())))
-			var buf [4096]byte
-			for {
-				slot := rng.Uint32N(killSlots/4)*4 + w
-				stamp := rng.Uint32N(8) * (rng.Uint32() | 1)
-				report(slot|1<<31, stamp) // what may be there
-				off, n := slotPlace(slot)
-				var err error
-				if stamp == 0 {
-					err = v.Unmap(off, n)
-				} else {
-					fillStamp(buf[:n], stamp)
-					_, err = v.WriteAt(buf[:n], off)
-				}
-				if err == nil && rng.IntN(200) == 0 {
-					err = v.Flush()
-				}
-				if err != nil {
-					fmt.Fprintln(os.Stderr, err)
-					os.Exit(3)
-				}
-				report(slot, stamp)
-			}
-		}()
-	}
-	select {}
-}
-
-// report writes to the pipe at once: what is not in it may not have happened.
-func report(slot, stamp uint32) {
-	var b [8]byte
-	binary.LittleEndian.PutUint32(b[:], slot)
-	binary.LittleEndian.PutUint32(b[4:], stamp)
-	if _, err := os.Stdout.Write(b[:]); err != nil {
-		os.Exit(4)
-	}
-}
-
-func fillStamp(p []byte, stamp uint32) {
-	for i := 0; i < len(p); i += 4 {
-		binary.LittleEndian.PutUint32(p[i:], stamp)
-	}
-}
-
-// TestKilledProcessLosesNothing kills a process that writes, without a sync,
-// and demands every acknowledged write from those who open after it.
+// TestKilledProcessLosesNothing kills processes that write, on a real file
+// system, and demands every acknowledged write and snapshot from those who
+// open after them.
 func TestKilledProcessLosesNothing(t *testing.T) {
-	for _, volatile := range []bool{false, true} {
-		t.Run(fmt.Sprintf("volatile=%v", volatile), func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "data")
-			e := must(cow.Open(dir, killOptions))
-			base := newLayer(t, e, "", killDisk/2, func(b *cow.LayerBuilder) {
-				p := make([]byte, 1<<20)
-				for off := int64(0); off < killDisk/2; off += 4 << 20 {
-					fillStamp(p, uint32(off)|1)
-					must(b.WriteAt(p, off))
+	for _, c := range []struct {
+		volatile bool
+		rounds   int
+	}{{false, kills() * 4 / 5}, {true, kills() / 5}} {
+		t.Run(fmt.Sprintf("volatile=%v", c.volatile), func(t *testing.T) {
+			t.Parallel()
+			s := newSurvivor(t, c.volatile)
+			for round := range c.rounds {
+				s.runAndKill(time.Duration(20+s.rng.IntN(120)) * time.Millisecond)
+				s.verify()
+				if s.acked == 0 {
+					t.Fatal("the process acknowledged nothing: the test shows nothing")
 				}
-			})
-			must(e.CreateVolume(cow.VolumeSpec{ID: "v", Base: base.ID, Size: killDisk, Volatile: volatile}))
-			v := openVolume(t, e, "v")
-			want := make(map[uint32]uint32)
-			for slot := range uint32(killSlots) {
-				want[slot] = readSlot(t, v, slot)
-			}
-			if err := e.Close(); err != nil {
-				t.Fatal(err)
-			}
-			for round := range 4 {
-				acked, maybe := runAndKill(t, dir, time.Duration(50+round*80)*time.Millisecond)
-				for slot, stamp := range acked {
-					want[slot] = stamp
-				}
-				verifyKilled(t, dir, want, maybe)
-				if len(acked) == 0 {
-					t.Fatal("the child acknowledged nothing: the test shows nothing")
+				if t.Failed() {
+					t.Fatalf("in round %d", round)
 				}
 			}
-			e = open(t, dir, killOptions)
-			if err := e.VerifyLayer(t.Context(), base.ID, nil); err != nil {
-				t.Error(err)
+			t.Logf("%d writes and %d changes of structure acknowledged", s.acked, s.changes)
+			e := open(t, s.dir, killOptions)
+			for _, l := range e.Layers() {
+				if l.Kept {
+					ok(t, e.VerifyLayer(t.Context(), l.ID, nil))
+				}
 			}
 		})
 	}
 }
 
-// runAndKill returns the last acknowledged stamp of each slot, and the stamps
-// that were under way.
-func runAndKill(t *testing.T, dir string, after time.Duration) (acked, maybe map[uint32]uint32) {
-	t.Helper()
+// survivor knows what the killed must have left.
+type survivor struct {
+	t   *testing.T
+	rng *rand.Rand
+	dir string
+
+	slots [][]uint32        // as acknowledged, or one of these
+	begun map[uint32]uint32 // under way, by slot
+	snaps map[uint32]*witnessed
+	// Under way, or done: a snapshot made, one removed, a rollback; 0 is none.
+	making, removing, rolling uint32
+	acked, changes            int
+}
+
+// witnessed is a snapshot: for each slot what it may hold, as far as is known.
+type witnessed struct{ may [][]uint32 }
+
+func newSurvivor(t *testing.T, volatile bool) *survivor {
+	s := &survivor{
+		t: t, rng: rand.New(rand.NewPCG(1, 61)), dir: filepath.Join(t.TempDir(), "data"),
+		slots: make([][]uint32, killSlots), begun: map[uint32]uint32{}, snaps: map[uint32]*witnessed{},
+	}
+	e := must(cow.Open(s.dir, killOptions))
+	base := newLayer(t, e, "", killDisk/2, func(b *cow.LayerBuilder) {
+		p := make([]byte, 1<<20)
+		for off := int64(0); off < killDisk/2; off += 4 << 20 {
+			fillStamp(p, uint32(off)|1)
+			must(b.WriteAt(p, off))
+		}
+	})
+	v := newVolume(t, e, cow.VolumeSpec{ID: "v", Base: base.ID, Size: killDisk, Volatile: volatile})
+	for slot := range s.slots {
+		s.slots[slot] = readSlot(t, v, uint32(slot))[:1]
+	}
+	ok(t, e.Close())
+	return s
+}
+
+// runAndKill takes the reports of a process and kills it some time after its
+// first write.
+func (s *survivor) runAndKill(after time.Duration) {
 	c := exec.Command(os.Args[0], "-test.run=^$")
-	c.Env = append(os.Environ(), killDir+"="+dir)
+	c.Env = append(os.Environ(), killDir+"="+s.dir)
 	var stderr strings.Builder
 	c.Stderr = &stderr
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	acked, maybe = map[uint32]uint32{}, map[uint32]uint32{}
-	var once sync.Once
+	out := must(c.StdoutPipe())
+	ok(s.t, c.Start())
+	var timer *time.Timer
 	r := bufio.NewReader(out)
 	for {
 		var b [8]byte
 		if _, err := io.ReadFull(r, b[:]); err != nil {
 			break
 		}
-		slot, stamp := binary.LittleEndian.Uint32(b[:]), binary.LittleEndian.Uint32(b[4:])
-		if slot>>31 != 0 {
-			maybe[slot&^(1<<31)] = stamp
-			continue
+		s.take(binary.LittleEndian.Uint32(b[:]), binary.LittleEndian.Uint32(b[4:]))
+		if timer == nil && s.acked > 0 {
+			timer = time.AfterFunc(after, func() { _ = c.Process.Kill() })
 		}
-		once.Do(func() { time.AfterFunc(after, func() { _ = c.Process.Kill() }) })
-		acked[slot] = stamp
-		delete(maybe, slot)
 	}
 	var exit *exec.ExitError
 	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
-		t.Fatalf("child ended by itself: %v: %s", err, stderr.String())
+		s.t.Fatalf("process ended by itself: %v: %s", err, stderr.String())
 	}
-	return acked, maybe
 }
 
-func verifyKilled(t *testing.T, dir string, want, maybe map[uint32]uint32) {
-	t.Helper()
-	e := must(cow.Open(dir, killOptions))
+// take notes one report.
+func (s *survivor) take(subject, number uint32) {
+	begins, subject := subject >= reportBegins, subject&^reportBegins
+	switch {
+	case subject < killSlots && begins:
+		s.begun[subject] = number
+		if s.making != 0 {
+			w := s.snaps[s.making]
+			w.may[subject] = append(w.may[subject], number)
+		}
+		return
+	case subject < killSlots:
+		s.slots[subject] = []uint32{number}
+		delete(s.begun, subject)
+		s.acked++
+		return
+	case begins && subject == reportSnapshot:
+		s.making, s.snaps[number] = number, s.maybe()
+	case begins && subject == reportRemoval:
+		s.removing = number
+	case begins:
+		s.rolling = number
+	case subject == reportSnapshot:
+		s.making = 0
+	case subject == reportRemoval:
+		delete(s.snaps, number)
+		s.removing = 0
+	case subject == reportRollback:
+		copy(s.slots, s.snaps[number].may)
+		s.rolling = 0
+	}
+	if !begins {
+		s.changes++
+	}
+}
+
+// maybe is what each slot may hold now.
+func (s *survivor) maybe() *witnessed {
+	w := &witnessed{make([][]uint32, killSlots)}
+	for slot, may := range s.slots {
+		w.may[slot] = slices.Clone(may)
+		if other, under := s.begun[uint32(slot)]; under {
+			w.may[slot] = append(w.may[slot], other)
+		}
+	}
+	return w
+}
+
+// verify opens what was left, and takes it for true from now on.
+func (s *survivor) verify() {
+	s.t.Helper()
+	e := must(cow.Open(s.dir, killOptions))
 	defer e.Close()
-	v := openVolume(t, e, "v")
-	for slot, stamp := range want {
-		got := readSlot(t, v, slot)
-		if other, ok := maybe[slot]; ok && got == other {
-			want[slot] = got
+	s.verifySnapshots(e)
+	v := openVolume(s.t, e, "v")
+	w := s.maybe()
+	err := s.settle(v, w)
+	if err != nil && s.rolling != 0 {
+		w = &witnessed{slices.Clone(s.snaps[s.rolling].may)}
+		err = s.settle(v, w)
+	}
+	ok(s.t, err)
+	copy(s.slots, w.may)
+	clear(s.begun)
+	s.making, s.removing, s.rolling = 0, 0, 0
+}
+
+// verifySnapshots looks at those that are new, and at one that is not.
+func (s *survivor) verifySnapshots(e *cow.Engine) {
+	s.t.Helper()
+	found := map[uint32]bool{}
+	for _, info := range must(e.Volume("v")).Snapshots {
+		n := snapshotNumber(info.Name)
+		found[n] = true
+		w := s.snaps[n]
+		if w == nil {
+			s.t.Fatalf("snapshot %d should not be there", n)
+		}
+		if w.isKnown() && s.rng.IntN(4) > 0 {
 			continue
 		}
-		if got != stamp {
-			t.Fatalf("slot %d holds %#x, acknowledged was %#x", slot, got, stamp)
+		l := must(e.OpenSnapshot("v", info.Name))
+		ok(s.t, s.settle(l, w), l.Close())
+	}
+	for n := range s.snaps {
+		if found[n] {
+			continue
 		}
+		if n != s.making && n != s.removing {
+			s.t.Fatalf("snapshot %d is gone", n)
+		}
+		delete(s.snaps, n)
 	}
 }
 
-func readSlot(t *testing.T, v *cow.Volume, slot uint32) uint32 {
+func (w *witnessed) isKnown() bool {
+	return !slices.ContainsFunc(w.may, func(may []uint32) bool { return len(may) > 1 })
+}
+
+// settle reads all slots, of which each sector must hold what it may, and
+// leaves in w what they hold.
+func (s *survivor) settle(d io.ReaderAt, w *witnessed) error {
+	for slot, may := range w.may {
+		got := readSlot(s.t, d, uint32(slot))
+		for i, stamp := range got {
+			if !slices.Contains(may, stamp) {
+				return fmt.Errorf("slot %d, sector %d holds %#x, want one of %#x", slot, i, stamp, may)
+			}
+		}
+		w.may[slot] = slices.Compact(got)
+	}
+	return nil
+}
+
+// readSlot returns the stamp of each sector.
+func readSlot(t *testing.T, d io.ReaderAt, slot uint32) (stamps []uint32) {
 	t.Helper()
 	off, n := slotPlace(slot)
-	var buf [4096]byte
-	p := buf[:n]
-	must(v.ReadAt(p, off))
-	got := binary.LittleEndian.Uint32(p)
-	for i := 0; i < len(p); i += 4 {
-		if i%killSector != 0 && binary.LittleEndian.Uint32(p[i:]) != binary.LittleEndian.Uint32(p[i/killSector*killSector:]) {
-			t.Fatalf("slot %d is torn", slot)
+	p, want := make([]byte, n), make([]byte, killSector)
+	must(d.ReadAt(p, off))
+	for i := 0; i < len(p); i += killSector {
+		stamp := binary.LittleEndian.Uint32(p[i:])
+		fillStamp(want, stamp)
+		if !slices.Equal(p[i:i+killSector], want) {
+			t.Fatalf("slot %d is torn within sector %d", slot, i/killSector)
 		}
+		stamps = append(stamps, stamp)
 	}
-	return got
+	return stamps
 }
