@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -131,20 +132,35 @@ type churned struct {
 	*cow.Volume
 	t *testing.T
 	e *cow.Engine
-	n *atomic.Int64
+	*movement
+}
+
+type movement struct {
+	writes atomic.Int64
+
+	mu        sync.Mutex
+	snapshots []string // those that are there, oldest first
 }
 
 func (c churned) WriteAt(p []byte, off int64) (int, error) {
-	if n := c.n.Add(1); n%97 == 0 {
-		must(c.e.Snapshot("v", fmt.Sprint(n)))
-		if n%(3*97) == 0 {
-			ok(c.t, c.e.RemoveSnapshot("v", fmt.Sprint(n-97)))
-		}
-		if n%(11*97) == 0 {
-			ok(c.t, c.e.FlattenVolume(c.t.Context(), "v", nil))
-		}
+	if n := c.writes.Add(1); n%97 == 0 {
+		c.move(n)
 	}
 	return c.Volume.WriteAt(p, off)
+}
+
+func (c churned) move(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	must(c.e.Snapshot("v", fmt.Sprint(n)))
+	c.snapshots = append(c.snapshots, fmt.Sprint(n))
+	if n%3 == 0 {
+		ok(c.t, c.e.RemoveSnapshot("v", c.snapshots[0]))
+		c.snapshots = c.snapshots[1:]
+	}
+	if n%11 == 0 {
+		ok(c.t, c.e.FlattenVolume(c.t.Context(), "v", nil))
+	}
 }
 
 func TestVolumeContractWhileTheGroundMoves(t *testing.T) {
@@ -152,7 +168,7 @@ func TestVolumeContractWhileTheGroundMoves(t *testing.T) {
 	blocktest.Run(t, func(t *testing.T, size int64) block.Device {
 		e = open(t, t.TempDir(), cow.Options{MergeDepth: 3, FlattenDepth: 6})
 		base := newLayer(t, e, "", size, nil)
-		return churned{newVolume(t, e, cow.VolumeSpec{Base: base.ID}), t, e, new(atomic.Int64)}
+		return churned{newVolume(t, e, cow.VolumeSpec{Base: base.ID}), t, e, new(movement)}
 	}, func(t *testing.T, d block.Device) block.Device {
 		c := d.(churned)
 		ok(t, c.Volume.Close())
