@@ -135,7 +135,7 @@ func (a *app) volumeRestore() *cobra.Command {
 func restoredText(machine, name string, r api.Restored) string {
 	text := fmt.Sprintf("restored %s from %s: %s, volume %s\n", clean(machine), clean(name), bytesize.Format(r.Volume.Size), clean(r.Volume.ID))
 	if r.Lost > 0 || len(r.Volume.Snapshots) > 0 {
-		text += fmt.Sprintf("lost: %s, written since %s\nkept: %s\n", bytesize.Format(r.Lost), clean(since(r.Volume)), snapshotNames(r.Volume))
+		text += fmt.Sprintf("lost: %s that it had written\nkept: %s\n", bytesize.Format(r.Lost), snapshotNames(r.Volume))
 	}
 	return text
 }

@@ -220,7 +220,7 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, code := bootes(t, "volume", "restore", "pc01", path, "--force", "--socket", socket)
-	if want := "restored pc01 from " + path + ": 4 GiB, volume 7abc-1234-5678\nlost: 5 MiB, written since it was made\nkept: no snapshots\n"; code != 0 || errs != "" || out != want {
+	if want := "restored pc01 from " + path + ": 4 GiB, volume 7abc-1234-5678\nlost: 5 MiB that it had written\nkept: no snapshots\n"; code != 0 || errs != "" || out != want {
 		t.Errorf("from a file: code %d\n%s%s", code, out, errs)
 	}
 	r, pw, err := os.Pipe()

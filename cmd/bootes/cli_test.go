@@ -113,7 +113,7 @@ digest   sha256:01
 mode     persistent
 size     4 GiB
 stored   5 MiB
-own      0 B written since it was made
+own      0 B written on top of debian:12
 private  0 B that nothing else has
 limit    10 GiB
 open     yes

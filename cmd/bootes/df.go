@@ -42,13 +42,13 @@ func spaceText(s api.Space) string {
 	for _, v := range s.Volumes {
 		apart += v.Own + v.Shared
 	}
-	shared := ""
+	saved := ""
 	if apart > s.TotalOwn {
-		shared = "as copies they would take " + bytesize.Format(apart)
+		saved = bytesize.Format(apart-s.TotalOwn) + ": as copies they would take " + bytesize.Format(apart)
 	}
 	text := sheet("folder", s.Dir, "disk", disk, "being freed", freeing,
 		"used", fmt.Sprintf("%s by %s and %s", bytesize.Format(s.TotalOwn), count(len(s.Images), "image"), count(len(s.Volumes), "volume")),
-		"shared", shared)
+		"saved", saved)
 	return text + imageSpace(s.Images) + volumeSpace(s.Volumes)
 }
 

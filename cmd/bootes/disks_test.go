@@ -139,27 +139,27 @@ image    debian:12
 mode     persistent
 size     4 GiB
 stored   0 B
-own      0 B written since it was made
+own      0 B
 private  0 B that nothing else has
 limit    none
 open     no
 created  2026-01-02 12:00:00 (just now)
 `},
 		{"volume snapshot pc01", `
-snapshot pc01@2026-01-02-120000: 3 MiB written before it since snapshot friday, of a running machine: as if its power had been cut
+snapshot pc01@2026-01-02-120000: 3 MiB written since snapshot friday, of a running machine: as if its power had been cut
 back to it, when the machine is off: bootes volume rollback pc01 2026-01-02-120000
 `},
 		{"volume snapshot 0f3a-2222-bbbb before", `
-snapshot kiosk@before: 0 B written before it since it was made, of a running machine: as if its power had been cut
+snapshot kiosk@before: 0 B, of a running machine: as if its power had been cut
 kiosk is ephemeral: this goes with its disk, at its next boot. To keep it: bootes volume commit kiosk@before NAME:TAG
 `},
 		{"volume snapshot 99cc-5555-eeee before", `
-snapshot 99cc-5555-eeee@before: 0 B written before it since it was made, of a running machine: as if its power had been cut
+snapshot 99cc-5555-eeee@before: 0 B, of a running machine: as if its power had been cut
 back to it, when the machine is off: bootes volume rollback 99cc-5555-eeee before
 `},
 		{"volume rollback pc01 monday", `
 pc01 is back at monday
-lost: 3 MiB, written since snapshot friday
+lost: 3 MiB written since snapshot friday
 kept: 2 snapshots: monday, friday
 `},
 		{"volume clone pc01@monday kiosk", "\nvolume 7abc-1234-5678, a clone of pc01@monday, is the disk of kiosk from its next boot on\n"},
@@ -191,7 +191,7 @@ drwxrwxrwt        0  2026-01-02 12:00  tmp
 		{"volume cat pc01:etc/hostname", "\npc01\n"},
 		{"volume reset pc01", `
 pc01 is a fresh clone of debian:13, before of debian:12
-lost: 3 MiB, written since snapshot friday
+lost: 3 MiB written since snapshot friday
 kept: 2 snapshots: monday, friday
 `},
 		{"volume rm pc01@monday 77aa --force", `
@@ -220,7 +220,7 @@ folder       /var/lib/bootes
 disk         320 GiB free of 500 GiB; machines leave 5 GiB of it free
 being freed  1 GiB of removed disks
 used         3 GiB by 2 images and 1 volume
-shared       as copies they would take 3.31 GiB
+saved        317 MiB: as copies they would take 3.31 GiB
 
 IMAGE       SIZE      OWN  SHARED
 debian:12  4 GiB    1 GiB     0 B

@@ -24,7 +24,7 @@ func newLab() *world {
 		Update: &api.Update{Machine: "builder", Image: "debian:13", Written: 7 << 20},
 	})
 	v := &w.volumes.Volumes[0]
-	v.Ref, v.Newer, v.Own, v.Private, v.UsedPercent, v.WriteThrough = "debian:stable", "debian:13", 3<<20, 5<<20, 8, true
+	v.Since, v.Ref, v.Newer, v.Own, v.Private, v.UsedPercent, v.WriteThrough = "friday", "debian:stable", "debian:13", 3<<20, 5<<20, 8, true
 	v.Snapshots = []api.Snapshot{
 		{Volume: v.ID, Name: "monday", Own: 1 << 20, Size: 4 << 30, Consistent: api.Clean, Created: now.Add(-24 * time.Hour)},
 		{Volume: v.ID, Name: "friday", Own: 1 << 20, Size: 4 << 30, Consistent: api.Crash, Created: now.Add(-time.Hour)},

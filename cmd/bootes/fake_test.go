@@ -55,7 +55,7 @@ func newWorld() *world {
 			{Name: "kiosk", MACs: []string{"52:54:00:00:00:02"}, Image: "debian:12", Mode: api.Ephemeral, Created: now.Add(-time.Hour)},
 		},
 		volumes: api.VolumeList{Volumes: []api.Volume{
-			{ID: "0f3a-1111-aaaa", Machine: "pc01", Image: "debian:12", Digest: "sha256:01", Mode: api.Persistent, Size: 4 << 30, Stored: 5 << 20, Limit: 10 << 30, Open: true, ReadBytes: 190 << 20, WrittenBytes: 6 << 20, Snapshots: []api.Snapshot{}, Created: now.Add(-time.Hour)},
+			{ID: "0f3a-1111-aaaa", Machine: "pc01", Image: "debian:12", Since: "debian:12", Digest: "sha256:01", Mode: api.Persistent, Size: 4 << 30, Stored: 5 << 20, Limit: 10 << 30, Open: true, ReadBytes: 190 << 20, WrittenBytes: 6 << 20, Snapshots: []api.Snapshot{}, Created: now.Add(-time.Hour)},
 			{ID: "0f3a-2222-bbbb", Machine: "kiosk", Image: "debian:12", Mode: api.Ephemeral, Size: 4 << 30, Boot: "b7", Snapshots: []api.Snapshot{}, Created: now.Add(-time.Minute)},
 			{ID: "77aa-3333-cccc", Machine: "kiosk", Image: "debian:12", Mode: api.Ephemeral, Size: 4 << 30, Boot: "b6", Snapshots: []api.Snapshot{}, Created: now.Add(-time.Hour)},
 		}},

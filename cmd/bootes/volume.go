@@ -31,7 +31,7 @@ func (a *app) volumeCommand() *cobra.Command {
 func (a *app) volumeList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List volumes", Args: exactly(),
-		Long: "List volumes. OWN is what was written since the last snapshot, LIMIT what the volume and its snapshots\n" +
+		Long: "List volumes. OWN is what a volume has beyond its last snapshot or its image, LIMIT what the volume and its snapshots\n" +
 			"may hold, NEWER the image that the machine's tag points to by now.",
 		Example: "  bootes volume list\n  bootes volume list -o json",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listVolumes(cmd.Context()) },
@@ -119,7 +119,7 @@ func (a *app) volumeSheet(v api.Volume) string {
 		"mode", v.Mode,
 		"size", bytesize.Format(v.Size),
 		"stored", bytesize.Format(v.Stored),
-		"own", bytesize.Format(v.Own)+" written since "+since(v),
+		"own", writtenText(v.Own, v),
 		"private", bytesize.Format(v.Private)+" that nothing else has",
 		"limit", usedText(v.UsedPercent, v.Limit),
 		"write-through", through,
@@ -129,11 +129,16 @@ func (a *app) volumeSheet(v api.Volume) string {
 		"created", when(a.now(), v.Created)) + a.snapshotTable(v.Snapshots)
 }
 
-func since(v api.Volume) string {
-	if n := len(v.Snapshots); n > 0 {
-		return "snapshot " + v.Snapshots[n-1].Name
+// writtenText tells since when a volume has written n bytes.
+func writtenText(n int64, v api.Volume) string {
+	text := bytesize.Format(n)
+	switch {
+	case strings.Contains(v.Since, ":"):
+		text += " written on top of " + v.Since
+	case v.Since != "":
+		text += " written since snapshot " + v.Since
 	}
-	return "it was made"
+	return text
 }
 
 func (a *app) snapshotTable(all []api.Snapshot) string {

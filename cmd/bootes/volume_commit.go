@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -56,8 +57,8 @@ func (a *app) volumeDiff() *cobra.Command {
 
 func diffText(p place, d api.Diff) string {
 	text := fmt.Sprintf("%s against %s: %s changed, %s zeroed\n", clean(p.name()), clean(d.Against), bytesize.Format(d.Changed), bytesize.Format(d.Zeroed))
-	if len(d.Partitions) == 0 {
-		return text
+	if !slices.ContainsFunc(d.Partitions, func(p api.DiffPartition) bool { return p.Number > 0 }) {
+		return text // the disk has none
 	}
 	t := newTable(">PARTITION", "NAME", "TYPE", ">START", ">SIZE", ">CHANGED", ">ZEROED")
 	for _, part := range d.Partitions {

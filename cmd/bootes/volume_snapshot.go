@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
-	"bootes.dev/internal/bytesize"
 )
 
 func (a *app) volumeSnapshot() *cobra.Command {
@@ -41,7 +40,7 @@ func snapshotText(v place, s api.Snapshot) string {
 		state = ", of a running machine: as if its power had been cut"
 	}
 	v.snapshot = s.Name
-	text := fmt.Sprintf("snapshot %s: %s written before it since %s%s\n", clean(v.name()), bytesize.Format(v.Own), clean(since(v.Volume)), state)
+	text := fmt.Sprintf("snapshot %s: %s%s\n", clean(v.name()), clean(writtenText(v.Own, v.Volume)), state)
 	if v.Mode == api.Ephemeral {
 		return text + fmt.Sprintf("%s is ephemeral: this goes with its disk, at its next boot. To keep it: bootes volume commit %s NAME:TAG\n",
 			clean(v.Machine), clean(v.name()))
@@ -83,7 +82,7 @@ func (a *app) volumeRollback() *cobra.Command {
 
 // undoneText tells what is lost and what is kept. v is the volume as it was.
 func undoneText(v place, u api.Undone) string {
-	return fmt.Sprintf("lost: %s, written since %s\nkept: %s\n", bytesize.Format(u.Lost), clean(since(v.Volume)), snapshotNames(u.Volume))
+	return fmt.Sprintf("lost: %s\nkept: %s\n", clean(writtenText(u.Lost, v.Volume)), snapshotNames(u.Volume))
 }
 
 func snapshotNames(v api.Volume) string {

@@ -14,7 +14,7 @@ type volumes struct{ *house }
 func (h *house) apiVolume(v storage.VolumeInfo) api.Volume {
 	out := api.Volume{
 		ID: v.ID, Machine: v.Machine, Ref: v.Ref, Image: v.Image, Newer: v.Newer, Digest: v.Digest, Mode: string(v.Mode),
-		Size: v.Disk.Size, Stored: v.Stored, Own: v.Disk.Own, Private: v.Disk.Private, Limit: v.Limit,
+		Size: v.Disk.Size, Stored: v.Stored, Own: v.Written, Since: v.Since, Private: v.Disk.Private, Limit: v.Limit,
 		WriteThrough: v.Disk.WriteThrough, Depth: v.Disk.Depth, Open: v.Disk.Open, Boot: v.Boot, Created: v.Created,
 	}
 	if v.Limit > 0 {

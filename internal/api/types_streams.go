@@ -84,7 +84,7 @@ type Restore struct {
 // Restored is a disk that came out of a backup.
 type Restored struct {
 	Volume Volume `json:"volume"`
-	Lost   int64  `json:"lost" doc:"bytes of blocks that the machine had written to the disk that it had, since its last snapshot"`
+	Lost   int64  `json:"lost" doc:"bytes of blocks that were thrown away: what the disk that it had held beyond its last snapshot or image"`
 	Read   int64  `json:"read" doc:"bytes of the backup"`
 }
 

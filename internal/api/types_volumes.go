@@ -13,7 +13,8 @@ type Volume struct {
 	Mode         string     `json:"mode" enum:"persistent,ephemeral,update"`
 	Size         int64      `json:"size" doc:"of the disk, in bytes"`
 	Stored       int64      `json:"stored" doc:"bytes it takes on the server"`
-	Own          int64      `json:"own" doc:"bytes of blocks written since its last snapshot"`
+	Own          int64      `json:"own" doc:"bytes of blocks that it has beyond the state that since names"`
+	Since        string     `json:"since,omitempty" doc:"the snapshot of it, or the image (that has a colon), that it goes on from; empty: neither"`
 	Private      int64      `json:"private" doc:"bytes of blocks that only it and its snapshots hold; what the limit counts"`
 	Limit        int64      `json:"limit" doc:"of private; 0: no limit"`
 	UsedPercent  int        `json:"used_percent" doc:"of the limit; 0 without one"`
@@ -59,7 +60,7 @@ type Snapshot struct {
 // Undone is a volume that went back to an earlier state.
 type Undone struct {
 	Volume Volume `json:"volume" doc:"as it is now"`
-	Lost   int64  `json:"lost" doc:"bytes of blocks that were thrown away: those written since its last snapshot"`
+	Lost   int64  `json:"lost" doc:"bytes of blocks that were thrown away: what it had as own"`
 }
 
 // Diff is how a disk differs from the image it was cloned from.

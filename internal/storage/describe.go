@@ -67,6 +67,8 @@ type VolumeInfo struct {
 	inventory.Volume
 	Disk      cow.VolumeInfo // the zero one: it cannot be read
 	Stored    int64          // bytes that would be freed if it were removed
+	Written   int64          // bytes of blocks that it has beyond Since
+	Since     string         // a snapshot of it, or an image, whose name has a colon; "": neither
 	Snapshots []Snapshot     // oldest first
 	Newer     string         // image that its Ref means now, if another; "" also if it needs nobody to take it
 }
@@ -111,6 +113,7 @@ func (s *Storage) describeVolumes(ctx context.Context, some []inventory.Volume) 
 	for _, v := range some {
 		v.Digest = cmp.Or(v.Digest, digests[v.Layer])
 		info := VolumeInfo{Volume: v, Disk: b.volumes[v.ID], Stored: b.volume(v.ID).Own, Newer: names.Newer(v)}
+		info.Written, info.Since = b.written(info.Disk, images)
 		for _, i := range info.Disk.Snapshots {
 			info.Snapshots = append(info.Snapshots, snapshotOf(v, i))
 		}

@@ -24,7 +24,7 @@ func (e *EarlierStateError) Error() string {
 type Restored struct {
 	inventory.Volume
 	Header backup.Header
-	Lost   int64 // bytes that the disk had of its own since its last snapshot
+	Lost   int64 // bytes of blocks that the disk had beyond its snapshots and its image
 }
 
 // Restore makes a backup the disk of a machine. A disk that the machine has is
@@ -187,7 +187,13 @@ func (r *restore) mayReplace(ctx context.Context, v inventory.Volume) error {
 	if err != nil {
 		return err
 	}
-	r.lost = info.Own
+	known, err := r.Volume(ctx, v.ID)
+	if err != nil {
+		return err
+	}
+	if r.lost = known.Written; info.Base == r.base && !r.fill { // what it stands on stays below
+		r.lost = info.Own
+	}
 	if err := r.unused(ctx, v, "", false); err != nil {
 		return err
 	}

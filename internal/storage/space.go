@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -161,4 +162,26 @@ func (b *bill) divide(s Share, named map[string]bool) Share {
 		}
 	}
 	return s
+}
+
+// written is how many bytes of blocks a volume has beyond the nearest state
+// below that has a name: a snapshot of its own, or an image. Looking at a
+// volume's state seals what was written so far into a layer without one.
+func (b *bill) written(v cow.VolumeInfo, images []inventory.Image) (n int64, since string) {
+	n = v.Own
+	for id, left := v.Base, len(b.layers); id != "" && left > 0; id, left = b.layers[id].Parent, left-1 {
+		for _, s := range v.Snapshots {
+			if s.Layer == id {
+				since = s.Name
+			}
+		}
+		if i := slices.IndexFunc(images, func(i inventory.Image) bool { return i.Layer == id }); since == "" && i >= 0 {
+			since = images[i].Ref()
+		}
+		if since != "" || b.layers[id].Kept || b.above[id] > 1 {
+			break
+		}
+		n += b.layers[id].Own
+	}
+	return n, since
 }
