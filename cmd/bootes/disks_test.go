@@ -62,7 +62,7 @@ back: bootes image tag debian:stable debian:12
 1 GiB of blocks, 1 GiB stored, in 1 layer
 `},
 		{"image verify debian:13", "\nverified debian:13: all 4 GiB are as they were, sha256:0123456789ab\n"},
-		{"image flatten debian:13", "\nflattened debian:13: it is read through 1 layer, 2 GiB stored\n"},
+		{"image flatten debian:13", "\nflattened debian:13: it stands on no other image and takes 2 GiB\n"},
 		{"image update debian:12 --machine pc01", `
 reboot pc01: it starts on a writable copy of debian:12, kept until it is published
 change it, switch it off, then: bootes image publish pc01 debian:14 --tag debian:stable

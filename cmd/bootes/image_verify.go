@@ -58,7 +58,7 @@ func (a *app) imageFlatten() *cobra.Command {
 				return err
 			}
 			return a.print(i, func() string {
-				return fmt.Sprintf("flattened %s: it is read through %s, %s stored\n", clean(i.Ref), count(i.Depth, "layer"), bytesize.Format(i.Stored))
+				return fmt.Sprintf("flattened %s: it stands on no other image and takes %s\n", clean(i.Ref), bytesize.Format(i.Stored))
 			})
 		},
 	}

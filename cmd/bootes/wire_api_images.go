@@ -15,7 +15,7 @@ type images struct{ *house }
 
 func apiImage(i storage.ImageInfo) api.Image {
 	return api.Image{
-		Ref: i.Ref(), Digest: i.Digest, Layer: i.Image.Layer, Size: i.Size, Stored: i.Layer.Stored, Own: i.Layer.Own,
+		Ref: i.Ref(), Digest: i.Digest, Layer: i.Image.Layer, Size: i.Size, Stored: i.Stored, Own: i.Own,
 		Parent: i.Parent, Depth: i.Layer.Depth, Tags: i.Tags, Hashed: i.Digest != "",
 		Source: i.Source, Identity: i.Identity, Created: i.Created,
 	}

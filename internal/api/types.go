@@ -32,8 +32,8 @@ type Image struct {
 	Digest   string    `json:"digest" doc:"of its contents; sha256:…"`
 	Layer    string    `json:"layer" doc:"id of the layer that holds it"`
 	Size     int64     `json:"size" doc:"of the disk, in bytes"`
-	Stored   int64     `json:"stored" doc:"bytes it takes on the server"`
-	Own      int64     `json:"own" doc:"bytes of blocks that differ from what it is built on"`
+	Stored   int64     `json:"stored" doc:"bytes that it takes on the server, beyond the image that it is built on"`
+	Own      int64     `json:"own" doc:"bytes of blocks that it has beyond the image that it is built on"`
 	Parent   string    `json:"parent_image,omitempty" doc:"name:tag of the image it is built on, if on one"`
 	Depth    int       `json:"depth" doc:"layers that it is read through"`
 	Tags     []string  `json:"tags" doc:"that point to it"`

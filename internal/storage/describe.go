@@ -13,6 +13,8 @@ type ImageInfo struct {
 	inventory.Image
 	Layer  cow.LayerInfo // the zero one: it cannot be read
 	Parent string        // image that it is built on; "": none
+	Own    int64         // bytes of blocks in its layers down to those of Parent
+	Stored int64         // bytes that those occupy
 	Tags   []string      // that point to it
 }
 
@@ -54,8 +56,13 @@ func (s *Storage) describeImages(ctx context.Context, some, all []inventory.Imag
 	list := make([]ImageInfo, 0, len(some))
 	for _, i := range some {
 		info := ImageInfo{Image: i, Layer: layers[i.Layer], Tags: names.Tags(i.Ref())}
-		if below := parents.image(info.Layer.Parent, all, ""); below.Layer != "" {
+		below := parents.image(info.Layer.Parent, all, "")
+		if below.Layer != "" {
 			info.Parent = below.Ref()
+		}
+		for id, left := i.Layer, len(layers); id != below.Layer && left > 0; id, left = parents[id], left-1 {
+			info.Own += layers[id].Own
+			info.Stored += layers[id].Stored
 		}
 		list = append(list, info)
 	}

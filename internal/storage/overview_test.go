@@ -115,7 +115,7 @@ func TestFlatten(t *testing.T) {
 	if _, err := x.FlattenImage(ctx, "debian:13", func(d, n int64) { done, total = d, n }); err != nil || done != total || total == 0 {
 		t.Fatalf("%d of %d, %v", done, total, err)
 	}
-	if i, err := x.Image(ctx, "debian:13"); err != nil || i.Parent != "" {
+	if i, err := x.Image(ctx, "debian:13"); err != nil || i.Parent != "" || i.Own != diskSize/4096*4096+4096 || i.Stored < i.Own {
 		t.Errorf("%+v, %v", i, err)
 	}
 	if good, err := x.VerifyImage(ctx, "debian:13", nil); err != nil || len(good.Bad) != 0 {

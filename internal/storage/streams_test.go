@@ -34,7 +34,7 @@ func TestImportOnABase(t *testing.T) {
 		t.Errorf("it is not what was imported, %v", err)
 	}
 	info, err := x.Image(ctx, "debian:13")
-	if err != nil || info.Layer.Own != 4096 || info.Parent != "debian:12" || info.Layer.Parent == "" {
+	if err != nil || info.Layer.Own != 4096 || info.Own != 4096 || info.Parent != "debian:12" || info.Layer.Parent == "" {
 		t.Errorf("%+v, %v", info, err)
 	}
 	alone, err := x.ImportImage(ctx, "alone:1", newDisk(next), Meta{}, nil)
