@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,11 +50,20 @@ func (a *app) followers(ctx context.Context, t api.Tag) string {
 	if err != nil {
 		return ""
 	}
+	volumes, err := a.client().Volumes(ctx)
+	if err != nil {
+		return ""
+	}
+	keeps := func(m api.Machine) bool {
+		return m.Mode == api.Persistent && slices.ContainsFunc(volumes.Volumes, func(v api.Volume) bool {
+			return v.Machine == m.Name && v.Mode == api.Persistent && v.Ref == t.Ref && v.Image != t.Image
+		})
+	}
 	var follow, stay []string
 	for _, m := range machines {
 		switch {
 		case m.Image != t.Ref:
-		case m.Newer != "":
+		case keeps(m):
 			stay = append(stay, m.Name)
 		default:
 			follow = append(follow, m.Name)

@@ -112,8 +112,11 @@ func (a *app) machineTable(machines []api.Machine) string {
 			stage, seen = dash(string(b.Stage)), ago(a.now(), b.Time)
 		}
 		image := m.Image
-		if m.Update != nil {
+		switch {
+		case m.Update != nil:
 			image = m.Update.Image + " (update)"
+		case m.ImageGone:
+			image += " (gone)"
 		}
 		t.row(m.Name, strings.Join(m.MACs, ","), image, dash(m.Newer), m.Mode, stage, seen)
 	}
@@ -138,12 +141,16 @@ func (a *app) machineShow() *cobra.Command {
 }
 
 func (a *app) machineSheet(m api.Machine) string {
+	image := m.Image
+	if m.ImageGone {
+		image += ", which is gone: it boots the disk that it has"
+	}
 	lines := []string{
 		"machine", m.Name,
 		"mac", strings.Join(m.MACs, ", "),
 		"uuid", m.UUID,
 		"address", m.Address,
-		"image", m.Image,
+		"image", image,
 		"newer", newer(m.Newer, m.Name),
 		"update", updateText(m.Update),
 		"mode", m.Mode,

@@ -13,8 +13,9 @@ import (
 
 type machines struct{ *house }
 
-// apiMachine is a machine as the API shows it, given the volumes it has.
-func apiMachine(m inventory.Machine, volumes []storage.VolumeInfo) api.Machine {
+// apiMachine is a machine as the API shows it, given the volumes it has and the
+// names of all images and tags.
+func apiMachine(m inventory.Machine, volumes []storage.VolumeInfo, names inventory.Names) api.Machine {
 	var public []string
 	for name, key := range m.Identity.HostKeys {
 		if strings.HasSuffix(name, ".pub") {
@@ -27,7 +28,7 @@ func apiMachine(m inventory.Machine, volumes []storage.VolumeInfo) api.Machine {
 		address = m.Address.String()
 	}
 	out := api.Machine{
-		Name: m.Name, MACs: m.MACs, UUID: m.UUID, Address: address, Image: m.Image, Mode: string(m.Mode), Limit: m.Limit,
+		Name: m.Name, MACs: m.MACs, UUID: m.UUID, Address: address, Image: m.Image, ImageGone: !names.Has(m.Image), Mode: string(m.Mode), Limit: m.Limit,
 		MachineID: m.Identity.MachineID, HostKeys: public, Created: m.Created,
 	}
 	if m.Update != nil {
@@ -47,11 +48,16 @@ func apiMachine(m inventory.Machine, volumes []storage.VolumeInfo) api.Machine {
 
 // show is apiMachine for what the inventory has answered.
 func (h machines) show(ctx context.Context, m inventory.Machine, err error) (api.Machine, error) {
+	ctx = context.WithoutCancel(ctx)
 	var all []storage.VolumeInfo
+	var names inventory.Names
 	if err == nil {
-		all, err = h.storage.Volumes(context.WithoutCancel(ctx))
+		all, err = h.storage.Volumes(ctx)
 	}
-	return apiMachine(m, all), apiError(err)
+	if err == nil {
+		names, err = h.inv.Names(ctx)
+	}
+	return apiMachine(m, all, names), apiError(err)
 }
 
 func (h machines) Machines(ctx context.Context) ([]api.Machine, error) {
@@ -60,7 +66,11 @@ func (h machines) Machines(ctx context.Context) ([]api.Machine, error) {
 		return nil, apiError(err)
 	}
 	volumes, err := h.storage.Volumes(ctx)
-	return each(all, err, func(m inventory.Machine) api.Machine { return apiMachine(m, volumes) })
+	if err != nil {
+		return nil, apiError(err)
+	}
+	names, err := h.inv.Names(ctx)
+	return each(all, err, func(m inventory.Machine) api.Machine { return apiMachine(m, volumes, names) })
 }
 
 func (h machines) Machine(ctx context.Context, name string) (api.Machine, error) {

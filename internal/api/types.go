@@ -82,6 +82,7 @@ type Machine struct {
 	UUID      string    `json:"uuid,omitempty" doc:"of the system, if known"`
 	Address   string    `json:"address,omitempty" doc:"IPv4 address that the DHCP server keeps for it; none: from the pool"`
 	Image     string    `json:"image" doc:"name:tag of an image, or a tag"`
+	ImageGone bool      `json:"image_gone,omitempty" doc:"no image and no tag has that name any more: the machine boots the disk that it has, which stands alone"`
 	Newer     string    `json:"newer,omitempty" doc:"image that its tag points to now, if its disk is of another"`
 	Mode      string    `json:"mode" enum:"persistent,ephemeral"`
 	Limit     int64     `json:"limit" doc:"bytes its disk may hold beyond the image; 0: no limit"`

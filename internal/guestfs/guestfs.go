@@ -35,6 +35,8 @@ const (
 	Other   Type = "other" // a device, socket or FIFO; or nothing is known
 )
 
+var called = map[Type]string{Dir: "a folder", Symlink: "a symbolic link", Other: "no regular file"}
+
 // Info is what is known of a file. Names and targets are the guest's bytes,
 // and may be no UTF-8 and hold anything but NUL and, in names, a slash.
 type Info struct {
@@ -124,7 +126,7 @@ func Open(ctx context.Context, dev io.ReaderAt, size int64, path string) (c *Con
 		return nil, explain("read", path, err)
 	}
 	if i.Type != File {
-		return nil, explain("read", path, fmt.Errorf("%w: it is a %s", ErrKind, i.Type))
+		return nil, explain("read", path, fmt.Errorf("%w: it is %s", ErrKind, called[i.Type]))
 	}
 	d.ctx = ctx
 	return &Content{Info: i, Place: m.place, node: n, path: path}, nil

@@ -153,6 +153,9 @@ func (in *Inventory) Names(ctx context.Context) (Names, error) {
 	return n, err
 }
 
+// Has reports whether ref is an image or a tag.
+func (n Names) Has(ref string) bool { return n.images[ref] || n.tags[ref] != "" }
+
 // Tags are those that point to an image.
 func (n Names) Tags(image string) (tags []string) {
 	for t, i := range n.tags {

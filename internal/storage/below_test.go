@@ -120,3 +120,31 @@ func TestRecordFollowsTheDisk(t *testing.T) {
 	x.restart()
 	x.reconcile()
 }
+
+// A flattened image takes along the records of the volumes that stand on it, and
+// of their snapshots.
+func TestFlattenedImageTakesItsVolumesAlong(t *testing.T) {
+	x, v := newPC1(t)
+	ctx := t.Context()
+	x.write(v.ID, 10, 0)
+	x.snapshotOf(v.ID, "monday")
+	x.write(v.ID, 11, 0)
+	if _, err := x.Commit(ctx, v.ID, "", "debian:13", ""); err != nil {
+		t.Fatal(err)
+	}
+	x.write(v.ID, 12, 0)
+	x.snapshotOf(v.ID, "friday")
+	if _, err := x.FlattenImage(ctx, "debian:13", nil); err != nil {
+		t.Fatal(err)
+	}
+	now, err := x.inv.Volume(ctx, v.ID)
+	if err != nil || now.Image != "debian:13" || now.Ref != "debian:12" || !now.Identity ||
+		now.Snapshots["friday"].Image != "debian:13" || now.Snapshots["monday"].Image != "debian:12" {
+		t.Errorf("%+v, %v", now, err)
+	}
+	if d, err := x.Diff(ctx, v.ID, ""); err != nil || d.Against != "debian:13" || d.Changed != 4096 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	x.restart()
+	x.reconcile()
+}

@@ -2,7 +2,10 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"bootes.dev/internal/bytesize"
 	"bootes.dev/internal/cow"
@@ -28,7 +31,25 @@ func (s *Storage) FlattenImage(ctx context.Context, ref string, progress func(do
 	if err := s.eng.FlattenLayer(ctx, d.Image.Layer, told(progress)); err != nil {
 		return d.Image, fmt.Errorf("flatten image %q: %w", d.Image.Ref(), s.explain(err, merged))
 	}
-	return d.Image, nil
+	return d.Image, s.noteAbove(context.WithoutCancel(ctx), d.Image.Layer)
+}
+
+// noteAbove has the records of all volumes over a layer follow.
+func (s *Storage) noteAbove(ctx context.Context, layer string) error {
+	l := s.lineage()
+	var errs []error
+	for _, v := range s.eng.Volumes() {
+		over := func(named string) bool { return l.on(named, layer) }
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(needs(v))), over) {
+			continue
+		}
+		release := s.hold(v.ID)
+		if err := s.noteBelow(ctx, v.ID); !missing(err) { // it may have gone meanwhile
+			errs = append(errs, err)
+		}
+		release()
+	}
+	return errors.Join(errs...)
 }
 
 // merge is how many bytes of blocks the layers have together at most.

@@ -159,7 +159,7 @@ func (r *reconciler) checkRecord(ctx context.Context, v inventory.Volume, info c
 			r.problem(v.ID, 0, "limit of volume %s cannot be set: %v", v.ID, err)
 		}
 	}
-	changed, err := r.follow(ctx, v, info, r.images, r.parents)
+	changed, err := r.follow(ctx, v, info, r.images, r.parents, false)
 	if !changed || err != nil {
 		return err
 	}
