@@ -350,7 +350,9 @@ func testLimit(t *testing.T, f *fixture, other, full *guest) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	f.waitFor(ctx, full.Name(), "at the limit its writes fail")
-	full.want("dmesg | grep -ci 'thin provisioning soft threshold'", "1")
+	// The guest is told when it next asks for something.
+	full.want("dd if=/dev/disk/by-partlabel/ESP of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null; "+
+		"dmesg | grep -ci 'thin provisioning soft threshold'", "1")
 	other.loadBeyond(other.loaded()+3, time.Minute)
 
 	raised := v.Stored + 512<<20
