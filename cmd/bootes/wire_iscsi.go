@@ -73,7 +73,7 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 	if err != nil {
 		return iscsi.Units{}, err
 	}
-	luns := map[uint8]*scsi.Disk{}
+	luns := map[uint8]iscsi.Unit{}
 	if g.givesIdentity(ctx, v) {
 		m, err := boot.IdentityFor(ad.Machine, v)
 		if err != nil {
@@ -83,22 +83,23 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 		if err != nil {
 			return iscsi.Units{}, err
 		}
-		luns[1] = scsi.NewDisk(scsi.ReadOnlyBytes(content), scsi.Identity{
+		luns[1] = iscsi.Unit{Disk: scsi.NewDisk(scsi.ReadOnlyBytes(content), scsi.Identity{
 			Vendor: "BOOTES", Product: "IDENTITY", Revision: "1", Serial: v.ID + "-id",
 			UUID: diskUUID(v.ID + "/identity"), ReadOnly: true,
-		})
+		})}
 	}
 	vol, err := g.storage.OpenFor(ctx, ad.Boot)
 	if err != nil {
 		return iscsi.Units{}, err
 	}
-	luns[bootDisk] = scsi.NewDisk(vol, scsi.Identity{
-		Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: v.ID, UUID: diskUUID(v.ID),
-		WriteThrough: vol.WritesThrough, Provisioning: func() scsi.Provisioning { return g.provisioning(vol) },
-	})
-	return iscsi.Units{LUNs: luns, Close: func() {
-		g.closed(ad, vol.Close())
-	}}, nil
+	luns[bootDisk] = iscsi.Unit{
+		Disk: scsi.NewDisk(vol, scsi.Identity{
+			Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: v.ID, UUID: diskUUID(v.ID),
+			WriteThrough: vol.WritesThrough, Provisioning: func() scsi.Provisioning { return g.provisioning(vol) },
+		}),
+		Close: func() { g.closed(ad, vol.Close()) },
+	}
+	return iscsi.Units{LUNs: luns}, nil
 }
 
 var _ scsi.Mapper = (*storage.Opened)(nil)

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 
-	"bootes.dev/internal/scsi"
+	"bootes.dev/internal/iscsi/pdu"
 )
 
 // Login is who asks to log in, for what, by what address. Names are in lower
@@ -39,7 +39,8 @@ type Authority interface {
 	Account(ctx context.Context, req Login, user string) (secret string, ok bool)
 
 	// Admit is asked, in normal sessions, once user has proved its secret.
-	// An error that wraps a *Refusal is answered with that status, any other
+	// An error that wraps a *Refusal is answered with that status, one that
+	// wraps a *Redirect sends the initiator elsewhere, and any other is answered
 	// with StatusTargetError.
 	Admit(ctx context.Context, req Login, user string) (*Grant, error)
 
@@ -73,15 +74,6 @@ type Grant struct {
 	Open func(ctx context.Context) (Units, error)
 }
 
-// Units are the logical units of one target.
-type Units struct {
-	LUNs map[uint8]*scsi.Disk
-
-	// Close is called after the owner's last session has ended and its last
-	// I/O has returned. It may be nil.
-	Close func()
-}
-
 // Status is a login status: class in the high byte, detail in the low one
 // (RFC 7143, 11.13.5).
 type Status uint16
@@ -89,6 +81,8 @@ type Status uint16
 // Login statuses.
 const (
 	StatusSuccess            Status = 0x0000
+	StatusMovedTemporarily   Status = 0x0101
+	StatusMovedPermanently   Status = 0x0102
 	StatusInitiatorError     Status = 0x0200
 	StatusAuthFailure        Status = 0x0201
 	StatusForbidden          Status = 0x0202
@@ -113,6 +107,30 @@ type Refusal struct {
 
 func (r *Refusal) Error() string {
 	return fmt.Sprintf("refuse login with status %04x: %s", uint16(r.Status), r.Reason)
+}
+
+// Redirect is the error of a login that is to be made at another portal. RFC
+// 7143 allows it in any login response; it is given only to initiators that
+// have proved their secret, so that strangers do not learn where disks are.
+type Redirect struct {
+	Portal netip.AddrPort
+	// Permanent: the initiator may go there first from now on.
+	Permanent bool
+}
+
+func (r *Redirect) Error() string { return fmt.Sprintf("redirect login to %s", r.Portal) }
+
+func (r *Redirect) status() Status {
+	if r.Permanent {
+		return StatusMovedPermanently
+	}
+	return StatusMovedTemporarily
+}
+
+// text is the redirecting TargetAddress, which must not name a portal group
+// (RFC 7143, 13.8).
+func (r *Redirect) text() []byte {
+	return pdu.AppendText(nil, "TargetAddress", r.Portal.String())
 }
 
 func refuse(status Status, format string, args ...any) error {

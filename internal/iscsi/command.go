@@ -16,10 +16,17 @@ func (s *session) command() error {
 	}
 	t := &s.scratch
 	s.aim(t, p)
+	u := t.unit
+	err := s.serveCommand(t, p)
+	u.leave()
+	return err
+}
+
+func (s *session) serveCommand(t *task, p *pdu.SCSICommand) error {
 	if n := int64(p.DataLength); n > 0 && (!s.params.immediateData || n > t.out || n > int64(s.params.firstBurst)) {
 		return protocolError("immediate data of %d bytes", n)
 	}
-	t.fail(t.disk.Decode(s.nexus, (*scsi.CDB)(&p.CDB), &t.cmd))
+	t.fail(t.unit.Disk.Decode(s.nexus, (*scsi.CDB)(&p.CDB), &t.cmd))
 	if !t.cmd.TakesData(t.out) {
 		t.fail(scsi.BadDataLength)
 	}
@@ -38,13 +45,15 @@ func (s *session) command() error {
 	}
 }
 
-// aim fills in a fresh task from its PDU.
+// aim fills in a fresh task from its PDU, and enters its unit.
 func (s *session) aim(t *task, p *pdu.SCSICommand) {
-	*t = task{s: s, itt: p.ITT, field: p.LUN, lun: -1, counted: !p.Immediate, disk: scsi.Absent}
-	if lun, ok := pdu.LUN(p.LUN); ok {
-		if t.disk = s.hold.device.Unit(lun); t.disk != scsi.Absent {
-			t.lun = int(lun)
-		}
+	*t = task{s: s, itt: p.ITT, field: p.LUN, lun: -1, counted: !p.Immediate}
+	lun, ok := pdu.LUN(p.LUN)
+	if !ok {
+		lun = noLUN
+	}
+	if t.unit = s.hold.enter(lun); t.unit != absent {
+		t.lun = int(lun)
 	}
 	switch {
 	case p.Write: // with Read too it is bidirectional; no command here is
@@ -74,7 +83,7 @@ func (s *session) controlCommand(t *task, p *pdu.SCSICommand) error {
 		return err
 	}
 	buf := newBuffer(scsi.UsualAnswer)
-	data, sense := t.disk.Answer(&t.cmd, buf.b[:0])
+	data, sense := t.unit.Disk.Answer(&t.cmd, buf.b[:0])
 	t.fail(sense)
 	t.total = int64(len(data))
 	if t.status != scsi.Good || t.total == 0 || t.in == 0 {

@@ -35,7 +35,9 @@
 // coexist; a login of another owner, once authenticated and admitted, ends the
 // former's sessions and waits for the last of their I/O before the units are
 // opened for it. Whoever fails to authenticate changes nothing. Server.Vacate
-// takes a target from everybody, for as long as its volume must be alone.
+// takes a target from everybody, for as long as its volume must be alone. A
+// login that is to be served elsewhere is redirected once it has authenticated:
+// strangers are not told where disks are.
 //
 // # Unit attentions
 //

@@ -57,7 +57,7 @@ func (s *session) runJobs() {
 		if s.ended { // what is dropped must not be answered as done
 			j.t.aborted = true
 		}
-		skip := j.t.aborted
+		skip := j.t.aborted || j.t.status != scsi.Good
 		s.mu.Unlock()
 		s.runJob(j, skip)
 		s.mu.Lock()
@@ -74,13 +74,13 @@ func (s *session) runJob(j job, skip bool) {
 	switch {
 	case skip:
 	case j.buf != nil:
-		sense = t.disk.WriteAt(&t.cmd, j.buf.b[:j.n], j.off)
+		sense = t.unit.Disk.WriteAt(&t.cmd, j.buf.b[:j.n], j.off)
 	case j.last:
-		sense = t.disk.Finish(&t.cmd)
+		sense = t.unit.Disk.Finish(&t.cmd)
 	case t.cmd.Kind == scsi.Read:
 		answered = s.serveRead(t, true)
 	default:
-		sense = t.disk.Execute(&t.cmd, t.params())
+		sense = t.unit.Disk.Execute(&t.cmd, t.params())
 	}
 	if j.buf != nil {
 		j.buf.release()

@@ -40,7 +40,12 @@ func (s *Server) login(ctx context.Context, conn net.Conn) *session {
 	if err == nil {
 		return l.sess
 	}
-	l.refused(ctx, err)
+	var elsewhere *Redirect
+	if errors.As(err, &elsewhere) {
+		l.redirect(elsewhere)
+	} else {
+		l.refused(ctx, err)
+	}
 	return nil
 }
 
@@ -164,6 +169,12 @@ func (l *login) write(text []byte, transit bool, next pdu.Stage, status Status) 
 	b = append(b, make([]byte, pdu.Pad(len(text)))...)
 	_, err = l.conn.Write(b)
 	return err
+}
+
+func (l *login) redirect(to *Redirect) {
+	l.srv.o.Log.Info("redirect login", "initiator", l.neg.req.Initiator, "target", l.neg.req.Target,
+		"remote", l.neg.req.Remote, "user", l.neg.user, "to", to.Portal)
+	_ = l.write(to.text(), false, 0, to.status())
 }
 
 // refused tells the initiator its status and the Authority the reason. Who

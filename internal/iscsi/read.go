@@ -58,7 +58,7 @@ func (s *session) serveRead(t *task, worker bool) (answered bool) {
 		blocks := (n + scsi.BlockSize - 1) &^ (scsi.BlockSize - 1)
 		buf := newBuffer(int(blocks))
 		start := time.Now()
-		sense := t.disk.ReadAt(&t.cmd, buf.b[:blocks], off)
+		sense := t.unit.Disk.ReadAt(&t.cmd, buf.b[:blocks], off)
 		s.temper(time.Since(start), worker)
 		if !sense.OK() || worker && s.stopped(t) {
 			buf.release()

@@ -179,6 +179,7 @@ func (s *session) finish(err error) {
 		for _, m := range t.waiters {
 			m.done()
 		}
+		t.unit.leave()
 	}
 	s.out.mu.Lock()
 	s.out.fail(net.ErrClosed)

@@ -24,17 +24,6 @@ type target struct {
 	sessions map[*session]bool // changed under busy and Server.mu, read under either
 }
 
-// holding is an owner's hold on a target: its units and what it did with them.
-type holding struct {
-	units  Units
-	device *scsi.Target
-	usage  usage
-}
-
-func newHolding(name string, u Units) *holding {
-	return &holding{units: u, device: scsi.NewTarget(name+",t,0x000"+portalGroup, u.LUNs)}
-}
-
 // acquire returns the target called name with its busy lock held.
 func (s *Server) acquire(ctx context.Context, name string) (*target, error) {
 	s.mu.Lock()
@@ -224,9 +213,7 @@ func (t *target) closeIfEmpty() {
 	if len(t.sessions) > 0 || t.hold == nil {
 		return
 	}
-	if t.hold.units.Close != nil {
-		t.hold.units.Close()
-	}
+	t.hold.end()
 	t.hold, t.owner = nil, ""
 }
 

@@ -8,7 +8,7 @@ import (
 // task is a SCSI command in progress.
 type task struct {
 	s       *session
-	disk    *scsi.Disk
+	unit    *unit // entered: the reader for as long as it serves the command, and each task
 	cmd     scsi.Command
 	lun     int // -1 for a number no unit can have
 	field   uint64
@@ -50,9 +50,13 @@ func (s *session) register() *task {
 		t = new(task)
 	}
 	*t = s.scratch
-	t.running = 1 // until the reader has done its part and calls stepDone
+	t.running = 1       // until the reader has done its part and calls stepDone
+	t.unit.users.Add(1) // the reader is in it, too
 	s.tasks[t.itt] = t
-	t.fail(t.disk.Admit(&t.cmd))
+	t.fail(t.unit.Disk.Admit(&t.cmd))
+	if s.hold.left(t.unit) {
+		t.fail(unitGone)
+	}
 	return t
 }
 
@@ -108,6 +112,7 @@ func (s *session) taskDone(t *task) {
 		delete(s.tasks, t.itt)
 	}
 	waiters := t.waiters
+	u := t.unit
 	t.waiters = nil
 	s.mu.Unlock()
 	for _, m := range waiters {
@@ -118,6 +123,7 @@ func (s *session) taskDone(t *task) {
 		s.idle = append(s.idle, t)
 	}
 	s.mu.Unlock()
+	u.leave()
 }
 
 // dropData gives back the memory of data that will not be used any more.
@@ -156,7 +162,7 @@ func (s *session) respond(t *task, flush bool) {
 	}
 	var data []byte
 	if t.status == scsi.CheckCondition {
-		data = t.disk.AppendSense(t.sense, make([]byte, 2, 2+scsi.SenseSize))
+		data = t.unit.Disk.AppendSense(t.sense, make([]byte, 2, 2+scsi.SenseSize))
 		data[1] = byte(len(data) - 2)
 	}
 	if t.counted {

@@ -1,0 +1,128 @@
+package iscsi
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"bootes.dev/internal/scsi"
+)
+
+// Unit is one logical unit as an Authority makes it.
+type Unit struct {
+	Disk *scsi.Disk
+
+	// Close is called when the last command on the unit has ended and none
+	// can come: after the owner's last session, or DetachUnit. It may be nil.
+	Close func()
+}
+
+// Units are the logical units of one target.
+type Units struct {
+	LUNs map[uint8]Unit
+
+	// Close is called after that of each unit. It may be nil.
+	Close func()
+}
+
+// unit is a Unit while it can be reached.
+type unit struct {
+	Unit
+	lun uint8
+	// users is one for each command that is being served and one while the
+	// unit is attached. Whoever brings it to 0 closes the unit.
+	users atomic.Int64
+	gone  chan struct{} // closed when the unit is
+}
+
+func newUnit(lun uint8, u Unit) *unit {
+	n := &unit{Unit: u, lun: lun, gone: make(chan struct{})}
+	n.users.Store(1)
+	return n
+}
+
+// enter lets a command in, unless the unit is going.
+func (u *unit) enter() bool {
+	for {
+		n := u.users.Load()
+		if n == 0 {
+			return false
+		}
+		if u.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// leave ends what enter began.
+func (u *unit) leave() {
+	if u.users.Add(-1) == 0 {
+		go u.shut() // closing may wait for the disk, and a reader must not
+	}
+}
+
+func (u *unit) shut() {
+	if u.Close != nil {
+		u.Close()
+	}
+	close(u.gone)
+}
+
+// absent is the unit of every number that has none. It is never closed.
+var absent = newUnit(0, Unit{Disk: scsi.Absent})
+
+// noLUN is a number that no unit has.
+const noLUN = 0xffff
+
+// unitGone fails the commands of a unit that is detached: LOGICAL UNIT NOT
+// SUPPORTED, as the next ones will.
+var unitGone = scsi.Sense{Key: 0x5, Code: 0x2500}
+
+// holding is an owner's hold on a target: its units and what it did with them.
+type holding struct {
+	device *scsi.Target
+	units  [256]atomic.Pointer[unit] // by LUN; changed under target.busy
+	close  func()
+	usage  usage
+
+	detaching sync.WaitGroup // units that are on their way out
+}
+
+func newHolding(name string, u Units) *holding {
+	disks := make(map[uint8]*scsi.Disk)
+	h := &holding{close: u.Close}
+	for lun, one := range u.LUNs {
+		disks[lun] = one.Disk
+		h.units[lun].Store(newUnit(lun, one))
+	}
+	h.device = scsi.NewTarget(name+",t,0x000"+portalGroup, disks)
+	return h
+}
+
+// enter returns the unit lun for one command, which ends with unit.leave. It
+// returns absent if there is no such unit.
+func (h *holding) enter(lun uint16) *unit {
+	if int(lun) < len(h.units) {
+		if u := h.units[lun].Load(); u != nil && u.enter() {
+			return u
+		}
+	}
+	absent.users.Add(1)
+	return absent
+}
+
+// left tells whether u is being detached.
+func (h *holding) left(u *unit) bool { return u != absent && h.units[u.lun].Load() != u }
+
+// end closes all units. No session has the target any more.
+func (h *holding) end() {
+	for lun := range h.units {
+		if u := h.units[lun].Swap(nil); u != nil {
+			u.leave()
+			<-u.gone
+		}
+	}
+	h.detaching.Wait()
+	if h.close != nil {
+		h.close()
+	}
+}
