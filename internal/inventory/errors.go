@@ -34,9 +34,11 @@ func Refused(err error) bool {
 		inUse   *InUseError
 		stale   *StaleBootError
 		update  *UpdateError
+		mode    *ModeError
+		data    *DataError
 	)
 	return errors.As(err, &invalid) || errors.As(err, &missing) || errors.As(err, &exists) || errors.As(err, &twin) ||
-		errors.As(err, &inUse) || errors.As(err, &stale) || errors.As(err, &update) ||
+		errors.As(err, &inUse) || errors.As(err, &stale) || errors.As(err, &update) || errors.As(err, &mode) || errors.As(err, &data) ||
 		errors.Is(err, ErrReplaced) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrFull)
 }
 
@@ -113,6 +115,21 @@ type ModeError struct {
 
 func (e *ModeError) Error() string {
 	return fmt.Sprintf("%s %q is ephemeral: %s; make %s persistent first with `bootes machine set %s --persistent`", e.Kind, e.Name, e.Why, e.Machine, e.Machine)
+}
+
+// DataError refuses what makes no sense for a data volume, or for one that is
+// none.
+type DataError struct {
+	Volume  string
+	Machine string // whose disk it is; "": a data volume
+	Why     string
+}
+
+func (e *DataError) Error() string {
+	if e.Machine == "" {
+		return fmt.Sprintf("volume %q is a data volume: %s", e.Volume, e.Why)
+	}
+	return fmt.Sprintf("volume %q is the disk of machine %s: %s", e.Volume, e.Machine, e.Why)
 }
 
 // StaleBootError refuses a boot older than the one that holds the machine's

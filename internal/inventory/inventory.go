@@ -13,6 +13,9 @@
 //   - A machine has at most one persistent volume for each name it was given, at
 //     most one for an update, a boot at most one ephemeral volume. So asking
 //     twice never makes two.
+//   - A data volume has a name that no machine has. It is attached to one
+//     machine at most, unless it is shared; what is attached is not removed. A
+//     logical unit number of a machine is one attachment's.
 //   - Boots of a machine are numbered. A machine has one current boot; an
 //     older one never takes its place.
 //   - An address is leased to one client.
@@ -43,8 +46,10 @@ type Inventory struct {
 	tags     *store.Collection[Tag]     // name:tag
 	volumes  *store.Collection[Volume]  // ID
 	removals *store.Collection[Removal] // what is still to be removed from disk
-	leases   *store.Collection[Lease]   // address in hex
-	holders  *store.Collection[string]  // interface/MAC → address in hex
+	// volume ID → its persistent reservations, as package scsi writes them
+	reservations *store.Collection[[]byte]
+	leases       *store.Collection[Lease]  // address in hex
+	holders      *store.Collection[string] // interface/MAC → address in hex
 }
 
 // New is the inventory kept in s.
@@ -59,8 +64,11 @@ func New(s *store.Store) *Inventory {
 		tags:     store.Of[Tag](s, "tags"),
 		volumes:  store.Of[Volume](s, "volumes"),
 		removals: store.Of[Removal](s, "removals"),
-		leases:   store.Of[Lease](s, "leases"),
-		holders:  store.Of[string](s, "holders"),
+
+		reservations: store.Of[[]byte](s, "reservations"),
+
+		leases:  store.Of[Lease](s, "leases"),
+		holders: store.Of[string](s, "holders"),
 	}
 }
 

@@ -30,12 +30,16 @@ func (in *Inventory) AddMachine(ctx context.Context, m Machine) (Machine, error)
 		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
+		if err := in.notAVolume(tx, m.Name); err != nil {
+			return err
+		}
+		m.Disks = nil
 		return in.putMachine(tx, Machine{}, m)
 	})
 }
 
-// SetMachine lets change alter a machine; name, identity, time of creation and
-// update mode stay. change may be called more than once. The machine's disk is
+// SetMachine lets change alter a machine; name, identity, time of creation,
+// update mode and attachments stay. change may be called more than once. The machine's disk is
 // the one of its new image, unless what it has was made of the same image under
 // another name.
 func (in *Inventory) SetMachine(ctx context.Context, name string, change func(*Machine) error) (Machine, error) {
@@ -50,7 +54,7 @@ func (in *Inventory) SetMachine(ctx context.Context, name string, change func(*M
 		if err := change(&m); err != nil {
 			return err
 		}
-		m.Name, m.Identity, m.Created, m.Update = old.Name, old.Identity, old.Created, old.Update
+		m.Name, m.Identity, m.Created, m.Update, m.Disks = old.Name, old.Identity, old.Created, old.Update, old.Disks
 		if err := m.normalise(); err != nil {
 			return err
 		}
@@ -59,8 +63,8 @@ func (in *Inventory) SetMachine(ctx context.Context, name string, change func(*M
 	return m, err
 }
 
-// RemoveMachine removes a machine that has no volumes, and its boots. Its
-// leases run out by themselves.
+// RemoveMachine removes a machine that has no volumes, and its boots. What is
+// attached to it stays. Its leases run out by themselves.
 func (in *Inventory) RemoveMachine(ctx context.Context, name string) error {
 	return in.s.Update(ctx, func(tx *store.Tx) error {
 		m, err := lookup(in.machines.In(tx), "machine", name, true)
@@ -170,6 +174,9 @@ func (in *Inventory) putMachine(tx *store.Tx, old, m Machine) error {
 	if m.Image != old.Image || m.Mode != old.Mode { // as it is it may do without
 		to, err := in.resolve(tx, m.Image)
 		if err != nil {
+			return err
+		}
+		if err := to.Bootable(); err != nil {
 			return err
 		}
 		if err := in.keepDisk(tx, old, m, to); err != nil {

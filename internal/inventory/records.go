@@ -17,6 +17,9 @@ const (
 	// Updating is the mode of a volume alone: a clone of an image that becomes
 	// the image's next version. See Update.
 	Updating Mode = "update"
+	// Data is the mode of a volume that belongs to no machine: machines have it
+	// beside the disk that they boot from. See Attachment.
+	Data Mode = "data"
 )
 
 // Machine is a computer that Boötes knows, and what it boots.
@@ -29,6 +32,8 @@ type Machine struct {
 	Mode    Mode       `json:"mode"`
 	Limit   int64      `json:"limit,omitempty"`  // bytes that a volume made for it may hold of its own; 0: none
 	Update  *Update    `json:"update,omitempty"` // in place of its own disk, until it is published or cancelled
+	// Disks are those beside the one that it boots from, by LUN.
+	Disks []Attachment `json:"disks,omitempty"`
 
 	Created  time.Time `json:"created"`
 	Identity Identity  `json:"identity"` // made by AddMachine, kept for life
@@ -48,6 +53,26 @@ type Update struct {
 	Started time.Time `json:"started"`
 }
 
+// Attachment is a logical unit of a machine's target beside its own disk: a
+// data volume or, read-only, an image.
+type Attachment struct {
+	LUN      uint8  `json:"lun"`
+	Volume   string `json:"volume,omitempty"`
+	Image    string `json:"image,omitempty"` // name:tag of an image, never of a tag
+	ReadOnly bool   `json:"readOnly,omitempty"`
+}
+
+// What is the thing attached, in words.
+func (a Attachment) What() string {
+	if a.Volume != "" {
+		return "volume " + a.Volume
+	}
+	return "image " + a.Image
+}
+
+// CDROM is the kind of an image whose content is an optical disc's.
+const CDROM = "cdrom"
+
 // Image is an immutable golden disk.
 type Image struct {
 	Name     string    `json:"name"`
@@ -58,6 +83,7 @@ type Image struct {
 	Stored   int64     `json:"stored"`             // bytes it takes
 	Source   string    `json:"source,omitempty"`   // where it came from, for people
 	Identity bool      `json:"identity,omitempty"` // takes its identity from LUN 1
+	Kind     string    `json:"kind,omitempty"`     // "" for a disk, or CDROM
 	Created  time.Time `json:"created"`
 }
 
@@ -72,19 +98,25 @@ type Tag struct {
 	Moved    time.Time `json:"moved"`
 }
 
-// Volume is a writable clone of an image, made for a machine.
+// Volume is a writable disk: a clone of an image, made for a machine, or one
+// that machines are given beside theirs.
 type Volume struct {
-	ID       string    `json:"id"` // machine, hyphen, random; the key
-	Machine  string    `json:"machine"`
-	Ref      string    `json:"ref"`    // what was asked for: an image or a tag
-	Image    string    `json:"image"`  // the image that it stands on; "": none
-	Digest   string    `json:"digest"` // of that; "" if it was not hashed yet when it was cloned
-	Layer    string    `json:"layer"`  // of that
+	ID       string    `json:"id"`      // machine, hyphen, random; of Data its name; the key
+	Machine  string    `json:"machine"` // "" of Data
+	Ref      string    `json:"ref"`     // what was asked for: an image or a tag
+	Image    string    `json:"image"`   // the image that it stands on; "": none
+	Digest   string    `json:"digest"`  // of that; "" if it was not hashed yet when it was cloned
+	Layer    string    `json:"layer"`   // of that
 	Mode     Mode      `json:"mode"`
 	Limit    int64     `json:"limit,omitempty"`    // bytes of its own; 0: none
 	Boot     string    `json:"boot,omitempty"`     // the boot it was made for; ephemeral only
 	Identity bool      `json:"identity,omitempty"` // takes its identity from LUN 1
 	Created  time.Time `json:"created"`
+
+	Shareable bool  `json:"shared,omitempty"`    // several machines may have it at once; Data only
+	BlockSize int64 `json:"blockSize,omitempty"` // bytes of a logical block; 0: 512
+	IOPS      int64 `json:"iops,omitempty"`      // commands a second; 0: no limit
+	Bandwidth int64 `json:"bandwidth,omitempty"` // bytes a second; 0: no limit
 
 	// Snapshots says of the volume's snapshots what the storage engine does
 	// not know. One that is missing here stands on the volume's image.

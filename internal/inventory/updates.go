@@ -87,6 +87,9 @@ func (in *Inventory) beginUpdate(tx *store.Tx, v Volume) error {
 
 // stopUpdate ends the update mode that runs from the volume v, if one does.
 func (in *Inventory) stopUpdate(tx *store.Tx, v Volume) error {
+	if v.Mode == Data {
+		return nil
+	}
 	m, err := absentIsZero(in.machines.In(tx).Get(v.Machine))
 	if err != nil || m.Update == nil || m.Update.Volume != v.ID {
 		return err

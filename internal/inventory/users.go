@@ -14,6 +14,7 @@ type Users struct {
 	Images                  []string // built on it
 	Disks                   []string // volumes that stand on it, whatever their records name
 	Snapshots               []string // VOLUME@NAME, that stand on it
+	Attached                []Seat   // machines that have it beside their own disk
 }
 
 func (u *Users) add(o Users) {
@@ -57,6 +58,7 @@ func (in *Inventory) usersOf(tx *store.Tx, ref string) (u Users, err error) {
 		return u, err
 	}
 	for _, m := range machines {
+		u.Attached = append(u.Attached, seats(m.Value, func(a Attachment) bool { return a.Image == ref })...)
 		if m.Value.Image == ref && !(m.Value.Mode == Persistent && alone[m.Key]) {
 			u.Machines = append(u.Machines, m.Key)
 		}
@@ -97,6 +99,10 @@ func (u Users) refuse(kind, ref, instead string) error {
 			what, one, it = "those "+s.kind+"s", strings.ToUpper(s.kind), "them"
 		}
 		todo = append(todo, fmt.Sprintf(s.do, what, strings.Join(s.names, " "), one, it))
+	}
+	if len(u.Attached) > 0 {
+		e.By = append(e.By, seated(u.Attached)...)
+		todo = append(todo, detachFirst(u.Attached))
 	}
 	if len(e.By) == 0 {
 		return nil

@@ -37,6 +37,9 @@ func (in *Inventory) AddVolume(ctx context.Context, v Volume) (Volume, error) {
 	v.Created = in.now().UTC()
 	v.Ref = cmp.Or(v.Ref, v.Image)
 	return v, in.s.Update(ctx, func(tx *store.Tx) error {
+		if v.Mode == Data {
+			return in.putData(tx, v)
+		}
 		if _, err := lookup(in.machines.In(tx), "machine", v.Machine, true); err != nil {
 			return err
 		}
@@ -134,11 +137,15 @@ func (in *Inventory) FindVolume(ctx context.Context, machine, ref string, mode M
 }
 
 // DropVolume removes the record of a volume and notes that its disk is to be
-// removed. An update mode that runs from it ends.
+// removed. An update mode that runs from it ends. *InUseError while a machine
+// has it attached.
 func (in *Inventory) DropVolume(ctx context.Context, id string) (Volume, error) {
 	var v Volume
 	err := in.s.Update(ctx, func(tx *store.Tx) (err error) {
 		if v, err = lookup(in.volumes.In(tx), "volume", id, true); err != nil {
+			return err
+		}
+		if err := in.loose(tx, v); err != nil {
 			return err
 		}
 		if err := in.stopUpdate(tx, v); err != nil {
@@ -151,6 +158,7 @@ func (in *Inventory) DropVolume(ctx context.Context, id string) (Volume, error) 
 			return err
 		}
 		in.volumes.In(tx).Delete(id)
+		in.reservations.In(tx).Delete(id)
 		return in.noteRemoval(tx, Removal{Kind: RemoveVolume, ID: id})
 	})
 	return v, err
@@ -170,6 +178,9 @@ func (in *Inventory) DetachVolume(ctx context.Context, id string) (Volume, error
 }
 
 func (in *Inventory) detach(tx *store.Tx, v Volume, also func(*book)) error {
+	if v.Mode == Data {
+		return nil
+	}
 	b, err := in.book(tx, v.Machine)
 	if err != nil {
 		return err
@@ -196,6 +207,7 @@ func (in *Inventory) SetVolume(ctx context.Context, id string, change func(*Volu
 		v.Snapshots = maps.Clone(old.Snapshots)
 		change(&v)
 		v.ID, v.Machine, v.Ref, v.Mode, v.Limit, v.Boot, v.Created = old.ID, old.Machine, old.Ref, old.Mode, old.Limit, old.Boot, old.Created
+		v.Shareable, v.BlockSize, v.IOPS, v.Bandwidth = old.Shareable, old.BlockSize, old.IOPS, old.Bandwidth
 		if err := in.standsOn(tx, v); err != nil {
 			return err
 		}

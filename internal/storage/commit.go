@@ -62,7 +62,10 @@ func (s *Storage) commit(ctx context.Context, v inventory.Volume, snapshot strin
 	if err != nil {
 		return Made{}, err
 	}
-	source := fmt.Sprintf("volume %s%s of %s", v.ID, at, v.Machine)
+	source := "volume " + v.ID + at
+	if v.Machine != "" {
+		source += " of " + v.Machine
+	}
 	if !clean {
 		source += ", caught while it ran (crash-consistent)"
 	}

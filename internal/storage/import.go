@@ -31,6 +31,7 @@ type Meta struct {
 	Source   string // where it came from, for people
 	Identity bool   // takes its identity from LUN 1
 	Base     string // image or tag: only blocks that differ from it are stored
+	Kind     string // "" for a disk, or inventory.CDROM
 }
 
 // chunk is the unit of copying.
@@ -42,6 +43,9 @@ const chunk = 1 << 20
 func (s *Storage) ImportImage(ctx context.Context, ref string, src Source, meta Meta, progress func(done, total int64)) (inventory.Image, error) {
 	name, tag, err := inventory.ParseRef(ref)
 	if err != nil {
+		return inventory.Image{}, err
+	}
+	if err := checkKind(ref, src, meta.Kind); err != nil {
 		return inventory.Image{}, err
 	}
 	release, err := s.newImage(ctx, ref, "")
@@ -61,12 +65,22 @@ func (s *Storage) ImportImage(ctx context.Context, ref string, src Source, meta 
 	// Not with ctx: a commit cut short may happen all the same.
 	img, err := s.inv.AddImage(context.WithoutCancel(ctx), inventory.Image{
 		Name: name, Tag: tag, Layer: layer.ID, Digest: layer.Digest, Size: layer.Size, Stored: layer.Stored,
-		Source: meta.Source, Identity: meta.Identity,
+		Source: meta.Source, Identity: meta.Identity, Kind: meta.Kind,
 	})
 	if inventory.Refused(err) { // otherwise the image may be on record
 		err = errors.Join(err, s.eng.RemoveLayer(layer.ID))
 	}
 	return img, err
+}
+
+// discBlock is the size of an optical disc's blocks.
+const discBlock = 2048
+
+func checkKind(ref string, src Source, kind string) error {
+	if kind != inventory.CDROM || src.Size()%discBlock == 0 {
+		return nil
+	}
+	return &inventory.InvalidError{What: "CD-ROM", Value: ref, Want: fmt.Sprintf("its size is a multiple of %d bytes, and this file has %d: is it an ISO image, and whole?", discBlock, src.Size())}
 }
 
 // base is the layer that an image in the making is to stand on, "" for none. It

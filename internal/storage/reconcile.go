@@ -68,17 +68,17 @@ func (r *reconciler) problem(id string, n int64, format string, args ...any) {
 }
 
 // endBoots: a machine that ran on while this host was restarted has lost
-// writes that it believes in, and must boot again; unless its volume is
-// write-through, which loses none.
+// writes that it believes in, and must boot again; unless all volumes that it
+// has are write-through, which lose none.
 func (r *reconciler) endBoots(ctx context.Context) error {
 	if !r.eng.BootChanged() {
 		return nil
 	}
-	safe := map[string]bool{}
-	for _, v := range r.eng.Volumes() {
-		safe[v.ID] = v.WriteThrough && !v.Volatile
+	safe, unsafe, err := r.writesThrough(ctx)
+	if err != nil {
+		return err
 	}
-	gone, err := r.inv.DropBoots(ctx, func(b inventory.Boot) bool { return b.Current && safe[b.Volume] })
+	gone, err := r.inv.DropBoots(ctx, func(b inventory.Boot) bool { return b.Current && safe[b.Volume] && !unsafe[b.Machine] })
 	for _, b := range gone.Boots {
 		if b.Current {
 			r.settled(b.ID, 0, "this host was restarted: boot %s is over, machine %s must boot again", b.ID, b.Machine)
@@ -88,6 +88,24 @@ func (r *reconciler) endBoots(ctx context.Context) error {
 		return err
 	}
 	return r.eng.SettleBoot()
+}
+
+// writesThrough are the volumes that have lost nothing, and the machines that
+// have one beside their own disk that may have.
+func (r *reconciler) writesThrough(ctx context.Context) (volumes, unsafe map[string]bool, err error) {
+	volumes, unsafe = map[string]bool{}, map[string]bool{}
+	for _, v := range r.eng.Volumes() {
+		volumes[v.ID] = v.WriteThrough && !v.Volatile
+	}
+	machines, err := r.inv.Machines(ctx)
+	for _, m := range machines {
+		for _, a := range m.Disks {
+			if a.Volume != "" && !volumes[a.Volume] {
+				unsafe[m.Name] = true
+			}
+		}
+	}
+	return volumes, unsafe, err
 }
 
 func (r *reconciler) finishRemovals(ctx context.Context) error {
@@ -120,11 +138,13 @@ func (r *reconciler) checkVolume(ctx context.Context, v inventory.Volume) error 
 	missing := errors.Is(err, cow.ErrNotExist)
 	switch {
 	case err != nil && !missing:
-		r.problem(v.ID, 0, "volume %s of machine %s cannot be read: %v", v.ID, v.Machine, err)
+		r.problem(v.ID, 0, "%s cannot be read: %v", whose(v), err)
 	case v.Mode == inventory.Ephemeral && (missing || !r.boots(ctx, v)):
 		return r.drop(ctx, v, info, "ephemeral volume %s of machine %s: its boot is over")
 	case v.Mode == inventory.Updating && r.published(ctx, v):
 		return r.drop(ctx, v, info, "volume %s of machine %s: its update is over")
+	case missing && v.Mode == inventory.Data:
+		r.problem(v.ID, 0, "%s is on record but not on disk: `bootes volume rm %s` removes the record, once no machine has it attached", whose(v), v.ID)
 	case missing:
 		r.problem(v.ID, 0, "volume %s of machine %s is on record but not on disk: restore it from a backup, or give the machine a new one with `bootes volume rm %s`", v.ID, v.Machine, v.ID)
 	default:
@@ -167,7 +187,7 @@ func (r *reconciler) checkRecord(ctx context.Context, v inventory.Volume, info c
 	if below := r.parents.image(info.Base, r.images, ""); below.Layer != "" {
 		on = "image " + below.Ref()
 	}
-	r.settled(v.ID, 0, "volume %s of machine %s stands on %s, and its record says so now", v.ID, v.Machine, on)
+	r.settled(v.ID, 0, "%s stands on %s, and its record says so now", whose(v), on)
 	return nil
 }
 

@@ -45,7 +45,13 @@ func (s *Storage) Reset(ctx context.Context, id string) error {
 	s.names.RLock()
 	defer s.names.RUnlock()
 	return s.replace(ctx, id, func(ctx context.Context, v inventory.Volume) error {
+		if v.Mode == inventory.Data {
+			return &inventory.DataError{Volume: id, Why: fmt.Sprintf("it was blank at first and has no image to go back to; `bootes volume rollback %s SNAPSHOT` goes back to a snapshot", id)}
+		}
 		img, err := s.inv.Resolve(ctx, v.Ref)
+		if err == nil {
+			err = img.Bootable()
+		}
 		if missing(err) {
 			return fmt.Errorf("what volume %q goes back to is gone: give %s another image, and with it a fresh disk, with `bootes machine set %s --image IMAGE`: %w", id, v.Machine, v.Machine, err)
 		}

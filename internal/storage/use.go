@@ -22,7 +22,7 @@ func (s *Storage) open(volume string) bool {
 // switched off says nothing. It takes some seconds, and the lock of v is not
 // held meanwhile: a login that is under way may want it.
 func (s *Storage) endDead(ctx context.Context, v inventory.Volume) {
-	if !s.open(v.ID) {
+	if v.Mode == inventory.Data || !s.open(v.ID) {
 		return
 	}
 	s.o.Sessions.EndDead(ctx, v.Machine)
@@ -33,8 +33,12 @@ func (s *Storage) endDead(ctx context.Context, v inventory.Volume) {
 
 // unused refuses a volume that a machine runs from or, unless off says that it
 // is switched off, may be about to: the server was just started, and the machine
-// had the volume before. instead is what else may be done, with the command; "" for nothing.
+// had the volume before. A data volume must be attached to none. instead is what
+// else may be done, with the command; "" for nothing.
 func (s *Storage) unused(ctx context.Context, v inventory.Volume, instead string, off bool) error {
+	if v.Mode == inventory.Data {
+		return s.loose(ctx, v)
+	}
 	e := &inventory.InUseError{Kind: "volume", Name: v.ID}
 	if s.open(v.ID) {
 		e.By = []string{fmt.Sprintf("machine %s, which runs from it", v.Machine)}

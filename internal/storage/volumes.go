@@ -33,6 +33,9 @@ func (s *Storage) cloneImage(ctx context.Context, v inventory.Volume) (inventory
 	s.names.RLock()
 	defer s.names.RUnlock()
 	img, err := s.inv.Resolve(ctx, v.Ref)
+	if err == nil {
+		err = img.Bootable()
+	}
 	if err != nil {
 		return v, err
 	}
@@ -107,14 +110,14 @@ func (s *Storage) openVolume(ctx context.Context, id string) (*Opened, error) {
 
 // RemoveVolume removes a volume and its snapshots; an update mode that runs
 // from it ends. *inventory.InUseError when a machine runs from it, or may come
-// back to it, unless force: then its sessions are ended first. The space is
-// freed in the background.
+// back to it, unless force: then its sessions are ended first. A data volume is
+// detached first, force or not. The space is freed in the background.
 func (s *Storage) RemoveVolume(ctx context.Context, id string, force bool) error {
 	v, err := s.inv.Volume(ctx, id)
 	if err != nil {
 		return err
 	}
-	if force && s.open(id) {
+	if force && v.Mode != inventory.Data && s.open(id) {
 		release, err := s.o.Sessions.Vacate(ctx, v.Machine, "its volume is being removed")
 		if err != nil {
 			return fmt.Errorf("take volume %q from machine %q: %w", id, v.Machine, err)

@@ -82,7 +82,11 @@ func (w Warning) String() string {
 	if w.Limit == 0 {
 		return fmt.Sprintf("this server's disk has %s free, and at %s the writes of all machines fail: make room under %q", bytesize.Format(w.Free), bytesize.Format(w.MinFree), w.Dir)
 	}
-	return fmt.Sprintf("its disk holds %s of the %s that it may, %d%%; at the limit its writes fail: `bootes volume set %s --limit SIZE` raises it",
+	disk := "its disk"
+	if w.Volume.Mode == inventory.Data {
+		disk = whose(w.Volume)
+	}
+	return disk + fmt.Sprintf(" holds %s of the %s that it may, %d%%; at the limit its writes fail: `bootes volume set %s --limit SIZE` raises it",
 		bytesize.Format(w.Used), bytesize.Format(w.Limit), w.Used*100/w.Limit, w.Volume.ID)
 }
 
