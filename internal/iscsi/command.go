@@ -26,7 +26,7 @@ func (s *session) serveCommand(t *task, p *pdu.SCSICommand) error {
 	if n := int64(p.DataLength); n > 0 && (!s.params.immediateData || n > t.out || n > int64(s.params.firstBurst)) {
 		return protocolError("immediate data of %d bytes", n)
 	}
-	t.fail(t.unit.Disk.Decode(s.nexus, (*scsi.CDB)(&p.CDB), &t.cmd))
+	t.fail(t.unit.Disk.Decode(s.nexus, uint8(t.lun), (*scsi.CDB)(&p.CDB), &t.cmd))
 	if !t.cmd.TakesData(t.out) {
 		t.fail(scsi.BadDataLength)
 	}

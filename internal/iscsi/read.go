@@ -3,6 +3,7 @@ package iscsi
 import (
 	"time"
 
+	"bootes.dev/internal/block"
 	"bootes.dev/internal/iscsi/pdu"
 	"bootes.dev/internal/scsi"
 )
@@ -55,10 +56,10 @@ func (s *session) readCommand(t *task) error {
 func (s *session) serveRead(t *task, worker bool) (answered bool) {
 	for off := int64(0); off < t.total; {
 		n := min(s.chunk, t.total-off)
-		blocks := (n + scsi.BlockSize - 1) &^ (scsi.BlockSize - 1)
-		buf := newBuffer(int(blocks))
+		sectors := (n + block.SectorSize - 1) &^ (block.SectorSize - 1)
+		buf := newBuffer(int(sectors))
 		start := time.Now()
-		sense := t.unit.Disk.ReadAt(&t.cmd, buf.b[:blocks], off)
+		sense := t.unit.Disk.ReadAt(&t.cmd, buf.b[:sectors], off)
 		s.temper(time.Since(start), worker)
 		if !sense.OK() || worker && s.stopped(t) {
 			buf.release()

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"bootes.dev/internal/block"
 	"bootes.dev/internal/iscsi/pdu"
 	"bootes.dev/internal/scsi"
 )
@@ -80,7 +81,7 @@ func (s *session) start(p *params, login *framer, statSN, cmdSN uint32) {
 	_, _ = io.ReadFull(login.r, left)
 	s.params = *p
 	s.maxData.Store(int64(p.maxData))
-	s.chunk = int64(min(p.maxBurst, maxPiece) &^ (scsi.BlockSize - 1))
+	s.chunk = int64(min(p.maxBurst, maxPiece) &^ (block.SectorSize - 1))
 	s.tasks = make(map[uint32]*task)
 	s.in = framer{
 		r:            bufio.NewReaderSize(&flushReader{s: s, left: left}, readBuffer),

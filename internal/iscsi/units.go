@@ -115,6 +115,7 @@ func (h *holding) left(u *unit) bool { return u != absent && h.units[u.lun].Load
 
 // end closes all units. No session has the target any more.
 func (h *holding) end() {
+	h.device.Close()
 	for lun := range h.units {
 		if u := h.units[lun].Swap(nil); u != nil {
 			u.leave()

@@ -3,6 +3,7 @@ package iscsi
 import (
 	"slices"
 
+	"bootes.dev/internal/block"
 	"bootes.dev/internal/iscsi/pdu"
 	"bootes.dev/internal/scsi"
 )
@@ -22,7 +23,7 @@ type writeState struct {
 
 	buf   *buffer // nil: the data is dropped
 	base  int64   // offset of buf's first byte
-	carry []byte  // bytes before got that did not fill a block
+	carry []byte  // bytes before got that did not fill a sector
 }
 
 // params is the parameter list of a Parameters command.
@@ -42,7 +43,7 @@ func (s *session) writeCommand(t *task, p *pdu.SCSICommand) error {
 		t.total = min(t.cmd.Length, t.out)
 	}
 	if t.cmd.Kind == scsi.Write {
-		t.total &^= scsi.BlockSize - 1
+		t.total -= t.total % t.unit.Disk.BlockSize()
 	}
 	first := int64(p.DataLength)
 	unsolicited := !p.Final && t.out > 0 && !s.params.initialR2T
@@ -203,14 +204,14 @@ func (s *session) advance(t *task) {
 	}
 }
 
-// handOn gives the whole blocks received to a worker.
+// handOn gives the whole sectors received to a worker.
 func (s *session) handOn(t *task) {
 	w := &t.write
 	if w.buf == nil {
 		return
 	}
 	have := min(w.got, t.total)
-	whole := have &^ (scsi.BlockSize - 1)
+	whole := have &^ (block.SectorSize - 1)
 	w.carry = append(w.carry[:0], w.buf.b[whole-w.base:have-w.base]...)
 	if whole > w.base {
 		s.enqueue(job{t: t, buf: w.buf, off: w.base, n: int(whole - w.base)})
@@ -253,7 +254,7 @@ func (s *session) openBurst() *task {
 	carry := int64(len(w.carry))
 	n := min(int64(s.params.maxBurst), maxPiece-carry, t.total-w.got)
 	if w.got+n < t.total {
-		n = (w.got+n)&^(scsi.BlockSize-1) - w.got // leave no part of a block
+		n = (w.got+n)&^(block.SectorSize-1) - w.got // leave no part of a sector
 	}
 	if w.buf == nil {
 		size := carry + n

@@ -82,5 +82,5 @@ func (d *Disk) attention(n *Nexus, c *Command) Sense {
 	if d.absent() || asks(c.CDB[0]) {
 		return Sense{}
 	}
-	return n.take(d.lun)
+	return n.take(c.lun)
 }

@@ -18,7 +18,7 @@ func decodeCapacity10(_ *Disk, cdb *CDB, c *Command) Sense {
 func readCapacity10(d *Disk, _ *Command, b []byte) ([]byte, Sense) {
 	last := min(d.blocks()-1, math.MaxUint32) // more: ask READ CAPACITY (16)
 	b = binary.BigEndian.AppendUint32(b, uint32(last))
-	return binary.BigEndian.AppendUint32(b, BlockSize), Sense{}
+	return binary.BigEndian.AppendUint32(b, uint32(d.blockSize)), Sense{}
 }
 
 func decodeCapacity16(_ *Disk, cdb *CDB, c *Command) Sense {
@@ -31,9 +31,9 @@ func decodeCapacity16(_ *Disk, cdb *CDB, c *Command) Sense {
 
 func readCapacity16(d *Disk, _ *Command, b []byte) ([]byte, Sense) {
 	b = binary.BigEndian.AppendUint64(b, d.blocks()-1)
-	b = binary.BigEndian.AppendUint32(b, BlockSize)
+	b = binary.BigEndian.AppendUint32(b, uint32(d.blockSize))
 	var rest [20]byte
-	rest[1] = physicalExponent
+	rest[1] = d.physicalExponent()
 	if !d.id.ReadOnly {
 		rest[2] = 0xc0 // LBPME: thin; LBPRZ: unmapped blocks read zero
 	}
@@ -53,7 +53,7 @@ func decodeReportLUNs(_ *Disk, cdb *CDB, c *Command) Sense {
 
 func reportLUNs(_ *Disk, c *Command, b []byte) ([]byte, Sense) {
 	c.nexus.sawLUNs()
-	luns := c.nexus.target.luns
+	luns := c.nexus.target.luns()
 	if c.CDB[2] == 0x01 { // there are no well-known units here
 		luns = nil
 	}
@@ -70,7 +70,7 @@ func reportLUNs(_ *Disk, c *Command, b []byte) ([]byte, Sense) {
 func requestSense(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	s := noUnit
 	if !d.absent() {
-		s = c.nexus.take(d.lun)
+		s = c.nexus.take(c.lun)
 	}
 	if c.CDB[1]&1 != 0 { // DESC
 		return s.appendDescriptors(b), Sense{}

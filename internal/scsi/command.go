@@ -32,6 +32,7 @@ type Command struct {
 	Length int64
 
 	nexus  *Nexus
+	lun    uint8
 	op     *operation
 	offset int64 // on the disk, in bytes
 	span   int64 // on the disk, in bytes, where it is not Length
@@ -72,13 +73,13 @@ func (c *Command) changesBlocks() bool {
 // Offset is where on the disk, in bytes, a Read or Write begins.
 func (c *Command) Offset() int64 { return c.offset }
 
-// Decode reads a CDB that came by nexus n into c. A Sense other than success
+// Decode reads a CDB that came by nexus n, for its logical unit lun, into c. A Sense other than success
 // ends the command; the data that came with it is to be dropped.
-func (d *Disk) Decode(n *Nexus, cdb *CDB, c *Command) Sense {
-	*c = Command{CDB: *cdb, nexus: n}
+func (d *Disk) Decode(n *Nexus, lun uint8, cdb *CDB, c *Command) Sense {
+	*c = Command{CDB: *cdb, nexus: n, lun: lun}
 	op, s := d.operation(cdb)
 	kept := s.OK() && d.conflicts(n, op, cdb)
-	if kept && !n.wasReset(d.lun) {
+	if kept && !n.wasReset(lun) {
 		return conflict
 	}
 	if news := d.attention(n, c); !news.OK() {

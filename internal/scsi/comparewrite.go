@@ -1,7 +1,8 @@
 package scsi
 
-// maxCompareBlocks is the longest COMPARE AND WRITE; VPD page B0h declares it.
-const maxCompareBlocks = 128
+// maxCompare is the longest COMPARE AND WRITE, in bytes; VPD page B0h declares
+// it.
+const maxCompare = 64 << 10
 
 // decodeCompareWrite: the parameter list is the blocks that must be there,
 // then those to be written (SBC-3, 5.3). Clustered file systems lock with it.
@@ -13,7 +14,7 @@ func decodeCompareWrite(d *Disk, cdb *CDB, c *Command) Sense {
 		return s
 	}
 	count := uint32(cdb[13])
-	if count > maxCompareBlocks {
+	if int64(count) > maxCompare/d.blockSize {
 		return badField(13)
 	}
 	c.verb, c.fua = compareStore, cdb[1]&0x08 != 0

@@ -82,14 +82,14 @@ func copyResults(_ *Disk, c *Command, b []byte) ([]byte, Sense) {
 }
 
 // copyOperating answers OPERATING PARAMETERS (SPC-4, 6.24.4).
-func copyOperating(_ *Disk, _ *Command, b []byte) ([]byte, Sense) {
+func copyOperating(d *Disk, _ *Command, b []byte) ([]byte, Sense) {
 	var p [44]byte
 	implemented := []byte{blockToBlock, targetByID}
 	binary.BigEndian.PutUint32(p[0:], uint32(len(p)+len(implemented)-4))
 	binary.BigEndian.PutUint16(p[8:], maxCopyTargets)
 	binary.BigEndian.PutUint16(p[10:], maxCopySegments)
 	binary.BigEndian.PutUint32(p[12:], maxCopyList)
-	binary.BigEndian.PutUint32(p[16:], maxCopySegment)
+	binary.BigEndian.PutUint32(p[16:], uint32(maxCopyBlocks*d.blockSize))
 	binary.BigEndian.PutUint16(p[34:], maxCopies)
 	p[36] = maxCopies
 	p[37] = 9 // granularity: 512 bytes

@@ -14,28 +14,26 @@
 // for long (dirty page throttling, fsync), so they must not run where a
 // connection is read. Each step returns a Sense; the zero Sense is success.
 //
-// Disks are the logical units of a Target. Each initiator joins it as a Nexus,
+// Disks are the logical units of Targets, each of one or of several. Each initiator joins it as a Nexus,
 // by which its commands come, and Decode sees to what others have done to the
 // disk meanwhile: unit attentions, reservations, mode parameters.
 //
-// Locks, in the order in which they may be taken: reservations.making, Disk.mu,
-// Target.mu, Nexus.mu; and, while blocks are changed, Disk.order.
+// Locks, in the order in which they may be taken: Target.moving,
+// reservations.making, Disk.mu, Disk.placed, Target.mu, Nexus.mu; and, while blocks are changed, Disk.order.
 package scsi
 
 import (
+	"fmt"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 
 	"bootes.dev/internal/block"
 )
 
-// BlockSize is the logical block in bytes. Physical blocks are 4 KiB, the
-// grain of the copy-on-write engine: aligned writes cost one block, not two.
-const (
-	BlockSize         = block.SectorSize
-	physicalExponent  = 3 // 2^3 logical blocks per physical block
-	blocksPerPhysical = 1 << physicalExponent
-)
+// physicalBlock is the physical block in bytes, the grain of the copy-on-write
+// engine: aligned writes cost one block, not two.
+const physicalBlock = 4096
 
 // Identity is what INQUIRY tells of a disk. Vendor, Product and Revision are
 // cut to 8, 16 and 4 bytes, Serial to 64; UUID makes the identifiers of VPD page 83h and is
@@ -47,6 +45,9 @@ type Identity struct {
 	Serial   string
 	UUID     [16]byte
 	ReadOnly bool
+	// BlockSize is the logical block in bytes: 512, or 4096 for a disk that has
+	// no smaller ones ("4Kn"). 0 stands for 512.
+	BlockSize int
 
 	// WriteThrough tells whether the device makes each write durable before it
 	// returns; nil for never. It may change its mind: what the initiators were
@@ -57,20 +58,21 @@ type Identity struct {
 	Provisioning func() Provisioning
 }
 
-// Disk is one logical unit: a direct-access block device (SBC-3) with 512-byte
-// logical and 4 KiB physical blocks. All methods may be called from any number
-// of goroutines.
+// Disk is one logical unit: a direct-access block device (SBC-3) with 4 KiB
+// physical blocks. All methods may be called from any number of goroutines.
 type Disk struct {
-	dev    block.Device
-	id     Identity
-	target *Target // nil until NewTarget
-	lun    uint8
+	dev       block.Device
+	id        Identity
+	blockSize int64 // of logical blocks, in bytes
 
 	defaults uint32        // mode parameters at first
 	modes    atomic.Uint32 // the mode parameters; changed under mu
 	reserved atomic.Bool   // somebody may be kept out: look at res
 	mu       sync.Mutex    // orders changes of the modes
 	res      reservations
+
+	placed sync.Mutex // guards places
+	places []place
 
 	// order keeps COMPARE AND WRITE whole: it holds it alone, every other
 	// change of the disk shares it.
@@ -80,7 +82,13 @@ type Disk struct {
 // NewDisk returns a disk over dev, which it does not close.
 func NewDisk(dev block.Device, id Identity) *Disk {
 	id.Serial = id.Serial[:min(len(id.Serial), 64)]
-	d := &Disk{dev: dev, id: id}
+	d := &Disk{dev: dev, id: id, blockSize: block.SectorSize}
+	if id.BlockSize != 0 {
+		d.blockSize = int64(id.BlockSize)
+	}
+	if d.blockSize != block.SectorSize && d.blockSize != physicalBlock {
+		panic(fmt.Sprintf("scsi: logical blocks of %d bytes", d.blockSize))
+	}
 	if !d.writesThrough() {
 		d.defaults = modeWCE
 	}
@@ -91,7 +99,7 @@ func NewDisk(dev block.Device, id Identity) *Disk {
 
 // Absent stands for each logical unit number that has no unit. It answers the
 // few commands that SPC-4 wants answered there.
-var Absent = &Disk{}
+var Absent = &Disk{blockSize: block.SectorSize}
 
 func (d *Disk) absent() bool { return d.dev == nil }
 
@@ -119,5 +127,13 @@ func (d *Disk) reset() {
 	d.modes.Store(d.defaults)
 }
 
+// BlockSize is the length of a logical block in bytes.
+func (d *Disk) BlockSize() int64 { return d.blockSize }
+
 // blocks is the capacity in logical blocks.
-func (d *Disk) blocks() uint64 { return uint64(d.dev.Size()) / BlockSize }
+func (d *Disk) blocks() uint64 { return uint64(d.dev.Size() / d.blockSize) }
+
+// physicalExponent: there are 2 to this logical blocks in a physical one.
+func (d *Disk) physicalExponent() byte {
+	return byte(bits.TrailingZeros64(uint64(physicalBlock / d.blockSize)))
+}

@@ -10,7 +10,7 @@ const (
 	maxCopyTargets  = 2
 	maxCopySegments = 16
 	maxCopyList     = 1024
-	maxCopySegment  = 0xffff * BlockSize
+	maxCopyBlocks   = 0xffff // of one segment
 
 	copyHeader = 16
 	copyPiece  = 256 << 10
@@ -47,13 +47,14 @@ type copyList struct {
 }
 
 type copySegment struct {
-	from, to int // indexes of targets
+	from, to int  // indexes of targets
+	ofTarget bool // the blocks are the destination's
 	blocks   uint32
 	src, dst uint64
 }
 
 // parseCopy reads a parameter list whole before anything is copied.
-func (d *Disk) parseCopy(p []byte) (*copyList, Sense) {
+func (t *Target) parseCopy(p []byte) (*copyList, Sense) {
 	if len(p) < copyHeader {
 		return nil, paramListLength
 	}
@@ -75,7 +76,7 @@ func (d *Disk) parseCopy(p []byte) (*copyList, Sense) {
 		if len(l.targets) == maxCopyTargets {
 			return nil, tooManyTargets
 		}
-		l.targets = append(l.targets, d.target.byDesignator(list[4:28]))
+		l.targets = append(l.targets, t.byDesignator(list[4:28]))
 	}
 	for list := p[targets : int64(targets)+segments]; len(list) > 0; list = list[blockToBlockSize:] {
 		if list[0] != blockToBlock {
@@ -97,14 +98,15 @@ func (d *Disk) parseCopy(p []byte) (*copyList, Sense) {
 //	0 | 02h | DC, CAT | length, 2 | source index, 2 | destination index, 2
 //	8 | reserved, 2   | blocks, 2 | source LBA, 8   | destination LBA, 8
 //
-// DC tells whose blocks are counted; here all are of one size.
+// DC tells whose blocks are counted: the destination's if it is set.
 func parseSegment(p []byte) copySegment {
 	return copySegment{
-		from:   int(binary.BigEndian.Uint16(p[4:])),
-		to:     int(binary.BigEndian.Uint16(p[6:])),
-		blocks: uint32(binary.BigEndian.Uint16(p[10:])),
-		src:    binary.BigEndian.Uint64(p[12:]),
-		dst:    binary.BigEndian.Uint64(p[20:]),
+		from:     int(binary.BigEndian.Uint16(p[4:])),
+		to:       int(binary.BigEndian.Uint16(p[6:])),
+		ofTarget: p[1]&0x02 != 0,
+		blocks:   uint32(binary.BigEndian.Uint16(p[10:])),
+		src:      binary.BigEndian.Uint64(p[12:]),
+		dst:      binary.BigEndian.Uint64(p[20:]),
 	}
 }
 
@@ -115,10 +117,10 @@ func (t *Target) byDesignator(p []byte) *Disk {
 	if size > len(p) {
 		return nil
 	}
-	for _, lun := range t.luns {
-		for _, id := range t.disks[lun].designators() {
+	for _, d := range t.units() {
+		for _, id := range d.designators() {
 			if bytes.Equal(id, p[:size]) {
-				return t.disks[lun]
+				return d
 			}
 		}
 	}
@@ -127,7 +129,7 @@ func (t *Target) byDesignator(p []byte) *Disk {
 
 // extendedCopy serves EXTENDED COPY between the disks of this target.
 func (d *Disk) extendedCopy(c *Command, p []byte) Sense {
-	l, s := d.parseCopy(p)
+	l, s := c.nexus.target.parseCopy(p)
 	if !s.OK() {
 		return s
 	}
@@ -164,9 +166,9 @@ func (l *copyList) copy(c *Command, g copySegment) (int64, Sense) {
 	if s := to.writable(); !s.OK() {
 		return 0, s
 	}
-	var src, dst Command
-	if !src.extent(from, g.src, g.blocks).OK() || !dst.extent(to, g.dst, g.blocks).OK() {
-		return 0, copyAborted
+	src, dst, s := g.extents(from, to)
+	if !s.OK() {
+		return 0, s
 	}
 	buf := make([]byte, min(copyPiece, src.span))
 	done := int64(0)
@@ -184,6 +186,23 @@ func (l *copyList) copy(c *Command, g copySegment) (int64, Sense) {
 		return done, senseOf(to.dev.Flush())
 	}
 	return done, Sense{}
+}
+
+// extents are what a segment copies, and to where. Disks of different blocks
+// must be able to hold it in whole ones: nothing is filled up (CAT and PAD).
+func (g *copySegment) extents(from, to *Disk) (src, dst Command, s Sense) {
+	counted := from
+	if g.ofTarget {
+		counted = to
+	}
+	n := int64(g.blocks) * counted.blockSize
+	if n%from.blockSize != 0 || n%to.blockSize != 0 {
+		return src, dst, inexactSegment
+	}
+	if !src.extent(from, g.src, uint32(n/from.blockSize)).OK() || !dst.extent(to, g.dst, uint32(n/to.blockSize)).OK() {
+		return src, dst, copyAborted
+	}
+	return src, dst, Sense{}
 }
 
 // put writes p, or gives its space back where it is zeros.

@@ -124,7 +124,7 @@ func TestExtendedCopyRefused(t *testing.T) {
 		t.Error("something was copied")
 	}
 	// The other disk's reservations and protection count, too.
-	holder := units[0].target.Join(Initiator{Port: "iqn.holder,i,0x01"})
+	holder := n.target.Join(Initiator{Port: "iqn.holder,i,0x01"})
 	do(t, units[1], holder, "16", nil)
 	for _, g := range []string{segment(0, 1, 1, 0, 0), segment(1, 0, 1, 0, 0)} {
 		if _, s := do(t, units[0], n, copyCDB, copyOf(t, 1, 0, []string{one, two}, []string{g})); s != copyRefused {

@@ -25,10 +25,10 @@ func FuzzCommand(f *testing.F) {
 		nexus, other := target.Join(Initiator{Port: "iqn.a,i,0x01"}), target.Join(Initiator{Port: "iqn.b,i,0x02"})
 		for _, d := range []*Disk{d, Absent} {
 			var c Command
-			if s := d.Decode(nexus, &in, &c); s.OK() {
+			if s := d.Decode(nexus, 0, &in, &c); s.OK() {
 				serveFuzzed(t, d, &c, params)
 			}
-			d.Decode(other, &in, &c)
+			d.Decode(other, 0, &in, &c)
 		}
 		other.Leave()
 		nexus.Leave()

@@ -29,7 +29,7 @@ func inquiry(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 		if d.absent() {
 			return b, noUnit
 		}
-		return d.vitalProduct(c.CDB[2], b)
+		return d.vitalProduct(c, b)
 	}
 	return d.standardInquiry(b), Sense{}
 }
@@ -67,7 +67,8 @@ func pad(dst []byte, s string) {
 	}
 }
 
-func (d *Disk) vitalProduct(page byte, b []byte) ([]byte, Sense) {
+func (d *Disk) vitalProduct(c *Command, b []byte) ([]byte, Sense) {
+	page := c.CDB[2]
 	start := len(b)
 	b = append(b, 0, page, 0, 0)
 	switch page {
@@ -76,7 +77,7 @@ func (d *Disk) vitalProduct(page byte, b []byte) ([]byte, Sense) {
 	case vpdSerial:
 		b = append(b, d.id.Serial...)
 	case vpdIdentifiers:
-		b = d.identifiers(b)
+		b = d.identifiers(c.nexus.target.port, b)
 	case vpdExtended:
 		// SIMPSUP: all commands are simple ones; V_SUP: a volatile cache;
 		// LUICLR: changed LUNs are told by one unit for all.
@@ -97,22 +98,22 @@ func (d *Disk) vitalProduct(page byte, b []byte) ([]byte, Sense) {
 }
 
 // identifiers is page 83h (SPC-4, 7.8.6): the names of the disk, and of the
-// port that it is reached by.
-func (d *Disk) identifiers(b []byte) []byte {
+// target's port that it is reached by.
+func (d *Disk) identifiers(by string, b []byte) []byte {
 	for _, id := range d.designators() {
 		b = append(b, id...)
 	}
-	if d.target == nil {
+	if by == "" {
 		return b
 	}
 	const iscsi, binaryCode, utf8Code = 0x50, 0x01, 0x03
 	const port, relative, group, name = 0x90 /* PIV; of the target port */, 0x04, 0x05, 0x08
 	b = append(b, iscsi|binaryCode, port|relative, 0, 4, 0, 0, 0, portNumber)
 	b = append(b, iscsi|binaryCode, port|group, 0, 4, 0, 0, 0, portGroup)
-	size := min(len(d.target.port)/4*4+4, 252)
+	size := min(len(by)/4*4+4, 252)
 	b = append(b, iscsi|utf8Code, port|name, 0, byte(size))
 	padded := make([]byte, size)
-	copy(padded[:size-1], d.target.port)
+	copy(padded[:size-1], by)
 	return append(b, padded...)
 }
 
@@ -133,20 +134,24 @@ func (d *Disk) designators() [][]byte {
 	return [][]byte{local, extended, named}
 }
 
+// optimalTransfer is one burst, in bytes.
+const optimalTransfer = 256 << 10
+
 // blockLimits is page B0h (SBC-3, 6.5.3). No maximum transfer length: reads
 // and writes of any length are moved in pieces.
 func (d *Disk) blockLimits(b []byte) []byte {
 	var p [60]byte
 	p[0] = 0x01 // WSNZ: WRITE SAME of 0 blocks is not "to the end"
-	p[1] = maxCompareBlocks
-	binary.BigEndian.PutUint16(p[2:], blocksPerPhysical)
-	binary.BigEndian.PutUint32(p[8:], 512) // optimal: 256 KiB, one burst
+	p[1] = byte(maxCompare / d.blockSize)
+	perPhysical := physicalBlock / d.blockSize
+	binary.BigEndian.PutUint16(p[2:], uint16(perPhysical))
+	binary.BigEndian.PutUint32(p[8:], uint32(optimalTransfer/d.blockSize))
 	if !d.id.ReadOnly {
-		binary.BigEndian.PutUint32(p[16:], maxUnmapBlocks)
+		binary.BigEndian.PutUint32(p[16:], uint32(maxUnmap/d.blockSize))
 		binary.BigEndian.PutUint32(p[20:], maxUnmapDescriptors)
-		binary.BigEndian.PutUint32(p[24:], blocksPerPhysical) // granularity
-		binary.BigEndian.PutUint32(p[28:], 1<<31)             // UGAVALID, alignment 0
-		binary.BigEndian.PutUint64(p[32:], maxSameBlocks)
+		binary.BigEndian.PutUint32(p[24:], uint32(perPhysical)) // granularity
+		binary.BigEndian.PutUint32(p[28:], 1<<31)               // UGAVALID, alignment 0
+		binary.BigEndian.PutUint64(p[32:], uint64(maxSame/d.blockSize))
 	}
 	return append(b, p[:]...)
 }

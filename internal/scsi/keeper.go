@@ -3,6 +3,7 @@ package scsi
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // Keeper keeps the persistent reservations of one disk over restarts of the
@@ -50,25 +51,28 @@ func (d *Disk) keepPersistent(next *persistent) error {
 }
 
 // kept is what a Keeper is given, as JSON. The generation begins at 0 again
-// after a restart (SPC-4, 5.13.5).
+// after a restart (SPC-4, 5.13.5). A target that is not named, as in version 1,
+// is any.
 type kept struct {
 	Version       int                `json:"version"`
 	Type          byte               `json:"type,omitempty"`
-	Holder        string             `json:"holder,omitempty"`
+	Holder        string             `json:"holder,omitempty"` // port of the initiator
+	HolderTarget  string             `json:"holderTarget,omitempty"`
 	Registrations []keptRegistration `json:"registrations"`
 }
 
 type keptRegistration struct {
-	Port string `json:"port"`
-	Key  uint64 `json:"key,string"`
+	Port   string `json:"port"` // of the initiator
+	Target string `json:"target,omitempty"`
+	Key    uint64 `json:"key,string"`
 }
 
-const keptVersion = 1
+const keptVersion = 2
 
 func (p *persistent) encode() ([]byte, error) {
-	k := kept{Version: keptVersion, Type: p.kind, Holder: p.holder}
+	k := kept{Version: keptVersion, Type: p.kind, Holder: p.holder.initiator, HolderTarget: p.holder.target}
 	for _, r := range p.list {
-		k.Registrations = append(k.Registrations, keptRegistration{r.port, r.key})
+		k.Registrations = append(k.Registrations, keptRegistration{r.initiator, r.target, r.key})
 	}
 	return json.Marshal(k)
 }
@@ -78,27 +82,33 @@ func decodePersistent(data []byte) (*persistent, error) {
 	if err := json.Unmarshal(data, &k); err != nil {
 		return nil, err
 	}
-	if k.Version != keptVersion {
-		return nil, fmt.Errorf("version %d where %d is known", k.Version, keptVersion)
+	if k.Version < 1 || k.Version > keptVersion {
+		return nil, fmt.Errorf("version %d where up to %d is known", k.Version, keptVersion)
 	}
 	if len(k.Registrations) > maxRegistrations {
 		return nil, fmt.Errorf("%d registrations, %d are the most", len(k.Registrations), maxRegistrations)
 	}
-	p := &persistent{keep: true, kind: k.Type, holder: k.Holder}
+	p := &persistent{keep: true, kind: k.Type, holder: ports{k.Holder, k.HolderTarget}}
 	for _, r := range k.Registrations {
-		if r.Port == "" || r.Key == 0 || p.registered(r.Port) {
-			return nil, fmt.Errorf("registration of port %q with key %#x", r.Port, r.Key)
+		who := ports{r.Port, r.Target}
+		if r.Port == "" || r.Key == 0 || p.overlaps(who) {
+			return nil, fmt.Errorf("registration of port %q at %q with key %#x", r.Port, r.Target, r.Key)
 		}
-		p.list = append(p.list, registration{r.Port, r.Key})
+		p.list = append(p.list, registration{who, r.Key})
 	}
 	if p.kind == noReservation {
-		if p.holder != "" {
-			return nil, fmt.Errorf("%q holds no reservation", p.holder)
+		if p.holder != (ports{}) {
+			return nil, fmt.Errorf("%q holds no reservation", p.holder.initiator)
 		}
 		return p, nil
 	}
-	if !reservationType(p.kind) || p.all() != (p.holder == "") || !p.all() && !p.registered(p.holder) {
-		return nil, fmt.Errorf("reservation of type %d held by %q", p.kind, p.holder)
+	if !reservationType(p.kind) || p.all() != (p.holder == ports{}) || !p.all() && !p.registered(p.holder) {
+		return nil, fmt.Errorf("reservation of type %d held by %q", p.kind, p.holder.initiator)
 	}
 	return p, nil
+}
+
+// overlaps tells whether a nexus that who names may be registered.
+func (p *persistent) overlaps(who ports) bool {
+	return slices.ContainsFunc(p.list, func(r registration) bool { return r.covers(who) || who.covers(r.ports) })
 }

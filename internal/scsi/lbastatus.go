@@ -8,7 +8,7 @@ import (
 // Mapper is a device that knows which of its blocks have content. Mapped tells
 // whether those at off have, and over how many bytes, at least one block and at
 // most n, that answer is the same; the rest reads as zeros. Offsets and lengths
-// are multiples of BlockSize within the device. It answers from memory.
+// are multiples of block.SectorSize within the device. It answers from memory.
 //
 // Of a device that is no Mapper everything counts as mapped, which is always
 // allowed (SBC-3, 4.7.4).
@@ -72,12 +72,12 @@ func (d *Disk) run(lba, end uint64, runs *int) (mapped bool, n uint64) {
 	}
 	for first := true; lba+n < end && (first || *runs < maxRuns); first = false {
 		*runs++
-		is, length := m.Mapped(int64(lba+n)*BlockSize, int64(end-lba-n)*BlockSize)
+		is, length := m.Mapped(int64(lba+n)*d.blockSize, int64(end-lba-n)*d.blockSize)
 		if !first && is != mapped {
 			break
 		}
 		mapped = is
-		n += uint64(length) / BlockSize
+		n += uint64(length / d.blockSize)
 	}
 	return mapped, n
 }

@@ -133,7 +133,7 @@ func (d *Disk) modeData(c *Command, b []byte, at int) ([]byte, Sense) {
 		b[start+at] = 8
 		blocks := uint32(min(d.blocks(), 0xffffffff))
 		b = binary.BigEndian.AppendUint32(b, blocks)
-		b = binary.BigEndian.AppendUint32(b, BlockSize)
+		b = binary.BigEndian.AppendUint32(b, uint32(d.blockSize))
 	}
 	control, page, sub := c.CDB[2]>>6, c.CDB[2]&0x3f, c.CDB[3]
 	if control == pcSaved {

@@ -14,11 +14,18 @@ func two(t *testing.T, id Identity) (d *Disk, r *ram, one, other *Nexus) {
 	return d, r, target.Join(Initiator{Port: "iqn.one,i,0x01"}), target.Join(Initiator{Port: "iqn.other,i,0x02"})
 }
 
-// do serves a command that has no data of the disk, whatever its kind.
-func do(t *testing.T, d *Disk, n *Nexus, s string, params []byte) ([]byte, Sense) {
+// do serves a command that has no data of the disk, whatever its kind, by the
+// number that the disk has for n.
+func do(t testing.TB, d *Disk, n *Nexus, s string, params []byte) ([]byte, Sense) {
 	t.Helper()
+	lun := uint8(0)
+	for _, p := range d.places {
+		if p.target == n.target {
+			lun = p.lun
+		}
+	}
 	var c Command
-	if sense := d.Decode(n, cdb(t, s), &c); !sense.OK() {
+	if sense := d.Decode(n, lun, cdb(t, s), &c); !sense.OK() {
 		return nil, sense
 	}
 	if c.Kind == Control {
@@ -50,7 +57,7 @@ func TestModeSelect(t *testing.T) {
 
 	// Without the cache each write is durable when it is answered.
 	var c Command
-	if s := d.Decode(one, cdb(t, "2a 00 00000000 00 0001 00"), &c); !s.OK() || !c.NeedsFinish() {
+	if s := d.Decode(one, 0, cdb(t, "2a 00 00000000 00 0001 00"), &c); !s.OK() || !c.NeedsFinish() {
 		t.Errorf("a write without WCE: %v, finish %v", s, c.NeedsFinish())
 	}
 	before := r.flushes
@@ -79,7 +86,7 @@ func TestModeSelect(t *testing.T) {
 	}
 
 	// A reset brings the defaults back.
-	d.target.Reset(UnitReset, d)
+	one.target.Reset(UnitReset, d)
 	for _, n := range []*Nexus{one, other} {
 		expect(n, "00", "", UnitReset.Sense())
 	}
@@ -158,18 +165,18 @@ func TestWriteThrough(t *testing.T) {
 		}
 	}
 	var c Command
-	if d.Decode(n, cdb(t, "2a 00 00000000 00 0001 00"), &c); c.NeedsFinish() {
+	if d.Decode(n, 0, cdb(t, "2a 00 00000000 00 0001 00"), &c); c.NeedsFinish() {
 		t.Error("a write flushes what was durable")
 	}
 	// The device writes through no longer, but that is what its initiators
 	// count on, also after a reset.
 	through = false
-	d.target.Reset(UnitReset, d)
+	n.target.Reset(UnitReset, d)
 	n.take(0)
 	if b, s := do(t, d, n, "1a 08 08 00 ff", nil); !s.OK() || b[6] != 0 {
 		t.Errorf("%v % x", s, b)
 	}
-	if d.Decode(n, cdb(t, "2a 00 00000000 00 0001 00"), &c); !c.NeedsFinish() {
+	if d.Decode(n, 0, cdb(t, "2a 00 00000000 00 0001 00"), &c); !c.NeedsFinish() {
 		t.Error("a write is not flushed")
 	}
 }

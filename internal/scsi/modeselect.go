@@ -69,7 +69,7 @@ func (d *Disk) checkDescriptor(p []byte, at, length int) Sense {
 	if now := uint32(min(d.blocks(), 0xffffffff)); blocks != 0 && blocks != 0xffffffff && blocks != now {
 		return badParam(at)
 	}
-	if binary.BigEndian.Uint32(p[at+4:])&0xffffff != BlockSize {
+	if binary.BigEndian.Uint32(p[at+4:])&0xffffff != uint32(d.blockSize) {
 		return badParam(at + 5)
 	}
 	return Sense{}

@@ -6,11 +6,20 @@ import (
 	"sync/atomic"
 )
 
+// ports names an I_T nexus: the port of the initiator, and that of the target.
+type ports struct{ initiator, target string }
+
+// covers tells whether p is q. A nexus of which the target's port is unknown,
+// as versions before 2 of what a Keeper keeps left it, is with any.
+func (p ports) covers(q ports) bool {
+	return p.initiator == q.initiator && (p.target == q.target || p.target == "")
+}
+
 // Nexus is an I_T nexus: one initiator port joined to a target, for iSCSI one
 // session.
 type Nexus struct {
 	target *Target
-	port   string
+	ports  ports
 	quiet  bool
 	abort  func(lun uint8)
 
@@ -24,7 +33,7 @@ type Nexus struct {
 // Initiator is who joins a target.
 type Initiator struct {
 	// Port is the name of the initiator's port, in iSCSI "IQN,i,0x" and the
-	// ISID. Persistent reservations know it by it.
+	// ISID. Persistent reservations know it by it and the target's port.
 	Port string
 	// Quiet: it is never told a unit attention.
 	Quiet bool
@@ -35,7 +44,7 @@ type Initiator struct {
 
 // Join joins an initiator to the target.
 func (t *Target) Join(i Initiator) *Nexus {
-	n := &Nexus{target: t, port: i.Port, quiet: i.Quiet, abort: i.Abort}
+	n := &Nexus{target: t, ports: ports{i.Port, t.port}, quiet: i.Quiet, abort: i.Abort}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.nexuses = append(t.nexuses, n)
@@ -45,8 +54,8 @@ func (t *Target) Join(i Initiator) *Nexus {
 // Leave ends the nexus. Its commands have ended.
 func (n *Nexus) Leave() {
 	t := n.target
-	for _, lun := range t.luns {
-		t.disks[lun].unreserve(n)
+	for _, d := range t.units() {
+		d.unreserve(n)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -56,14 +65,31 @@ func (n *Nexus) Leave() {
 // Notify makes the next command on lun fail with u, once. It tells whether
 // there is such a unit and the nexus may be told.
 func (n *Nexus) Notify(lun uint8, u UnitAttention) bool {
-	if n.quiet || n.target.disks[lun] == nil {
-		return false
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	// Looked at under mu: what is told of a unit that goes is forgotten with it.
+	if n.quiet || n.target.disks[lun].Load() == nil {
+		return false
+	}
 	n.pending[lun].Add(u)
 	n.any.Store(true)
 	return true
+}
+
+// forget drops what lun, which has gone, had to tell.
+func (n *Nexus) forget(lun uint8) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.pending[lun] = 0
+	n.settle()
+}
+
+// endCommands ends the nexus's commands on lun, and returns when they have
+// ended.
+func (n *Nexus) endCommands(lun uint8) {
+	if n.abort != nil {
+		n.abort(lun)
+	}
 }
 
 // wasReset tells whether lun has a reset to tell, which comes before
@@ -104,14 +130,14 @@ func (n *Nexus) sawLUNs() {
 }
 
 func (n *Nexus) forgetLUNs() {
-	for _, lun := range n.target.luns {
+	for lun := range n.pending {
 		n.pending[lun].Drop(LUNsChanged)
 	}
 }
 
 // settle sets any. mu is held.
 func (n *Nexus) settle() {
-	for _, lun := range n.target.luns {
+	for lun := range n.pending {
 		if !n.pending[lun].None() {
 			return
 		}

@@ -77,7 +77,7 @@ func (r *room) may() string {
 	for _, access := range []string{"28 00 00000000 00 0001 00", "2a 00 00000000 00 0001 00"} {
 		for _, who := range []byte("abc") {
 			var c Command
-			switch s1 := r.d.Decode(r.ports[who], cdb(r, access), &c); s1 {
+			switch s1 := r.d.Decode(r.ports[who], 0, cdb(r, access), &c); s1 {
 			case conflict:
 				s = append(s, '-')
 			case Sense{}:
@@ -208,10 +208,10 @@ func TestRegister(t *testing.T) {
 func TestTooManyRegistrations(t *testing.T) {
 	r := newRoom(t, nil)
 	for i := range maxRegistrations {
-		r.ports['a'].port = fmt.Sprint("iqn.many", i)
+		r.ports['a'].ports.initiator = fmt.Sprint("iqn.many", i)
 		r.must(r.out('a', actRegister, 0, 0, 1, 0))
 	}
-	r.ports['a'].port = "iqn.more"
+	r.ports['a'].ports.initiator = "iqn.more"
 	if s := r.out('a', actRegister, 0, 0, 1, 0); s != noRegistration {
 		t.Error(s)
 	}
@@ -257,7 +257,7 @@ func TestPreempt(t *testing.T) {
 			if string(keys) != c.keys || generation != 4 || news != c.news {
 				t.Errorf("%s: keys %q, generation %d, news %q", c.name, keys, generation, news)
 			}
-			if want := "iqn." + c.holder + ",i,0x01"; c.holder != "" && p.holder != want || c.holder == "" && p.holder != "" {
+			if want := "iqn." + c.holder + ",i,0x01"; c.holder != "" && p.holder.initiator != want || c.holder == "" && p.holder != (ports{}) {
 				t.Errorf("%s: %q holds", c.name, p.holder)
 			}
 			if got := r.may(); got != c.may {
@@ -313,7 +313,7 @@ func TestReservationConflicts(t *testing.T) {
 		r.must(r.out('a', actReserve, kind, 1, 0, 0))
 		for s, want := range cdbs {
 			var c Command
-			if got := r.d.Decode(r.ports['c'], cdb(t, s), &c); s != "16" && (got != conflict) != want {
+			if got := r.d.Decode(r.ports['c'], 0, cdb(t, s), &c); s != "16" && (got != conflict) != want {
 				t.Errorf("type %d, %s: %v", kind, s, got)
 			}
 		}
@@ -472,7 +472,7 @@ func TestReservationNotKept(t *testing.T) {
 
 func TestKeptReservationsRefused(t *testing.T) {
 	for _, data := range []string{
-		`x`, `{}`, `{"version":2}`, `{"version":1,"holder":"a"}`, `{"version":1,"type":2,"registrations":[{"port":"a","key":"1"}]}`,
+		`x`, `{}`, `{"version":3}`, `{"version":2,"holderTarget":"t"}`, `{"version":1,"holder":"a"}`, `{"version":1,"type":2,"registrations":[{"port":"a","key":"1"}]}`,
 		`{"version":1,"type":1,"holder":"b","registrations":[{"port":"a","key":"1"}]}`,
 		`{"version":1,"type":7,"holder":"a","registrations":[{"port":"a","key":"1"}]}`,
 		`{"version":1,"registrations":[{"port":"a","key":"0"}]}`,

@@ -43,18 +43,18 @@ func persistentIn(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 //	18 | target port, 2 | length, 4     | TransportID
 func (p *persistent) appendStatus(b []byte, r registration) []byte {
 	var holder, kind byte
-	if p.holds(r.port) {
+	if p.holds(r.ports) {
 		holder, kind = 0x01, p.kind
 	}
 	b = binary.BigEndian.AppendUint64(b, r.key)
 	b = append(b, 0, 0, 0, 0, holder, kind, 0, 0, 0, 0, 0, portNumber)
-	size := (len(r.port) + 1 + 3) &^ 3
+	size := (len(r.initiator) + 1 + 3) &^ 3
 	b = binary.BigEndian.AppendUint32(b, uint32(4+size))
 	// TransportID: iSCSI, by the name of the initiator's port (SPC-4, 7.6.4.6).
 	b = append(b, 0x45, 0)
 	b = binary.BigEndian.AppendUint16(b, uint16(size))
-	b = append(b, r.port...)
-	return append(b, make([]byte, size-len(r.port))...)
+	b = append(b, r.initiator...)
+	return append(b, make([]byte, size-len(r.initiator))...)
 }
 
 // reportCapabilities: ALL_TG_PT is taken, there being one port; PTPL where

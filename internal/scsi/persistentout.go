@@ -51,13 +51,13 @@ func (d *Disk) reservePersistent(c *Command, p []byte) Sense {
 	if !s.OK() {
 		return s
 	}
-	for _, n := range d.target.everyNexus() {
+	d.everyNexus(func(n *Nexus, lun uint8) {
 		for _, e := range done.effects {
-			if e.port == n.port {
-				n.Notify(d.lun, e.tell)
+			if e.ports.covers(n.ports) {
+				n.Notify(lun, e.tell)
 			}
 		}
-	}
+	})
 	if c.CDB[1]&serviceActionMask == actPreemptAbort {
 		d.abortOf(done.abort)
 	}
@@ -82,7 +82,7 @@ func (d *Disk) changePersistent(c *Command, p []byte) (change, Sense) {
 }
 
 func (d *Disk) serviceAction(c *Command, p []byte) (change, Sense) {
-	now, port := d.res.persistent.Load(), c.nexus.port
+	now, who := d.res.persistent.Load(), c.nexus.ports
 	key, actionKey := binary.BigEndian.Uint64(p), binary.BigEndian.Uint64(p[8:])
 	kind, keep := c.CDB[2]&0x0f, p[20]&0x01 != 0
 	action := c.CDB[1] & serviceActionMask
@@ -90,29 +90,29 @@ func (d *Disk) serviceAction(c *Command, p []byte) (change, Sense) {
 		if p[20]&0x08 != 0 || keep && d.res.keeper == nil {
 			return change{}, badParam(20)
 		}
-		return now.register(port, key, actionKey, action == actRegisterIgnore, keep)
+		return now.register(who, key, actionKey, action == actRegisterIgnore, keep)
 	}
-	if s := now.known(port, key); !s.OK() {
+	if s := now.known(who, key); !s.OK() {
 		return change{}, s
 	}
 	switch action {
 	case actReserve:
-		return now.reserve(port, kind)
+		return now.reserve(who, kind)
 	case actRelease:
-		return now.release(port, kind)
+		return now.release(who, kind)
 	case actClear:
-		return now.clear(port)
+		return now.clear(who)
 	}
-	return now.preempt(port, actionKey, kind)
+	return now.preempt(who, actionKey, kind)
 }
 
 // abortOf ends the commands of the preempted, and returns when they have ended.
-func (d *Disk) abortOf(ports []string) {
-	for _, n := range d.target.everyNexus() {
-		if n.abort != nil && slices.Contains(ports, n.port) {
-			n.abort(d.lun)
+func (d *Disk) abortOf(preempted []ports) {
+	d.everyNexus(func(n *Nexus, lun uint8) {
+		if slices.ContainsFunc(preempted, func(p ports) bool { return p.covers(n.ports) }) {
+			n.endCommands(lun)
 		}
-	}
+	})
 }
 
 // ChangesReservations tells whether the command waits for others to end: whoever

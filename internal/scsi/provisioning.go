@@ -1,18 +1,18 @@
 package scsi
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Provisioning is the space of a thin disk, in bytes. Limit is what it may
 // take, 0 for what the host has; from Warn on (0: never) it is nearly full, which
 // whoever watches it tells by SoftThreshold.
 type Provisioning struct{ Used, Limit, Warn int64 }
 
-// thresholdExponent: space is counted in units of 2^11 blocks, 1 MiB (SBC-3,
-// 6.5.4, VPD page B2h).
-const (
-	thresholdExponent = 11
-	thresholdUnit     = BlockSize << thresholdExponent
-)
+// thresholdUnit is what space is counted in, 1 MiB; to initiators, as a power
+// of 2 of blocks (SBC-3, 6.5.4, VPD page B2h).
+const thresholdUnit = 1 << 20
 
 func units(n int64) uint32 { return uint32(min(max(n, 0)/thresholdUnit, 0xffffffff)) }
 
@@ -37,7 +37,7 @@ func (d *Disk) provisioning(b []byte) []byte {
 	}
 	exponent := byte(0)
 	if d.id.Provisioning != nil {
-		exponent = thresholdExponent
+		exponent = byte(bits.TrailingZeros64(uint64(thresholdUnit / d.blockSize)))
 	}
 	// LBPU, LBPWS, LBPWS10, LBPRZ: UNMAP and both WRITE SAMEs unmap, and
 	// unmapped blocks read zero. Type 2: thin.

@@ -66,13 +66,17 @@ func (d *Disk) keepsOut(n *Nexus, a access) bool {
 	if simple := d.res.simple.Load(); simple != nil {
 		return simple != n // and nobody has persistent ones beside it
 	}
-	return d.res.persistent.Load().conflicts(n.port, a)
+	return d.res.persistent.Load().conflicts(n.ports, a)
 }
 
 // Admit repeats Decode's look at the reservations once those who end commands
 // can find this one: in between another initiator may have taken the disk.
 func (d *Disk) Admit(c *Command) Sense {
-	if c.op != nil && d.conflicts(c.nexus, c.op, &c.CDB) {
+	switch {
+	case c.op == nil:
+	case !d.absent() && d.gone(c):
+		return noUnit
+	case d.conflicts(c.nexus, c.op, &c.CDB):
 		return conflict
 	}
 	return Sense{}
@@ -109,6 +113,8 @@ func (d *Disk) reserveSimple(c *Command) Sense {
 	switch {
 	case c.CDB[0] == opReserve6 && holder != nil && holder != c.nexus:
 		return conflict
+	case c.CDB[0] == opReserve6 && d.gone(c): // nobody would give it up
+		return noUnit
 	case c.CDB[0] == opReserve6:
 		d.reserve(persistent, c.nexus)
 	case holder == c.nexus:

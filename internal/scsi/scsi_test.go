@@ -64,7 +64,11 @@ func newRAM() (*Disk, *ram) {
 
 // decode decodes a CDB that comes by a nexus of its own.
 func decode(d *Disk, cdb *CDB, c *Command) Sense {
-	return d.Decode(&Nexus{target: &Target{luns: []uint8{0, 1}}}, cdb, c)
+	units := map[uint8]*Disk{0: d, 1: d}
+	if d.absent() {
+		units = nil
+	}
+	return d.Decode(NewTarget("", units).Join(Initiator{}), 0, cdb, c)
 }
 
 func unhex(t testing.TB, s string) []byte {

@@ -66,6 +66,7 @@ var (
 	unknownTarget   = Sense{Key: keyIllegalRequest, Code: 0x2607}
 	tooManySegments = Sense{Key: keyIllegalRequest, Code: 0x2608}
 	unknownSegment  = Sense{Key: keyIllegalRequest, Code: 0x2609}
+	inexactSegment  = Sense{Key: keyCopyAborted, Code: 0x260a}
 	copyAborted     = Sense{Key: keyCopyAborted, Code: 0x0000}
 	copyUnreachable = Sense{Key: keyCopyAborted, Code: 0x0804}
 	copyRefused     = Sense{Key: keyCopyAborted, Code: 0x0d01} // third party device failure

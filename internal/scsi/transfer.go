@@ -6,7 +6,7 @@ func (c *Command) extent(d *Disk, lba uint64, count uint32) Sense {
 	if blocks := d.blocks(); lba > blocks || uint64(count) > blocks-lba {
 		return lbaOutOfRange
 	}
-	c.offset, c.span = int64(lba)*BlockSize, int64(count)*BlockSize
+	c.offset, c.span = int64(lba)*d.blockSize, int64(count)*d.blockSize
 	return Sense{}
 }
 
@@ -95,14 +95,14 @@ func decodeWrite16(d *Disk, cdb *CDB, c *Command) Sense {
 }
 
 // ReadAt fills p with what the command reads from rel bytes after its
-// beginning. Both are multiples of BlockSize.
+// beginning. Both are multiples of block.SectorSize.
 func (d *Disk) ReadAt(c *Command, p []byte, rel int64) Sense {
 	_, err := d.dev.ReadAt(p, c.offset+rel)
 	return senseOf(err)
 }
 
 // WriteAt does with p what the command does with the data at rel bytes after
-// its beginning. Both are multiples of BlockSize.
+// its beginning. Both are multiples of block.SectorSize.
 func (d *Disk) WriteAt(c *Command, p []byte, rel int64) Sense {
 	if c.verb == orStore {
 		return d.orWrite(p, c.offset+rel)

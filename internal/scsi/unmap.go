@@ -4,9 +4,9 @@ import "encoding/binary"
 
 // Limits that VPD page B0h declares.
 const (
-	maxUnmapBlocks      = 1 << 20 // 512 MiB per UNMAP command
+	maxUnmap            = 512 << 20 // bytes, of one UNMAP command
 	maxUnmapDescriptors = 256
-	maxSameBlocks       = 8 << 20 // 4 GiB per WRITE SAME
+	maxSame             = 4 << 30 // bytes, of one WRITE SAME
 
 	unmapHeader     = 8
 	unmapDescriptor = 16
@@ -56,7 +56,7 @@ func (d *Disk) parseUnmap(p []byte) ([]extentOf, Sense) {
 		if s := c.extent(d, lba, count); !s.OK() {
 			return nil, s
 		}
-		if total += uint64(count); total > maxUnmapBlocks {
+		if total += uint64(count); total > uint64(maxUnmap/d.blockSize) {
 			return nil, badParam(unmapHeader)
 		}
 		list = append(list, extentOf{c.offset, c.span})

@@ -25,11 +25,11 @@ func (c *Command) decodeSame(d *Disk, lba uint64, count uint32, noData bool) Sen
 	if c.CDB[1]&0x10 != 0 { // ANCHOR
 		return badField(1)
 	}
-	if count == 0 || count > maxSameBlocks {
+	if count == 0 || int64(count) > maxSame/d.blockSize {
 		// The transfer length: byte 7 of the 10-byte CDB, 10 of the other.
 		return badField(map[bool]int{true: 7, false: 10}[c.CDB[0] == opWriteSame10])
 	}
-	c.Kind, c.verb, c.Length = Parameters, same, BlockSize
+	c.Kind, c.verb, c.Length = Parameters, same, d.blockSize
 	if noData {
 		c.Kind, c.Length = Slow, 0
 	}
@@ -40,14 +40,14 @@ func (c *Command) decodeSame(d *Disk, lba uint64, count uint32, noData bool) Sen
 // or not the UNMAP bit is set: the device promises that the range reads zero
 // afterwards, and a disk that is thin everywhere has nothing to provision.
 func (d *Disk) writeSame(c *Command, one []byte) Sense {
-	if c.Kind == Parameters && len(one) != BlockSize {
+	if c.Kind == Parameters && int64(len(one)) != d.blockSize {
 		return paramListLength
 	}
 	if zero(one) { // or none: NDOB
 		return senseOf(d.dev.Unmap(c.offset, c.span))
 	}
 	p := make([]byte, min(samePiece, c.span))
-	for n := 0; n < len(p); n += BlockSize {
+	for n := 0; n < len(p); n += len(one) {
 		copy(p[n:], one)
 	}
 	for done := int64(0); done < c.span; {
