@@ -19,7 +19,7 @@ var floors = [][]string{
 	{"cmd/bootes", "cmd/lab"},
 	{"internal/demo", "internal/lab/bench"},
 	{"internal/api", "internal/lab/site"},
-	{"internal/dhcp", "internal/tftp", "internal/httpboot", "internal/iscsi", "internal/ra", "internal/metrics", "internal/lab"},
+	{"internal/dhcp", "internal/tftp", "internal/httpboot", "internal/iscsi", "internal/ra", "internal/metrics", "internal/lab", "internal/initiator"},
 	{"internal/boot", "internal/cow/cowbench"},
 	{"internal/storage", "internal/scsi", "internal/iscsi/pdu", "internal/golden"},
 	{"internal/guestfs"},
