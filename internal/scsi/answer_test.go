@@ -119,35 +119,42 @@ func TestRefusedAnswers(t *testing.T) {
 // REPORT SUPPORTED OPERATION CODES is true: no bit that it does not declare
 // makes a difference. Except NACA, which is looked at to be refused.
 func TestUsageIsTrue(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
+	disk, _ := newRAM()
 	for _, op := range supported() {
-		d, _ := newRAM()
-		for range 2000 {
-			var plain, noisy CDB
-			for i := range len(op.usage) {
-				noise, mask := byte(rng.Uint32()), op.usage[i]
-				if i == 0 || i == serviceActionField && op.has {
-					plain[i], noisy[i] = mask, mask // the code and the service action
-					if i > 0 {
-						flags := mask &^ serviceActionMask
-						plain[i] = op.action | noise&flags
-						noisy[i] = op.action | noise&^serviceActionMask
-					}
-					continue
+		usageIsTrue(t, disk, &op)
+	}
+	for _, op := range discSupported() {
+		usageIsTrue(t, disc(2048), &op)
+	}
+}
+
+func usageIsTrue(t *testing.T, d *Disk, op *operation) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		var plain, noisy CDB
+		for i := range len(op.usage) {
+			noise, mask := byte(rng.Uint32()), op.usage[i]
+			if i == 0 || i == serviceActionField && op.has {
+				plain[i], noisy[i] = mask, mask // the code and the service action
+				if i > 0 {
+					flags := mask &^ serviceActionMask
+					plain[i] = op.action | noise&flags
+					noisy[i] = op.action | noise&^serviceActionMask
 				}
-				if i > 1 && rng.IntN(4) > 0 { // or nothing would be in range
-					noise &= ^mask
-				}
-				plain[i], noisy[i] = noise&mask, noise
+				continue
 			}
-			noisy[len(op.usage)-1] &^= 0x04
-			plain[len(op.usage)-1] &^= 0x04
-			var a, b Command
-			first, second := decode(d, &plain, &a), decode(d, &noisy, &b)
-			if first != second || a.Kind != b.Kind || a.Length != b.Length || a.offset != b.offset || a.span != b.span || a.fua != b.fua {
-				t.Errorf("operation %02x: % x gives %v, % x gives %v", op.code, plain, first, noisy, second)
-				break
+			if i > 1 && rng.IntN(4) > 0 { // or nothing would be in range
+				noise &= ^mask
 			}
+			plain[i], noisy[i] = noise&mask, noise
+		}
+		noisy[len(op.usage)-1] &^= 0x04
+		plain[len(op.usage)-1] &^= 0x04
+		var a, b Command
+		first, second := decode(d, &plain, &a), decode(d, &noisy, &b)
+		if first != second || a.Kind != b.Kind || a.Length != b.Length || a.offset != b.offset || a.span != b.span || a.fua != b.fua {
+			t.Errorf("operation %02x: % x gives %v, % x gives %v", op.code, plain, first, noisy, second)
+			break
 		}
 	}
 }
@@ -156,7 +163,11 @@ func TestUsageIsTrue(t *testing.T) {
 func TestOperationTable(t *testing.T) {
 	lengths := map[byte]int{0: 6, 1: 10, 2: 10, 4: 16, 5: 12}
 	n := 0
-	for code, op := range operations {
+	for i := range 2 * len(diskCommands) {
+		code, op := i%256, diskCommands[i%256]
+		if i != code {
+			op = discCommands[code]
+		}
 		for ; op != nil; op = op.next {
 			n++
 			if int(op.code) != code || op.usage[0] != op.code || len(op.usage) != lengths[op.code>>5] {
@@ -167,7 +178,7 @@ func TestOperationTable(t *testing.T) {
 			}
 		}
 	}
-	if n != len(supported()) {
-		t.Errorf("%d operations of %d are found", n, len(supported()))
+	if want := len(supported()) + len(discSupported()); n != want {
+		t.Errorf("%d operations of %d are found", n, want)
 	}
 }

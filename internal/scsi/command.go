@@ -99,7 +99,7 @@ func asks(code byte) bool {
 
 // operation finds the operation that a CDB asks for.
 func (d *Disk) operation(cdb *CDB) (*operation, Sense) {
-	op := operations[cdb[0]]
+	op := d.commands[cdb[0]]
 	if d.absent() && !asks(cdb[0]) {
 		return nil, noUnit
 	}

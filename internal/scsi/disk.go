@@ -1,5 +1,6 @@
-// Package scsi is a SCSI disk over a block.Device: what a logical unit answers
-// to each command descriptor block (CDB), following SPC-4 and SBC-3.
+// Package scsi is a SCSI disk, or a CD-ROM, over a block.Device: what a logical
+// unit answers to each command descriptor block (CDB), following SPC-4, SBC-3 and
+// MMC-6.
 //
 // It knows nothing of the transport. A transport serves a command in two
 // steps. Decode reads the CDB and says what is to be moved and who may wait:
@@ -58,12 +59,21 @@ type Identity struct {
 	Provisioning func() Provisioning
 }
 
+// Peripheral device types (SPC-4, 6.4.2); with the qualifier 3, of no unit.
+const (
+	typeDisk = 0x00
+	typeDisc = 0x05
+	typeNone = 0x7f
+)
+
 // Disk is one logical unit: a direct-access block device (SBC-3) with 4 KiB
-// physical blocks. All methods may be called from any number of goroutines.
+// physical blocks, or a CD-ROM (NewCDROM). All methods may be called from any number of goroutines.
 type Disk struct {
 	dev       block.Device
 	id        Identity
 	blockSize int64 // of logical blocks, in bytes
+	kind      byte  // peripheral device type
+	commands  *commandSet
 
 	defaults uint32        // mode parameters at first
 	modes    atomic.Uint32 // the mode parameters; changed under mu
@@ -81,14 +91,19 @@ type Disk struct {
 
 // NewDisk returns a disk over dev, which it does not close.
 func NewDisk(dev block.Device, id Identity) *Disk {
-	id.Serial = id.Serial[:min(len(id.Serial), 64)]
-	d := &Disk{dev: dev, id: id, blockSize: block.SectorSize}
+	size := int64(block.SectorSize)
 	if id.BlockSize != 0 {
-		d.blockSize = int64(id.BlockSize)
+		size = int64(id.BlockSize)
 	}
-	if d.blockSize != block.SectorSize && d.blockSize != physicalBlock {
-		panic(fmt.Sprintf("scsi: logical blocks of %d bytes", d.blockSize))
+	if size != block.SectorSize && size != physicalBlock {
+		panic(fmt.Sprintf("scsi: logical blocks of %d bytes", size))
 	}
+	return newUnit(&Disk{dev: dev, id: id, kind: typeDisk, blockSize: size, commands: &diskCommands})
+}
+
+// newUnit makes ready a Disk that knows its device and its type.
+func newUnit(d *Disk) *Disk {
+	d.id.Serial = d.id.Serial[:min(len(d.id.Serial), 64)]
 	if !d.writesThrough() {
 		d.defaults = modeWCE
 	}
@@ -99,7 +114,7 @@ func NewDisk(dev block.Device, id Identity) *Disk {
 
 // Absent stands for each logical unit number that has no unit. It answers the
 // few commands that SPC-4 wants answered there.
-var Absent = &Disk{blockSize: block.SectorSize}
+var Absent = &Disk{kind: typeNone, blockSize: block.SectorSize, commands: &diskCommands}
 
 func (d *Disk) absent() bool { return d.dev == nil }
 

@@ -64,11 +64,13 @@ func decodePrefetch16(d *Disk, cdb *CDB, c *Command) Sense {
 
 // START STOP UNIT: the disk has no motor. Stopping flushes, as SBC-3 asks; a
 // guest that powers off says so. LOEJ would eject, and nothing here ejects.
-func decodeStartStop(_ *Disk, cdb *CDB, c *Command) Sense {
-	if cdb[4]&0x02 != 0 {
+// To load what is loaded is no error.
+func decodeStartStop(d *Disk, cdb *CDB, c *Command) Sense {
+	start, condition := cdb[4]&1 != 0, cdb[4]>>4
+	if cdb[4]&0x02 != 0 && (d.kind != typeDisc || !start) {
 		return badField(4)
 	}
-	if start, condition := cdb[4]&1 != 0, cdb[4]>>4; !start && condition == 0 {
+	if !start && condition == 0 {
 		c.Kind, c.verb = Slow, synchronize
 	}
 	return Sense{}

@@ -34,15 +34,26 @@ func inquiry(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	return d.standardInquiry(b), Sense{}
 }
 
-// versions are the version descriptors of standard INQUIRY data: what this
-// disk follows (SPC-4, annex E).
-var versions = [...]uint16{0x00a0 /* SAM-5 */, 0x0960 /* iSCSI */, 0x0460 /* SPC-4 */, 0x04c0 /* SBC-3 */}
+// versions are the version descriptors of standard INQUIRY data: what the
+// unit follows (SPC-4, annex E).
+var versions = [...]uint16{0x00a0 /* SAM-5 */, 0x0960 /* iSCSI */, 0x0460 /* SPC-4 */}
+
+const (
+	versionSBC3 = 0x04c0
+	versionMMC6 = 0x04e0
+)
 
 func (d *Disk) standardInquiry(b []byte) []byte {
 	var p [96]byte
-	p[5] = 0x18 // TPGS: implicit; 3PC: EXTENDED COPY
-	if d.absent() {
-		p[0], p[5] = 0x7f, 0 // no unit can be here
+	const implicit, extendedCopy = 0x10 /* TPGS */, 0x08 /* 3PC */
+	last := uint16(versionSBC3)
+	switch p[0] = d.kind; d.kind {
+	case typeDisk:
+		p[5] = implicit | extendedCopy
+	case typeDisc:
+		p[1] = 0x80 // RMB
+		p[5] = implicit
+		last = versionMMC6
 	}
 	p[2] = 0x06 // SPC-4
 	p[3] = 0x12 // HISUP, response format 2
@@ -54,6 +65,7 @@ func (d *Disk) standardInquiry(b []byte) []byte {
 	for i, v := range versions {
 		binary.BigEndian.PutUint16(p[58+2*i:], v)
 	}
+	binary.BigEndian.PutUint16(p[58+2*len(versions):], last)
 	return append(b, p[:]...)
 }
 
@@ -70,10 +82,16 @@ func pad(dst []byte, s string) {
 func (d *Disk) vitalProduct(c *Command, b []byte) ([]byte, Sense) {
 	page := c.CDB[2]
 	start := len(b)
-	b = append(b, 0, page, 0, 0)
+	b = append(b, d.kind, page, 0, 0)
+	if d.kind != typeDisk && page >= vpdBlockLimits { // those are of disks
+		return b, badField(2)
+	}
 	switch page {
 	case vpdSupported:
-		b = append(b, vpdSupported, vpdSerial, vpdIdentifiers, vpdExtended, vpdBlockLimits, vpdCharacter, vpdProvisioning)
+		b = append(b, vpdSupported, vpdSerial, vpdIdentifiers, vpdExtended)
+		if d.kind == typeDisk {
+			b = append(b, vpdBlockLimits, vpdCharacter, vpdProvisioning)
+		}
 	case vpdSerial:
 		b = append(b, d.id.Serial...)
 	case vpdIdentifiers:

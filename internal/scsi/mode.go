@@ -54,6 +54,9 @@ type modePage struct {
 
 // modePages are all pages, in order.
 func (d *Disk) modePages() []modePage {
+	if d.kind == typeDisc {
+		return discPages()
+	}
 	recovery := []byte{0xc0 /* AWRE, ARRE: bad blocks are the server's matter */, 9: 0}
 	pages := []modePage{
 		{pageRecovery, 0, recovery},
@@ -117,8 +120,12 @@ func modeSense10(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	return b, sense
 }
 
-// deviceSpecific: WP, and DPOFUA since DPO and FUA are honoured.
+// deviceSpecific: WP, and DPOFUA since DPO and FUA are honoured. It is reserved
+// for a CD-ROM (MMC-6, 7.2.2).
 func (d *Disk) deviceSpecific() byte {
+	if d.kind == typeDisc {
+		return 0
+	}
 	if !d.writable().OK() {
 		return 0x90
 	}
@@ -129,7 +136,7 @@ func (d *Disk) deviceSpecific() byte {
 // header, and the pages asked for.
 func (d *Disk) modeData(c *Command, b []byte, at int) ([]byte, Sense) {
 	start := len(b) - at - 1 // the header is at+1 bytes long
-	if noDescriptor := c.CDB[1]&0x08 != 0; !noDescriptor {
+	if noDescriptor := c.CDB[1]&0x08 != 0; !noDescriptor && d.kind == typeDisk {
 		b[start+at] = 8
 		blocks := uint32(min(d.blocks(), 0xffffffff))
 		b = binary.BigEndian.AppendUint32(b, blocks)

@@ -76,14 +76,22 @@ const (
 	lba64 = lba32 + lba32
 )
 
-// operations is indexed by operation code. It is filled at start-up because
-// the table and REPORT SUPPORTED OPERATION CODES refer to each other.
-var operations [256]*operation
+// commandSet is what a type of device supports, by operation code.
+type commandSet [256]*operation
+
+// The command sets are filled at start-up because they and REPORT SUPPORTED
+// OPERATION CODES refer to each other.
+var diskCommands, discCommands commandSet
 
 func init() {
-	for _, o := range supported() {
-		o.next = operations[o.code]
-		operations[o.code] = &o
+	diskCommands.fill(supported())
+	discCommands.fill(discSupported())
+}
+
+func (s *commandSet) fill(list []operation) {
+	for _, o := range list {
+		o.next = s[o.code]
+		s[o.code] = &o
 	}
 }
 

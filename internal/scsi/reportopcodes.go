@@ -3,13 +3,13 @@ package scsi
 import "encoding/binary"
 
 // reportOpcodes answers REPORT SUPPORTED OPERATION CODES (SPC-4, 6.27).
-func reportOpcodes(_ *Disk, c *Command, b []byte) ([]byte, Sense) {
+func reportOpcodes(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	timeouts := c.CDB[2]&0x80 != 0 // RCTD
 	code, action := c.CDB[3], c.CDB.u16(4)
-	op := operations[code]
+	op := d.commands[code]
 	switch option := c.CDB[2] & 7; option {
 	case 0:
-		return allOpcodes(b, timeouts), Sense{}
+		return d.commands.describe(b, timeouts), Sense{}
 	case 1: // one operation code, which must have no service actions
 		if op != nil && op.has {
 			return b, badField(2)
@@ -41,10 +41,10 @@ func findAction(op *operation, action uint16) *operation {
 // noTimeouts is a timeouts descriptor that says nothing.
 var noTimeouts = [12]byte{0, 0x0a}
 
-func allOpcodes(b []byte, timeouts bool) []byte {
+func (s *commandSet) describe(b []byte, timeouts bool) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0)
-	for _, op := range operations {
+	for _, op := range s {
 		for ; op != nil; op = op.next {
 			b = op.describe(b, timeouts)
 		}
