@@ -110,7 +110,8 @@ func testIdentity(t *testing.T, f *fixture, guests ...*guest) {
 }
 
 // checkLogins looks for the three logins of one boot: iPXE's, the kernel's by
-// the initramfs, and that of iscsid as it takes over.
+// the initramfs, and that of iscsid as it takes over. Each has asked the server
+// to prove itself.
 func checkLogins(t *testing.T, f *fixture, machine string) {
 	t.Helper()
 	boots, err := f.Boots(t.Context(), machine)
@@ -119,8 +120,14 @@ func checkLogins(t *testing.T, f *fixture, machine string) {
 	}
 	for _, who := range []string{"iPXE opened the disk, from ", "the operating system opened the disk, from ",
 		"the operating system opened the disk again, from "} {
-		if len(f.events(machine, who)) == 0 {
+		logins := f.events(machine, who)
+		if len(logins) == 0 {
 			t.Errorf("%s: nobody says %q:\n%s", machine, who, f.cli("boot", "log", machine))
+		}
+		for _, l := range logins {
+			if !strings.HasSuffix(l, ", by mutual CHAP") {
+				t.Errorf("%s: %q", machine, l)
+			}
 		}
 	}
 }
@@ -179,7 +186,7 @@ func checkAccount(t *testing.T, f *fixture, on runner, a account) {
 }
 
 // loginFailure is what libiscsi's tools say.
-var loginFailure = regexp.MustCompile(`(?i)login failed.*Status: Authentication failure\(513\)`)
+var loginFailure = regexp.MustCompile(`(?i)login failed.*Status: .*\((513|514)\)`)
 
 // testStrangers tries to reach a running machine's disk from another computer,
 // with its secret and without.
@@ -208,14 +215,16 @@ func testStrangers(t *testing.T, f *fixture, pc, other *guest) {
 	for _, tt := range []struct {
 		name string
 		account
+		proved bool // that it knows the secret: it may ask, and is shown nothing
 	}{
-		{"no CHAP", with(func(a *account) { a.user = "" })},
-		{"wrong secret", with(func(a *account) { a.secret = "wrongwrongwrong" })},
-		{"unknown user", with(func(a *account) { a.user = "pc1-99" })},
-		{"wrong IQN", with(func(a *account) { a.initiator = iqn + "init:pc2" })},
+		{"no CHAP", with(func(a *account) { a.user = "" }), false},
+		{"wrong secret", with(func(a *account) { a.secret = "wrongwrongwrong" }), false},
+		{"unknown user", with(func(a *account) { a.user = "pc1-99" }), false},
+		{"wrong IQN", with(func(a *account) { a.initiator = iqn + "init:pc2" }), true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if out, err := tt.discover(t, f, stranger); err == nil || strings.Contains(out, "Target:") || !loginFailure.MatchString(out) {
+			out, err := tt.discover(t, f, stranger)
+			if strings.Contains(out, "Target:") || !tt.proved && (err == nil || !loginFailure.MatchString(out)) {
 				t.Errorf("discovery shows %q (%v), want a login failure", out, err)
 			}
 			if out, err := tt.inquire(t, f, stranger); err == nil || !loginFailure.MatchString(out) {

@@ -195,6 +195,7 @@ func TestMachineFlags(t *testing.T) {
 	t.Setenv("BOOTES_SOCKET", serveWorld(t, w))
 	text := func(s string) *string { return &s }
 	limit := func(n int64) *int64 { return &n }
+	yes, no := true, false
 	for args, want := range map[string][]any{
 		"add pc02 --mac 52-54-00-AA-BB-02 --mac 5254.00aa.bb03 --image debian:12 --ephemeral --limit 1.5G --uuid U": {api.NewMachine{
 			Name: "pc02", MACs: []string{"52:54:00:aa:bb:02", "52:54:00:aa:bb:03"}, UUID: "U", Image: "debian:12", Mode: api.Ephemeral, Limit: limit(3 << 29),
@@ -205,6 +206,13 @@ func TestMachineFlags(t *testing.T) {
 		"set pc01 --persistent --limit none":       {"pc01", api.MachineChange{Mode: text(api.Persistent), Limit: limit(0)}},
 		"set pc01 --mac 52:54:00:00:00:01 --uuid=": {"pc01", api.MachineChange{MACs: []string{"52:54:00:00:00:01"}, UUID: text("")}},
 		"set pc01 --ephemeral --limit 20G -o json": {"pc01", api.MachineChange{Mode: text(api.Ephemeral), Limit: limit(20 << 30)}},
+		"set pc01 --from 10.0.0.0/24,10.1.0.7 --from 10.2.0.0/16 --lease": {"pc01", api.MachineChange{Access: &api.AccessChange{
+			From: &[]string{"10.0.0.0/24", "10.1.0.7", "10.2.0.0/16"}, Lease: &yes,
+		}}},
+		"set pc01 --from none --initiator none --lease=false": {"pc01", api.MachineChange{Access: &api.AccessChange{
+			From: &[]string{}, Initiators: &[]string{}, Lease: &no,
+		}}},
+		"set pc01 --initiator iqn.x:a": {"pc01", api.MachineChange{Access: &api.AccessChange{Initiators: &[]string{"iqn.x:a"}}}},
 	} {
 		w.mu.Lock()
 		w.calls = nil
@@ -258,7 +266,7 @@ func TestRefusals(t *testing.T) {
 		{"machine add pc02 --mac 52:54:00 --image debian:12", 2, `--mac "52:54:00" is no MAC address: write six pairs of hex digits, such as 52:54:00:12:34:56`},
 		{"machine add pc02 --mac 00:00:5e:10:00:00:00:01 --image a:1", 2, `--mac "00:00:5e:10:00:00:00:01" is no MAC address: write six pairs of hex digits, such as 52:54:00:12:34:56`},
 		{"machine add pc02 --mac 52:54:00:00:00:01 --image debian:12", 4, `MAC 52:54:00:00:00:01 belongs to machine pc01`},
-		{"machine set pc01", 2, `nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit`},
+		{"machine set pc01", 2, `nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit, --from, --initiator, --lease`},
 		{"machine set pc01 --address pc", 2, `--address "pc" is no IPv4 address: write one such as 192.168.1.50, or none`},
 		{"machine set pc01 --persistent --ephemeral", 2, `--persistent and --ephemeral exclude each other: give one`},
 		{"image rm debian:12", 4, `MAC 52:54:00:00:00:01 belongs to machine pc01`},

@@ -43,7 +43,7 @@ func (a *app) machineAdd() *cobra.Command {
 			}
 			m, err := a.client().AddMachine(cmd.Context(), api.NewMachine{
 				Name: args[0], MACs: ch.MACs, UUID: value(ch.UUID), Address: value(ch.Address), Image: *ch.Image,
-				Mode: cmp.Or(value(ch.Mode), api.Persistent), Limit: ch.Limit,
+				Mode: cmp.Or(value(ch.Mode), api.Persistent), Limit: ch.Limit, Access: ch.Access,
 			})
 			if err != nil {
 				return err
@@ -69,8 +69,11 @@ func (a *app) machineSet() *cobra.Command {
 	c := &cobra.Command{
 		Use: "set NAME", Short: "Change a machine", Args: exactly("NAME"),
 		Long: "Change what is given, leave the rest. A machine that is running is not disturbed: another image or\n" +
-			"mode counts from its next boot on, a limit of an open disk at once by `bootes volume set`.",
-		Example: "  bootes machine set pc01 --image debian:13\n  bootes machine set pc01 --ephemeral --limit none",
+			"mode counts from its next boot on, a limit of an open disk at once by `bootes volume set`.\n\n" +
+			"Each boot has a secret of its own, without which nobody opens the machine's disks. --from, --initiator\n" +
+			"and --lease are rules beside that, asked at each login.",
+		Example: "  bootes machine set pc01 --image debian:13\n  bootes machine set pc01 --ephemeral --limit none\n" +
+			"  bootes machine set pc01 --from 10.0.0.0/24,10.1.0.7 --lease\n  bootes machine set pc01 --from none --lease=false",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ch, err := f.change(cmd)
 			if err != nil {
@@ -157,6 +160,7 @@ func (a *app) machineSheet(m api.Machine) string {
 		"limit", limitText(m.Limit),
 		"machine-id", m.MachineID,
 	}
+	lines = append(lines, accessLines(m.Access)...)
 	for _, k := range m.HostKeys {
 		lines = append(lines, "host key", k)
 	}

@@ -16,6 +16,7 @@ type machineFlags struct {
 	uuid, image, limit    string
 	address               string
 	persistent, ephemeral bool
+	access                accessFlags
 }
 
 func (f *machineFlags) register(c *cobra.Command) {
@@ -27,6 +28,7 @@ func (f *machineFlags) register(c *cobra.Command) {
 	s.BoolVar(&f.persistent, "persistent", false, "keep the disk from boot to boot")
 	s.BoolVar(&f.ephemeral, "ephemeral", false, "start from the image at each boot")
 	s.StringVar(&f.limit, "limit", "", "what the disk may hold beyond the image, a `size` such as 10G, or none")
+	f.access.register(c)
 }
 
 // change tells what the command line asked for.
@@ -63,6 +65,7 @@ func (f *machineFlags) change(c *cobra.Command) (ch api.MachineChange, err error
 		}
 		ch.Limit = &n
 	}
+	ch.Access = f.access.change(c)
 	mode := api.Persistent
 	if f.ephemeral {
 		mode = api.Ephemeral
@@ -70,8 +73,8 @@ func (f *machineFlags) change(c *cobra.Command) (ch api.MachineChange, err error
 	if f.persistent || f.ephemeral {
 		ch.Mode = &mode
 	}
-	if c.Name() == "set" && ch.MACs == nil && ch.UUID == nil && ch.Address == nil && ch.Image == nil && ch.Limit == nil && ch.Mode == nil {
-		return ch, usage("nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit")
+	if c.Name() == "set" && ch.MACs == nil && ch.UUID == nil && ch.Address == nil && ch.Image == nil && ch.Limit == nil && ch.Mode == nil && ch.Access == nil {
+		return ch, usage("nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit, --from, --initiator, --lease")
 	}
 	return ch, nil
 }

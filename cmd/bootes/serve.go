@@ -176,7 +176,7 @@ func (h *house) openServices(context.Context) error {
 	h.boot = boot.New(boot.Options{
 		Inventory: h.inv, Disks: h.storage, Recorder: h.rec, Locate: locate, Log: h.log,
 		IQNPrefix: h.cfg.IQNPrefix, HTTPPort: uint16(h.cfg.Ports.HTTP), ISCSIPort: uint16(h.cfg.Ports.ISCSI),
-		Addresses: addresses,
+		Addresses: addresses, OneWayCHAP: !h.cfg.Auth.Mutual,
 	})
 	h.onClose(func() error { h.boot.Close(); return nil })
 	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn}

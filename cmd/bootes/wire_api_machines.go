@@ -31,6 +31,12 @@ func apiMachine(m inventory.Machine, volumes []storage.VolumeInfo, names invento
 		Name: m.Name, MACs: m.MACs, UUID: m.UUID, Address: address, Image: m.Image, ImageGone: !names.Has(m.Image), Mode: string(m.Mode), Limit: m.Limit,
 		MachineID: m.Identity.MachineID, HostKeys: public, Created: m.Created,
 	}
+	if a := m.Access; len(a.From) > 0 || len(a.Initiators) > 0 || a.Lease {
+		out.Access = &api.Access{From: []string{}, Initiators: append([]string{}, a.Initiators...), Lease: a.Lease}
+		for _, p := range a.From {
+			out.Access.From = append(out.Access.From, inventory.FromText(p))
+		}
+	}
 	if m.Update != nil {
 		out.Update = &api.Update{Machine: m.Name, Image: m.Update.Image, Volume: m.Update.Volume, Started: m.Update.Started}
 	}
@@ -89,9 +95,13 @@ func (h machines) AddMachine(ctx context.Context, n api.NewMachine) (api.Machine
 	if err != nil {
 		return api.Machine{}, err
 	}
-	m, err := h.inv.AddMachine(ctx, inventory.Machine{
+	add := inventory.Machine{
 		Name: n.Name, MACs: n.MACs, UUID: n.UUID, Address: address, Image: n.Image, Mode: inventory.Mode(mode), Limit: limit,
-	})
+	}
+	if err := setAccess(&add.Access, n.Access); err != nil {
+		return api.Machine{}, apiError(err)
+	}
+	m, err := h.inv.AddMachine(ctx, add)
 	return h.show(ctx, m, err)
 }
 
@@ -113,9 +123,29 @@ func (h machines) SetMachine(ctx context.Context, name string, c api.MachineChan
 		if c.Mode != nil {
 			m.Mode = inventory.Mode(*c.Mode)
 		}
-		return nil
+		return setAccess(&m.Access, c.Access)
 	})
 	return h.show(ctx, m, err)
+}
+
+// setAccess changes the rules that were given.
+func setAccess(a *inventory.Access, c *api.AccessChange) error {
+	if c == nil {
+		return nil
+	}
+	if c.From != nil {
+		a.From = nil
+		for _, s := range *c.From {
+			p, err := inventory.ParseFrom(s)
+			if err != nil {
+				return err
+			}
+			a.From = append(a.From, p)
+		}
+	}
+	set(&a.Initiators, c.Initiators)
+	set(&a.Lease, c.Lease)
+	return nil
 }
 
 // parseAddress reads an address to keep; empty is none.

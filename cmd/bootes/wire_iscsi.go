@@ -30,12 +30,19 @@ func initiator(l iscsi.Login) boot.Initiator {
 	return boot.Initiator{Name: l.Initiator, Target: l.Target, Remote: l.Remote.Addr()}
 }
 
-func (g *gate) Account(ctx context.Context, l iscsi.Login, user string) (string, bool) {
-	return g.boot.Secret(ctx, initiator(l), user)
+func (g *gate) Account(ctx context.Context, _ iscsi.Login, user string) (string, bool) {
+	return g.boot.Secret(ctx, user)
 }
 
-func (g *gate) Visible(ctx context.Context, _ iscsi.Login, user string) []string {
-	return g.boot.Visible(ctx, user)
+// Prove makes g an iscsi.Prover.
+func (g *gate) Prove(ctx context.Context, _ iscsi.Login, user string) (name, secret string, ok bool) {
+	return g.boot.Prove(ctx, user)
+}
+
+var _ iscsi.Prover = (*gate)(nil)
+
+func (g *gate) Visible(ctx context.Context, l iscsi.Login, user string) []string {
+	return g.boot.Visible(ctx, initiator(l), user)
 }
 
 func (g *gate) Refused(l iscsi.Login, user, reason string) {
@@ -179,7 +186,7 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 	remote := e.Session.Remote.Addr()
 	switch e.Kind {
 	case iscsi.LoggedIn:
-		s.boot.LoggedIn(o.Boot, remote, e.Session.FromIPXE())
+		s.boot.LoggedIn(o.Boot, boot.Session{Remote: remote, Firmware: e.Session.FromIPXE(), Mutual: e.Session.Mutual})
 	case iscsi.FirstRead:
 		s.boot.Reach(o.Boot, recorder.StageRead, "first read")
 	case iscsi.FirstWrite:

@@ -90,6 +90,7 @@ type Machine struct {
 	HostKeys  []string  `json:"host_keys,omitempty" doc:"public SSH host keys"`
 	Created   time.Time `json:"created"`
 	LastBoot  *LastBoot `json:"last_boot,omitempty"`
+	Access    *Access   `json:"access,omitempty" doc:"rules for who may open its disks, if there are any"`
 	Update    *Update   `json:"update,omitempty" doc:"the update of an image that it boots instead of its own disk"`
 }
 
@@ -112,6 +113,8 @@ type NewMachine struct {
 	Address string   `json:"address,omitempty" doc:"IPv4 address to keep for it"`
 	Mode    string   `json:"mode,omitempty" enum:"persistent,ephemeral" default:"persistent"`
 	Limit   *int64   `json:"limit,omitempty" minimum:"0" doc:"bytes, 0 for none; default: the server's limits.volume"`
+
+	Access *AccessChange `json:"access,omitempty" doc:"rules for who may open its disks; default: none"`
 }
 
 // MachineChange is the body of PATCH /v1/machines/{name}: what is not given
@@ -123,4 +126,6 @@ type MachineChange struct {
 	Image   *string  `json:"image,omitempty" doc:"from the next boot on"`
 	Mode    *string  `json:"mode,omitempty" enum:"persistent,ephemeral"`
 	Limit   *int64   `json:"limit,omitempty" minimum:"0"`
+
+	Access *AccessChange `json:"access,omitempty" doc:"rules for who may open its disks, from the next login on"`
 }

@@ -24,9 +24,8 @@ type Denied struct{ Reason string }
 
 func (d *Denied) Error() string { return d.Reason }
 
-// Secret returns the CHAP secret of a user name. Only a boot's own initiator
-// has an account, and only at its own machine's target.
-func (s *Service) Secret(ctx context.Context, in Initiator, user string) (string, bool) {
+// Secret returns the CHAP secret of a user name.
+func (s *Service) Secret(ctx context.Context, user string) (string, bool) {
 	b, err := s.Inventory.Boot(ctx, user)
 	if err != nil {
 		var old *inventory.StaleBootError
@@ -35,19 +34,34 @@ func (s *Service) Secret(ctx context.Context, in Initiator, user string) (string
 		}
 		return "", false
 	}
-	if in.Name != s.initiator(b.Machine) || (in.Target != "" && in.Target != s.Target(b.Machine)) {
-		return "", false
-	}
 	return b.Secret, true
 }
 
-// Visible returns the names of the targets that user may open.
-func (s *Service) Visible(ctx context.Context, user string) []string {
+// Prove returns the name and the secret by which a target proves itself to a
+// user. Boots of before there was mutual CHAP have none.
+func (s *Service) Prove(ctx context.Context, user string) (name, secret string, ok bool) {
+	b, err := s.Inventory.Boot(ctx, user)
+	if err != nil || b.Reverse.Secret == "" {
+		return "", "", false
+	}
+	return b.Reverse.User, b.Reverse.Secret, true
+}
+
+// Visible returns the names of the targets that user may open from where it is.
+func (s *Service) Visible(ctx context.Context, in Initiator, user string) []string {
 	b, err := s.Inventory.Boot(ctx, user)
 	if err != nil {
 		return nil
 	}
-	return []string{s.Target(b.Machine)}
+	m, err := s.Inventory.Machine(ctx, b.Machine)
+	if err != nil {
+		return nil
+	}
+	if err := s.allowed(ctx, m, in); err != nil {
+		s.LoginRefused(in, user, err.Error())
+		return nil
+	}
+	return []string{s.Target(m.Name)}
 }
 
 // Admitted is a boot that may now hold its machine's disk.
@@ -65,6 +79,9 @@ func (s *Service) Admit(ctx context.Context, in Initiator, user string) (*Admitt
 	}
 	m, err := s.Inventory.Machine(ctx, b.Machine)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.allowed(ctx, m, in); err != nil {
 		return nil, err
 	}
 	if b.Volume == "" {
@@ -158,24 +175,36 @@ func (s *Service) holder(ctx context.Context, machine string) string {
 	}
 	for _, b := range boots {
 		if b.Current {
-			return fmt.Sprintf("boot %s, begun at %s, holds the disk", b.ID, b.Created.Local().Format("2006-01-02 15:04:05"))
+			since := b.Held
+			if since.IsZero() { // on record from before that was noted
+				since = b.Created
+			}
+			return fmt.Sprintf("boot %s holds the disk since %s", b.ID, since.Local().Format("2006-01-02 15:04:05"))
 		}
 	}
 	return ""
 }
 
-// LoggedIn records that a session of b has opened the disk: the firmware's,
-// through iPXE, or the operating system's own.
-func (s *Service) LoggedIn(b inventory.Boot, remote netip.Addr, firmware bool) {
-	who, st := "the operating system", recorder.StageKernel
-	if firmware {
+// Session is how a boot has logged in.
+type Session struct {
+	Remote   netip.Addr
+	Firmware bool // iPXE, and not the system that it loads
+	Mutual   bool // it has asked the target to prove itself, too
+}
+
+// LoggedIn records that a session of b has opened the disk.
+func (s *Service) LoggedIn(b inventory.Boot, by Session) {
+	who, again, how, st := "the operating system", "", "", recorder.StageKernel
+	if by.Firmware {
 		who, st = "iPXE", recorder.StageLogin
 	}
-	if st.After(s.stage(b)) {
-		s.Progress(b, st, recorder.Info, fmt.Sprintf("%s opened the disk, from %s", who, remote))
-		return
+	if by.Mutual {
+		how = ", by mutual CHAP"
 	}
-	s.Progress(b, "", recorder.Info, fmt.Sprintf("%s opened the disk again, from %s", who, remote))
+	if !st.After(s.stage(b)) {
+		again, st = " again", ""
+	}
+	s.Progress(b, st, recorder.Info, fmt.Sprintf("%s opened the disk%s, from %s%s", who, again, by.Remote, how))
 }
 
 // Reach records that b has come to a stage, once.

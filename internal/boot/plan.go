@@ -49,6 +49,10 @@ func (s *Service) Script(ctx context.Context, mac net.HardwareAddr, remote, loca
 		s.Log.Error("machine cannot boot", "machine", m.Name, "err", err)
 		return ipxe.Message("Bootes cannot boot "+m.Name+":", err.Error()), nil
 	}
+	var reverse inventory.Reverse
+	if !s.OneWayCHAP {
+		reverse = b.Reverse
+	}
 	text, err := ipxe.BootDisk(ipxe.Disk{
 		Hostname:  hostname(m, v),
 		Initiator: s.initiator(m.Name),
@@ -57,6 +61,8 @@ func (s *Service) Script(ctx context.Context, mac net.HardwareAddr, remote, loca
 		User:      b.User,
 		Secret:    b.Secret,
 		Label:     fmt.Sprintf("%s, %s", imageOf(v), v.Mode),
+
+		ReverseUser: reverse.User, ReverseSecret: reverse.Secret,
 	})
 	if err != nil {
 		return "", err

@@ -65,6 +65,9 @@ type Options struct {
 	ISCSIPort uint16
 	Addresses map[string]Addresses // by interface
 	Silence   time.Duration        // how long a loader may stay silent; 0: 45 s
+
+	// OneWayCHAP leaves it out of scripts that targets prove themselves.
+	OneWayCHAP bool
 }
 
 // Service decides. Its methods may be called from any goroutine.

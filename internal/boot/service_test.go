@@ -66,6 +66,7 @@ func (d *disks) Discard(ctx context.Context, gone inventory.Superseded) error {
 type house struct {
 	*Service
 	t     *testing.T
+	store *store.Store
 	disks *disks
 	clock time.Time
 }
@@ -101,7 +102,7 @@ func newHouse(t *testing.T) *house {
 		IQNPrefix: prefix, HTTPPort: 80, ISCSIPort: 3260, Silence: 20 * time.Millisecond,
 	})
 	t.Cleanup(s.Close)
-	h := &house{Service: s, t: t, disks: d, clock: time.Now()}
+	h := &house{Service: s, t: t, store: st, disks: d, clock: time.Now()}
 	s.now = func() time.Time { return h.clock }
 	return h
 }
@@ -132,7 +133,14 @@ func (h *house) script(mac string, from netip.Addr) (user, text string) {
 }
 
 func (h *house) admit(user string) (*Admitted, error) {
-	return h.Admit(h.t.Context(), Initiator{}, user)
+	return h.Admit(h.t.Context(), initiatorOf(user), user)
+}
+
+// initiatorOf is who logs in by a boot's credentials.
+func initiatorOf(user string) Initiator {
+	machine := user[:strings.LastIndexByte(user, '-')]
+	from := map[string]netip.Addr{"pc1": addr1, "pc2": addr2}[machine]
+	return Initiator{Name: prefix + ":init:" + machine, Target: prefix + ":" + machine, Remote: from}
 }
 
 func TestLoaderByFirmware(t *testing.T) {
@@ -255,7 +263,7 @@ func TestWhoMayHoldTheDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.LoggedIn(ad1.Boot, addr2, true)
+	h.LoggedIn(ad1.Boot, Session{Remote: addr2, Firmware: true})
 
 	// Power-cycled, or spoofed: a newer boot is pending.
 	if _, text := h.script(mac2, addr2); strings.Contains(text, "password") {
@@ -267,7 +275,7 @@ func TestWhoMayHoldTheDisk(t *testing.T) {
 	if user2 == user1 {
 		t.Fatal("the new boot has the running boot's credentials")
 	}
-	if _, ok := h.Secret(t.Context(), in, user1); !ok {
+	if _, ok := h.Secret(t.Context(), user1); !ok {
 		t.Error("a DISCOVER and a script request took the running machine's credentials")
 	}
 	if len(h.disks.discarded) != 0 {
@@ -288,49 +296,20 @@ func TestWhoMayHoldTheDisk(t *testing.T) {
 	if len(h.disks.discarded) != 1 || h.disks.discarded[0] != ad1.Boot.Volume {
 		t.Errorf("discarded %v, want %s", h.disks.discarded, ad1.Boot.Volume)
 	}
-	if _, ok := h.Secret(t.Context(), in, user1); ok {
+	if _, ok := h.Secret(t.Context(), user1); ok {
 		t.Error("the older boot's credentials are still good")
 	}
 	h.LoginRefused(in, "nobody", "authentication failed")
 	h.LoginRefused(in, user1, "authentication failed")
 	h.LoginRefused(in, user1, "authentication failed") // not said again
 	events := h.Recorder.Boots("pc2")[0].Events
-	holds := fmt.Sprintf("refused: authentication failed; boot %s, begun at ", user2)
+	holds := fmt.Sprintf("refused: authentication failed; boot %s holds the disk since %s", user2, ad2.Boot.Held.Local().Format("2006-01-02 15:04:05"))
 	if text := events[len(events)-2].Text; !strings.Contains(text, holds) {
 		t.Errorf("recorder says %q, want %q", text, holds)
 	}
 	want := fmt.Sprintf("boot %s is over: the newer boot %s holds the disk", user1, user2)
 	if last := events[len(events)-1]; !strings.Contains(last.Text, want) {
 		t.Errorf("recorder says %q, want %q", last.Text, want)
-	}
-}
-
-func TestAccountsAreOfOneInitiatorAndTarget(t *testing.T) {
-	h := newHouse(t)
-	h.discover(mac1, BIOS, true)
-	user, _ := h.script(mac1, addr1)
-	for _, tt := range []struct {
-		name, initiator, target string
-		ok                      bool
-	}{
-		{"its own", ":init:pc1", ":pc1", true},
-		{"discovery", ":init:pc1", "", true},
-		{"another initiator", ":init:pc2", ":pc1", false},
-		{"another target", ":init:pc1", ":pc2", false},
-	} {
-		in := Initiator{Name: prefix + tt.initiator}
-		if tt.target != "" {
-			in.Target = prefix + tt.target
-		}
-		if _, ok := h.Secret(t.Context(), in, user); ok != tt.ok {
-			t.Errorf("%s: account found = %v, want %v", tt.name, ok, tt.ok)
-		}
-	}
-	if got := h.Visible(t.Context(), user); len(got) != 1 || got[0] != prefix+":pc1" {
-		t.Errorf("visible: %v", got)
-	}
-	if got := h.Visible(t.Context(), "nobody-1"); got != nil {
-		t.Errorf("visible to nobody: %v", got)
 	}
 }
 
@@ -344,7 +323,7 @@ func TestPersistentDiskIsKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.LoggedIn(ad.Boot, addr1, true)
+		h.LoggedIn(ad.Boot, Session{Remote: addr1, Firmware: true})
 		h.Forget(t.Context(), ad)
 		volumes = append(volumes, ad.Boot.Volume)
 	}
@@ -438,15 +417,16 @@ func TestStagesOfLogins(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		firmware bool
+		mutual   bool
 		stage    recorder.Stage
 		text     string
 	}{
-		{true, recorder.StageLogin, "iPXE opened the disk, from 10.77.0.101"},
-		{true, recorder.StageLogin, "iPXE opened the disk again, from 10.77.0.101"},
-		{false, recorder.StageKernel, "the operating system opened the disk, from 10.77.0.101"},
-		{false, recorder.StageKernel, "the operating system opened the disk again, from 10.77.0.101"},
+		{true, true, recorder.StageLogin, "iPXE opened the disk, from 10.77.0.101, by mutual CHAP"},
+		{true, false, recorder.StageLogin, "iPXE opened the disk again, from 10.77.0.101"},
+		{false, false, recorder.StageKernel, "the operating system opened the disk, from 10.77.0.101"},
+		{false, true, recorder.StageKernel, "the operating system opened the disk again, from 10.77.0.101, by mutual CHAP"},
 	} {
-		h.LoggedIn(ad.Boot, addr1, tt.firmware)
+		h.LoggedIn(ad.Boot, Session{Remote: addr1, Firmware: tt.firmware, Mutual: tt.mutual})
 		b := h.Recorder.Boots("pc1")[0]
 		if last := b.Events[len(b.Events)-1].Text; b.Stage != tt.stage || last != tt.text {
 			t.Errorf("stage %q, %q; want %q, %q", b.Stage, last, tt.stage, tt.text)

@@ -44,7 +44,7 @@ func (h *house) boots(mac string) inventory.Volume {
 	if err != nil {
 		h.t.Fatalf("%v\n%s", err, text)
 	}
-	h.LoggedIn(ad.Boot, from, true)
+	h.LoggedIn(ad.Boot, Session{Remote: from, Firmware: true})
 	h.Forget(h.t.Context(), ad)
 	v, err := h.Inventory.Volume(h.t.Context(), ad.Boot.Volume)
 	if err != nil {

@@ -36,6 +36,7 @@ type Config struct {
 	IQNPrefix  string // before ":MACHINE" in target names
 	API        API
 	Ports      Ports
+	Auth       Auth
 	Metrics    netip.AddrPort // where Prometheus fetches by TCP; zero: nowhere
 	Log        Log
 	Limits     Limits
@@ -53,6 +54,11 @@ type Ports struct {
 	HTTP  int // TCP
 	TFTP  int // UDP
 	ISCSI int // TCP
+}
+
+// Auth is how machines and disks are sure of each other.
+type Auth struct {
+	Mutual bool // machines have the server prove itself, by mutual CHAP
 }
 
 // Log is what the server says to its operator.
@@ -106,6 +112,7 @@ func Default() *Config {
 		IQNPrefix: "iqn.2026-01.dev.bootes",
 		API:       API{Socket: "/run/bootes/bootes.sock", Group: "bootes"},
 		Ports:     Ports{HTTP: 80, TFTP: 69, ISCSI: 3260},
+		Auth:      Auth{Mutual: true},
 		Log:       Log{Level: slog.LevelInfo},
 		Limits:    Limits{MinFree: DefaultMinFree, Warn: DefaultWarn},
 	}

@@ -40,6 +40,7 @@ iqn_prefix: "iqn.2020-12.org.example:lab"
 api: {socket: /tmp/b.sock, group: root}
 ports: {http: 8080, tftp: 6969, iscsi: 3261}
 metrics: 127.0.0.1:9660
+auth: {mutual: false}
 log: {level: debug}
 limits: {min_free: 5%, volume: 1.5G, warn: 95%}
 interfaces:
@@ -73,10 +74,10 @@ interfaces:
 				Name: "eth1", DHCP: Server, First: addr("10.77.0.100"), Last: addr("10.77.0.199"),
 				Prefix: netip.MustParsePrefix("10.77.0.0/24"), Router: addr("10.77.0.1"),
 				DNS: []netip.Addr{addr("10.77.0.1"), addr("9.9.9.9")}, Domain: "lab.example.org", Lease: 36 * time.Hour,
-				Force: true, ServeUnknown: true, Portal: addr("10.78.0.1"), HTTP: addr("10.77.0.2"), Line: 11, Column: 5,
+				Force: true, ServeUnknown: true, Portal: addr("10.78.0.1"), HTTP: addr("10.77.0.2"), Line: 12, Column: 5,
 			},
-			{Name: "br0.7", DHCP: Proxy, Lease: time.Hour, Line: 23, Column: 5},
-			{Name: "eth2", DHCP: Off, Lease: time.Hour, Portal: addr("10.0.0.1"), Line: 24, Column: 6},
+			{Name: "br0.7", DHCP: Proxy, Lease: time.Hour, Line: 24, Column: 5},
+			{Name: "eth2", DHCP: Off, Lease: time.Hour, Portal: addr("10.0.0.1"), Line: 25, Column: 6},
 		},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -115,7 +116,7 @@ func TestReferenceConfig(t *testing.T) {
 	if i := c.Interfaces[1]; i.Domain == "" || !i.Router.IsValid() || !i.Prefix.IsValid() || len(i.DNS) != 2 {
 		t.Errorf("without comment signs: %+v", i)
 	}
-	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "metrics", "http", "tftp", "iscsi", "level",
+	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "metrics", "mutual", "http", "tftp", "iscsi", "level",
 		"min_free", "volume", "warn", "name", "dhcp", "portal"}, serverKeys...) {
 		if !regexp.MustCompile(`(?m)^[ #-]*` + k + `:`).MatchString(Example) {
 			t.Errorf("the reference config lacks %q", k)

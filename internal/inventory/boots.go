@@ -45,8 +45,11 @@ func (in *Inventory) OpenBoot(ctx context.Context, machine string) (Boot, Supers
 
 func (in *Inventory) newBoot(machine string, seq uint64) Boot {
 	id := fmt.Sprintf("%s-%d", machine, seq)
-	return Boot{ID: id, Seq: seq, Machine: machine, User: id, Secret: newSecret(), Created: in.now().UTC()}
+	return Boot{ID: id, Seq: seq, Machine: machine, User: id, Secret: newSecret(), Reverse: newReverse(id), Created: in.now().UTC()}
 }
+
+// newReverse is what proves a target to the one who logs in as user.
+func newReverse(user string) Reverse { return Reverse{User: "target-of-" + user, Secret: newSecret()} }
 
 // secretText is base64 with an alphabet that iPXE's scripts take as it is: a
 // word that begins with "-" would be an option there.
@@ -93,7 +96,9 @@ func (in *Inventory) Promote(ctx context.Context, id string) (Boot, Superseded, 
 		if cur := b.current(); cur != nil && cur.Seq > x.Seq {
 			return &StaleBootError{Boot: id, Current: cur.ID}
 		}
-		x.Current = true
+		if !x.Current {
+			x.Current, x.Held = true, in.now().UTC()
+		}
 		boot = *x
 		gone, err = in.dropBoots(tx, b, func(o Boot) bool { return o.Seq < boot.Seq })
 		return err

@@ -151,6 +151,16 @@ func (in *Inventory) LeaseOf(ctx context.Context, ifname, mac string) (Lease, er
 	return l.Value, err
 }
 
+// LeaseAt is the lease of an address that is bound now. *NotFoundError when
+// there is none.
+func (in *Inventory) LeaseAt(ctx context.Context, addr netip.Addr) (Lease, error) {
+	l, err := absentIsZero(in.leases.Get(ctx, addrKey(addr)))
+	if err == nil && (l.Value.State != Bound || l.Value.expired(in.now())) {
+		err = &NotFoundError{Kind: "lease of", Name: addr.String()}
+	}
+	return l.Value, err
+}
+
 // addrKey sorts as the addresses do.
 func addrKey(a netip.Addr) string { return hex.EncodeToString(a.AsSlice()) }
 

@@ -161,6 +161,9 @@ func (m *Machine) normalise() error {
 	if m.Address.IsValid() && !usable(m.Address) {
 		return &InvalidError{What: "address", Value: m.Address.String(), Want: "it must be an IPv4 address of one host"}
 	}
+	if err := m.Access.normalise(); err != nil {
+		return err
+	}
 	_, _, err = ParseRef(m.Image)
 	return err
 }

@@ -30,7 +30,8 @@ type Machine struct {
 	Address netip.Addr `json:"address,omitzero"` // reserved for it by the DHCP server; zero: from the pool
 	Image   string     `json:"image"`            // name:tag, of an image or a tag
 	Mode    Mode       `json:"mode"`
-	Limit   int64      `json:"limit,omitempty"`  // bytes that a volume made for it may hold of its own; 0: none
+	Limit   int64      `json:"limit,omitempty"` // bytes that a volume made for it may hold of its own; 0: none
+	Access  Access     `json:"access,omitzero"`
 	Update  *Update    `json:"update,omitempty"` // in place of its own disk, until it is published or cancelled
 	// Disks are those beside the one that it boots from, by LUN.
 	Disks []Attachment `json:"disks,omitempty"`
@@ -159,10 +160,20 @@ type Boot struct {
 	Machine string    `json:"machine"`
 	User    string    `json:"user"`             // CHAP name
 	Secret  string    `json:"secret"`           // CHAP secret
+	Reverse Reverse   `json:"reverse,omitzero"` // zero in boots of before there was mutual CHAP
 	Volume  string    `json:"volume,omitempty"` // set once its disk is chosen
 	Digest  string    `json:"digest,omitempty"` // of the image below that disk
 	Created time.Time `json:"created"`
 	Current bool      `json:"current,omitempty"`
+	Held    time.Time `json:"held,omitzero"` // since when it is current
+}
+
+// Reverse are the name and the secret by which a target proves itself to its
+// machine: the other half of mutual CHAP. The secret is another than the
+// machine's own.
+type Reverse struct {
+	User   string `json:"user"`
+	Secret string `json:"secret"`
 }
 
 // Superseded is what a change of boots left without a use: the boots are gone

@@ -27,12 +27,23 @@ type Disk struct {
 	User      string // CHAP name
 	Secret    string // CHAP secret
 	Label     string // what the screen says is being booted
+
+	// ReverseUser and ReverseSecret make it mutual CHAP: iPXE, and the system
+	// that reads the iBFT, leave a target that does not prove them. Both empty:
+	// CHAP in one direction.
+	ReverseUser   string
+	ReverseSecret string
 }
 
 // BootDisk returns the script that opens d and boots from it. On failure the
 // machine shows why, waits and starts over.
 func BootDisk(d Disk) (string, error) {
-	for _, v := range []string{d.Hostname, d.Initiator, d.Target, d.User, d.Secret} {
+	mutual := d.ReverseUser != "" || d.ReverseSecret != ""
+	values := []string{d.Hostname, d.Initiator, d.Target, d.User, d.Secret}
+	if mutual {
+		values = append(values, d.ReverseUser, d.ReverseSecret)
+	}
+	for _, v := range values {
 		if err := checkValue(v); err != nil {
 			return "", err
 		}
@@ -44,6 +55,10 @@ func BootDisk(d Disk) (string, error) {
 	fmt.Fprintf(&b, "set hostname %s\n", d.Hostname)
 	fmt.Fprintf(&b, "set username %s\n", d.User)
 	fmt.Fprintf(&b, "set password %s\n", d.Secret)
+	if mutual {
+		fmt.Fprintf(&b, "set reverse-username %s\n", d.ReverseUser)
+		fmt.Fprintf(&b, "set reverse-password %s\n", d.ReverseSecret)
+	}
 	fmt.Fprintf(&b, "sanboot %s ||\n", URI(d.Portal, d.LUN, d.Target))
 	fmt.Fprintf(&b, "echo Bootes: the disk of %s could not be booted. On the server: bootes boot log %s\n", d.Hostname, d.Hostname)
 	b.WriteString(startOver)

@@ -39,6 +39,25 @@ reboot
 	}
 }
 
+func TestBootDiskMutual(t *testing.T) {
+	d := disk()
+	d.ReverseUser, d.ReverseSecret = "target-of-pc01-4f1c", "x7ywfpd2m5xq7rtb"
+	got, err := BootDisk(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "set password k3ywfpd2m5xq7rta\nset reverse-username target-of-pc01-4f1c\nset reverse-password x7ywfpd2m5xq7rtb\nsanboot "
+	if !strings.Contains(got, want) {
+		t.Errorf("script:\n%s\nwant in it:\n%s", got, want)
+	}
+	for _, v := range []string{"", "a b", "${net0/mac}"} {
+		d.ReverseSecret = v
+		if s, err := BootDisk(d); err == nil {
+			t.Errorf("secret %q was written: %s", v, s)
+		}
+	}
+}
+
 func TestBootDiskRefusesWhatIPXEWouldExpand(t *testing.T) {
 	for _, v := range []string{"", "a b", "${net0/mac}", "a\nshell", "x||shell", "ö"} {
 		d := disk()

@@ -69,7 +69,7 @@ func TestMutualCHAP(t *testing.T) {
 				p.authority = a
 				authority = p
 			}
-			_, addr := serve(t, Options{Authority: authority})
+			s, addr := serve(t, Options{Authority: authority})
 			i := dial(t, addr)
 			i.secret = c.secret
 			i.exchange(pdu.LoginRequest{}, i.names()+"AuthMethod=CHAP\x00")
@@ -97,8 +97,28 @@ func TestMutualCHAP(t *testing.T) {
 			if got, ok := binaryValue(m["CHAP_R"]); !ok || !want.verify(own, got) || m["CHAP_N"] != "target" {
 				t.Errorf("answer %q", m)
 			}
+			i.exchange(pdu.LoginRequest{Stage: pdu.OperationalStage, Transit: true, Next: pdu.FullFeature}, "")
+			if l := s.Sessions(); len(l) != 1 || !l[0].Mutual {
+				t.Errorf("sessions: %+v", l)
+			}
 		})
 	}
+}
+
+// An initiator that does not take the target's proof says nothing: it leaves.
+func TestProofNotTaken(t *testing.T) {
+	a := newAuthority(newMemory(1 << 20))
+	_, addr := serve(t, Options{Authority: prover{a, "the target's own secret"}})
+	i := dial(t, addr)
+	i.exchange(pdu.LoginRequest{}, i.names()+"AuthMethod=CHAP\x00")
+	_, m := i.exchange(pdu.LoginRequest{}, "CHAP_A=5\x00")
+	i.exchange(pdu.LoginRequest{Transit: true, Next: pdu.OperationalStage}, i.answerCHAP(m)+"CHAP_I=7\x00CHAP_C=0x0102\x00")
+	i.conn.Close()
+	const want = "initiator left when the target had proved itself by mutual CHAP: it has another secret for that"
+	eventually(t, "the reason is told", func() bool {
+		_, _, refused := a.lists()
+		return len(refused) == 1 && refused[0] == want
+	})
 }
 
 // Who guesses waits after each guess.

@@ -39,9 +39,11 @@ type SessionInfo struct {
 	Login
 	Owner string
 	User  string
-	TSIH  uint16
-	Since time.Time
-	Usage Usage
+	// Mutual: the target has proved itself to the initiator, which had asked.
+	Mutual bool
+	TSIH   uint16
+	Since  time.Time
+	Usage  Usage
 }
 
 // Usage counts what was transferred, in commands and bytes.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"time"
 
@@ -85,7 +86,7 @@ func (l *login) run(ctx context.Context) error {
 // finish enters full feature phase.
 func (l *login) finish(ctx context.Context, answer answer) error {
 	sess := l.sess
-	sess.info = SessionInfo{Login: l.neg.req, User: l.neg.user, Since: time.Now(), TSIH: 1}
+	sess.info = SessionInfo{Login: l.neg.req, User: l.neg.user, Mutual: l.neg.mutual, Since: time.Now(), TSIH: 1}
 	sess.discovery = l.neg.discovery
 	if sess.discovery {
 		if err := l.srv.enterDiscovery(); err != nil {
@@ -188,6 +189,10 @@ func (l *login) refused(ctx context.Context, err error) {
 		status, reason = r.Status, r.Reason
 	case errors.Is(err, errProtocol), errors.Is(err, pdu.ErrText):
 		status = StatusInitiatorError
+	case errors.Is(err, io.EOF) && l.neg.mutual:
+		reason = "initiator left when the target had proved itself by mutual CHAP: it has another secret for that"
+	case errors.Is(err, io.EOF):
+		reason = "initiator left in the middle of the login"
 	case errors.As(err, &lost) && lost.Timeout():
 		reason = "login took too long"
 	}

@@ -29,6 +29,7 @@ type negotiator struct {
 	chap          *chap
 	chosen        bool // AuthMethod=CHAP was agreed
 	authenticated bool
+	mutual        bool // we have proved ourselves, too
 	declared      bool // our own keys were sent
 	seen          map[string]bool
 }

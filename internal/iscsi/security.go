@@ -92,6 +92,7 @@ func (n *negotiator) prove(ctx context.Context, user, secret, id, challenge stri
 	case subtle.ConstantTimeCompare([]byte(own), []byte(secret)) == 1:
 		return refuse(StatusAuthFailure, "the CHAP secrets of both directions are the same")
 	}
+	n.mutual = true
 	theirs := chap{hash: n.chap.hash, id: byte(number), challenge: c}
 	a.add("CHAP_N", name)
 	a.add("CHAP_R", hexValue(theirs.respond(own)))

@@ -70,6 +70,9 @@ func setUp(addr netip.Prefix) error {
 	return nil
 }
 
+// Do runs f in the host's network namespace, like Net.Do.
+func (h *Host) Do(f func() error) error { return h.thread.do(f) }
+
 // Run runs a program on the host to its end, like Net.Run.
 func (h *Host) Run(ctx context.Context, path string, args ...string) ([]byte, error) {
 	return runIn(ctx, h.thread.do, h.net.dir, path, args...)
