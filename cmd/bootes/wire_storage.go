@@ -47,6 +47,13 @@ func (t *targets) sessions() []iscsi.SessionInfo {
 	return nil
 }
 
+func (t *targets) refusedLogins() map[string]uint64 {
+	if r := t.now.Load(); r != nil {
+		return r.server.RefusedLogins()
+	}
+	return nil
+}
+
 // bootDisk is the logical unit that a machine boots from.
 const bootDisk = 0
 

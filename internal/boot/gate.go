@@ -90,7 +90,7 @@ func (s *Service) Admit(ctx context.Context, in Initiator, user string) (*Admitt
 	b, _, err = s.Inventory.Promote(ctx, b.ID)
 	var old *inventory.StaleBootError
 	if errors.As(err, &old) {
-		return nil, &Denied{Reason: fmt.Sprintf("boot %s is over: the newer boot %s holds the disk", old.Boot, old.Current)}
+		return nil, denied("boot %s is over, a newer one has begun", old.Boot)
 	}
 	if err != nil {
 		return nil, err
@@ -139,31 +139,36 @@ func (s *Service) over(ctx context.Context, m inventory.Machine, b inventory.Boo
 }
 
 // LoginRefused records a failed login under the machine whose target or account
-// was tried, and says who holds the disk. An initiator that tries again and
-// again is recorded once a minute.
+// was tried, and says who holds the disk. What is tried again and again is
+// recorded once a minute, with how often.
 func (s *Service) LoginRefused(in Initiator, user, reason string) {
-	ctx := context.Background()
-	b, err := s.Inventory.Boot(ctx, user)
+	b, err := s.Inventory.Boot(context.Background(), user)
 	var old *inventory.StaleBootError
 	if errors.As(err, &old) {
-		reason = fmt.Sprintf("boot %s is over: the newer boot %s holds the disk", old.Boot, old.Current)
+		reason = fmt.Sprintf("boot %s is over, a newer one has begun", old.Boot)
 	}
-	if !s.refusals.first(in.Name + " " + in.Target + " " + user + " " + reason) {
-		return
-	}
-	s.Log.Warn("iscsi login refused", "initiator", in.Name, "target", in.Target, "remote", in.Remote, "user", user, "reason", reason)
 	machine, ok := strings.CutPrefix(in.Target, s.IQNPrefix+":")
 	if !ok {
 		machine = b.Machine
 	}
+	record := func(how string) { s.recordRefusal(in, user, machine, how+": "+reason) }
+	again := func(more int) { record(fmt.Sprintf("refused %d more times within a minute", more)) }
+	if s.refusals.first(refusal{in.Name, in.Target, reason}, in.Remote, again) {
+		record("refused")
+	}
+}
+
+func (s *Service) recordRefusal(in Initiator, user, machine, text string) {
+	ctx := context.Background()
+	s.Log.Warn("iscsi login refused", "initiator", in.Name, "target", in.Target, "remote", in.Remote, "user", user, "reason", text)
 	if _, err := s.Inventory.Machine(ctx, machine); err != nil {
 		return
 	}
-	if holder := s.holder(ctx, machine); holder != "" && old == nil {
-		reason += "; " + holder
+	if holder := s.holder(ctx, machine); holder != "" {
+		text += "; " + holder
 	}
 	s.Recorder.Add(recorder.Event{Machine: machine, Level: recorder.Warn,
-		Text:  fmt.Sprintf("login of %s from %s refused: %s", in.Name, in.Remote, reason),
+		Text:  fmt.Sprintf("login of %s from %s %s", in.Name, in.Remote, text),
 		Attrs: map[string]string{"initiator": in.Name, "target": in.Target, "user": user}})
 }
 

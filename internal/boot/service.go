@@ -87,7 +87,10 @@ func New(o Options) *Service {
 }
 
 // Close ends the service's timers.
-func (s *Service) Close() { s.attempts.closeAll() }
+func (s *Service) Close() {
+	s.attempts.closeAll()
+	s.refusals.close()
+}
 
 // Client is who asks by DHCP.
 type Client struct {

@@ -307,7 +307,7 @@ func TestWhoMayHoldTheDisk(t *testing.T) {
 	if text := events[len(events)-2].Text; !strings.Contains(text, holds) {
 		t.Errorf("recorder says %q, want %q", text, holds)
 	}
-	want := fmt.Sprintf("boot %s is over: the newer boot %s holds the disk", user1, user2)
+	want := fmt.Sprintf("refused: boot %s is over, a newer one has begun; boot %s holds the disk since ", user1, user2)
 	if last := events[len(events)-1]; !strings.Contains(last.Text, want) {
 		t.Errorf("recorder says %q, want %q", last.Text, want)
 	}

@@ -99,6 +99,34 @@ const (
 	StatusOutOfResources     Status = 0x0302
 )
 
+var statusNames = map[Status]string{
+	StatusSuccess:            "success",
+	StatusMovedTemporarily:   "target moved temporarily",
+	StatusMovedPermanently:   "target moved permanently",
+	StatusInitiatorError:     "initiator error",
+	StatusAuthFailure:        "authentication failure",
+	StatusForbidden:          "authorization failure",
+	StatusNotFound:           "target not found",
+	StatusTargetRemoved:      "target removed",
+	StatusBadVersion:         "unsupported version",
+	StatusTooManyConnections: "too many connections",
+	StatusMissingParameter:   "missing parameter",
+	StatusBadSessionType:     "session type not supported",
+	StatusNoSession:          "session does not exist",
+	StatusInvalidRequest:     "invalid during login",
+	StatusTargetError:        "target error",
+	StatusUnavailable:        "service unavailable",
+	StatusOutOfResources:     "out of resources",
+}
+
+// String is the standard's name for s, in lower case.
+func (s Status) String() string {
+	if name, ok := statusNames[s]; ok {
+		return name
+	}
+	return fmt.Sprintf("status %04x", uint16(s))
+}
+
 // Refusal is the error of a login that is answered with a status.
 type Refusal struct {
 	Status Status

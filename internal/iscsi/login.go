@@ -181,7 +181,7 @@ func (l *login) redirect(to *Redirect) {
 // refused tells the initiator its status and the Authority the reason. Who
 // guesses secrets is made to wait, and holds one of its few logins meanwhile.
 func (l *login) refused(ctx context.Context, err error) {
-	status, reason := StatusTargetError, err.Error()
+	status, reason, label := StatusTargetError, err.Error(), ""
 	var r *Refusal
 	var lost net.Error
 	switch {
@@ -190,18 +190,24 @@ func (l *login) refused(ctx context.Context, err error) {
 	case errors.Is(err, errProtocol), errors.Is(err, pdu.ErrText):
 		status = StatusInitiatorError
 	case errors.Is(err, io.EOF) && l.neg.mutual:
+		label = "initiator left"
 		reason = "initiator left when the target had proved itself by mutual CHAP: it has another secret for that"
 	case errors.Is(err, io.EOF):
+		label = "initiator left"
 		reason = "initiator left in the middle of the login"
 	case errors.As(err, &lost) && lost.Timeout():
-		reason = "login took too long"
+		label, reason = "timeout", "login took too long"
+	}
+	if label == "" {
+		label = status.String()
 	}
 	if l.pdus == 0 {
 		// A port scan or a health check; there is nobody to tell.
 		l.srv.o.Log.Debug("connection without a login", "remote", l.neg.req.Remote, "error", err)
 		return
 	}
-	l.srv.o.Log.Warn("refuse login", "initiator", l.neg.req.Initiator, "target", l.neg.req.Target,
+	l.srv.countRefusal(label)
+	l.srv.o.Log.Debug("refuse login", "initiator", l.neg.req.Initiator, "target", l.neg.req.Target,
 		"remote", l.neg.req.Remote, "user", l.neg.user, "reason", reason)
 	l.srv.o.Authority.Refused(l.neg.req, l.neg.user, reason)
 	if status == StatusAuthFailure {

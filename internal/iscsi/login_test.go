@@ -47,6 +47,9 @@ func TestLoginRefusals(t *testing.T) {
 			if len(refused) != 1 || !strings.Contains(refused[0], c.reason) {
 				t.Errorf("Refused was told %q, want %q", refused, c.reason)
 			}
+			if n := s.RefusedLogins(); len(n) != 1 || n[c.status.String()] != 1 {
+				t.Errorf("counted %v", n)
+			}
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -57,6 +58,7 @@ type Server struct {
 	pending int                // sum of logins
 	count   int                // sessions in full feature phase
 	tsih    uint16             // last one given
+	refused map[string]uint64  // logins, by status or by what became of them
 }
 
 // New returns a server that is not listening yet.
@@ -67,6 +69,7 @@ func New(o Options) *Server {
 		budget:  newBudget(o.WriteBudget),
 		targets: make(map[string]*target),
 		logins:  make(map[netip.Addr]int),
+		refused: make(map[string]uint64),
 	}
 }
 
@@ -143,6 +146,20 @@ func (s *Server) leaveLogin(from netip.Addr) {
 	if s.logins[from]--; s.logins[from] == 0 {
 		delete(s.logins, from)
 	}
+}
+
+func (s *Server) countRefusal(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused[reason]++
+}
+
+// RefusedLogins counts the logins that failed, by reason: the name of the status
+// that they were answered with, "initiator left" or "timeout".
+func (s *Server) RefusedLogins() map[string]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.refused)
 }
 
 // Sessions lists the normal sessions, oldest first.

@@ -62,6 +62,9 @@ type Volume struct {
 // Options for New. All are needed.
 type Options struct {
 	Storage Storage
+	// Refused counts the iSCSI logins that were refused since the server's start,
+	// by reason.
+	Refused func() map[string]uint64
 	Version string // of this server
 	Log     *slog.Logger
 }
@@ -84,6 +87,7 @@ func New(o Options) *Server {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		buildInfo(o.Version),
 		usage{o.Storage},
+		logins{o.Refused},
 	)
 	s.Handler = promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),

@@ -38,7 +38,22 @@ func (f *fake) Usage(ctx context.Context) (Usage, error) {
 }
 
 func newServer(f *fake) *Server {
-	return New(Options{Storage: f, Version: "1.2", Log: slog.New(slog.DiscardHandler)})
+	return New(Options{Storage: f, Refused: refused, Version: "1.2", Log: slog.New(slog.DiscardHandler)})
+}
+
+func refused() map[string]uint64 {
+	return map[string]uint64{"authorization failure": 1, "authentication failure": 70}
+}
+
+func TestLogins(t *testing.T) {
+	const want = `# HELP bootes_iscsi_logins_refused_total iSCSI logins that were refused or broken off, since the server's start.
+# TYPE bootes_iscsi_logins_refused_total counter
+bootes_iscsi_logins_refused_total{reason="authentication failure"} 70
+bootes_iscsi_logins_refused_total{reason="authorization failure"} 1
+`
+	if err := testutil.CollectAndCompare(logins{refused}, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
 }
 
 func full() *fake {
