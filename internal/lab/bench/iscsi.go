@@ -89,45 +89,21 @@ func (b *bench) iscsi(ctx context.Context) (err error) {
 
 var clientAddr = netip.MustParseAddr("10.77.0.90")
 
-var setLine = regexp.MustCompile(`(?m)^set (\S+) (\S+)$`)
-
 // connect plays the machine up to its script, which holds the key to its disk.
 func connect(ctx context.Context, s *site.Site) (*server, error) {
 	host, err := s.Net.NewHost(mac, clientAddr)
 	if err != nil {
 		return nil, err
 	}
-	if err := askLikeIPXE(ctx, s.Net, host); err != nil {
-		return nil, err
-	}
-	addr := s.Net.Server().Addr()
-	out, err := host.Run(ctx, "curl", "-sSf", fmt.Sprintf("http://%s/ipxe/%s", addr, strings.ReplaceAll(mac, ":", "-")))
+	set, err := s.Script(ctx, host, mac)
 	if err != nil {
 		return nil, err
 	}
-	set := map[string]string{}
-	for _, m := range setLine.FindAllStringSubmatch(string(out), -1) {
-		set[m[1]] = m[2]
-	}
+	addr := s.Net.Server().Addr()
 	return &server{
 		client: host, pid: s.Server().Pid(), init: set["initiator-iqn"],
 		target: fmt.Sprintf("iscsi://%s%%%s@%s/iqn.2026-01.dev.bootes:%s/0", set["username"], set["password"], addr, pc),
 	}, nil
-}
-
-// askLikeIPXE asks for an address as iPXE does: only then is there a script.
-func askLikeIPXE(ctx context.Context, n *lab.Net, host *lab.Host) error {
-	config := n.Path("dhclient.conf")
-	text := "send user-class \"iPXE\";\nsend vendor-class-identifier \"PXEClient:Arch:00000:UNDI:002001\";\nrequest subnet-mask;\n"
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return err
-	}
-	out, err := host.Run(ctx, "timeout", "--preserve-status", "8", "dhclient", "-4", "-d", "-1", "-cf", config,
-		"-lf", n.Path("dhclient.leases"), "-pf", n.Path("dhclient.pid"), "-sf", "/bin/true", "eth0")
-	if !strings.Contains(string(out), "bound to") {
-		return fmt.Errorf("ask for an address: %w: %s", err, out)
-	}
-	return nil
 }
 
 // medianOf is the result with the middle IOPS.

@@ -30,6 +30,13 @@ func GoldenImage(ctx context.Context, progress func(stage string, done, total in
 	return golden.Cached(ctx, lab.CacheDir, golden.Options{RootPassword: RootPassword, Progress: progress})
 }
 
+// ToolsImage is GoldenImage with programs that try a disk hard.
+func ToolsImage(ctx context.Context, progress func(stage string, done, total int)) (string, error) {
+	return golden.Cached(ctx, lab.CacheDir, golden.Options{
+		RootPassword: RootPassword, Packages: []string{"fio", "multipath-tools", "sg3-utils"}, Progress: progress,
+	})
+}
+
 // Options say how a Site is set up.
 type Options struct {
 	Program string // path of the bootes binary
