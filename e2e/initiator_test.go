@@ -37,6 +37,7 @@ func (f *fixture) dataDisk(name string) account {
 	}
 	return account{
 		initiator: set["initiator-iqn"], target: iqn + name, user: set["username"], secret: set["password"],
+		reverseUser: set["reverse-username"], reverseSecret: set["reverse-password"],
 	}
 }
 

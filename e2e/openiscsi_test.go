@@ -64,6 +64,18 @@ func testLogin(t *testing.T, f *fixture, n node) {
 		n.close()
 	}
 
+	n.set("node.session.auth.username_in", n.reverseUser, "node.session.auth.password_in", "wrongwrongwrong!")
+	n.refused()
+	if len(f.events("data", "initiator left when the target had proved itself")) == 0 {
+		t.Errorf("nobody says why the login ended:\n%s", f.cli("boot", "log", "data"))
+	}
+	n.set("node.session.auth.password_in", n.reverseSecret)
+	n.open()
+	n.close()
+	if len(f.events("data", "by mutual CHAP")) == 0 {
+		t.Errorf("the server was not asked to prove itself:\n%s", f.cli("boot", "log", "data"))
+	}
+
 	for _, tt := range []struct{ header, data string }{{"None", "CRC32C"}, {"CRC32C", "None"}, {"CRC32C", "CRC32C"}} {
 		n.set("node.conn[0].iscsi.HeaderDigest", tt.header, "node.conn[0].iscsi.DataDigest", tt.data)
 		disk := n.open()

@@ -136,8 +136,9 @@ const iqn = "iqn.2026-01.dev.bootes:"
 
 // account is what an initiator needs to open a machine's disk.
 type account struct {
-	initiator, user, secret string
-	target                  string
+	initiator, user, secret    string
+	target                     string
+	reverseUser, reverseSecret string // by which the server proves itself
 }
 
 // account is the guest's own, as its firmware was given it.
