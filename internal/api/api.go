@@ -19,7 +19,10 @@
 //	POST   …/update                       make an image on it; DELETE: do not
 //	POST   …/publish                      make the image
 //	POST   …/restore                      make its disk of a backup (a task)
+//	POST   …/disks                        attach a volume or an image
+//	DELETE …/disks/{lun}                  detach it
 //	GET    /v1/volumes                    all volumes
+//	POST   /v1/volumes                    make a blank one
 //	GET    /v1/volumes/{id}               PATCH and DELETE alike
 //	POST   …/snapshots                    take one; DELETE …/snapshots/{name}
 //	POST   …/rollback                     reset, resize, clone, commit alike

@@ -82,6 +82,15 @@ type Disks interface {
 	ForceRemoveVolume(ctx context.Context, id string) error
 }
 
+// Attachments is what the server asks about disks beside a machine's own.
+type Attachments interface {
+	// CreateVolume makes a blank data volume.
+	CreateVolume(ctx context.Context, n NewVolume) (Volume, error)
+	Attach(ctx context.Context, machine string, r AttachRequest) (Attached, error)
+	// Detach refuses a machine that runs and may be writing, unless force.
+	Detach(ctx context.Context, machine string, lun uint8, force bool) (Attached, error)
+}
+
 // Updates is what the server asks to make images of volumes.
 type Updates interface {
 	Commit(ctx context.Context, volume string, c Commit) (NewImage, error)
@@ -135,13 +144,14 @@ type Options struct {
 	Version  string
 	Log      *slog.Logger
 
-	Tags      Tags
-	Layers    Layers
-	Snapshots Snapshots
-	Disks     Disks
-	Updates   Updates
-	Streams   Streams
-	Files     Files
-	Space     SpaceOverview
-	Metrics   http.Handler
+	Tags        Tags
+	Layers      Layers
+	Snapshots   Snapshots
+	Disks       Disks
+	Attachments Attachments
+	Updates     Updates
+	Streams     Streams
+	Files       Files
+	Space       SpaceOverview
+	Metrics     http.Handler
 }

@@ -55,6 +55,24 @@ func TestDiskCalls(t *testing.T) {
 		},
 		{"grow", func() (any, error) { return c.ResizeVolume(ctx, "v1", 8<<30, false) }, volume, []any{"resize", "v1", int64(8 << 30)}},
 		{"shrink", func() (any, error) { return c.ResizeVolume(ctx, "v1", 4096, true) }, volume, []any{"resize", "v1", int64(4096)}},
+		{
+			"create", func() (any, error) {
+				return c.CreateVolume(ctx, NewVolume{Name: "data1", Size: 8192, BlockSize: 4096, Shared: true})
+			},
+			Volume{ID: "data1", Mode: Data, Size: 8192, BlockSize: 4096, Shared: true, Snapshots: []Snapshot{}},
+			[]any{"create", NewVolume{Name: "data1", Size: 8192, BlockSize: 4096, Shared: true}},
+		},
+		{
+			"attach", func() (any, error) {
+				return c.Attach(ctx, "pc01", AttachRequest{Volume: "data1", LUN: 7, ReadOnly: true})
+			},
+			Attached{Machine: "pc01", Attachment: Attachment{LUN: 2, Volume: "data1", ReadOnly: true}, Kind: DiskImage, Live: true},
+			[]any{"attach", "pc01", AttachRequest{Volume: "data1", LUN: 7, ReadOnly: true}},
+		},
+		{
+			"detach", func() (any, error) { return c.Detach(ctx, "pc01", 7, true) },
+			Attached{Machine: "pc01", Attachment: Attachment{LUN: 7, Image: "tools:1"}, Kind: CDROM}, []any{"detach", "pc01", uint8(7), true},
+		},
 		{"force rm", func() (any, error) { return nil, c.ForceRemoveVolume(ctx, "v1") }, nil, []any{"force rm", "v1"}},
 		{
 			"write-through", func() (any, error) { return c.SetVolume(ctx, "v1", VolumeChange{WriteThrough: &on}) },
@@ -185,6 +203,7 @@ func TestServerThatLacksParts(t *testing.T) {
 		{"POST", "/v1/volumes/v1/snapshots", "this server does not offer snapshots"},
 		{"POST", "/v1/volumes/v1/reset", "this server does not offer changes to whole disks"},
 		{"DELETE", "/v1/volumes/v1?force=true", "this server does not offer removal by force"},
+		{"DELETE", "/v1/machines/pc01/disks/2", "this server does not offer data volumes"},
 		{"DELETE", "/v1/machines/pc01/update", "this server does not offer images of volumes"},
 		{"POST", "/v1/volumes/v1/backup", "this server does not offer exports and backups"},
 		{"GET", "/v1/volumes/v1/file?path=/", "this server does not offer a look into disks"},

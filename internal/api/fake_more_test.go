@@ -45,6 +45,16 @@ func (f *fake) FlattenImage(_ context.Context, ref string, progress func(Progres
 	return Image{Ref: ref, Depth: 1}, f.call("flatten image", ref)
 }
 
+func (f *fake) CreateVolume(_ context.Context, n NewVolume) (Volume, error) {
+	return Volume{ID: n.Name, Mode: Data, Size: n.Size, BlockSize: n.BlockSize, Shared: n.Shared}, f.call("create", n)
+}
+func (f *fake) Attach(_ context.Context, machine string, r AttachRequest) (Attached, error) {
+	return Attached{Machine: machine, Attachment: Attachment{LUN: 2, Volume: r.Volume, Image: r.Image, ReadOnly: r.ReadOnly}, Kind: DiskImage, Live: true}, f.call("attach", machine, r)
+}
+func (f *fake) Detach(_ context.Context, machine string, lun uint8, force bool) (Attached, error) {
+	return Attached{Machine: machine, Attachment: Attachment{LUN: lun, Image: "tools:1"}, Kind: CDROM}, f.call("detach", machine, lun, force)
+}
+
 func (f *fake) Snapshot(_ context.Context, volume, name string) (Snapshot, error) {
 	return Snapshot{Volume: volume, Name: name, Consistent: Crash, Created: born}, f.call("snapshot", volume, name)
 }

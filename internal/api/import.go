@@ -12,7 +12,7 @@ type importBody struct{ Body ImportRequest }
 
 func (s *Server) importImage(ctx context.Context, in *importBody) (*huma.StreamResponse, error) {
 	b := in.Body
-	job := Import{Ref: b.Ref, Path: b.Source, Source: b.Source, Base: b.Base, Identity: b.Identity}
+	job := Import{Ref: b.Ref, Path: b.Source, Source: b.Source, Base: b.Base, Identity: b.Identity, CDROM: b.CDROM}
 	t := task[Image]{name: fmt.Sprintf("import %q", b.Source), user: b.Source}
 	file, err := importFile(ctx, t.name, b.Passed)
 	if err != nil {

@@ -17,6 +17,7 @@ const (
 	Persistent = "persistent" // kept from boot to boot
 	Ephemeral  = "ephemeral"  // a fresh clone at each boot
 	Updating   = "update"     // of a volume: the writable copy of an image that an Update is made on
+	Data       = "data"       // of a volume: one that machines have beside their own disk
 )
 
 // Status says who answers.
@@ -40,6 +41,7 @@ type Image struct {
 	Hashed   bool      `json:"hashed" doc:"false: its digest is still being made"`
 	Source   string    `json:"source,omitempty" doc:"where it came from"`
 	Identity bool      `json:"identity" doc:"takes host name, machine-id and host keys from its second disk"`
+	Kind     string    `json:"kind,omitempty" enum:"disk,cdrom" doc:"cdrom: the content of an optical disc, which machines get as a drive beside their disk"`
 	Created  time.Time `json:"created"`
 }
 
@@ -50,6 +52,7 @@ type Import struct {
 	Source   string // what the user calls it; for messages and Image.Source
 	Base     string // image to store only the difference to, or empty
 	Identity bool
+	CDROM    bool
 }
 
 // ImportRequest is the body of POST /v1/images.
@@ -59,6 +62,7 @@ type ImportRequest struct {
 	Passed   bool   `json:"passed,omitempty" doc:"the file's descriptor comes with the request"`
 	Base     string `json:"base,omitempty" doc:"name:tag of an image: only blocks that differ from it are stored"`
 	Identity bool   `json:"identity,omitempty"`
+	CDROM    bool   `json:"cdrom,omitempty" doc:"it is the image of an optical disc: machines get it as a CD-ROM drive, and boot nothing of it"`
 }
 
 // Progress is how far a long task has come.
@@ -92,6 +96,8 @@ type Machine struct {
 	LastBoot  *LastBoot `json:"last_boot,omitempty"`
 	Access    *Access   `json:"access,omitempty" doc:"rules for who may open its disks, if there are any"`
 	Update    *Update   `json:"update,omitempty" doc:"the update of an image that it boots instead of its own disk"`
+
+	Disks []Attachment `json:"disks,omitempty" doc:"that it has beside its own, by LUN"`
 }
 
 // LastBoot is the end of a machine's newest timeline.

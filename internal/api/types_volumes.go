@@ -2,15 +2,15 @@ package api
 
 import "time"
 
-// Volume is a machine's writable clone of an image.
+// Volume is a writable disk: a machine's clone of an image, or a data volume.
 type Volume struct {
 	ID           string     `json:"id"`
-	Machine      string     `json:"machine"`
+	Machine      string     `json:"machine" doc:"whose disk it is; empty: a data volume"`
 	Ref          string     `json:"ref" doc:"what the machine asked for: an image or a tag"`
 	Image        string     `json:"image" doc:"name:tag of the image that it stands on; empty: none, it was flattened or restored whole"`
 	Newer        string     `json:"newer,omitempty" doc:"image that ref means now, if another"`
 	Digest       string     `json:"digest" doc:"of that image; empty: none, or not known when it was cloned"`
-	Mode         string     `json:"mode" enum:"persistent,ephemeral,update"`
+	Mode         string     `json:"mode" enum:"persistent,ephemeral,update,data"`
 	Size         int64      `json:"size" doc:"of the disk, in bytes"`
 	Stored       int64      `json:"stored" doc:"bytes it takes on the server"`
 	Own          int64      `json:"own" doc:"bytes of blocks that it has beyond the state that since names"`
@@ -26,6 +26,13 @@ type Volume struct {
 	WrittenBytes int64      `json:"written_bytes" doc:"written by the boot that uses it now"`
 	Boot         string     `json:"boot,omitempty" doc:"id of the boot it was made for, if ephemeral"`
 	Created      time.Time  `json:"created"`
+
+	BlockSize    int64         `json:"block_size" doc:"bytes of a logical block"`
+	Shared       bool          `json:"shared,omitempty" doc:"several machines may have it attached at once"`
+	Attached     []Seat        `json:"attached,omitempty" doc:"the machines that have it beside their own disk"`
+	IOPS         int64         `json:"iops,omitempty" doc:"commands a second that it serves at most; 0: no limit"`
+	Bandwidth    int64         `json:"bandwidth,omitempty" doc:"bytes a second that it moves at most; 0: no limit"`
+	Reservations *Reservations `json:"reservations,omitempty" doc:"that initiators have made among themselves"`
 }
 
 // VolumeList is all volumes.
@@ -38,6 +45,11 @@ type VolumeList struct {
 type VolumeChange struct {
 	Limit        *int64 `json:"limit,omitempty" minimum:"0" doc:"bytes; 0: no limit"`
 	WriteThrough *bool  `json:"write_through,omitempty" doc:"each write is on the disk before the machine is told so"`
+	Shared       *bool  `json:"shared,omitempty" doc:"several machines may have it attached at once; data volumes only"`
+	IOPS         *int64 `json:"iops,omitempty" minimum:"0" doc:"commands a second; 0: no limit"`
+	Bandwidth    *int64 `json:"bandwidth,omitempty" minimum:"0" doc:"bytes a second; 0: no limit"`
+
+	ClearReservations bool `json:"clear_reservations,omitempty" doc:"forget what initiators have reserved, and who has registered"`
 }
 
 // How a state of a disk was caught.
