@@ -259,7 +259,7 @@ func TestRefusals(t *testing.T) {
 		{"volume show 0f3a", 2, `"0f3a" means more than one volume: 0f3a-1111-aaaa, 0f3a-2222-bbbb`},
 		{"volume rm kiosk", 2, `"kiosk" means more than one volume: 0f3a-2222-bbbb, 77aa-3333-cccc`},
 		{"volume show zz", 3, "no volume \"zz\", nor a machine \"zz\" that has one: `bootes volume list` shows all"},
-		{"volume set pc01", 2, `nothing to change: give --limit or --write-through`},
+		{"volume set pc01", 2, `nothing to change: give --limit, --write-through, --shared, --iops, --bandwidth or --clear-reservations`},
 		{"volume set pc01 --limit lots", 2, `--limit "lots" is no size: write a number of bytes, or one with K, M, G or T (powers of 1024), such as 512M or 10G; or none`},
 		{"machine add pc02 --image debian:12", 2, `add machine "pc02": --mac is missing: the address of its network card, such as --mac 52:54:00:12:34:56`},
 		{"machine add pc02 --mac 52:54:00:00:00:01", 2, `add machine "pc02": --image is missing: what it boots, such as --image debian:12`},

@@ -69,7 +69,7 @@ func volumeSpace(all []api.VolumeSpace) string {
 	}
 	t := newTable("VOLUME", "MACHINE", ">SIZE", ">OWN", ">SHARED", ">LIMIT")
 	for _, v := range all {
-		t.row(v.ID, v.Machine, bytesize.Format(v.Virtual), bytesize.Format(v.Own), bytesize.Format(v.Shared), limitText(v.Limit))
+		t.row(v.ID, dash(v.Machine), bytesize.Format(v.Virtual), bytesize.Format(v.Own), bytesize.Format(v.Shared), limitText(v.Limit))
 	}
 	return "\n" + t.String()
 }

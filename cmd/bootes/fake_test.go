@@ -128,6 +128,9 @@ func (w *world) SetVolume(_ context.Context, id string, c api.VolumeChange) (api
 	v := w.volumes.Volumes[0]
 	set(&v.Limit, c.Limit)
 	set(&v.WriteThrough, c.WriteThrough)
+	set(&v.Shared, c.Shared)
+	set(&v.IOPS, c.IOPS)
+	set(&v.Bandwidth, c.Bandwidth)
 	return v, w.call(id, c)
 }
 func (w *world) RemoveVolume(_ context.Context, id string) error { return w.call("rm volume", id) }
@@ -142,7 +145,7 @@ func serveWorld(t *testing.T, w *world) string {
 	}
 	s := api.New(api.Options{
 		Images: w, Machines: w, Volumes: w, Boots: w, Version: "9.9", Log: slog.New(slog.DiscardHandler),
-		Tags: w, Layers: w, Snapshots: w, Disks: w, Updates: w, Streams: w, Files: w, Space: w,
+		Tags: w, Layers: w, Snapshots: w, Disks: w, Attachments: w, Updates: w, Streams: w, Files: w, Space: w,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

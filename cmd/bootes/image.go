@@ -89,8 +89,13 @@ func (a *app) imageSheet(i api.Image) string {
 	if i.Parent != "" {
 		own = bytesize.Format(i.Own) + ", the rest is of " + i.Parent
 	}
+	kind := ""
+	if i.Kind == api.CDROM {
+		kind, identity = "CD-ROM: machines get it beside their disk, by `bootes machine attach`", ""
+	}
 	return sheet(
 		"image", i.Ref,
+		"kind", kind,
 		"tags", strings.Join(i.Tags, ", "),
 		"digest", digest,
 		"layer", i.Layer,

@@ -16,20 +16,24 @@ import (
 )
 
 func (a *app) imageImport() *cobra.Command {
-	var identity bool
+	var identity, cdrom bool
 	var base string
 	c := &cobra.Command{
 		Use: "import NAME:TAG FILE", Short: "Make an image of a disk image file", Args: exactly("NAME:TAG", "FILE"),
 		Long: "Make an image of a disk image file: raw, or through the program qemu-img qcow2, VMDK, VHD and VHDX.\n" +
-			"With --base only the 4 KiB blocks that differ from that image are stored. An import that fails or is\n" +
-			"interrupted leaves nothing.",
-		Example: "  bootes image import debian:12 debian-12.qcow2\n  bootes image import debian:13 debian-13.raw --base debian:12",
+			"With --base only the 4 KiB blocks that differ from that image are stored. With --cdrom the file is that of an\n" +
+			"optical disc (ISO 9660, UDF): machines get it as a CD-ROM drive by `bootes machine attach`, and boot\n" +
+			"nothing of it. An import that fails or is interrupted leaves nothing.",
+		Example: "  bootes image import tools:1 tools.iso --cdrom\n  bootes image import debian:12 debian-12.qcow2\n  bootes image import debian:13 debian-13.raw --base debian:12",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cdrom && identity {
+				return usage("--cdrom and --identity exclude each other: no machine boots from a CD-ROM here")
+			}
 			source, err := filepath.Abs(args[1])
 			if err != nil {
 				return fmt.Errorf("import %q: %w", args[1], err)
 			}
-			i, err := a.importFile(cmd.Context(), args[1], api.ImportRequest{Ref: args[0], Source: source, Base: base, Identity: identity})
+			i, err := a.importFile(cmd.Context(), args[1], api.ImportRequest{Ref: args[0], Source: source, Base: base, Identity: identity, CDROM: cdrom})
 			if err != nil {
 				return err
 			}
@@ -38,6 +42,7 @@ func (a *app) imageImport() *cobra.Command {
 	}
 	c.Flags().BoolVar(&identity, "identity", false,
 		"the image takes its identity from Boötes: \"image build --output\" made it")
+	c.Flags().BoolVar(&cdrom, "cdrom", false, "it is the image of an optical disc, not of a disk")
 	c.Flags().StringVar(&base, "base", "", "`image` to store only the difference to")
 	return c
 }

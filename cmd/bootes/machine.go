@@ -15,11 +15,11 @@ import (
 func (a *app) machineCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "machine",
-		Short:   "Machines: add, list, show, change, remove",
+		Short:   "Machines: add, list, show, change, give disks, remove",
 		Long:    "A machine is a computer that boots from here. It is known by the MAC addresses of its network cards.",
 		Example: "  bootes machine add pc01 --mac 52:54:00:12:34:56 --image debian:12 --ephemeral\n  bootes machine list",
 	}
-	c.AddCommand(a.machineAdd(), a.machineList(), a.machineShow(), a.machineSet(), a.machineRemove())
+	c.AddCommand(a.machineAdd(), a.machineList(), a.machineShow(), a.machineSet(), a.machineAttach(), a.machineDetach(), a.machineRemove())
 	return group(c)
 }
 
@@ -161,6 +161,7 @@ func (a *app) machineSheet(m api.Machine) string {
 		"machine-id", m.MachineID,
 	}
 	lines = append(lines, accessLines(m.Access)...)
+	lines = append(lines, diskLines(m.Disks)...)
 	for _, k := range m.HostKeys {
 		lines = append(lines, "host key", k)
 	}
@@ -190,7 +191,8 @@ func updateText(u *api.Update) string {
 func (a *app) machineRemove() *cobra.Command {
 	return &cobra.Command{
 		Use: "rm NAME…", Short: "Remove machines", Args: some("NAME"),
-		Long:    "Remove machines and their disks. One whose disk is open is not removed: switch it off first.",
+		Long: "Remove machines and their disks. One whose disk is open is not removed: switch it off first. Volumes that\n" +
+			"were attached to it stay.",
 		Example: "  bootes machine rm pc01",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.removeAll(args, func(name string) (gone, error) {

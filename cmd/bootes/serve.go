@@ -88,6 +88,7 @@ type house struct {
 
 	sessions *sessions
 	targets  targets
+	shelf    shelf
 	hashes   atomic.Pointer[storage.Storage] // the engine begins before there is one
 
 	http, iscsi, api net.Listener
@@ -179,7 +180,7 @@ func (h *house) openServices(context.Context) error {
 		Addresses: addresses, OneWayCHAP: !h.cfg.Auth.Mutual,
 	})
 	h.onClose(func() error { h.boot.Close(); return nil })
-	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn}
+	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn, shelf: &h.shelf}
 	h.metrics = h.newMetrics()
 	return nil
 }

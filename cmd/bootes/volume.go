@@ -15,14 +15,14 @@ import (
 func (a *app) volumeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "volume",
-		Short: "Volumes, the machines' disks: list, show, snapshot, roll back, commit, back up, change, remove",
-		Long: "A volume is a machine's disk: a writable clone of an image. It is named by its id, by the beginning\n" +
-			"of its id, or by its machine; VOLUME@SNAPSHOT is what it was at a snapshot. Removing the volume of a\n" +
-			"machine that is off resets the machine.",
+		Short: "Volumes, the machines' disks: create, list, show, snapshot, roll back, commit, back up, change, remove",
+		Long: "A volume is a machine's disk: a writable clone of an image; or a data volume, blank at first, that machines\n" +
+			"are given beside it. It is named by its id, by the beginning of its id, or by its machine; VOLUME@SNAPSHOT\n" +
+			"is what it was at a snapshot. Removing the volume of a machine that is off resets the machine.",
 		Example: "  bootes volume list\n  bootes volume snapshot pc01 before-upgrade\n  bootes volume rollback pc01 before-upgrade\n" +
 			"  bootes volume commit pc01@before-upgrade lab:2\n  bootes volume rm pc01",
 	}
-	c.AddCommand(a.volumeList(), a.volumeShow(), a.volumeSnapshot(), a.volumeRollback(), a.volumeReset(), a.volumeClone(), a.volumeCommit(),
+	c.AddCommand(a.volumeCreate(), a.volumeList(), a.volumeShow(), a.volumeSnapshot(), a.volumeRollback(), a.volumeReset(), a.volumeClone(), a.volumeCommit(),
 		a.volumeDiff(), a.volumeResize(), a.volumeSet(), a.volumeFlatten(), a.volumeExport(), a.volumeBackup(), a.volumeRestore(),
 		a.volumeFiles(), a.volumeCat(), a.volumeRemove())
 	return group(c)
@@ -51,7 +51,7 @@ func (a *app) volumeTable(l api.VolumeList) string {
 	if len(l.Volumes) > 0 {
 		t := newTable("VOLUME", "MACHINE", "IMAGE", "NEWER", "MODE", ">SIZE", ">OWN", ">STORED", ">LIMIT", "OPEN", "CREATED")
 		for _, v := range l.Volumes {
-			t.row(v.ID, v.Machine, dash(v.Image), dash(v.Newer), v.Mode, bytesize.Format(v.Size), bytesize.Format(v.Own), bytesize.Format(v.Stored),
+			t.row(v.ID, machinesOf(v), dash(v.Image), dash(v.Newer), v.Mode, bytesize.Format(v.Size), bytesize.Format(v.Own), bytesize.Format(v.Stored),
 				usedText(v.UsedPercent, v.Limit), yesNo(v.Open), ago(a.now(), v.Created))
 		}
 		if !slices.ContainsFunc(l.Volumes, func(v api.Volume) bool { return v.Newer != "" }) {
@@ -63,6 +63,18 @@ func (a *app) volumeTable(l api.VolumeList) string {
 		text += "being freed: " + bytesize.Format(l.Freeing) + "\n"
 	}
 	return text
+}
+
+// machinesOf are the machine whose disk a volume is, or those that have it.
+func machinesOf(v api.Volume) string {
+	if v.Mode != api.Data {
+		return v.Machine
+	}
+	var names []string
+	for _, s := range v.Attached {
+		names = append(names, s.Machine)
+	}
+	return dash(strings.Join(names, ","))
 }
 
 // usedText tells how much of a limit is used, if much is to be told.
@@ -106,23 +118,29 @@ func (a *app) volumeSheet(v api.Volume) string {
 	if v.Ref != v.Image {
 		asked = v.Ref
 	}
-	if image == "" {
+	switch {
+	case image == "" && v.Mode == api.Data:
+		image = "none: it was blank"
+	case image == "":
 		image = "none: it stands alone"
 	}
 	return sheet(
 		"volume", v.ID,
 		"machine", v.Machine,
+		"attached to", attachedTo(v),
 		"image", image,
 		"made for", asked,
 		"newer", newer(v.Newer, v.Machine),
 		"digest", v.Digest,
 		"mode", v.Mode,
-		"size", bytesize.Format(v.Size),
+		"size", sizeText(v),
 		"stored", bytesize.Format(v.Stored),
 		"own", writtenText(v.Own, v),
 		"private", bytesize.Format(v.Private)+" that nothing else has",
 		"limit", usedText(v.UsedPercent, v.Limit),
 		"write-through", through,
+		"speed", speedText(v),
+		"reserved", reservedText(v.Reservations),
 		"open", yesNo(v.Open),
 		"traffic", traffic,
 		"boot", v.Boot,

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -14,17 +13,15 @@ func (a *app) volumeResize() *cobra.Command {
 	var shrink bool
 	c := &cobra.Command{
 		Use: "resize VOLUME SIZE", Short: "Change the size of a volume", Args: exactly("VOLUME", "SIZE"),
-		Long: "Change the size of the disk that a machine sees. To grow it is done at once; the machine sees it at its\n" +
-			"next boot. What lies beyond the end of a smaller disk is lost: --shrink allows that, and the machine\n" +
-			"must be off. Partitions and file systems are not changed: shrink them before, grow them after.",
+		Long: "Change the size of the disk that a machine sees. To grow it is done at once; a machine that runs sees it\n" +
+			"when it looks again (iscsiadm -m session --rescan), or at its next boot. What lies beyond the end of a\n" +
+			"smaller disk is lost: --shrink allows that, and the machine must be off, or a data volume detached.\n" +
+			"Partitions and file systems are not changed: shrink them before, grow them after.",
 		Example: "  bootes volume resize pc01 64G\n  bootes volume resize pc01 16G --shrink",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			size, err := bytesize.Parse(args[1])
+			size, err := diskSize(args[1])
 			if err != nil {
-				return usage("%q is no size: %w", args[1], err)
-			}
-			if size < 4096 || size%4096 != 0 {
-				return usage("%q is no size of a disk: it must be a multiple of 4096 bytes", args[1])
+				return err
 			}
 			before, err := a.findWhole(cmd.Context(), args[0])
 			if err != nil {
@@ -54,69 +51,6 @@ func resizedText(before place, v api.Volume) string {
 		text += fmt.Sprintf(": the last %s are lost; snapshots have their own sizes", bytesize.Format(before.Size-v.Size))
 	}
 	return text + "\n"
-}
-
-func (a *app) volumeSet() *cobra.Command {
-	var limit, through string
-	c := &cobra.Command{
-		Use: "set VOLUME", Short: "Change a volume's limit, or how safely it writes", Args: exactly("VOLUME"),
-		Long: "Change what a volume and its snapshots may hold beyond the image, or whether each write is on the disk\n" +
-			"before the machine is told so (slower; the machine then also survives a power cut of the server). Both\n" +
-			"count at once, also for a running machine.",
-		Example: "  bootes volume set pc01 --limit 20G\n  bootes volume set pc01 --limit none\n  bootes volume set pc01 --write-through=on",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ch, err := volumeChange(limit, through)
-			if err != nil {
-				return err
-			}
-			return a.setVolume(cmd.Context(), args[0], ch)
-		},
-	}
-	c.Flags().StringVar(&limit, "limit", "", "a `size` such as 10G, or none")
-	c.Flags().StringVar(&through, "write-through", "", "`on` or off")
-	return c
-}
-
-func volumeChange(limit, through string) (ch api.VolumeChange, err error) {
-	if limit == "" && through == "" {
-		return ch, usage("nothing to change: give --limit or --write-through")
-	}
-	if limit != "" {
-		n, err := parseLimit(limit)
-		if err != nil {
-			return ch, err
-		}
-		ch.Limit = &n
-	}
-	switch on := through == "on"; through {
-	case "":
-	case "on", "off":
-		ch.WriteThrough = &on
-	default:
-		return ch, usage("--write-through=%s: write on or off", through)
-	}
-	return ch, nil
-}
-
-func (a *app) setVolume(ctx context.Context, name string, ch api.VolumeChange) error {
-	p, err := a.findWhole(ctx, name)
-	if err != nil {
-		return err
-	}
-	v, err := a.client().SetVolume(ctx, p.ID, ch)
-	if err != nil {
-		return err
-	}
-	return a.print(v, func() string {
-		text := ""
-		if ch.Limit != nil {
-			text += fmt.Sprintf("limit of volume %s of %s: %s (%s stored)\n", clean(v.ID), clean(v.Machine), limitText(v.Limit), bytesize.Format(v.Stored))
-		}
-		if ch.WriteThrough != nil {
-			text += fmt.Sprintf("write-through of volume %s of %s: %s\n", clean(v.ID), clean(v.Machine), onOff(v.WriteThrough))
-		}
-		return text
-	})
 }
 
 func onOff(b bool) string {

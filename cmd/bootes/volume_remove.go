@@ -15,8 +15,9 @@ func (a *app) volumeRemove() *cobra.Command {
 		Use: "rm VOLUME[@SNAPSHOT]…", Short: "Remove volumes or snapshots; a machine without a volume starts from its image", Args: some("VOLUME"),
 		Long: "Remove volumes or snapshots. With a volume all that was written to it is lost, and its snapshots; its\n" +
 			"machine starts again from the image. With a snapshot only that state of the disk is lost. A volume that\n" +
-			"is open is not removed: switch its machine off first. --force is for a machine that is off for certain\n" +
-			"though the server still thinks that it runs: one that runs loses its disk under its feet.",
+			"is open is not removed: switch its machine off first; a data volume is detached first.\n" +
+			"--force is for a machine that is off for certain though the server still thinks that it runs: one that\n" +
+			"runs loses its disk under its feet.",
 		Example: "  bootes volume rm pc01\n  bootes volume rm pc01@before-upgrade\n  bootes volume rm pc01 --force",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.removeAll(args, func(name string) (gone, error) { return a.removePlace(cmd.Context(), name, force) })
@@ -44,5 +45,9 @@ func removedVolume(p place) gone {
 	if n := len(p.Snapshots); n > 0 {
 		lost += ", with " + count(n, "snapshot")
 	}
-	return gone{text: fmt.Sprintf("volume %s of %s: lost %s", p.ID, p.Machine, lost), lost: p.Private}
+	name := p.ID
+	if p.Machine != "" {
+		name += " of " + p.Machine
+	}
+	return gone{text: fmt.Sprintf("volume %s: lost %s", name, lost), lost: p.Private}
 }

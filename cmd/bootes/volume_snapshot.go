@@ -45,6 +45,9 @@ func snapshotText(v place, s api.Snapshot) string {
 		return text + fmt.Sprintf("%s is ephemeral: this goes with its disk, at its next boot. To keep it: bootes volume commit %s NAME:TAG\n",
 			clean(v.Machine), clean(v.name()))
 	}
+	if v.Mode == api.Data {
+		return text + fmt.Sprintf("back to it, when no machine has it attached: bootes volume rollback %s %s\n", clean(v.volume()), clean(s.Name))
+	}
 	return text + fmt.Sprintf("back to it, when the machine is off: bootes volume rollback %s %s\n", clean(v.volume()), clean(s.Name))
 }
 

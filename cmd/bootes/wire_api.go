@@ -28,15 +28,16 @@ func (h *house) apiOptions() api.Options {
 		Version:  version(),
 		Log:      h.log,
 
-		Tags:      tags{h},
-		Layers:    images{h},
-		Snapshots: volumes{h},
-		Disks:     volumes{h},
-		Updates:   updates{h},
-		Streams:   streams{h},
-		Files:     files{h},
-		Space:     space{h},
-		Metrics:   h.metrics,
+		Tags:        tags{h},
+		Layers:      images{h},
+		Snapshots:   volumes{h},
+		Disks:       volumes{h},
+		Attachments: attachments{h},
+		Updates:     updates{h},
+		Streams:     streams{h},
+		Files:       files{h},
+		Space:       space{h},
+		Metrics:     h.metrics,
 	}
 }
 
@@ -59,7 +60,7 @@ func kindOf(err error) api.Kind {
 	case is[*inventory.NotFoundError](err), is[*storage.EarlierStateError](err), errors.Is(err, cow.ErrNotExist):
 		return api.NotFound
 	case is[*inventory.ExistsError](err), is[*inventory.VolumeExistsError](err), is[*inventory.InUseError](err),
-		is[*inventory.UpdateError](err), is[*inventory.ModeError](err), is[*storage.LimitError](err), isAny(err, cow.ErrInUse, cow.ErrDependents):
+		is[*inventory.UpdateError](err), is[*inventory.ModeError](err), is[*inventory.DataError](err), is[*storage.LimitError](err), is[*takenError](err), isAny(err, cow.ErrInUse, cow.ErrDependents):
 		return api.Conflict
 	case errors.Is(err, exec.ErrNotFound):
 		return api.Missing

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,7 @@ func apiImage(i storage.ImageInfo) api.Image {
 	return api.Image{
 		Ref: i.Ref(), Digest: i.Digest, Layer: i.Image.Layer, Size: i.Size, Stored: i.Stored, Own: i.Own,
 		Parent: i.Parent, Depth: i.Layer.Depth, Tags: i.Tags, Hashed: i.Digest != "",
-		Source: i.Source, Identity: i.Identity, Created: i.Created,
+		Source: i.Source, Identity: i.Identity, Kind: cmp.Or(i.Kind, api.DiskImage), Created: i.Created,
 	}
 }
 
@@ -59,6 +60,9 @@ func (h images) ImportImage(ctx context.Context, job api.Import, progress func(a
 	}
 	defer src.Close()
 	meta := storage.Meta{Source: job.Source, Identity: job.Identity, Base: job.Base}
+	if job.CDROM {
+		meta.Kind = inventory.CDROM
+	}
 	i, err := h.storage.ImportImage(ctx, job.Ref, src, meta, step(progress, "import"))
 	return h.made(ctx, i, err)
 }

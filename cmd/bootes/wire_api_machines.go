@@ -40,6 +40,9 @@ func apiMachine(m inventory.Machine, volumes []storage.VolumeInfo, names invento
 	if m.Update != nil {
 		out.Update = &api.Update{Machine: m.Name, Image: m.Update.Image, Volume: m.Update.Volume, Started: m.Update.Started}
 	}
+	for _, a := range m.Disks {
+		out.Disks = append(out.Disks, apiAttachment(a))
+	}
 	for _, v := range volumes {
 		switch {
 		case v.Machine != m.Name:

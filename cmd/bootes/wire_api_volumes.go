@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/block"
 	"bootes.dev/internal/scsi"
 	"bootes.dev/internal/storage"
 )
@@ -16,6 +18,10 @@ func (h *house) apiVolume(v storage.VolumeInfo) api.Volume {
 		ID: v.ID, Machine: v.Machine, Ref: v.Ref, Image: v.Image, Newer: v.Newer, Digest: v.Digest, Mode: string(v.Mode),
 		Size: v.Disk.Size, Stored: v.Stored, Own: v.Written, Since: v.Since, Private: v.Disk.Private, Limit: v.Limit,
 		WriteThrough: v.Disk.WriteThrough, Depth: v.Disk.Depth, Open: v.Disk.Open, Boot: v.Boot, Created: v.Created,
+		BlockSize: cmp.Or(v.BlockSize, block.SectorSize), Shared: v.Shareable, IOPS: v.IOPS, Bandwidth: v.Bandwidth,
+	}
+	for _, s := range v.Attached {
+		out.Attached = append(out.Attached, api.Seat{Machine: s.Machine, LUN: s.LUN})
 	}
 	if v.Limit > 0 {
 		out.UsedPercent = int(float64(v.Disk.Private) / float64(v.Limit) * 100)
@@ -51,10 +57,15 @@ func (h volumes) Volume(ctx context.Context, id string) (api.Volume, error) {
 	if err != nil {
 		return api.Volume{}, apiError(err)
 	}
-	return h.apiVolume(v), nil
+	out := h.apiVolume(v)
+	out.Reservations, err = h.reservations(ctx, id)
+	return out, apiError(err)
 }
 
 func (h volumes) SetVolume(ctx context.Context, id string, c api.VolumeChange) (api.Volume, error) {
+	if err := h.setUnit(ctx, id, c); err != nil {
+		return api.Volume{}, apiError(err)
+	}
 	if c.WriteThrough != nil {
 		if err := h.storage.SetWriteThrough(ctx, id, *c.WriteThrough); err != nil {
 			return api.Volume{}, apiError(err)

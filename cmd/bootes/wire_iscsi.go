@@ -24,6 +24,7 @@ type gate struct {
 	storage *storage.Storage
 	log     *slog.Logger
 	warnAt  int // percent of a volume's limit
+	shelf   *shelf
 }
 
 func initiator(l iscsi.Login) boot.Initiator {
@@ -95,17 +96,10 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 			UUID: diskUUID(v.ID + "/identity"), ReadOnly: true,
 		})}
 	}
-	vol, err := g.storage.OpenFor(ctx, ad.Boot)
-	if err != nil {
+	if luns[bootDisk], err = g.bootUnit(ctx, ad, v); err != nil {
 		return iscsi.Units{}, err
 	}
-	luns[bootDisk] = iscsi.Unit{
-		Disk: scsi.NewDisk(vol, scsi.Identity{
-			Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: v.ID, UUID: diskUUID(v.ID),
-			WriteThrough: vol.WritesThrough, Provisioning: func() scsi.Provisioning { return g.provisioning(vol) },
-		}),
-		Close: func() { g.closed(ad, vol.Close()) },
-	}
+	g.addAttached(ctx, ad, luns)
 	return iscsi.Units{LUNs: luns}, nil
 }
 

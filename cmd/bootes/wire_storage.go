@@ -57,31 +57,55 @@ func (t *targets) refusedLogins() map[string]uint64 {
 // bootDisk is the logical unit that a machine boots from.
 const bootDisk = 0
 
-// tell lets the system that runs from a volume know what has become of it.
+// seat is where a system that runs has a volume.
+type seat struct {
+	boot inventory.Boot
+	lun  uint8
+}
+
+// tell lets the systems that have a volume know what has become of it.
 func (h *house) tell(ctx context.Context, volume string, news scsi.UnitAttention) {
-	if b, ok := h.runningFrom(ctx, volume); ok {
-		h.targets.now.Load().server.Notify(b.ID, bootDisk, news)
+	for _, s := range h.seats(ctx, volume) {
+		h.targets.now.Load().server.Notify(s.boot.ID, s.lun, news)
 	}
 }
 
-// runningFrom is the boot that has a volume open.
-func (h *house) runningFrom(ctx context.Context, volume string) (inventory.Boot, bool) {
+// seats are where a volume is open now.
+func (h *house) seats(ctx context.Context, volume string) (at []seat) {
+	seen := map[string]bool{}
 	for _, s := range h.targets.sessions() {
-		if b, err := h.inv.Boot(ctx, s.Owner); err == nil && b.Volume == volume {
-			return b, true
+		if seen[s.Owner] {
+			continue
+		}
+		seen[s.Owner] = true
+		b, err := h.inv.Boot(ctx, s.Owner)
+		if err != nil {
+			continue
+		}
+		if b.Volume == volume {
+			at = append(at, seat{b, bootDisk})
+		}
+		m, err := h.inv.Machine(ctx, b.Machine)
+		if err != nil {
+			continue
+		}
+		for _, a := range m.Disks {
+			if a.Volume == volume {
+				at = append(at, seat{b, a.LUN})
+			}
 		}
 	}
-	return inventory.Boot{}, false
+	return at
 }
 
-// warn passes a warning on to the timeline of the boot that it is about, and to
-// the system itself.
+// warn passes a warning on to the timelines of the boots that it is about, and
+// to the systems themselves.
 func (h *house) warn(w storage.Warning) {
 	ctx := context.Background()
-	if b, ok := h.runningFrom(ctx, w.Volume.ID); ok {
-		h.boot.Progress(b, "", recorder.Warn, w.String())
-		h.tell(ctx, w.Volume.ID, scsi.SoftThreshold)
+	for _, s := range h.seats(ctx, w.Volume.ID) {
+		h.boot.Progress(s.boot, "", recorder.Warn, w.String())
 	}
+	h.tell(ctx, w.Volume.ID, scsi.SoftThreshold)
 }
 
 // hashed records what the engine has found out.

@@ -77,7 +77,8 @@ type VolumeInfo struct {
 	Written   int64          // bytes of blocks that it has beyond Since
 	Since     string         // a snapshot of it, or an image, whose name has a colon; "": neither
 	Snapshots []Snapshot     // oldest first
-	Newer     string         // image that its Ref means now, if another; "" also if it needs nobody to take it
+	Attached  []inventory.Seat
+	Newer     string // image that its Ref means now, if another; "" also if it needs nobody to take it
 }
 
 // Volumes are all volumes in the order of their IDs.
@@ -115,11 +116,15 @@ func (s *Storage) describeVolumes(ctx context.Context, some []inventory.Volume) 
 	for _, i := range images {
 		digests[i.Layer] = i.Digest
 	}
+	seats, err := s.seats(ctx)
+	if err != nil {
+		return nil, err
+	}
 	b := newBill(images, s.eng.Layers(), s.eng.Volumes())
 	list := make([]VolumeInfo, 0, len(some))
 	for _, v := range some {
 		v.Digest = cmp.Or(v.Digest, digests[v.Layer])
-		info := VolumeInfo{Volume: v, Disk: b.volumes[v.ID], Stored: b.volume(v.ID).Own, Newer: names.Newer(v)}
+		info := VolumeInfo{Volume: v, Disk: b.volumes[v.ID], Stored: b.volume(v.ID).Own, Attached: seats[v.ID], Newer: names.Newer(v)}
 		info.Written, info.Since = b.written(info.Disk, images)
 		for _, i := range info.Disk.Snapshots {
 			info.Snapshots = append(info.Snapshots, snapshotOf(v, i))
@@ -127,4 +132,18 @@ func (s *Storage) describeVolumes(ctx context.Context, some []inventory.Volume) 
 		list = append(list, info)
 	}
 	return list, nil
+}
+
+// seats are the places of each data volume that is attached.
+func (s *Storage) seats(ctx context.Context) (map[string][]inventory.Seat, error) {
+	machines, err := s.inv.Machines(ctx)
+	at := map[string][]inventory.Seat{}
+	for _, m := range machines {
+		for _, a := range m.Disks {
+			if a.Volume != "" {
+				at[a.Volume] = append(at[a.Volume], inventory.Seat{Machine: m.Name, LUN: a.LUN})
+			}
+		}
+	}
+	return at, err
 }

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/scsi"
+)
+
+type attachments struct{ *house }
+
+func (h attachments) CreateVolume(ctx context.Context, n api.NewVolume) (api.Volume, error) {
+	limit := h.cfg.Limits.Volume
+	set(&limit, n.Limit)
+	v, err := h.storage.CreateData(ctx, inventory.Volume{ID: n.Name, BlockSize: n.BlockSize, Shareable: n.Shared, Limit: limit}, n.Size)
+	if err != nil {
+		return api.Volume{}, apiError(err)
+	}
+	return volumes(h).Volume(context.WithoutCancel(ctx), v.ID)
+}
+
+func (h attachments) Attach(ctx context.Context, machine string, r api.AttachRequest) (api.Attached, error) {
+	a, err := h.inv.Attach(ctx, machine, inventory.Attachment{LUN: r.LUN, Volume: r.Volume, Image: r.Image, ReadOnly: r.ReadOnly})
+	if err != nil {
+		return api.Attached{}, apiError(err)
+	}
+	return h.attached(ctx, machine, a), nil
+}
+
+func (h attachments) Detach(ctx context.Context, machine string, lun uint8, _ bool) (api.Attached, error) {
+	a, err := h.inv.Detach(ctx, machine, lun)
+	if err != nil {
+		return api.Attached{}, apiError(err)
+	}
+	return h.attached(ctx, machine, a), nil
+}
+
+func (h attachments) attached(ctx context.Context, machine string, a inventory.Attachment) api.Attached {
+	out := api.Attached{Machine: machine, Attachment: apiAttachment(a), Kind: api.DiskImage}
+	if i, err := h.inv.Image(ctx, a.Image); err == nil && i.Kind == inventory.CDROM {
+		out.Kind = api.CDROM
+	}
+	return out
+}
+
+func apiAttachment(a inventory.Attachment) api.Attachment {
+	return api.Attachment{LUN: a.LUN, Volume: a.Volume, Image: a.Image, ReadOnly: a.ReadOnly}
+}
+
+// reservations are those of a volume: of now if it is open, else those kept.
+func (h *house) reservations(ctx context.Context, volume string) (*api.Reservations, error) {
+	var r scsi.Reservations
+	err := h.shelf.with(volume, func(d *scsi.Disk) error {
+		if d != nil {
+			r = d.Reservations()
+			return nil
+		}
+		data, err := h.inv.Reservations(ctx, volume)
+		if err == nil {
+			r, err = scsi.KeptReservations(data)
+		}
+		return err
+	})
+	if err != nil || !r.Any() {
+		return nil, err
+	}
+	out := api.Reservations{Type: r.Type, Holders: r.Holders, Kept: r.Kept}
+	if out.Holders == nil {
+		out.Holders = []string{}
+	}
+	for _, reg := range r.Registered {
+		out.Registered = append(out.Registered, api.Registration{Initiator: reg.Port, Key: fmt.Sprintf("%#x", reg.Key)})
+	}
+	return &out, nil
+}
+
+// clearReservations forgets those of a volume, open or not.
+func (h *house) clearReservations(ctx context.Context, volume string) error {
+	return h.shelf.with(volume, func(d *scsi.Disk) error {
+		if d != nil {
+			return d.ClearReservations()
+		}
+		return h.inv.KeepReservations(ctx, volume, nil)
+	})
+}
+
+// setUnit changes what a volume is as a logical unit.
+func (h *house) setUnit(ctx context.Context, id string, c api.VolumeChange) error {
+	var errs []error
+	if c.Shared != nil || c.IOPS != nil || c.Bandwidth != nil {
+		_, err := h.inv.SetUnit(ctx, id, func(v *inventory.Volume) {
+			set(&v.Shareable, c.Shared)
+			set(&v.IOPS, c.IOPS)
+			set(&v.Bandwidth, c.Bandwidth)
+		})
+		errs = append(errs, err)
+	}
+	if c.ClearReservations && errors.Join(errs...) == nil {
+		errs = append(errs, h.clearReservations(ctx, id))
+	}
+	return errors.Join(errs...)
+}
