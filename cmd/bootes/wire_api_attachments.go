@@ -27,19 +27,37 @@ func (h attachments) Attach(ctx context.Context, machine string, r api.AttachReq
 	if err != nil {
 		return api.Attached{}, apiError(err)
 	}
-	return h.attached(ctx, machine, a), nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), vacateTime)
+	defer cancel()
+	live, err := h.attachLive(ctx, machine, a)
+	if err != nil { // as if nothing had been asked for
+		_, undo := h.inv.Detach(ctx, machine, a.LUN)
+		if undo == nil {
+			_, undo = h.detachLive(ctx, machine, a.LUN)
+		}
+		return api.Attached{}, apiError(errors.Join(fmt.Errorf("give %s to machine %q: %w", a.What(), machine, err), undo))
+	}
+	return h.attached(ctx, machine, a, live), nil
 }
 
-func (h attachments) Detach(ctx context.Context, machine string, lun uint8, _ bool) (api.Attached, error) {
+func (h attachments) Detach(ctx context.Context, machine string, lun uint8, force bool) (api.Attached, error) {
+	if !force {
+		if err := h.mayDetach(ctx, machine, lun); err != nil {
+			return api.Attached{}, apiError(err)
+		}
+	}
 	a, err := h.inv.Detach(ctx, machine, lun)
 	if err != nil {
 		return api.Attached{}, apiError(err)
 	}
-	return h.attached(ctx, machine, a), nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), vacateTime)
+	defer cancel()
+	live, err := h.detachLive(ctx, machine, lun)
+	return h.attached(ctx, machine, a, live), apiError(err)
 }
 
-func (h attachments) attached(ctx context.Context, machine string, a inventory.Attachment) api.Attached {
-	out := api.Attached{Machine: machine, Attachment: apiAttachment(a), Kind: api.DiskImage}
+func (h attachments) attached(ctx context.Context, machine string, a inventory.Attachment, live bool) api.Attached {
+	out := api.Attached{Machine: machine, Attachment: apiAttachment(a), Kind: api.DiskImage, Live: live}
 	if i, err := h.inv.Image(ctx, a.Image); err == nil && i.Kind == inventory.CDROM {
 		out.Kind = api.CDROM
 	}

@@ -43,7 +43,9 @@ func newWired(t *testing.T) *wired {
 		t.Fatal(err)
 	}
 	h.sessions = &sessions{inv: h.inv, log: log, known: map[string]*ownerBoot{}}
-	h.metrics = h.newMetrics()
+	if err := h.openServices(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("unix", filepath.Join(dir, "s"))
 	if err != nil {
 		t.Fatal(err)

@@ -109,6 +109,10 @@ func (g *gate) imageUnit(ctx context.Context, ref string) (iscsi.Unit, error) {
 			g.log.Error("image did not close cleanly", "image", ref, "err", err)
 		}
 	}
+	if d.Image.Kind == inventory.CDROM {
+		id.Product = "CD-ROM"
+		return iscsi.Unit{Disk: scsi.NewCDROM(d.ReadOnly(), id), Close: closed}, nil
+	}
 	return iscsi.Unit{Disk: scsi.NewDisk(d.ReadOnly(), id), Close: closed}, nil
 }
 

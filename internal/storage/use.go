@@ -66,4 +66,20 @@ func (s *Storage) unused(ctx context.Context, v inventory.Volume, instead string
 	return err
 }
 
+// Awaited is until when a machine that ran before this server was started may
+// come back to its disks; the zero time if it may not.
+func (s *Storage) Awaited(ctx context.Context, machine string) (time.Time, error) {
+	until := s.started.Add(comeback)
+	if !s.now().Before(until) {
+		return time.Time{}, nil
+	}
+	boots, err := s.inv.Boots(ctx, machine)
+	for _, b := range boots {
+		if b.Current && b.Created.Before(s.started) {
+			return until, err
+		}
+	}
+	return time.Time{}, err
+}
+
 func clock(t time.Time) string { return t.Local().Format("15:04:05") }

@@ -262,3 +262,23 @@ func TestOpenForABootThatLostItsDisk(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
+
+func TestAwaited(t *testing.T) {
+	x := newSite(t)
+	ctx := t.Context()
+	x.importImage("debian:12", random(diskSize, 6))
+	x.machine("pc1", 1, "debian:12")
+	v := x.volume("pc1", inventory.Persistent, "")
+	x.holds("pc1", v.ID)
+	if until, err := x.Awaited(ctx, "pc1"); err != nil || !until.IsZero() {
+		t.Errorf("%v %v", until, err)
+	}
+	x.restart()
+	if until, err := x.Awaited(ctx, "pc1"); err != nil || !until.Equal(x.started.Add(comeback)) {
+		t.Errorf("after a start: %v %v", until, err)
+	}
+	x.now = func() time.Time { return x.started.Add(comeback) }
+	if until, err := x.Awaited(ctx, "pc1"); err != nil || !until.IsZero() {
+		t.Errorf("two minutes later: %v %v", until, err)
+	}
+}

@@ -1,0 +1,393 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/api"
+	peer "bootes.dev/internal/initiator"
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/iscsi"
+)
+
+// servedTarget is wired with its iSCSI target, on loopback.
+type servedTarget struct {
+	*wired
+	addr string
+	stop func()
+}
+
+func newServed(t *testing.T) *servedTarget {
+	t.Helper()
+	s := &servedTarget{wired: newWired(t)}
+	s.serve()
+	return s
+}
+
+// serve starts the target; stop ends it with all its sessions.
+func (s *servedTarget) serve() {
+	s.t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	s.ok(err)
+	s.addr = l.Addr().String()
+	target := iscsi.New(iscsi.Options{Authority: s.gate, Log: s.log, LogoutTime: time.Millisecond})
+	s.targets.serve(target, s.boot)
+	ctx, end := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- target.Serve(ctx, l) }()
+	s.stop = func() {
+		end()
+		if err := <-ended; err != nil {
+			s.t.Error(err)
+		}
+		ended <- nil
+	}
+	s.t.Cleanup(func() { s.stop() })
+}
+
+// guest is a boot of a machine that has logged in.
+type guest struct {
+	*peer.Session
+	s    *servedTarget
+	boot inventory.Boot
+}
+
+// run boots a machine, from its disk if it has one.
+func (s *servedTarget) run(machine string) *guest {
+	s.t.Helper()
+	ctx := s.t.Context()
+	b, _, err := s.inv.OpenBoot(ctx, machine)
+	s.ok(err)
+	m, err := s.inv.Machine(ctx, machine)
+	s.ok(err)
+	v, err := s.storage.CreateVolume(ctx, machine, m.Image, inventory.Persistent, "")
+	s.ok(err)
+	b, err = s.inv.SetBoot(ctx, b.ID, func(b *inventory.Boot) { b.Volume = v.ID })
+	s.ok(err)
+	return s.login(b, 1)
+}
+
+// login logs a boot in, by an initiator port that is the same each time.
+func (s *servedTarget) login(b inventory.Boot, isid byte) *guest {
+	s.t.Helper()
+	sess, err := peer.Dial(s.t.Context(), s.addr, peer.Options{
+		Initiator: s.cfg.IQNPrefix + ":init:" + b.Machine, Target: s.boot.Target(b.Machine), User: b.User, Secret: b.Secret,
+		ISID: [6]byte{0x80, 0, 0, 0, 0, isid},
+	})
+	s.ok(err)
+	s.t.Cleanup(func() { sess.Close() })
+	return &guest{sess, s, b}
+}
+
+func (g *guest) disk(lun uint8) *peer.Disk {
+	g.s.t.Helper()
+	d, err := g.Disk(g.s.t.Context(), lun)
+	g.s.ok(err)
+	return d
+}
+
+// absent fails unless there is no such unit.
+func (g *guest) absent(lun uint8) {
+	g.s.t.Helper()
+	_, err := g.Disk(g.s.t.Context(), lun)
+	var status *peer.StatusError
+	if !errors.As(err, &status) {
+		g.s.t.Errorf("LUN %d: %v", lun, err)
+	}
+}
+
+// news is the code of the unit attention that a unit tells next, 0 for none.
+func (g *guest) news(lun uint8) int {
+	g.s.t.Helper()
+	r, err := g.Do(g.s.t.Context(), lun, []byte{5: 0}, nil, nil)
+	g.s.ok(err)
+	if b := r.Sense(); len(b) > 13 && b[2]&0xf == 6 {
+		return int(b[12])<<8 | int(b[13])
+	}
+	return 0
+}
+
+// reserve sends PERSISTENT RESERVE OUT.
+func (g *guest) reserve(lun, action, kind byte, key, actionKey uint64, flags byte) error {
+	g.s.t.Helper()
+	p := make([]byte, 24)
+	for i := range 8 {
+		p[i], p[8+i] = byte(key>>(56-8*i)), byte(actionKey>>(56-8*i))
+	}
+	p[20] = flags
+	for {
+		r, err := g.Do(g.s.t.Context(), lun, []byte{0x5f, action, kind, 8: 24, 9: 0}, p, nil)
+		g.s.ok(err)
+		if b := r.Sense(); len(b) > 2 && b[2]&0xf == 6 {
+			continue
+		}
+		return r.Err()
+	}
+}
+
+func (s *servedTarget) image(ref string, cdrom bool, content []byte) {
+	s.t.Helper()
+	_, err := s.Import(s.t.Context(), s.file(content), api.ImportRequest{Ref: ref, Source: "x", CDROM: cdrom}, nil)
+	s.ok(err)
+}
+
+func (s *servedTarget) add(machine string, n int) {
+	s.t.Helper()
+	_, err := s.AddMachine(s.t.Context(), api.NewMachine{Name: machine, MACs: []string{fmt.Sprintf("52:54:00:00:00:%02x", n)}, Image: "debian:12"})
+	s.ok(err)
+}
+
+func (s *servedTarget) create(n api.NewVolume) {
+	s.t.Helper()
+	n.Size = 1 << 20
+	_, err := s.CreateVolume(s.t.Context(), n)
+	s.ok(err)
+}
+
+func (s *servedTarget) attach(machine string, r api.AttachRequest) api.Attached {
+	s.t.Helper()
+	a, err := s.Attach(s.t.Context(), machine, r)
+	s.ok(err)
+	return a
+}
+
+// refuses fails unless err says all of want.
+func refuses(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+}
+
+const lunsChanged = 0x3f0e
+
+// A running machine is given disks, and they are taken from it; the next boot
+// finds what is on record.
+func TestAttachLive(t *testing.T) {
+	s := newServed(t)
+	ctx := t.Context()
+	s.image("debian:12", false, make([]byte, 1<<20))
+	disc := bytes.Repeat([]byte("disc"), 1024)
+	s.image("tools:1", true, disc)
+	s.add("pc01", 1)
+	s.create(api.NewVolume{Name: "data1", BlockSize: 4096})
+	g := s.run("pc01")
+	g.disk(0)
+
+	a := s.attach("pc01", api.AttachRequest{Volume: "data1"})
+	if !a.Live || a.LUN != 2 || a.Kind != api.DiskImage {
+		t.Errorf("%+v", a)
+	}
+	if n := g.news(0); n != lunsChanged {
+		t.Errorf("its own disk tells %04x", n)
+	}
+	d := g.disk(2)
+	if d.Size() != 1<<20 || d.BlockSize() != 4096 {
+		t.Errorf("%d bytes in blocks of %d", d.Size(), d.BlockSize())
+	}
+	block := bytes.Repeat([]byte("x"), 4096)
+	s.ok(d.WriteAt(ctx, block, 8192))
+	a = s.attach("pc01", api.AttachRequest{Image: "tools:1"})
+	if !a.Live || a.LUN != 3 || a.Kind != api.CDROM {
+		t.Errorf("%+v", a)
+	}
+	cd := g.disk(3)
+	got := make([]byte, len(disc))
+	s.ok(cd.ReadAt(ctx, got, 0))
+	if cd.BlockSize() != 2048 || !bytes.Equal(got, disc) {
+		t.Errorf("blocks of %d, its content is right: %t", cd.BlockSize(), bytes.Equal(got, disc))
+	}
+	v, err := s.Volume(ctx, "data1")
+	s.ok(err)
+	if !v.Open || fmt.Sprint(v.Attached) != "[{pc01 2}]" || v.BlockSize != 4096 || v.Mode != api.Data {
+		t.Errorf("%+v", v)
+	}
+
+	// Growing is told, and what it may be writing to is not taken from it.
+	for g.news(2) != 0 {
+	}
+	_, err = s.ResizeVolume(ctx, "data1", 2<<20, false)
+	s.ok(err)
+	if n := g.news(2); n != 0x2a09 {
+		t.Errorf("the grown volume tells %04x", n)
+	}
+	_, err = s.Detach(ctx, "pc01", 2, false)
+	refuses(t, err, "volume \"data1\" is in use by machine pc01, which runs and can write to it: unmount it there, then `bootes machine detach pc01 --lun 2 --force`")
+	gone, err := s.Detach(ctx, "pc01", 3, false) // nothing is lost with a CD-ROM
+	s.ok(err)
+	if !gone.Live || gone.Image != "tools:1" {
+		t.Errorf("%+v", gone)
+	}
+	g.absent(3)
+	s.ok(s.RemoveImage(ctx, "tools:1"))
+	gone, err = s.Detach(ctx, "pc01", 2, true)
+	s.ok(err)
+	if !gone.Live || gone.Volume != "data1" {
+		t.Errorf("%+v", gone)
+	}
+	g.absent(2)
+	g.disk(0)
+
+	// It has its content with the next boot, too, and fences as the boot disk does.
+	if a := s.attach("pc01", api.AttachRequest{Volume: "data1", ReadOnly: true}); !a.Live {
+		t.Errorf("%+v", a)
+	}
+	next := s.run("pc01")
+	got = make([]byte, 4096)
+	s.ok(next.disk(2).ReadAt(ctx, got, 8192))
+	if !bytes.Equal(got, block) {
+		t.Error("the next boot reads something else")
+	}
+	if err := next.disk(2).WriteAt(ctx, block, 0); err == nil {
+		t.Error("it was written to, read-only as it is")
+	}
+	if _, err := g.Disk(ctx, 2); err == nil {
+		t.Error("the older boot has it still")
+	}
+	next.Close()
+	s.closes("data1")
+	s.ok(func() error { _, err := s.Detach(ctx, "pc01", 2, false); return err }())
+	s.ok(s.RemoveVolume(ctx, "data1"))
+}
+
+// closes waits until nobody has a volume open.
+func (s *servedTarget) closes(volume string) {
+	s.t.Helper()
+	for range 200 {
+		v, err := s.Volume(s.t.Context(), volume)
+		s.ok(err)
+		if !v.Open {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.t.Fatalf("volume %s stays open", volume)
+}
+
+// A volume in two machines is one logical unit: what one reserves keeps the
+// other out, also after the server's restart, until an admin clears it.
+func TestSharedVolume(t *testing.T) {
+	s := newServed(t)
+	ctx := t.Context()
+	s.image("debian:12", false, make([]byte, 1<<20))
+	s.add("pc01", 1)
+	s.add("pc02", 2)
+	s.create(api.NewVolume{Name: "quorum", Shared: true})
+	s.attach("pc01", api.AttachRequest{Volume: "quorum"})
+	one := s.run("pc01")
+	two := s.run("pc02")
+	if a := s.attach("pc02", api.AttachRequest{Volume: "quorum", LUN: 9}); !a.Live {
+		t.Errorf("%+v", a)
+	}
+	block := bytes.Repeat([]byte("x"), 4096)
+	s.ok(one.disk(2).WriteAt(ctx, block, 0))
+	got := make([]byte, 4096)
+	s.ok(two.disk(9).ReadAt(ctx, got, 0))
+	if !bytes.Equal(got, block) {
+		t.Error("one does not read what the other writes")
+	}
+
+	const register, reserve, exclusive, aptpl = 0, 1, 3, 1
+	s.ok(one.reserve(2, register, 0, 0, 0xa, aptpl))
+	s.ok(two.reserve(9, register, 0, 0, 0xb, aptpl))
+	s.ok(one.reserve(2, reserve, exclusive, 0xa, 0, 0))
+	held := func(g *guest, lun uint8) {
+		t.Helper()
+		r, err := g.Do(ctx, lun, []byte{0x28, 8: 1, 9: 0}, nil, make([]byte, 512))
+		s.ok(err)
+		if r.Status != 0x18 {
+			t.Errorf("status %#x, it is not kept out: % x", r.Status, r.Sense())
+		}
+	}
+	held(two, 9)
+	v, err := s.Volume(ctx, "quorum")
+	s.ok(err)
+	r := v.Reservations
+	if r == nil || r.Type != "exclusive access" || len(r.Registered) != 2 || !r.Kept || len(r.Holders) != 1 || !strings.Contains(r.Holders[0], ":init:pc01,i,0x800000000001") {
+		t.Fatalf("%+v", r)
+	}
+
+	// The last to leave closes it; what is kept is shown from the store.
+	one.Close()
+	s.ok(two.disk(0).Flush(ctx))
+	s.stop()
+	s.closes("quorum")
+	v, err = s.Volume(ctx, "quorum")
+	s.ok(err)
+	if v.Reservations == nil || fmt.Sprint(*v.Reservations) != fmt.Sprint(*r) {
+		t.Errorf("%+v", v.Reservations)
+	}
+	s.serve()
+	two = s.login(two.boot, 1)
+	for two.news(9) != 0 {
+	}
+	held(two, 9)
+	_, err = s.SetVolume(ctx, "quorum", api.VolumeChange{ClearReservations: true})
+	s.ok(err)
+	if n := two.news(9); n != 0x2a03 {
+		t.Errorf("told %04x", n)
+	}
+	s.ok(two.disk(9).ReadAt(ctx, got, 0))
+	v, err = s.Volume(ctx, "quorum")
+	s.ok(err)
+	if v.Reservations != nil {
+		t.Errorf("%+v", v.Reservations)
+	}
+	off := false
+	_, err = s.SetVolume(ctx, "quorum", api.VolumeChange{Shared: &off})
+	refuses(t, err, `volume "quorum" is in use by machine pc01 (LUN 2), machine pc02 (LUN 9)`)
+}
+
+// A machine boots without what cannot be opened, and a command that cannot give
+// a running machine a disk changes nothing.
+func TestAttachedBroken(t *testing.T) {
+	s := newServed(t)
+	ctx := t.Context()
+	s.image("debian:12", false, make([]byte, 1<<20))
+	s.add("pc01", 1)
+	s.create(api.NewVolume{Name: "data1"})
+	s.create(api.NewVolume{Name: "data2"})
+	s.attach("pc01", api.AttachRequest{Volume: "data1"})
+	other, err := s.storage.OpenVolume(ctx, "data1")
+	s.ok(err)
+	g := s.run("pc01")
+	g.disk(0)
+	g.absent(2)
+	var told string
+	for _, b := range s.rec.Boots("pc01") {
+		for _, e := range b.Events {
+			told += e.Text + "\n"
+		}
+	}
+	if !strings.Contains(told, `it goes without LUN 2, volume data1, which cannot be opened: open volume "data1": `) {
+		t.Errorf("the timeline says %q", told)
+	}
+	s.ok(other.Close())
+
+	if other, err = s.storage.OpenVolume(ctx, "data2"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Attach(ctx, "pc01", api.AttachRequest{Volume: "data2"})
+	refuses(t, err, `give volume data2 to machine "pc01": open volume "data2": `)
+	m, err := s.Machine(ctx, "pc01")
+	s.ok(err)
+	if fmt.Sprint(m.Disks) != "[{2 data1  false}]" {
+		t.Errorf("%+v", m.Disks)
+	}
+	s.ok(other.Close())
+	if a := s.attach("pc01", api.AttachRequest{Volume: "data2"}); !a.Live {
+		t.Errorf("%+v", a)
+	}
+}
+
+// After a start, a machine that ran before is waited for.
+func TestDetachAwaited(t *testing.T) {
+	err := mounted("pc01", inventory.Attachment{LUN: 2, Volume: "data1"}, false, now)
+	refuses(t, err, "volume \"data1\" is in use by machine pc01, which ran before this server was started and may come back to it until 12:00:00: unmount it there, then `bootes machine detach pc01 --lun 2 --force`")
+}

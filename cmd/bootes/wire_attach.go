@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/iscsi"
+)
+
+// holder is the boot that has a machine's target open now; "" if none has.
+func (t *targets) holder(machine string) (target, owner string) {
+	r := t.now.Load()
+	if r == nil {
+		return "", ""
+	}
+	target = r.boot.Target(machine)
+	for _, s := range r.server.Sessions() {
+		if s.Target == target {
+			return target, s.Owner
+		}
+	}
+	return target, ""
+}
+
+// tries bounds how often a new boot of a machine may come in between.
+const tries = 5
+
+// attachLive gives what is attached to a machine, on record already, to the boot
+// that runs, and tells whether one does.
+func (h *house) attachLive(ctx context.Context, machine string, a inventory.Attachment) (live bool, err error) {
+	for range tries {
+		target, owner := h.targets.holder(machine)
+		if owner == "" {
+			return false, nil
+		}
+		u, err := h.gate.attachedUnit(ctx, machine, a)
+		var taken *takenError
+		if errors.As(err, &taken) && slices.Contains(taken.machines, machine) {
+			return true, nil // a boot that logged in just now has found the record
+		}
+		if err != nil {
+			return true, err
+		}
+		err = h.targets.now.Load().server.AttachUnit(ctx, target, owner, a.LUN, u)
+		if err == nil {
+			return true, nil
+		}
+		u.Close()
+		if errors.Is(err, iscsi.ErrLUNInUse) { // likewise
+			return true, nil
+		}
+		if !errors.Is(err, iscsi.ErrNotHeld) {
+			return true, err
+		}
+	}
+	return true, fmt.Errorf("machine %q boots again and again meanwhile", machine)
+}
+
+// detachLive takes what was attached to a machine, and is on record no more, from
+// the boot that runs, and tells whether one does. It returns when the last I/O
+// has returned and the volume is closed.
+func (h *house) detachLive(ctx context.Context, machine string, lun uint8) (live bool, err error) {
+	for range tries {
+		target, owner := h.targets.holder(machine)
+		if owner == "" {
+			return false, nil
+		}
+		switch err := h.targets.now.Load().server.DetachUnit(ctx, target, owner, lun); {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, iscsi.ErrNoUnit): // it could not be opened, or the boot has come after
+			return false, nil
+		case !errors.Is(err, iscsi.ErrNotHeld):
+			return true, err
+		}
+	}
+	return true, fmt.Errorf("machine %q boots again and again meanwhile", machine)
+}
+
+// mayDetach refuses to take a disk from a machine that runs and may be writing
+// to it: what it has not written yet would be lost.
+func (h *house) mayDetach(ctx context.Context, machine string, lun uint8) error {
+	m, err := h.inv.Machine(ctx, machine)
+	if err != nil {
+		return err
+	}
+	a, err := m.Attached(lun)
+	if err != nil || a.ReadOnly {
+		return err
+	}
+	_, owner := h.targets.holder(machine)
+	awaited, err := h.storage.Awaited(ctx, machine)
+	if err != nil || owner == "" && awaited.IsZero() {
+		return err
+	}
+	return mounted(machine, a, owner != "", awaited)
+}
+
+// mounted refuses to take a volume from a machine that runs, or is awaited until
+// then.
+func mounted(machine string, a inventory.Attachment, runs bool, awaited time.Time) error {
+	by := fmt.Sprintf("machine %s, which runs and can write to it", machine)
+	if !runs {
+		by = fmt.Sprintf("machine %s, which ran before this server was started and may come back to it until %s", machine, awaited.Local().Format("15:04:05"))
+	}
+	return &inventory.InUseError{
+		Kind: "volume", Name: a.Volume, By: []string{by},
+		Remedy: fmt.Sprintf("unmount it there, then `bootes machine detach %s --lun %d --force`", machine, a.LUN),
+	}
+}
