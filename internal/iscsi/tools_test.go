@@ -1,10 +1,8 @@
 package iscsi
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -73,33 +71,6 @@ func TestLibiscsiMutualCHAP(t *testing.T) {
 		if (err == nil) != works || works && !strings.Contains(out, "Vendor:BOOTES") {
 			t.Errorf("%s: %v\n%s", args, err, out)
 		}
-	}
-}
-
-func TestQEMUImg(t *testing.T) {
-	disk := newMemory(32 << 20)
-	_, addr := serve(t, Options{Authority: newAuthority(disk)})
-	dir := t.TempDir()
-	from, back := filepath.Join(dir, "from"), filepath.Join(dir, "back")
-	data := random(32 << 20)
-	clear(data[8<<20 : 16<<20])
-	if err := os.WriteFile(from, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	u := url(addr, account, testTarget+"/0")
-	for _, args := range [][]string{
-		{"convert", "-n", "-f", "raw", "-O", "raw", from, u},
-		{"convert", "-f", "raw", "-O", "raw", u, back},
-	} {
-		if out, err := tool(t, "qemu-img", args...); err != nil || strings.Contains(out, "failed") {
-			t.Fatalf("qemu-img %q: %v\n%s", args, err, out)
-		}
-	}
-	if !bytes.Equal(disk.bytes(0, len(data)), data) {
-		t.Error("the disk holds something else")
-	}
-	if got, err := os.ReadFile(back); err != nil || !bytes.Equal(got, data) {
-		t.Errorf("what came back is something else (%v)", err)
 	}
 }
 
