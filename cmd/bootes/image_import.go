@@ -71,5 +71,9 @@ func (a *app) imported(i api.Image) string {
 	if i.Parent != "" {
 		on = " on top of " + clean(i.Parent)
 	}
-	return fmt.Sprintf("imported %s: %s, %s stored%s, %s\n", clean(i.Ref), bytesize.Format(i.Size), bytesize.Format(i.Stored), on, clean(shortDigest(i.Digest)))
+	digest := "its digest follows"
+	if i.Digest != "" {
+		digest = clean(shortDigest(i.Digest))
+	}
+	return fmt.Sprintf("imported %s: %s, %s stored%s, %s\n", clean(i.Ref), bytesize.Format(i.Size), bytesize.Format(i.Stored), on, digest)
 }

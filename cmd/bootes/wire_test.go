@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/config"
@@ -150,6 +151,10 @@ func TestDayOfAnAdmin(t *testing.T) {
 	content := disk(t)
 	img, err := w.Import(ctx, w.file(content), api.ImportRequest{Ref: "debian:12", Source: "a.raw", Identity: true}, nil)
 	w.ok(err)
+	for deadline := time.Now().Add(10 * time.Second); !img.Hashed && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		img, err = w.Image(ctx, "debian:12")
+		w.ok(err)
+	}
 	if !img.Hashed || img.Depth != 1 || img.Own == 0 || len(img.Tags) != 0 {
 		t.Errorf("imported: %+v", img)
 	}

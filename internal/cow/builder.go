@@ -27,8 +27,10 @@ type LayerBuilder struct {
 	data     vfs.File
 	skipSame bool
 	keep     bool
+	later    bool // to be hashed
 	origin   string
 	done     bool
+	unsent   unsent
 }
 
 // closeOnce tells the first Close from later ones.
@@ -125,6 +127,14 @@ func (b *LayerBuilder) SkipSame(on bool) {
 	b.skipSame = on
 }
 
+// HashLater has Seal return without a digest. The layer is hashed in the
+// background, and Options.Hashed told.
+func (b *LayerBuilder) HashLater(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.later = on
+}
+
 // SetKeep says whether the layer stays until RemoveLayer, which is the default.
 // One that is not kept goes with the last volume or layer that is built on it;
 // until the first is, only closing the engine removes it. It is not hashed.
@@ -141,8 +151,8 @@ func (b *LayerBuilder) SetOrigin(id string) {
 	b.origin = id
 }
 
-// Seal hashes the content, if the layer is to be kept, makes it durable and
-// then visible. After an error there is no layer, and Abort is still to be
+// Seal hashes the content, if the layer is to be kept and HashLater was not
+// asked for, makes it durable and then visible. After an error there is no layer, and Abort is still to be
 // called.
 func (b *LayerBuilder) Seal(ctx context.Context) (LayerInfo, error) {
 	leave, err := b.e.enter()
@@ -158,6 +168,9 @@ func (b *LayerBuilder) Seal(ctx context.Context) (LayerInfo, error) {
 	ctx, cancel := b.e.until(ctx)
 	defer cancel()
 	m, err := b.finish(ctx)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err == nil {
 		err = b.e.publish(b.dir(), b.e.path("layers", m.ID), true)
 	}
@@ -190,7 +203,7 @@ func (b *LayerBuilder) finish(ctx context.Context) (*layerMeta, error) {
 	if b.over.base != nil {
 		m.Clip = min(b.over.size, b.over.base.size)
 	}
-	if b.keep {
+	if b.keep && !b.later {
 		list, err := hashChunks(ctx, &b.over, b.over.size, hashers(), nil)
 		if err != nil {
 			return nil, err

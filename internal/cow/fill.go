@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"bootes.dev/internal/block"
+	"bootes.dev/internal/cow/vfs"
 )
 
 // WriteAt writes any aligned range. Blocks that are all zeros are noted, not
@@ -104,7 +105,27 @@ func (b *LayerBuilder) store(p []byte, off int64) error {
 		return ioError(err)
 	}
 	b.own.set(first, n, here)
+	b.unsent.add(b.data, off, int64(len(p)))
 	return nil
+}
+
+// unsent is what was written and not yet sent to the disk, in bytes. Sent early,
+// it is being written while the rest is still being read; otherwise the sync at
+// the end would have to wait for all of it.
+type unsent struct{ from, to, n int64 }
+
+// sendSize is worth a call.
+const sendSize = 16 << 20
+
+func (u *unsent) add(f vfs.File, off, n int64) {
+	if u.n == 0 {
+		u.from, u.to = off, off+n
+	}
+	u.from, u.to, u.n = min(u.from, off), max(u.to, off+n), u.n+n
+	if u.n >= sendSize {
+		f.WriteOut(u.from, u.to-u.from)
+		*u = unsent{}
+	}
 }
 
 // sameRun reports whether the first block of p is what the parent has there,

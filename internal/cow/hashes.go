@@ -2,6 +2,7 @@ package cow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"bootes.dev/internal/block"
@@ -13,7 +14,13 @@ func (e *Engine) nextToHash() *job {
 	for id, l := range e.layers {
 		name := "hash layer " + id
 		if l.bad == nil && l.meta.Keep && l.meta.Digest == "" && !e.skip[name] {
-			return &job{name, func(ctx context.Context) error { return e.hashLayer(ctx, id, 1) }}
+			return &job{name, func(ctx context.Context) error {
+				err := e.hashLayer(ctx, id, 1)
+				if errors.Is(err, ErrNotExist) { // removed meanwhile
+					return nil
+				}
+				return err
+			}}
 		}
 	}
 	return nil
@@ -28,11 +35,14 @@ func (e *Engine) hashLayer(ctx context.Context, id string, workers int) error {
 		return err
 	}
 	defer func() { _ = e.release(c) }()
+	l := c.layers[len(c.layers)-1]
 	list, err := e.hashChain(ctx, c, workers)
+	if e.isGone(l) {
+		err = ErrNotExist
+	}
 	if err != nil {
 		return fmt.Errorf("hash layer %q: %w", id, err)
 	}
-	l := c.layers[len(c.layers)-1]
 	if err := e.putHashes(l, list); err != nil {
 		return fmt.Errorf("hash layer %q: %w", id, err)
 	}
@@ -40,6 +50,12 @@ func (e *Engine) hashLayer(ctx context.Context, id string, workers int) error {
 		e.o.Hashed(info)
 	}
 	return nil
+}
+
+func (e *Engine) isGone(l *layerState) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return l.dead
 }
 
 // putHashes leaves a list alone that somebody else has made meanwhile: it is
@@ -68,13 +84,19 @@ func (e *Engine) putHashes(l *layerState, list []byte) error {
 }
 
 // hashChain hashes a layer. Of the MiBs that are as in the nearest ancestor
-// that has hashes it takes those, and reads only the others.
+// that has hashes it takes those, and reads only the others. It gives up when
+// the layer is removed.
 func (e *Engine) hashChain(ctx context.Context, c *chain, workers int) ([]byte, error) {
 	v := c.view()
 	known := e.knownHashes(c)
 	p := newPace(workers == 1, nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	return hashChunks(ctx, &v, v.size, workers, func(i int64, to []byte) bool {
 		p.step(ctx, chunkSize)
+		if e.isGone(c.layers[len(c.layers)-1]) {
+			cancel()
+		}
 		return known != nil && known(i, to)
 	})
 }

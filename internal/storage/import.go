@@ -34,12 +34,13 @@ type Meta struct {
 	Kind     string // "" for a disk, or inventory.CDROM
 }
 
-// chunk is the unit of copying.
-const chunk = 1 << 20
+// chunk is the unit of copying: what was read is still in the processor's cache
+// when it is looked at and written.
+const chunk = 256 << 10
 
 // ImportImage copies src into a new sealed layer and records it as ref.
 // progress, if not nil, is told of the bytes done and to do. When it fails or
-// ctx ends, nothing is left.
+// ctx ends, nothing is left. The digest follows.
 func (s *Storage) ImportImage(ctx context.Context, ref string, src Source, meta Meta, progress func(done, total int64)) (inventory.Image, error) {
 	name, tag, err := inventory.ParseRef(ref)
 	if err != nil {
@@ -70,7 +71,10 @@ func (s *Storage) ImportImage(ctx context.Context, ref string, src Source, meta 
 	if inventory.Refused(err) { // otherwise the image may be on record
 		err = errors.Join(err, s.eng.RemoveLayer(layer.ID))
 	}
-	return img, err
+	if err != nil {
+		return img, err
+	}
+	return img, s.catchUp(ctx, img)
 }
 
 // discBlock is the size of an optical disc's blocks.
@@ -111,6 +115,7 @@ func (s *Storage) importLayer(ctx context.Context, src Source, base string, prog
 		return cow.LayerInfo{}, err
 	}
 	b.SkipSame(true)
+	b.HashLater(true)
 	dst := &gapless{dst: b, fill: base != ""}
 	c := copier{src: src, dst: dst, total: total, progress: told(progress)}
 	err = c.copy(ctx, pieces)

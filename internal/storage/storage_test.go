@@ -126,6 +126,19 @@ func (x *site) importImage(ref string, content []byte) inventory.Image {
 	if err != nil {
 		x.t.Fatal(err)
 	}
+	return x.digested(img)
+}
+
+// digested is the image with its digest, which follows.
+func (x *site) digested(img inventory.Image) inventory.Image {
+	x.t.Helper()
+	if !eventually(func() bool {
+		now, err := x.inv.Image(x.t.Context(), img.Ref())
+		img.Digest = now.Digest
+		return err == nil && now.Digest != ""
+	}) {
+		x.t.Fatalf("no digest of %s followed", img.Ref())
+	}
 	return img
 }
 
@@ -198,7 +211,7 @@ func TestImportAndClone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if img.Size != diskSize || img.Stored > 3<<20 || !strings.HasPrefix(img.Digest, "sha256:") || !img.Identity || img.Source != "a file" {
+	if img = x.digested(img); img.Size != diskSize || img.Stored > 3<<20 || !strings.HasPrefix(img.Digest, "sha256:") || !img.Identity || img.Source != "a file" {
 		t.Errorf("%+v", img)
 	}
 	if done != total || total != 2<<20+512 {

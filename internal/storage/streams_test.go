@@ -38,8 +38,8 @@ func TestImportOnABase(t *testing.T) {
 		t.Errorf("%+v, %v", info, err)
 	}
 	alone, err := x.ImportImage(ctx, "alone:1", newDisk(next), Meta{}, nil)
-	if err != nil || alone.Digest != img.Digest {
-		t.Errorf("digest %s, without a base %s, %v", img.Digest, alone.Digest, err)
+	if err != nil || x.digested(alone).Digest != x.digested(img).Digest {
+		t.Errorf("%+v, without a base %+v, %v", img, alone, err)
 	}
 	_, err = x.ImportImage(ctx, "debian:14", newDisk(next), Meta{Base: "debian:9"}, nil)
 	wantErr[*inventory.NotFoundError](t, err, `no image "debian:9": there are alone:1, debian:12, debian:13`)

@@ -126,11 +126,29 @@ func control(f *os.File, fn func(fd int) error) error {
 	return errors.Join(err, res)
 }
 
+// writeMax is how much one system call writes. Linux 6.18 on ext4 puts each into
+// one piece of memory if it can; it takes six times as long to find pieces of
+// 1 MiB as to copy into four of a quarter.
+const writeMax = 256 << 10
+
+func (f *osFile) WriteAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) && err == nil {
+		var m int
+		m, err = f.File.WriteAt(p[n:min(len(p), n+writeMax)], off+int64(n))
+		n += m
+	}
+	return n, err
+}
+
 func (f *osFile) Sync() error {
 	if err := control(f.File, unix.Fdatasync); err != nil {
 		return fmt.Errorf("sync %q: %w", f.Name(), err)
 	}
 	return nil
+}
+
+func (f *osFile) WriteOut(off, n int64) {
+	_ = control(f.File, func(fd int) error { return unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE) })
 }
 
 func (f *osFile) Punch(off, n int64) error {

@@ -24,6 +24,9 @@ type File interface {
 	// kernel has forgotten which pages were at fault: a second Sync proves
 	// nothing.
 	Sync() error
+	// WriteOut has the disk begin with what was written to the range, and does
+	// not wait for it. It is advice: only Sync makes durable.
+	WriteOut(off, n int64)
 	// Punch turns the range into a hole; the length stays.
 	Punch(off, n int64) error
 	// Forget drops clean cached content, so that the next reads come from
