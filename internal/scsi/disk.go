@@ -150,5 +150,8 @@ func (d *Disk) blocks() uint64 { return uint64(d.dev.Size() / d.blockSize) }
 
 // physicalExponent: there are 2 to this logical blocks in a physical one.
 func (d *Disk) physicalExponent() byte {
+	if d.kind == typeDisc {
+		return 0
+	}
 	return byte(bits.TrailingZeros64(uint64(physicalBlock / d.blockSize)))
 }
