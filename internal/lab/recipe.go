@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,8 @@ type RecipeMachine struct {
 	Image  string // raw disk; the machine gets a full copy of it
 	User   string // CHAP; default: none
 	Secret string
+	// Portal is where the machine is told to find its target, in place of tgt.
+	Portal netip.AddrPort
 	// Identity is a tar file that is offered beside the disk as the disk
 	// "IDENTITY", as Boötes does; default: none.
 	Identity string
@@ -205,7 +208,11 @@ func (r *Recipe) script(m RecipeMachine) string {
 	if m.User != "" {
 		fmt.Fprintf(&b, "set username %s\nset password %s\n", m.User, m.Secret)
 	}
-	fmt.Fprintf(&b, "sanboot iscsi:%s:::1:%s\n", r.net.server.Addr(), RecipeIQN(m.Name))
+	portal := m.Portal
+	if !portal.IsValid() {
+		portal = netip.AddrPortFrom(r.net.server.Addr(), 3260)
+	}
+	fmt.Fprintf(&b, "sanboot iscsi:%s::%d:1:%s\n", portal.Addr(), portal.Port(), RecipeIQN(m.Name))
 	return b.String()
 }
 
