@@ -193,6 +193,8 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 	}
 }
 
+func (s *sessions) SlowIO(iscsi.SlowIO) {}
+
 // moved is what the boots of each volume in use have read and written.
 func (s *sessions) moved(running []iscsi.SessionInfo, volume string) (read, written int64) {
 	s.mu.Lock()

@@ -39,7 +39,7 @@ func (s *Server) AttachUnit(ctx context.Context, name, owner string, lun uint8, 
 	if t.hold.units[lun].Load() != nil {
 		return fmt.Errorf("attach logical unit %d to target %q: %w", lun, name, ErrLUNInUse)
 	}
-	t.hold.units[lun].Store(newUnit(lun, u))
+	t.hold.units[lun].Store(s.newUnit(lun, u))
 	t.hold.device.Add(lun, u.Disk)
 	return nil
 }
@@ -75,6 +75,8 @@ func (t *target) detach(lun uint8) *unit {
 		return nil
 	}
 	h.device.Remove(lun)
+	past := h.past.Load().plus(u.usage())
+	h.past.Store(&past)
 	h.detaching.Go(func() { <-u.gone })
 	for sess := range t.sessions {
 		sess.failUnit(u)

@@ -54,7 +54,7 @@ func (a *authority) open(owner string) Units {
 	id := scsi.Identity{Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: "0001", UUID: [16]byte{1, 2, 3, 15: 4}}
 	return Units{
 		LUNs: map[uint8]Unit{
-			0: {Disk: scsi.NewDisk(a.dev, id)},
+			0: {Name: "disk", Disk: scsi.NewDisk(a.dev, id)},
 			1: {Disk: scsi.NewDisk(scsi.ReadOnlyBytes([]byte("identity")), scsi.Identity{Vendor: "BOOTES", Product: "IDENTITY", ReadOnly: true})},
 		},
 		Close: func() {

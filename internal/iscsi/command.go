@@ -26,6 +26,8 @@ func (s *session) serveCommand(t *task, p *pdu.SCSICommand) error {
 	if n := int64(p.DataLength); n > 0 && (!s.params.immediateData || n > t.out || n > int64(s.params.firstBurst)) {
 		return protocolError("immediate data of %d bytes", n)
 	}
+	t.arrived = s.srv.now()
+	t.clock = t.arrived
 	t.fail(t.unit.Disk.Decode(s.nexus, uint8(t.lun), (*scsi.CDB)(&p.CDB), &t.cmd))
 	if !t.cmd.TakesData(t.out) {
 		t.fail(scsi.BadDataLength)
@@ -36,10 +38,12 @@ func (s *session) serveCommand(t *task, p *pdu.SCSICommand) error {
 	}
 	switch t.cmd.Kind {
 	case scsi.Read:
+		t.op = OpRead
 		return s.readCommand(t)
 	case scsi.Control:
 		return s.controlCommand(t, p)
 	default:
+		t.op = opOf(&t.cmd)
 		s.note(t)
 		return s.writeCommand(t, p)
 	}
@@ -47,7 +51,8 @@ func (s *session) serveCommand(t *task, p *pdu.SCSICommand) error {
 
 // aim fills in a fresh task from its PDU, and enters its unit.
 func (s *session) aim(t *task, p *pdu.SCSICommand) {
-	*t = task{s: s, itt: p.ITT, field: p.LUN, lun: -1, counted: !p.Immediate}
+	*t = task{s: s, itt: p.ITT, field: p.LUN, lun: -1, counted: !p.Immediate, attr: attribute(p)}
+	t.op = opNone
 	lun, ok := pdu.LUN(p.LUN)
 	if !ok {
 		lun = noLUN

@@ -28,9 +28,10 @@ type Event struct {
 }
 
 // Events hears of sessions. It is called on the goroutine that serves them,
-// so it must not block. Nothing is reported per I/O.
+// so it must not block. Of I/O only what was slow is reported.
 type Events interface {
 	SessionEvent(Event)
+	SlowIO(SlowIO)
 }
 
 // SessionInfo describes a session. Usage is that of its owner on the target:
@@ -55,3 +56,4 @@ type Usage struct {
 type noEvents struct{}
 
 func (noEvents) SessionEvent(Event) {}
+func (noEvents) SlowIO(SlowIO)      {}

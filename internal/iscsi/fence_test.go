@@ -13,12 +13,19 @@ import (
 type recordedEvents struct {
 	mu   sync.Mutex
 	list []Event
+	slow []SlowIO
 }
 
 func (r *recordedEvents) SessionEvent(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.list = append(r.list, e)
+}
+
+func (r *recordedEvents) SlowIO(o SlowIO) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.slow = append(r.slow, o)
 }
 
 func (r *recordedEvents) kinds(user string) []EventKind {

@@ -96,6 +96,12 @@ func FuzzSession(f *testing.F) {
 		&pdu.DataOut{Final: true, DataLength: 512, ITT: 4, TTT: 1}, make([]byte, 512),
 		&pdu.TaskRequest{Immediate: true, Function: pdu.TaskLUNReset})
 	add(&pdu.SCSICommand{Final: true, Write: true, Expected: 24, DataLength: 24, CDB: cdb(0x42, 0, 0, 0, 0, 0, 0, 0, 24)}, make([]byte, 24))
+	for _, attr := range []byte{pdu.AttrOrdered, pdu.AttrHeadOfQueue} {
+		add(&pdu.SCSICommand{Final: true, Write: true, Expected: 512, ITT: 4, CDB: cdb(writeCDB(0, 1)...)},
+			&pdu.SCSICommand{Final: true, Write: true, Expected: 512, DataLength: 512, ITT: 5, CmdSN: 1, Attr: attr, CDB: cdb(writeCDB(0, 1)...)}, make([]byte, 512),
+			&pdu.SCSICommand{Final: true, Read: true, Expected: 512, ITT: 6, CmdSN: 2, CDB: cdb(0x28, 0, 0, 0, 0, 0, 0, 0, 1)},
+			&pdu.TaskRequest{Immediate: true, Function: pdu.TaskAbortTask, RefITT: 5})
+	}
 	add(&pdu.NopOut{ITT: 1, DataLength: 4}, []byte("ping"), &pdu.LogoutRequest{CmdSN: 1})
 	text := []byte("SendTargets=All\x00")
 	add(&pdu.TextRequest{Final: true, ITT: 1, TTT: pdu.NoTag, DataLength: len(text)}, text)
@@ -105,7 +111,7 @@ func FuzzSession(f *testing.F) {
 		s.discovery = discovery
 		if !discovery {
 			s.target = &target{srv: srv, busy: make(chan struct{}, 1), sessions: map[*session]bool{s: true}, refs: 1}
-			s.hold = newHolding("fuzz", newAuthority(newMemory(64<<10)).open("fuzz"))
+			s.hold = srv.newHolding("fuzz", newAuthority(newMemory(64<<10)).open("fuzz"))
 			s.nexus = s.hold.device.Join(scsi.Initiator{Port: "fuzz"})
 			s.target.hold = s.hold
 			srv.count = 1

@@ -247,8 +247,14 @@ func (i *initiator) login() *initiator {
 // command sends a CDB with immediate data and returns its task tag.
 func (i *initiator) command(c pdu.SCSICommand, immediate []byte, cdb ...byte) uint32 {
 	i.t.Helper()
+	return i.attributed(pdu.AttrSimple, c, immediate, cdb...)
+}
+
+// attributed is command with a task attribute.
+func (i *initiator) attributed(attr byte, c pdu.SCSICommand, immediate []byte, cdb ...byte) uint32 {
+	i.t.Helper()
 	i.itt++
-	c.ITT, c.CmdSN, c.DataLength, c.Attr = i.itt, i.cmdSN, len(immediate), pdu.AttrSimple
+	c.ITT, c.CmdSN, c.DataLength, c.Attr = i.itt, i.cmdSN, len(immediate), attr
 	copy(c.CDB[:], cdb)
 	if !c.Immediate {
 		i.cmdSN++

@@ -1,6 +1,18 @@
 package iscsi
 
-import "bootes.dev/internal/scsi"
+import (
+	"bootes.dev/internal/iscsi/pdu"
+	"bootes.dev/internal/scsi"
+)
+
+const (
+	// fairWorkers a session may always have, and maxWorkers as long as all
+	// together have fewer than busyWorkers: else who has much to do takes the
+	// disk from who has little.
+	maxWorkers  = 16
+	fairWorkers = 4
+	busyWorkers = 64
+)
 
 // job is a step of a task that may wait for the disk.
 type job struct {
@@ -8,7 +20,16 @@ type job struct {
 	buf  *buffer // the data of a WRITE's piece; nil for all else
 	off  int64   // of the piece in the command's data
 	n    int
-	last bool // the Finish of a WRITE
+	last bool  // the Finish of a WRITE
+	at   int64 // since when it waits for a worker, as Server.now
+}
+
+// bytes is what j moves.
+func (j *job) bytes() int64 {
+	if j.t.cmd.Kind == scsi.Read {
+		return j.t.total
+	}
+	return int64(j.n)
 }
 
 // jobQueue is a ring that keeps its memory.
@@ -18,14 +39,27 @@ type jobQueue struct {
 }
 
 func (q *jobQueue) push(j job) {
-	if q.size == len(q.ring) {
-		bigger := make([]job, max(16, 2*len(q.ring)))
-		for i := range q.size {
-			bigger[i] = q.ring[(q.first+i)%len(q.ring)]
-		}
-		q.ring, q.first = bigger, 0
-	}
+	q.grow()
 	q.ring[(q.first+q.size)%len(q.ring)] = j
+	q.size++
+}
+
+// grow makes room for one more.
+func (q *jobQueue) grow() {
+	if q.size < len(q.ring) {
+		return
+	}
+	bigger := make([]job, max(16, 2*len(q.ring)))
+	for i := range q.size {
+		bigger[i] = q.ring[(q.first+i)%len(q.ring)]
+	}
+	q.ring, q.first = bigger, 0
+}
+
+func (q *jobQueue) pushFront(j job) {
+	q.grow()
+	q.first = (q.first - 1 + len(q.ring)) % len(q.ring)
+	q.ring[q.first] = j
 	q.size++
 }
 
@@ -37,15 +71,50 @@ func (q *jobQueue) pop() job {
 	return j
 }
 
-// enqueue hands j to a worker. mu is held. Workers end when there is nothing
-// to do, so that an idle session has none.
+// enqueue hands j to a worker, as soon as its task may begin. mu is held.
 func (s *session) enqueue(j job) {
 	j.t.running++
-	s.jobs.push(j)
-	if s.workers < maxWorkers {
+	if j.t.dormant {
+		j.t.parked = append(j.t.parked, j)
+		return
+	}
+	j.at = s.srv.now()
+	s.limit(j)
+}
+
+// limit hands j to a worker, as soon as the limits of its unit allow. mu is held.
+func (s *session) limit(j job) {
+	if h := j.t.unit.throttle; h.on.Load() && (j.bytes() > 0 || j.t.op < OpFlush) && !j.last && !h.admit(s, j, j.at) {
+		return
+	}
+	s.dispatch(j)
+}
+
+// dispatch hands j to a worker. mu is held. Workers end when there is nothing to
+// do, so that an idle session has none. While the sessions have many workers
+// together, none takes more than its share.
+func (s *session) dispatch(j job) {
+	if s.tasks == nil { // the session has ended meanwhile
+		j.drop()
+		return
+	}
+	if j.t.attr == pdu.AttrHeadOfQueue {
+		s.jobs.pushFront(j)
+	} else {
+		s.jobs.push(j)
+	}
+	if s.workers < fairWorkers || s.workers < maxWorkers && s.srv.worker.Load() < busyWorkers {
 		s.workers++
+		s.srv.worker.Add(1)
 		s.wg.Add(1)
 		go s.work()
+	}
+}
+
+// drop gives back what j holds.
+func (j *job) drop() {
+	if j.buf != nil {
+		j.buf.release()
 	}
 }
 
@@ -63,6 +132,7 @@ func (s *session) runJobs() {
 		s.mu.Lock()
 	}
 	s.workers--
+	s.srv.worker.Add(-1)
 	s.mu.Unlock()
 }
 
@@ -71,6 +141,8 @@ func (s *session) runJob(j job, skip bool) {
 	t := j.t
 	var sense scsi.Sense
 	answered := false
+	begin := s.srv.now()
+	t.began(j.at, begin)
 	switch {
 	case skip:
 	case j.buf != nil:
@@ -82,8 +154,9 @@ func (s *session) runJob(j job, skip bool) {
 	default:
 		sense = t.unit.Disk.Execute(&t.cmd, t.params())
 	}
-	if j.buf != nil {
-		j.buf.release()
+	if !skip && t.cmd.Kind != scsi.Read {
+		t.ran(begin, s.srv.now())
 	}
+	j.drop()
 	s.stepDone(t, sense, answered)
 }

@@ -28,6 +28,15 @@ type batch struct {
 	out  net.Buffers // the part of vec not sent yet
 	held []*buffer
 	size int
+
+	first sent
+}
+
+// note remembers the first command that b answers.
+func (b *batch) note(t *task) {
+	if b.first.unit == nil && t.op != opNone {
+		b.first = sent{t.unit, t.op, t.cmd.Offset(), t.total}
+	}
 }
 
 var batches = sync.Pool{New: func() any {
@@ -57,7 +66,11 @@ func (b *batch) recycle() {
 // caller has it to itself.
 type outbox struct {
 	conn         net.Conn
-	timeout      time.Duration // for the initiator to take a batch
+	timeout      time.Duration // for the initiator to take a batch; up to a quarter less
+	deadline     int64         // when it was last set, by clock; the writer's
+	clock        func() int64
+	slow         int64 // nanoseconds from which a batch is told to stalled
+	stalled      func(first sent, took time.Duration)
 	headerDigest bool
 	dataDigest   bool
 	budget       *budget
@@ -208,11 +221,18 @@ func (o *outbox) write() {
 
 func (o *outbox) send(b *batch) error {
 	b.close()
-	if err := o.conn.SetWriteDeadline(time.Now().Add(o.timeout)); err != nil {
-		return err
+	begin := o.clock()
+	if o.deadline == 0 || begin-o.deadline > int64(o.timeout/4) {
+		o.deadline = begin
+		if err := o.conn.SetWriteDeadline(time.Now().Add(o.timeout)); err != nil {
+			return err
+		}
 	}
 	b.out = net.Buffers(b.vec)
 	_, err := b.out.WriteTo(o.conn)
+	if took := o.clock() - begin; took >= o.slow {
+		o.stalled(b.first, time.Duration(took))
+	}
 	return err
 }
 

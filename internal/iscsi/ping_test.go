@@ -19,7 +19,7 @@ func piped(t *testing.T, o Options, change func(*session)) (*session, *initiator
 	s := newSession(srv, ours)
 	s.info.ISID = [6]byte{0x80}
 	s.target = &target{srv: srv, busy: make(chan struct{}, 1), sessions: map[*session]bool{s: true}, refs: 1}
-	s.hold = newHolding("pipe", newAuthority(newMemory(64<<10)).open("pipe"))
+	s.hold = srv.newHolding("pipe", newAuthority(newMemory(64<<10)).open("pipe"))
 	s.nexus = s.hold.device.Join(sessionInitiator(s))
 	s.target.hold = s.hold
 	srv.count = 1

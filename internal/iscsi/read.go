@@ -35,7 +35,7 @@ func (s *session) readCommand(t *task) error {
 		s.respond(t, false)
 		return nil
 	}
-	if s.cold.Load() <= 0 && t.total <= inlineRead {
+	if t.hot() && s.cold.Load() <= 0 && t.total <= inlineRead {
 		if !s.serveRead(t, false) {
 			s.respond(t, false)
 		}
@@ -51,6 +51,12 @@ func (s *session) readCommand(t *task) error {
 	return nil
 }
 
+// hot tells whether nothing but the disk may hold t up.
+func (t *task) hot() bool {
+	u := t.unit
+	return t.attr == 0 && u.order.barriers.Load() == 0 && !u.throttle.on.Load()
+}
+
 // serveRead reads and sends burst by burst. False means that t failed and
 // that its status is still to be sent.
 func (s *session) serveRead(t *task, worker bool) (answered bool) {
@@ -58,9 +64,11 @@ func (s *session) serveRead(t *task, worker bool) (answered bool) {
 		n := min(s.chunk, t.total-off)
 		sectors := (n + block.SectorSize - 1) &^ (block.SectorSize - 1)
 		buf := newBuffer(int(sectors))
-		start := time.Now()
 		sense := t.unit.Disk.ReadAt(&t.cmd, buf.b[:sectors], off)
-		s.temper(time.Since(start), worker)
+		now := s.srv.now()
+		took := now - t.clock
+		t.disk += took
+		s.temper(time.Duration(took), worker)
 		if !sense.OK() || worker && s.stopped(t) {
 			buf.release()
 			s.mu.Lock()
@@ -70,10 +78,13 @@ func (s *session) serveRead(t *task, worker bool) (answered bool) {
 		}
 		last := off+n == t.total
 		if last {
-			s.hold.usage.read(t.total)
+			s.measure(t, now)
 		}
 		s.sendData(t, buf.b[:n], buf, off, last, worker || n >= sendAtOnce)
 		off += n
+		if !last {
+			t.clock = s.srv.now()
+		}
 	}
 	return true
 }
@@ -117,6 +128,7 @@ func (s *session) sendData(t *task, data []byte, buf *buffer, off int64, last, f
 			if t.counted {
 				o.credit()
 			}
+			o.fill.note(t)
 		}
 		p.Sequence = o.sequence(p.HasStatus)
 		o.fill.head, _ = p.AppendBinary(o.fill.head)

@@ -10,7 +10,10 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"bootes.dev/internal/scsi"
 )
 
 // Options of a Server. Authority is required; the rest has defaults.
@@ -25,6 +28,7 @@ type Options struct {
 	PingInterval time.Duration // of silence before a ping, and four of them before the end; default 30 s
 	LogoutTime   time.Duration // for initiators to log out when the server stops; default 2 s
 	WriteBudget  int64         // bytes of write data held for all sessions; default 128 MiB
+	SlowIO       time.Duration // from which a command is told to Events; default 1 s
 	MaxSessions  int           // default 4096
 	MaxLogins    int           // logins in progress, a quarter of them from one address; default 512
 }
@@ -42,6 +46,7 @@ func (o *Options) ensureDefaults() {
 	o.PingInterval = cmp.Or(o.PingInterval, 30*time.Second)
 	o.LogoutTime = cmp.Or(o.LogoutTime, 2*time.Second)
 	o.WriteBudget = cmp.Or(o.WriteBudget, 128<<20)
+	o.SlowIO = cmp.Or(o.SlowIO, time.Second)
 	o.MaxSessions = cmp.Or(o.MaxSessions, 4096)
 	o.MaxLogins = cmp.Or(o.MaxLogins, 512)
 }
@@ -51,6 +56,9 @@ func (o *Options) ensureDefaults() {
 type Server struct {
 	o      Options
 	budget *budget
+	epoch  time.Time    // from which now counts
+	slowIO int64        // Options.SlowIO, in nanoseconds
+	worker atomic.Int32 // workers of all sessions
 
 	mu      sync.Mutex
 	targets map[string]*target // those that are held, or being logged in to
@@ -59,6 +67,8 @@ type Server struct {
 	count   int                // sessions in full feature phase
 	tsih    uint16             // last one given
 	refused map[string]uint64  // logins, by status or by what became of them
+
+	throttles map[*scsi.Disk]*throttle // of the disks that are open
 }
 
 // New returns a server that is not listening yet.
@@ -67,9 +77,13 @@ func New(o Options) *Server {
 	return &Server{
 		o:       o,
 		budget:  newBudget(o.WriteBudget),
+		epoch:   time.Now(),
+		slowIO:  int64(o.SlowIO),
 		targets: make(map[string]*target),
 		logins:  make(map[netip.Addr]int),
 		refused: make(map[string]uint64),
+
+		throttles: make(map[*scsi.Disk]*throttle),
 	}
 }
 

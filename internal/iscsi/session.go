@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	maxWorkers = 16                   // of one session
-	maxTasks   = fullWindow + 32      // outstanding, immediate ones included
-	maxHeld    = int64(maxPiece) * 32 // write data of one session
+	maxTasks = fullWindow + 32      // outstanding, immediate ones included
+	maxHeld  = int64(maxPiece) * 32 // write data of one session
 )
 
 // session is one session and its one connection.
@@ -62,6 +61,7 @@ type session struct {
 	lastHeard uint32
 	silent    int     // times that nothing was heard since
 	idle      []*task // used ones, to be used again
+	limited   int     // jobs that wait for the limits of their unit
 
 	work    func() // s.runJobs; `go s.work()` of a method value would allocate
 	wg      sync.WaitGroup
@@ -91,6 +91,7 @@ func (s *session) start(p *params, login *framer, statSN, cmdSN uint32) {
 	o.conn, o.timeout, o.budget = s.conn, s.srv.o.WriteTimeout, s.srv.budget
 	o.headerDigest, o.dataDigest = p.headerDigest, p.dataDigest
 	o.statSN, o.window = statSN, fullWindow
+	o.clock, o.slow, o.stalled = s.srv.now, s.srv.slowIO, s.stalled
 	o.expCmdSN.Store(cmdSN)
 	o.maxCmdSN.Store(cmdSN + fullWindow - 1)
 	s.keepAlive()
@@ -172,7 +173,11 @@ func (s *session) finish(err error) {
 	s.wg.Wait()
 	s.mu.Lock()
 	left := s.tasks
-	s.tasks, s.waiting = nil, nil
+	s.tasks, s.waiting = nil, nil // from now on jobs are dropped
+	for _, t := range left {
+		t.unpark()
+		s.unlimit(t.unit, true)
+	}
 	reason = s.reason
 	s.mu.Unlock()
 	for _, t := range left {
@@ -180,7 +185,7 @@ func (s *session) finish(err error) {
 		for _, m := range t.waiters {
 			m.done()
 		}
-		t.unit.leave()
+		t.unit.end(t)
 	}
 	s.out.mu.Lock()
 	s.out.fail(net.ErrClosed)
@@ -208,7 +213,7 @@ func (s *session) event(kind EventKind, reason string) {
 func (s *session) describe() SessionInfo {
 	info := s.info
 	if s.hold != nil {
-		info.Usage = s.hold.usage.snapshot()
+		info.Usage = s.hold.usage()
 	}
 	return info
 }

@@ -522,6 +522,15 @@ func (i *initiator) manage(p pdu.TaskRequest) {
 	i.send(&p, nil)
 }
 
+func (i *initiator) abortTask(itt uint32) {
+	i.t.Helper()
+	i.manage(pdu.TaskRequest{Function: pdu.TaskAbortTask, RefITT: itt})
+	var r pdu.TaskResponse
+	if i.expect(&r); r.Response != pdu.TaskComplete {
+		i.t.Errorf("abort: %+v", r)
+	}
+}
+
 // The response to an abort promises that the task touches the disk no more.
 func TestAbortTask(t *testing.T) {
 	i, disk := start(t, nil)

@@ -96,7 +96,7 @@ func (s *Server) join(ctx context.Context, sess *session) error {
 		if err != nil {
 			return err
 		}
-		t.hold, t.owner = newHolding(t.name, units), grant.Owner
+		t.hold, t.owner = s.newHolding(t.name, units), grant.Owner
 	}
 	sess.target, sess.hold, sess.info.Owner = t, t.hold, grant.Owner
 	if err := t.add(sess); err != nil {

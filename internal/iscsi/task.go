@@ -16,6 +16,7 @@ type task struct {
 	in, out int64 // what the initiator expects to receive or send, in bytes
 	total   int64 // what is moved of it
 	counted bool  // has a place in the command window
+	attr    byte  // task attribute; 0 is SIMPLE
 	dataSN  uint32
 
 	// What follows is guarded by session.mu once the task is registered.
@@ -23,10 +24,13 @@ type task struct {
 	sense    scsi.Sense
 	running  int // jobs queued or running, the reader filling buf, an R2T being sent
 	aborted  bool
-	ending   bool // over; its response is being sent
-	answered bool // its status rode in a Data-In
+	ending   bool  // over; its response is being sent
+	answered bool  // its status rode in a Data-In
+	dormant  bool  // waits for older commands; see order
+	parked   []job // what it begins with then
 	waiters  []*ending
 	write    writeState
+	trace
 }
 
 func (t *task) fail(s scsi.Sense) {
@@ -53,6 +57,7 @@ func (s *session) register() *task {
 	t.running = 1       // until the reader has done its part and calls stepDone
 	t.unit.users.Add(1) // the reader is in it, too
 	s.tasks[t.itt] = t
+	t.dormant = t.unit.order.arrive(t)
 	t.fail(t.unit.Disk.Admit(&t.cmd))
 	if s.hold.left(t.unit) {
 		t.fail(unitGone)
@@ -102,8 +107,8 @@ func (s *session) taskDone(t *task) {
 		}
 		s.out.mu.Unlock()
 	case !t.answered:
-		if t.cmd.Kind == scsi.Write && t.status == scsi.Good {
-			s.hold.usage.wrote(t.total)
+		if t.status == scsi.Good {
+			s.measure(t, max(t.clock, t.arrived))
 		}
 		s.respond(t, true)
 	}
@@ -123,7 +128,7 @@ func (s *session) taskDone(t *task) {
 		s.idle = append(s.idle, t)
 	}
 	s.mu.Unlock()
-	u.leave()
+	u.end(t)
 }
 
 // dropData gives back the memory of data that will not be used any more.
@@ -168,6 +173,7 @@ func (s *session) respond(t *task, flush bool) {
 	if t.counted {
 		o.credit()
 	}
+	o.fill.note(t)
 	moved := int64(0)
 	if t.status == scsi.Good {
 		moved = t.total

@@ -194,6 +194,8 @@ func (s *session) abort(e *ending, t *task) (idle bool) {
 	}
 	t.aborted = true
 	s.stopWaiting(t)
+	t.unpark()
+	s.unlimit(t.unit, false)
 	if t.running > 0 {
 		return false
 	}

@@ -3,6 +3,7 @@ package iscsi
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"bootes.dev/internal/scsi"
 )
@@ -10,6 +11,9 @@ import (
 // Unit is one logical unit as an Authority makes it.
 type Unit struct {
 	Disk *scsi.Disk
+
+	Name   string // what it is called in statistics
+	Limits Limits // at first; see Server.SetLimits
 
 	// Close is called when the last command on the unit has ended and none
 	// can come: after the owner's last session, or DetachUnit. It may be nil.
@@ -27,16 +31,29 @@ type Units struct {
 // unit is a Unit while it can be reached.
 type unit struct {
 	Unit
+	srv *Server
 	lun uint8
 	// users is one for each command that is being served and one while the
 	// unit is attached. Whoever brings it to 0 closes the unit.
 	users atomic.Int64
 	gone  chan struct{} // closed when the unit is
+
+	order    order
+	throttle *throttle
+	since    time.Time
+	io       [opKinds]histogram
+	slow     slowLog
 }
 
-func newUnit(lun uint8, u Unit) *unit {
-	n := &unit{Unit: u, lun: lun, gone: make(chan struct{})}
+func (s *Server) newUnit(lun uint8, u Unit) *unit {
+	n := &unit{Unit: u, srv: s, lun: lun, gone: make(chan struct{}), since: time.Now()}
 	n.users.Store(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n.throttle = s.throttleOf(u.Disk)
+	if u.Limits != (Limits{}) {
+		n.throttle.set(u.Limits)
+	}
 	return n
 }
 
@@ -53,14 +70,34 @@ func (u *unit) enter() bool {
 	}
 }
 
-// leave ends what enter began.
+// leave ends what enter began. No lock is held.
 func (u *unit) leave() {
-	if u.users.Add(-1) == 0 {
+	switch {
+	case u.users.Add(-1) == 0:
 		go u.shut() // closing may wait for the disk, and a reader must not
+	case u.order.barriers.Load() != 0:
+		u.wake()
+	}
+}
+
+// end ends a task, which has entered u.
+func (u *unit) end(t *task) {
+	others := u.order.leave(t)
+	u.leave()
+	if others {
+		u.wake()
+	}
+}
+
+// wake begins the commands that have no more to wait for in the task set.
+func (u *unit) wake() {
+	for _, d := range u.order.wakeable(&u.users) {
+		d.wake()
 	}
 }
 
 func (u *unit) shut() {
+	u.srv.leaveThrottle(u)
 	if u.Close != nil {
 		u.Close()
 	}
@@ -68,7 +105,13 @@ func (u *unit) shut() {
 }
 
 // absent is the unit of every number that has none. It is never closed.
-var absent = newUnit(0, Unit{Disk: scsi.Absent})
+var absent = newAbsent()
+
+func newAbsent() *unit {
+	u := &unit{Unit: Unit{Disk: scsi.Absent}, throttle: new(throttle)}
+	u.users.Store(1)
+	return u
+}
 
 // noLUN is a number that no unit has.
 const noLUN = 0xffff
@@ -82,17 +125,17 @@ type holding struct {
 	device *scsi.Target
 	units  [256]atomic.Pointer[unit] // by LUN; changed under target.busy
 	close  func()
-	usage  usage
+	past   atomic.Pointer[Usage] // of units that are detached; changed under target.busy
 
 	detaching sync.WaitGroup // units that are on their way out
 }
 
-func newHolding(name string, u Units) *holding {
+func (s *Server) newHolding(name string, u Units) *holding {
 	disks := make(map[uint8]*scsi.Disk)
 	h := &holding{close: u.Close}
 	for lun, one := range u.LUNs {
 		disks[lun] = one.Disk
-		h.units[lun].Store(newUnit(lun, one))
+		h.units[lun].Store(s.newUnit(lun, one))
 	}
 	h.device = scsi.NewTarget(name+",t,0x000"+portalGroup, disks)
 	return h

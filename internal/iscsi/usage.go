@@ -1,23 +1,28 @@
 package iscsi
 
-import "sync/atomic"
-
-// usage counts for all sessions of one holding.
-type usage struct{ reads, readBytes, writes, writtenBytes atomic.Uint64 }
-
-func (u *usage) read(n int64) {
-	u.reads.Add(1)
-	u.readBytes.Add(uint64(n))
+// usage is what all sessions of a holding have moved.
+func (h *holding) usage() Usage {
+	sum := h.past.Load().plus(Usage{})
+	for lun := range h.units {
+		if u := h.units[lun].Load(); u != nil {
+			sum = sum.plus(u.usage())
+		}
+	}
+	return sum
 }
 
-func (u *usage) wrote(n int64) {
-	u.writes.Add(1)
-	u.writtenBytes.Add(uint64(n))
+func (u *unit) usage() Usage {
+	read, write := u.io[OpRead].snapshot(), u.io[OpWrite].snapshot()
+	return Usage{Reads: read.Count, ReadBytes: read.Bytes, Writes: write.Count, WrittenBytes: write.Bytes}
 }
 
-func (u *usage) snapshot() Usage {
+// plus adds o to u, which may be nil.
+func (u *Usage) plus(o Usage) Usage {
+	if u == nil {
+		return o
+	}
 	return Usage{
-		Reads: u.reads.Load(), ReadBytes: u.readBytes.Load(),
-		Writes: u.writes.Load(), WrittenBytes: u.writtenBytes.Load(),
+		Reads: u.Reads + o.Reads, ReadBytes: u.ReadBytes + o.ReadBytes,
+		Writes: u.Writes + o.Writes, WrittenBytes: u.WrittenBytes + o.WrittenBytes,
 	}
 }

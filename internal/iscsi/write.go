@@ -15,6 +15,7 @@ type writeState struct {
 	unsolicited bool  // it is the unsolicited one, which F may end before end
 	broken      bool  // it did not come as it should: its rest is dropped
 	waits       bool  // in session.waiting, for room for the next burst
+	deferred    bool  // will wait for that when the task is no longer dormant
 	finished    bool  // Finish was asked for
 	got, end    int64 // the next byte to come, and where the burst ends
 	ttt         uint32
@@ -196,6 +197,8 @@ func (s *session) advance(t *task) {
 		s.handOn(t)
 	}
 	switch {
+	case w.got < t.total && t.dormant: // what it holds, older commands may need
+		w.deferred = true
 	case w.got < t.total:
 		w.waits = true
 		s.waiting = append(s.waiting, t)
