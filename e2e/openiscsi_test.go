@@ -30,6 +30,8 @@ func TestOpenISCSI(t *testing.T) {
 	t.Run("a path is cut", func(t *testing.T) { testMultipath(t, f, first, second) })
 	t.Run("the server is killed", func(t *testing.T) { testKilledUnderFio(t, f, first) })
 	t.Run("it grows, and gives space back", func(t *testing.T) { testSpace(t, f, first) })
+	t.Run("disks come and go", func(t *testing.T) { testAttached(t, f, pc) })
+	t.Run("a disk of two targets", func(t *testing.T) { testShared(t, f, pc, first) })
 	t.Run("no harm to the root disk", func(t *testing.T) {
 		during(t, f, pc)
 		pc.want(`dmesg | grep -iE 'ext4-fs error|i/o error, dev sda|filesystem read-only' || echo none`, "none")
@@ -187,8 +189,8 @@ var reservations = []struct {
 // access says what a disk lets be done.
 const persist = `persist() { disk=$1; shift; sg_turs $disk > /dev/null 2>&1; sg_persist --no-inquiry $disk "$@"; }
 access() { sg_turs $1 > /dev/null 2>&1
-dd if=$1 of=/dev/null bs=4k count=1 skip=300000 iflag=direct 2>/dev/null && echo read
-dd if=/dev/zero of=$1 bs=4k count=1 seek=300000 oflag=direct 2>/dev/null && echo write; :; }`
+dd if=$1 of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null && echo read
+dd if=/dev/zero of=$1 bs=4k count=1 oflag=direct 2>/dev/null && echo write; :; }`
 
 func testReservations(t *testing.T, f *fixture, one, two node) {
 	during(t, f, one.g)
