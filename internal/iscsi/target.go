@@ -124,7 +124,7 @@ func (t *target) add(sess *session) error {
 
 // sessionInitiator is what the units know of a session.
 func sessionInitiator(s *session) scsi.Initiator {
-	return scsi.Initiator{Port: s.info.port(), Quiet: s.info.FromIPXE(), Abort: s.preempted}
+	return scsi.Initiator{Port: s.info.port(), Quiet: s.info.FromIPXE(), Abort: s.abortFor}
 }
 
 func (s *Server) enterDiscovery() error {

@@ -89,6 +89,7 @@ func (s *session) manage(e *ending, p *pdu.TaskRequest) byte {
 		return pdu.TaskComplete
 	case pdu.TaskTargetWarmReset, pdu.TaskTargetColdReset:
 		s.everySession(func(other *session) { other.abortAll(e, -1) })
+		s.abortElsewhere(e, false)
 		s.hold.device.Reset(scsi.BusReset)
 		return pdu.TaskComplete
 	case pdu.TaskReassign:
@@ -118,6 +119,20 @@ func (s *session) clearUnit(e *ending, function byte, lun uint8) {
 			other.nexus.Notify(lun, scsi.CommandsCleared)
 		}
 	})
+	if unit := s.hold.device.Unit(uint16(lun)); unit != scsi.Absent {
+		s.abortElsewhere(e, function == pdu.TaskClearTaskSet, unit)
+	}
+}
+
+// abortElsewhere ends the commands that reach units, or all with none, through
+// other targets. cleared: those who had any are told.
+func (s *session) abortElsewhere(e *ending, cleared bool, units ...*scsi.Disk) {
+	s.hold.device.Elsewhere(func(n *scsi.Nexus, lun uint8) {
+		e.left.Add(1)
+		if n.Abort(lun, e.done) && cleared {
+			n.Notify(lun, scsi.CommandsCleared)
+		}
+	}, units...)
 }
 
 // everySession calls f for the sessions of the target.
@@ -174,14 +189,13 @@ func (s *session) abortWhich(e *ending, which func(*task) bool) bool {
 	return found
 }
 
-// preempted ends the tasks on lun because another initiator has preempted this
-// one, and returns when they have ended.
-func (s *session) preempted(lun uint8) {
-	ended := make(chan struct{})
-	e := newEnding(func() { close(ended) })
-	s.abortWhich(e, func(t *task) bool { return t.lun == int(lun) && !t.cmd.ChangesReservations() })
+// abortFor ends the tasks on lun because of what another initiator has done to
+// the unit, and calls then when they have ended.
+func (s *session) abortFor(lun uint8, then func()) bool {
+	e := newEnding(then)
+	found := s.abortWhich(e, func(t *task) bool { return t.lun == int(lun) && !t.cmd.ChangesReservations() })
 	e.done()
-	<-ended
+	return found
 }
 
 // abort marks t, and takes it out at once (true) if nothing of it is running.

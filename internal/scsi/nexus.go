@@ -21,7 +21,7 @@ type Nexus struct {
 	target *Target
 	ports  ports
 	quiet  bool
-	abort  func(lun uint8)
+	abort  func(lun uint8, then func()) bool
 
 	copies copies
 
@@ -37,9 +37,10 @@ type Initiator struct {
 	Port string
 	// Quiet: it is never told a unit attention.
 	Quiet bool
-	// Abort ends its commands on a logical unit, and returns when they have
-	// ended; not those that ChangesReservations. It may be nil.
-	Abort func(lun uint8)
+	// Abort ends its commands on a logical unit, but not those that
+	// ChangesReservations, and tells whether there were any. It calls then once
+	// they have ended. It may be nil.
+	Abort func(lun uint8, then func()) bool
 }
 
 // Join joins an initiator to the target.
@@ -84,12 +85,13 @@ func (n *Nexus) forget(lun uint8) {
 	n.settle()
 }
 
-// endCommands ends the nexus's commands on lun, and returns when they have
-// ended.
-func (n *Nexus) endCommands(lun uint8) {
-	if n.abort != nil {
-		n.abort(lun)
+// Abort is the initiator's (Initiator.Abort).
+func (n *Nexus) Abort(lun uint8, then func()) bool {
+	if n.abort == nil {
+		then()
+		return false
 	}
+	return n.abort(lun, then)
 }
 
 // wasReset tells whether lun has a reset to tell, which comes before

@@ -34,8 +34,12 @@ func newRoom(t *testing.T, k Keeper) *room {
 
 func (r *room) join(who byte) {
 	r.ports[who] = r.target.Join(Initiator{
-		Port:  fmt.Sprintf("iqn.%c,i,0x01", who),
-		Abort: func(uint8) { r.aborted = append(r.aborted, who) },
+		Port: fmt.Sprintf("iqn.%c,i,0x01", who),
+		Abort: func(_ uint8, then func()) bool {
+			r.aborted = append(r.aborted, who)
+			then()
+			return true
+		},
 	})
 }
 

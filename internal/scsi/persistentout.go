@@ -3,6 +3,7 @@ package scsi
 import (
 	"encoding/binary"
 	"slices"
+	"sync"
 )
 
 // Service actions of PERSISTENT RESERVE OUT (SPC-4, 6.16.2).
@@ -108,11 +109,14 @@ func (d *Disk) serviceAction(c *Command, p []byte) (change, Sense) {
 
 // abortOf ends the commands of the preempted, and returns when they have ended.
 func (d *Disk) abortOf(preempted []ports) {
+	var ending sync.WaitGroup
 	d.everyNexus(func(n *Nexus, lun uint8) {
 		if slices.ContainsFunc(preempted, func(p ports) bool { return p.covers(n.ports) }) {
-			n.endCommands(lun)
+			ending.Add(1)
+			n.Abort(lun, ending.Done)
 		}
 	})
+	ending.Wait()
 }
 
 // ChangesReservations tells whether the command waits for others to end: whoever

@@ -59,18 +59,40 @@ func TestSharedDisk(t *testing.T) {
 	}
 }
 
-// A reset of one target is a reset of the shared unit to the others, whose
-// commands on it end.
+// A reset of one target is a reset of the shared unit to the others.
 func TestResetOfSharedDisk(t *testing.T) {
 	d, one, far := share(t, nil)
-	var ended []uint8
-	third := far.target.Join(Initiator{Port: "iqn.b,i,0x01", Abort: func(lun uint8) { ended = append(ended, lun) }})
+	third := far.target.Join(Initiator{Port: "iqn.b,i,0x01"})
 	one.target.Reset(BusReset)
 	expect(t, d, one, "00", "", BusReset.Sense())
 	expect(t, d, far, "00", "", UnitReset.Sense())
 	expect(t, d, third, "00", "", UnitReset.Sense())
-	if s := far.take(0); !s.OK() || len(ended) != 1 || ended[0] != 5 {
-		t.Errorf("another unit was told %v, commands ended on %d", s, ended)
+	if s := far.take(0); !s.OK() {
+		t.Errorf("another unit was told %v", s)
+	}
+}
+
+func TestElsewhere(t *testing.T) {
+	d, one, far := share(t, nil)
+	one.target.Join(Initiator{Port: "iqn.b,i,0x01"})
+	far.abort = func(lun uint8, then func()) bool {
+		then()
+		return lun == 5
+	}
+	for _, units := range [][]*Disk{{d}, nil} {
+		met, ended := 0, 0
+		one.target.Elsewhere(func(n *Nexus, lun uint8) {
+			if n == far && n.Abort(lun, func() { ended++ }) {
+				met++
+			}
+		}, units...)
+		if met != 1 || ended != 1 {
+			t.Errorf("%d units: met %d, ended %d", len(units), met, ended)
+		}
+	}
+	one.target.Elsewhere(func(*Nexus, uint8) { t.Error("a unit that is nowhere else") }, NewDisk(ReadOnlyBytes(nil), testID))
+	if one.Abort(0, func() {}) {
+		t.Error("who ends nothing has ended something")
 	}
 }
 

@@ -136,8 +136,8 @@ func (t *Target) everyNexus() []*Nexus {
 
 // Reset is what remains of a reset of the whole target or, with UnitReset, of
 // the logical units given, once the transport has ended their commands: what
-// is not to survive it is forgotten, and every nexus is told. Commands by other
-// targets to the same disks are ended here.
+// is not to survive it is forgotten, and every nexus is told. To those of other
+// targets their unit was reset, whatever was here.
 func (t *Target) Reset(u UnitAttention, units ...*Disk) {
 	if u == BusReset {
 		units = t.units()
@@ -145,12 +145,26 @@ func (t *Target) Reset(u UnitAttention, units ...*Disk) {
 	for _, d := range units {
 		d.reset()
 		d.everyNexus(func(n *Nexus, lun uint8) {
-			switch {
-			case n.target == t:
+			if n.target == t {
 				n.Notify(lun, u)
-			default: // to those the unit was reset, whatever was here
-				n.endCommands(lun)
+			} else {
 				n.Notify(lun, UnitReset)
+			}
+		})
+	}
+}
+
+// Elsewhere calls f for each nexus by which the units given, or all with none,
+// are reached through another target: whoever clears or resets a unit has to end
+// their commands, too (SAM-5, 7.6 and 6.3.3).
+func (t *Target) Elsewhere(f func(n *Nexus, lun uint8), units ...*Disk) {
+	if len(units) == 0 {
+		units = t.units()
+	}
+	for _, d := range units {
+		d.everyNexus(func(n *Nexus, lun uint8) {
+			if n.target != t {
+				f(n, lun)
 			}
 		})
 	}
