@@ -130,6 +130,7 @@ func TestUsageIsTrue(t *testing.T) {
 
 func usageIsTrue(t *testing.T, d *Disk, op *operation) {
 	rng := rand.New(rand.NewPCG(1, 2))
+	n := NewTarget("", map[uint8]*Disk{0: d}).Join(Initiator{})
 	for range 2000 {
 		var plain, noisy CDB
 		for i := range len(op.usage) {
@@ -151,7 +152,7 @@ func usageIsTrue(t *testing.T, d *Disk, op *operation) {
 		noisy[len(op.usage)-1] &^= 0x04
 		plain[len(op.usage)-1] &^= 0x04
 		var a, b Command
-		first, second := decode(d, &plain, &a), decode(d, &noisy, &b)
+		first, second := d.Decode(n, 0, &plain, &a), d.Decode(n, 0, &noisy, &b)
 		if first != second || a.Kind != b.Kind || a.Length != b.Length || a.offset != b.offset || a.span != b.span || a.fua != b.fua {
 			t.Errorf("operation %02x: % x gives %v, % x gives %v", op.code, plain, first, noisy, second)
 			break

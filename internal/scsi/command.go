@@ -47,6 +47,7 @@ const (
 	store        verb = iota
 	storeCompare      // WRITE AND VERIFY
 	compare           // VERIFY with BYTCHK
+	compareOne        // VERIFY of one block with many
 	check             // VERIFY without
 	synchronize
 	same
@@ -169,11 +170,15 @@ func decodeAlloc32(_ *Disk, cdb *CDB, c *Command) Sense {
 }
 
 // TakesData tells whether n bytes of data-out, the number that the initiator
-// announced, suit the command. WRITE SAME wants exactly one block, COMPARE AND
-// WRITE the old blocks and the new: anything else is a misunderstanding that
-// would overwrite what it should not.
+// announced, suit the command. WRITE SAME, and VERIFY when it does alike, want
+// exactly one block, COMPARE AND WRITE the old blocks and the new: anything else is a
+// misunderstanding that would overwrite what it should not.
 func (c *Command) TakesData(n int64) bool {
-	return c.verb != same && c.verb != compareStore || n == c.Length
+	switch c.verb {
+	case same, compareStore, compareOne:
+		return n == c.Length
+	}
+	return true
 }
 
 // BadDataLength is the sense for data that TakesData refused.

@@ -13,6 +13,8 @@ func (d *Disk) execute(c *Command, params []byte) Sense {
 	switch c.verb {
 	case synchronize:
 		return senseOf(d.dev.Flush())
+	case compareOne:
+		return d.compareEach(c, params)
 	case check:
 		return d.check(c.offset, c.span)
 	case same:

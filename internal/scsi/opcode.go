@@ -26,6 +26,8 @@ const (
 	opUnmap            = 0x42
 	opLogSense         = 0x4d
 	opModeSelect10     = 0x55
+	opReserve10        = 0x56
+	opRelease10        = 0x57
 	opPersistentIn     = 0x5e
 	opPersistentOut    = 0x5f
 	opModeSense10      = 0x5a
@@ -128,6 +130,8 @@ func supported() []operation {
 		{code: opUnmap, usage: "\x42\x01\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeUnmap},
 		{code: opLogSense, access: free, usage: "\x4d\x03\xff\xff\x00\xff\xff\xff\xff\x00", decode: decodeLogSense, answer: logSense},
 		{code: opModeSelect10, usage: "\x55\x11\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeModeSelect10},
+		{code: opReserve10, access: free, usage: "\x56\x12\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeReserve10},
+		{code: opRelease10, access: always, usage: "\x57\x12\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeReserve10},
 		{code: opModeSense10, access: reads, usage: "\x5a\x18\xff\xff\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: modeSense10},
 		{code: opPersistentIn, action: actReadKeys, has: true, access: free,
 			usage: "\x5e\x00\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: persistentIn},

@@ -343,6 +343,12 @@ func TestReserve6(t *testing.T) {
 		_, sense := do(t, r.d, r.ports[who], s, nil)
 		return sense
 	}
+	r.must(run('a', "56"))
+	may("reserved by RESERVE (10)", "a-- a--")
+	r.must(run('b', "57"))
+	may("b has released by RELEASE (10) what it has not", "a-- a--")
+	r.must(run('a', "57"))
+	may("released by RELEASE (10)", "abc abc")
 	r.must(run('a', "16"))
 	r.must(run('a', "16"))
 	may("reserved", "a-- a--")

@@ -38,7 +38,7 @@ type reservations struct {
 	making     sync.Mutex
 	keeper     Keeper
 	persistent atomic.Pointer[persistent] // never nil
-	simple     atomic.Pointer[Nexus]      // who holds a RESERVE (6)
+	simple     atomic.Pointer[Nexus]      // who holds a RESERVE
 }
 
 // reserve sets what is reserved, and whether commands have to look.
@@ -82,7 +82,7 @@ func (d *Disk) Admit(c *Command) Sense {
 	return Sense{}
 }
 
-// unreserve gives up the RESERVE (6) of nexus n, or of anybody with nil.
+// unreserve gives up the RESERVE of nexus n, or of anybody with nil.
 func (d *Disk) unreserve(n *Nexus) {
 	d.res.making.Lock()
 	defer d.res.making.Unlock()
@@ -101,21 +101,35 @@ func decodeReserve6(_ *Disk, cdb *CDB, c *Command) Sense {
 	return Sense{}
 }
 
-// reserveSimple serves RESERVE (6) and RELEASE (6) (SPC-2). Initiators that
-// have registered for persistent reservations have left them behind.
+// decodeReserve10: no third parties, whose identifiers do not count then, and
+// so no list of them.
+func decodeReserve10(_ *Disk, cdb *CDB, c *Command) Sense {
+	if cdb[1]&0x12 != 0 { // 3RDPTY, LONGID
+		return badField(1)
+	}
+	if cdb.u16(7) != 0 {
+		return badField(7)
+	}
+	c.Kind, c.verb = Slow, reserveUnit
+	return Sense{}
+}
+
+// reserveSimple serves RESERVE and RELEASE, (6) and (10) (SPC-2). Initiators
+// that have registered for persistent reservations have left them behind.
 func (d *Disk) reserveSimple(c *Command) Sense {
 	d.res.making.Lock()
 	defer d.res.making.Unlock()
 	holder, persistent := d.res.simple.Load(), d.res.persistent.Load()
+	reserves := c.CDB[0] == opReserve6 || c.CDB[0] == opReserve10
 	if len(persistent.list) > 0 {
 		return conflict
 	}
 	switch {
-	case c.CDB[0] == opReserve6 && holder != nil && holder != c.nexus:
+	case reserves && holder != nil && holder != c.nexus:
 		return conflict
-	case c.CDB[0] == opReserve6 && d.gone(c): // nobody would give it up
+	case reserves && d.gone(c): // nobody would give it up
 		return noUnit
-	case c.CDB[0] == opReserve6:
+	case reserves:
 		d.reserve(persistent, c.nexus)
 	case holder == c.nexus:
 		d.reserve(persistent, nil)

@@ -115,7 +115,14 @@ func TestDecode(t *testing.T) {
 		{"8a 00 0000000000000010 00000008 00 00", Write, 0x10 * 512, 8 * 512, Sense{}},
 		{"2f 00 00000010 00 0008 00", Slow, 0x10 * 512, 0, Sense{}},
 		{"2f 02 00000010 00 0008 00", Write, 0x10 * 512, 8 * 512, Sense{}},
-		{"2f 06 00000010 00 0008 00", Control, 0, 0, badField(1)},
+		{"2f 04 00000010 00 0008 00", Control, 0, 0, badField(1)},
+		{"2f 06 00000010 00 0008 00", Parameters, 0x10 * 512, 512, Sense{}},
+		{"2f 06 00000010 00 0000 00", Control, 0x10 * 512, 0, Sense{}},
+		{"2e 06 00000010 00 0008 00", Control, 0, 0, badField(1)},
+		{"56 00 00 00 00 00 00 0000 00", Slow, 0, 0, Sense{}},
+		{"56 10 00 07 00 00 00 0000 00", Control, 0, 0, badField(1)},
+		{"57 02 00 00 00 00 00 0000 00", Control, 0, 0, badField(1)},
+		{"57 00 00 00 00 00 00 0008 00", Control, 0, 0, badField(7)},
 		{"35 00 00000000 00 0000 00", Slow, 0, 0, Sense{}},
 		{"91 00 0000000000000801 00000000 00 00", Slow, 0, 0, lbaOutOfRange},
 		{"41 08 00000010 00 0008 00", Parameters, 0x10 * 512, 512, Sense{}},
@@ -296,6 +303,21 @@ func TestVerify(t *testing.T) {
 	}
 	if s := d.WriteAt(&c, make([]byte, 1024), 0); s != differsAt(0) || r.data[0] != 0xee {
 		t.Errorf("%v", s)
+	}
+	// One block against each.
+	r.data[0x200*512+5] ^= 1
+	one := bytes.Repeat([]byte{0xee}, 512)
+	for s, want := range map[string]Sense{"2f 06 00000000 00 0200 00": {}, "8f 06 0000000000000000 00000400 00 00": differsAt(5)} {
+		if got := execute(t, d, s, one); got != want {
+			t.Errorf("%s: %v at %d", s, got, got.At)
+		}
+	}
+	if s := execute(t, d, "2f 06 00000000 00 0200 00", one[:511]); s != paramListLength {
+		t.Error(s)
+	}
+	decode(d, cdb(t, "2f 06 00000000 00 0200 00"), &c)
+	if c.TakesData(1024) || !c.TakesData(512) || c.changesBlocks() {
+		t.Error("takes another number of bytes, or writes")
 	}
 	r.err = block.ErrCorrupt
 	if s := execute(t, d, "2f 00 00000000 00 0800 00", nil); s != unrecoveredRead {

@@ -45,7 +45,7 @@ func (t *Target) Add(lun uint8, d *Disk) {
 // Remove takes the logical unit lun away, if there is one, and tells every
 // nexus. From then on its commands are refused by Decode and Admit; those that
 // were admitted before are the transport's to wait for. What its nexuses have
-// reserved by RESERVE (6) is given up; their registrations for persistent
+// reserved by RESERVE is given up; their registrations for persistent
 // reservations stay.
 func (t *Target) Remove(lun uint8) {
 	t.moving.Lock()

@@ -6,7 +6,7 @@ import "bytes"
 const verifyPiece = 64 << 10
 
 // decodeVerify: BYTCHK 0 checks that the medium can be read, 1 compares it
-// with the data sent; 3 (one block compared with many) is not supported.
+// with the data sent, 3 each block with the one sent.
 func (c *Command) decodeVerify(d *Disk, lba uint64, count uint32) Sense {
 	if s := protect(&c.CDB); !s.OK() {
 		return s
@@ -20,6 +20,12 @@ func (c *Command) decodeVerify(d *Disk, lba uint64, count uint32) Sense {
 		s := c.extent(d, lba, count)
 		c.Length = c.span
 		return s
+	case 3:
+		if s := c.extent(d, lba, count); !s.OK() || count == 0 {
+			return s
+		}
+		c.Kind, c.verb, c.Length = Parameters, compareOne, d.blockSize
+		return Sense{}
 	}
 	return badField(1)
 }
@@ -83,6 +89,33 @@ func (d *Disk) compare(want []byte, off int64) Sense {
 		want, off = want[n:], off+int64(n)
 	}
 	return Sense{}
+}
+
+// compareEach compares every block of the range with one.
+func (d *Disk) compareEach(c *Command, one []byte) Sense {
+	if int64(len(one)) != d.blockSize {
+		return paramListLength
+	}
+	want := repeat(one, min(verifyPiece, c.span))
+	for done := int64(0); done < c.span; done += int64(len(want)) {
+		s := d.compare(want[:min(int64(len(want)), c.span-done)], c.offset+done)
+		if !s.OK() {
+			if s.At > 0 { // where in the block, which is all that was sent
+				s.At = (s.At-1)%uint32(d.blockSize) + 1
+			}
+			return s
+		}
+	}
+	return Sense{}
+}
+
+// repeat returns n bytes of block after block.
+func repeat(block []byte, n int64) []byte {
+	p := make([]byte, n)
+	for at := 0; at < len(p); at += len(block) {
+		copy(p[at:], block)
+	}
+	return p
 }
 
 func firstDifference(a, b []byte) int {

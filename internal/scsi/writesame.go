@@ -46,10 +46,7 @@ func (d *Disk) writeSame(c *Command, one []byte) Sense {
 	if zero(one) { // or none: NDOB
 		return senseOf(d.dev.Unmap(c.offset, c.span))
 	}
-	p := make([]byte, min(samePiece, c.span))
-	for n := 0; n < len(p); n += len(one) {
-		copy(p[n:], one)
-	}
+	p := repeat(one, min(samePiece, c.span))
 	for done := int64(0); done < c.span; {
 		n := min(int64(len(p)), c.span-done)
 		if _, err := d.dev.WriteAt(p[:n], c.offset+done); err != nil {
