@@ -19,7 +19,7 @@ func (a *app) machineCommand() *cobra.Command {
 		Long:    "A machine is a computer that boots from here. It is known by the MAC addresses of its network cards.",
 		Example: "  bootes machine add pc01 --mac 52:54:00:12:34:56 --image debian:12 --ephemeral\n  bootes machine list",
 	}
-	c.AddCommand(a.machineAdd(), a.machineList(), a.machineShow(), a.machineSet(), a.machineAttach(), a.machineDetach(), a.machineRemove())
+	c.AddCommand(a.machineAdd(), a.machineList(), a.machineShow(), a.machineSet(), a.machineCredentials(), a.machineAttach(), a.machineDetach(), a.machineRemove())
 	return group(c)
 }
 

@@ -177,7 +177,7 @@ func (h *house) openServices(context.Context) error {
 	h.boot = boot.New(boot.Options{
 		Inventory: h.inv, Disks: h.storage, Recorder: h.rec, Locate: locate, Log: h.log,
 		IQNPrefix: h.cfg.IQNPrefix, HTTPPort: uint16(h.cfg.Ports.HTTP), ISCSIPort: uint16(h.cfg.Ports.ISCSI),
-		Addresses: addresses, OneWayCHAP: !h.cfg.Auth.Mutual,
+		Addresses: addresses, Targets: &h.targets, OneWayCHAP: !h.cfg.Auth.Mutual,
 	})
 	h.onClose(func() error { h.boot.Close(); return nil })
 	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn, shelf: &h.shelf}
@@ -270,7 +270,7 @@ func (h *house) run(ctx context.Context) error {
 		return withCode(exitNotFound, fmt.Errorf("open loaders folder: %w: install the package ipxe, or set loaders: in the config", err))
 	}
 	defer loaders.Close()
-	h.sessions = &sessions{boot: h.boot, inv: h.inv, log: h.log, known: map[string]*ownerBoot{}}
+	h.sessions = &sessions{boot: h.boot, log: h.log, known: map[string]*ownerBoot{}}
 	target := iscsi.New(iscsi.Options{Authority: h.gate, Events: h.sessions, Log: h.log})
 	files := httpboot.New(httpboot.Options{
 		Script: h.script, Loaders: loaders.FS(), Fetched: h.fetchedHTTP, Log: h.log,

@@ -36,7 +36,7 @@ func (s *servedTarget) serve() {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	s.ok(err)
 	s.addr = l.Addr().String()
-	target := iscsi.New(iscsi.Options{Authority: s.gate, Log: s.log, LogoutTime: time.Millisecond})
+	target := iscsi.New(iscsi.Options{Authority: s.gate, Events: s.sessions, RefusalDelay: time.Millisecond, Log: s.log, LogoutTime: time.Millisecond})
 	s.targets.serve(target, s.boot)
 	ctx, end := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

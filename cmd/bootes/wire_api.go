@@ -38,6 +38,7 @@ func (h *house) apiOptions() api.Options {
 		Files:       files{h},
 		Space:       space{h},
 		Metrics:     h.metrics,
+		Credentials: credentials{h},
 	}
 }
 

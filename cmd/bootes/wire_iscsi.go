@@ -103,6 +103,19 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 	return iscsi.Units{LUNs: luns}, nil
 }
 
+// openVolume opens the disk of a boot, or that of static credentials. The latter
+// writes through: after a power cut of this server nothing tells a system that
+// goes on from one that starts afresh.
+func (g *gate) openVolume(ctx context.Context, ad *boot.Admitted) (*storage.Opened, error) {
+	if !ad.Static {
+		return g.storage.OpenFor(ctx, ad.Boot)
+	}
+	if err := g.storage.SetWriteThrough(ctx, ad.Boot.Volume, true); err != nil {
+		return nil, err
+	}
+	return g.storage.OpenVolume(ctx, ad.Boot.Volume)
+}
+
 var _ scsi.Mapper = (*storage.Opened)(nil)
 
 // provisioning is the space of a volume, as its machine may ask for it.
@@ -144,7 +157,6 @@ func (g *gate) closed(ad *boot.Admitted, err error) {
 // adds up what each boot has read and written.
 type sessions struct {
 	boot *boot.Service
-	inv  *inventory.Inventory
 	log  *slog.Logger
 
 	mu    sync.Mutex
@@ -211,10 +223,14 @@ func (s *sessions) moved(running []iscsi.SessionInfo, volume string) (read, writ
 // owner is the boot that owns a session. It is remembered: when a session is
 // fenced the boot's record is already gone.
 func (s *sessions) owner(id string) (*ownerBoot, bool) {
-	if o, ok := s.known[id]; ok {
+	o, ok := s.known[id]
+	if ok && o.Seq != 0 {
 		return o, true
 	}
-	b, err := s.inv.Boot(context.Background(), id)
+	b, err := s.boot.Owner(context.Background(), id)
+	if ok && (err != nil || b.Held.Equal(o.Held)) { // static credentials go on, or were revoked meanwhile
+		return o, true
+	}
 	if err != nil {
 		s.log.Warn("session of an unknown boot", "boot", id, "err", err)
 		return nil, false
@@ -224,7 +240,7 @@ func (s *sessions) owner(id string) (*ownerBoot, bool) {
 			delete(s.known, old)
 		}
 	}
-	o := &ownerBoot{Boot: b}
+	o = &ownerBoot{Boot: b}
 	s.known[id] = o
 	return o, true
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/cow"
@@ -47,6 +49,33 @@ func (t *targets) sessions() []iscsi.SessionInfo {
 	return nil
 }
 
+// Holder makes t boot.Targets.
+func (t *targets) Holder(target string) (owner string, since time.Time) {
+	if r := t.now.Load(); r != nil {
+		return oldest(r.server.Alive(target))
+	}
+	return "", time.Time{}
+}
+
+// Alive makes t boot.Targets.
+func (t *targets) Alive(ctx context.Context, target string) (owner string, since time.Time) {
+	r := t.now.Load()
+	if r == nil {
+		return "", time.Time{}
+	}
+	r.server.EndDead(ctx, target)
+	return oldest(slices.DeleteFunc(r.server.Alive(target), func(s iscsi.SessionInfo) bool { return s.FromIPXE() }))
+}
+
+func oldest(list []iscsi.SessionInfo) (owner string, since time.Time) {
+	for _, s := range list {
+		if owner == "" || s.Since.Before(since) {
+			owner, since = s.Owner, s.Since
+		}
+	}
+	return owner, since
+}
+
 func (t *targets) refusedLogins() map[string]uint64 {
 	if r := t.now.Load(); r != nil {
 		return r.server.RefusedLogins()
@@ -78,7 +107,7 @@ func (h *house) seats(ctx context.Context, volume string) (at []seat) {
 			continue
 		}
 		seen[s.Owner] = true
-		b, err := h.inv.Boot(ctx, s.Owner)
+		b, err := h.boot.Owner(ctx, s.Owner)
 		if err != nil {
 			continue
 		}

@@ -18,7 +18,7 @@ import (
 // bootUnit opens the disk that a machine boots from.
 func (g *gate) bootUnit(ctx context.Context, ad *boot.Admitted, v inventory.Volume) (iscsi.Unit, error) {
 	b, release, err := g.shelf.take(v.ID, ad.Machine.Name, false, func() (*storage.Opened, *scsi.Disk, error) {
-		vol, err := g.storage.OpenFor(ctx, ad.Boot)
+		vol, err := g.openVolume(ctx, ad)
 		return g.disk(vol, err, v, scsi.Identity{Product: "DISK", UUID: diskUUID(v.ID)})
 	})
 	if err != nil {

@@ -44,6 +44,18 @@ func TestCalls(t *testing.T) {
 			f.machines[0], []any{"pc01", MachineChange{Mode: &mode}},
 		},
 		{"rm machine", func() (any, error) { return nil, c.RemoveMachine(ctx, "a/b") }, nil, []any{"rm machine", "a/b"}},
+		{
+			"credentials", func() (any, error) { return c.Credentials(ctx, "pc01") },
+			Credentials{Machine: "pc01", Portals: []string{"10.0.0.1:3260"}, RootPaths: []string{"iscsi:10.0.0.1:::0:iqn"}, User: "u", Created: born, Held: &born}, nil,
+		},
+		{
+			"new credentials", func() (any, error) {
+				return c.NewCredentials(ctx, "pc01", CredentialsRequest{Initiator: "iqn.x"})
+			},
+			Credentials{Machine: "pc01", Portals: []string{}, RootPaths: []string{}, User: "u", Secret: "s", Created: born},
+			[]any{"new credentials", "pc01", CredentialsRequest{Initiator: "iqn.x"}},
+		},
+		{"revoke credentials", func() (any, error) { return nil, c.RevokeCredentials(ctx, "pc01") }, nil, []any{"revoke credentials", "pc01"}},
 		{"volumes", func() (any, error) { return c.Volumes(ctx) }, f.volumes, nil},
 		{"volume", func() (any, error) { return c.Volume(ctx, "v1") }, f.volumes.Volumes[0], nil},
 		{
@@ -244,7 +256,7 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 46 {
+	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 49 {
 		t.Errorf("OpenAPI %s of version %s with %d operations", doc.OpenAPI, doc.Info.Version, n)
 	}
 }

@@ -51,6 +51,16 @@ type Machines interface {
 	RemoveMachine(ctx context.Context, name string) error
 }
 
+// StaticCredentials is what the server asks about machines' static credentials.
+type StaticCredentials interface {
+	// Credentials leaves the secrets out.
+	Credentials(ctx context.Context, machine string) (Credentials, error)
+	// NewCredentials replaces those that there are.
+	NewCredentials(ctx context.Context, machine string, r CredentialsRequest) (Credentials, error)
+	// RevokeCredentials returns when their sessions have ended.
+	RevokeCredentials(ctx context.Context, machine string) error
+}
+
 // Volumes is what the server asks of the volumes.
 type Volumes interface {
 	Volumes(ctx context.Context) (VolumeList, error)
@@ -154,4 +164,5 @@ type Options struct {
 	Files       Files
 	Space       SpaceOverview
 	Metrics     http.Handler
+	Credentials StaticCredentials
 }

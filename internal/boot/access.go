@@ -12,12 +12,14 @@ import (
 
 // allowed refuses, with *Denied, an initiator that has proved its secret but may
 // not open m's disks: at another target, under another name, or from elsewhere.
-// Target is not looked at in a discovery session.
-func (s *Service) allowed(ctx context.Context, m inventory.Machine, in Initiator) error {
+// Target is not looked at in a discovery session. st are the static credentials
+// that it has proved; nil if they are a boot's.
+func (s *Service) allowed(ctx context.Context, m inventory.Machine, in Initiator, st *inventory.Static) error {
 	if in.Target != "" && in.Target != s.Target(m.Name) {
 		return denied("these are credentials of %s, for %s only", m.Name, s.Target(m.Name))
 	}
-	if in.Name != s.initiator(m.Name) && !slices.Contains(m.Access.Initiators, in.Name) {
+	hba := st != nil && st.Initiator != "" && in.Name == st.Initiator
+	if !hba && in.Name != s.InitiatorName(m.Name) && !slices.Contains(m.Access.Initiators, in.Name) {
 		names := append([]string{in.Name}, m.Access.Initiators...)
 		return denied("%s is not the initiator name of %s, nor one that its rule \"initiator\" names: `bootes machine set %s --initiator %s` lets it in",
 			in.Name, m.Name, m.Name, strings.Join(names, ","))

@@ -26,7 +26,7 @@ func (d *Denied) Error() string { return d.Reason }
 
 // Secret returns the CHAP secret of a user name.
 func (s *Service) Secret(ctx context.Context, user string) (string, bool) {
-	b, err := s.Inventory.Boot(ctx, user)
+	a, err := s.account(ctx, user)
 	if err != nil {
 		var old *inventory.StaleBootError
 		if !notFound(err) && !errors.As(err, &old) {
@@ -34,54 +34,67 @@ func (s *Service) Secret(ctx context.Context, user string) (string, bool) {
 		}
 		return "", false
 	}
-	return b.Secret, true
+	return a.secret, true
 }
 
 // Prove returns the name and the secret by which a target proves itself to a
 // user. Boots of before there was mutual CHAP have none.
 func (s *Service) Prove(ctx context.Context, user string) (name, secret string, ok bool) {
-	b, err := s.Inventory.Boot(ctx, user)
-	if err != nil || b.Reverse.Secret == "" {
+	a, err := s.account(ctx, user)
+	if err != nil || a.reverse.Secret == "" {
 		return "", "", false
 	}
-	return b.Reverse.User, b.Reverse.Secret, true
+	return a.reverse.User, a.reverse.Secret, true
 }
 
 // Visible returns the names of the targets that user may open from where it is.
 func (s *Service) Visible(ctx context.Context, in Initiator, user string) []string {
-	b, err := s.Inventory.Boot(ctx, user)
+	a, err := s.account(ctx, user)
 	if err != nil {
 		return nil
 	}
-	m, err := s.Inventory.Machine(ctx, b.Machine)
+	m, err := s.Inventory.Machine(ctx, a.machine)
 	if err != nil {
 		return nil
 	}
-	if err := s.allowed(ctx, m, in); err != nil {
+	if err := s.allowed(ctx, m, in, a.static); err != nil {
 		s.LoginRefused(in, user, err.Error())
 		return nil
 	}
 	return []string{s.Target(m.Name)}
 }
 
-// Admitted is a boot that may now hold its machine's disk.
+// Admitted is a boot that may now hold its machine's disk, or what stands for one
+// where static credentials do.
 type Admitted struct {
 	Boot    inventory.Boot
 	Machine inventory.Machine
+	Static  bool
 }
 
 // Admit makes the boot of an authenticated user its machine's current one. It
 // refuses a boot older than the one that holds the disk.
 func (s *Service) Admit(ctx context.Context, in Initiator, user string) (*Admitted, error) {
+	a, err := s.account(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.Inventory.Machine(ctx, a.machine)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.allowed(ctx, m, in, a.static); err != nil {
+		return nil, err
+	}
+	if a.static != nil {
+		return s.admitStatic(ctx, in, m, *a.static)
+	}
+	return s.admitBoot(ctx, m, user)
+}
+
+func (s *Service) admitBoot(ctx context.Context, m inventory.Machine, user string) (*Admitted, error) {
 	b, err := s.Inventory.Boot(ctx, user)
 	if err != nil {
-		return nil, err
-	}
-	m, err := s.Inventory.Machine(ctx, b.Machine)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.allowed(ctx, m, in); err != nil {
 		return nil, err
 	}
 	if b.Volume == "" {
@@ -142,14 +155,14 @@ func (s *Service) over(ctx context.Context, m inventory.Machine, b inventory.Boo
 // was tried, and says who holds the disk. What is tried again and again is
 // recorded once a minute, with how often.
 func (s *Service) LoginRefused(in Initiator, user, reason string) {
-	b, err := s.Inventory.Boot(context.Background(), user)
+	a, err := s.account(context.Background(), user)
 	var old *inventory.StaleBootError
 	if errors.As(err, &old) {
 		reason = fmt.Sprintf("boot %s is over, a newer one has begun", old.Boot)
 	}
 	machine, ok := strings.CutPrefix(in.Target, s.IQNPrefix+":")
 	if !ok {
-		machine = b.Machine
+		machine = a.machine
 	}
 	record := func(how string) { s.recordRefusal(in, user, machine, how+": "+reason) }
 	again := func(more int) { record(fmt.Sprintf("refused %d more times within a minute", more)) }
@@ -172,8 +185,12 @@ func (s *Service) recordRefusal(in Initiator, user, machine, text string) {
 		Attrs: map[string]string{"initiator": in.Name, "target": in.Target, "user": user}})
 }
 
-// holder says which boot holds a machine's disk.
+// holder says who holds a machine's disk, and since when.
 func (s *Service) holder(ctx context.Context, machine string) string {
+	owner, since := s.Targets.Holder(s.Target(machine))
+	if _, err := s.Inventory.StaticOf(ctx, owner); err == nil {
+		return fmt.Sprintf("static credentials hold the disk since %s", clock(since))
+	}
 	boots, err := s.Inventory.Boots(ctx, machine)
 	if err != nil {
 		return ""
@@ -184,7 +201,7 @@ func (s *Service) holder(ctx context.Context, machine string) string {
 			if since.IsZero() { // on record from before that was noted
 				since = b.Created
 			}
-			return fmt.Sprintf("boot %s holds the disk since %s", b.ID, since.Local().Format("2006-01-02 15:04:05"))
+			return fmt.Sprintf("boot %s holds the disk since %s", b.ID, clock(since))
 		}
 	}
 	return ""
@@ -200,7 +217,10 @@ type Session struct {
 // LoggedIn records that a session of b has opened the disk.
 func (s *Service) LoggedIn(b inventory.Boot, by Session) {
 	who, again, how, st := "the operating system", "", "", recorder.StageKernel
-	if by.Firmware {
+	switch {
+	case b.Seq == 0:
+		who, st = "static credentials", recorder.StageLogin
+	case by.Firmware:
 		who, st = "iPXE", recorder.StageLogin
 	}
 	if by.Mutual {
@@ -226,7 +246,7 @@ func (s *Service) stage(b inventory.Boot) (st recorder.Stage) {
 		return st
 	}
 	for _, r := range s.Recorder.Boots(b.Machine) {
-		if r.ID == b.ID {
+		if r.ID == timeline(b) {
 			return r.Stage
 		}
 	}
@@ -235,7 +255,7 @@ func (s *Service) stage(b inventory.Boot) (st recorder.Stage) {
 
 // Progress records a step of a boot that its disk's sessions have shown.
 func (s *Service) Progress(b inventory.Boot, st recorder.Stage, level recorder.Level, text string) {
-	e := recorder.Event{Boot: b.ID, Machine: b.Machine, Stage: st, Level: level, Text: text}
+	e := recorder.Event{Boot: timeline(b), Machine: b.Machine, Stage: st, Level: level, Text: text}
 	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID {
 		s.attempts.reach(a, st)
 		s.attempts.with(a, func() { e.MAC = a.mac })

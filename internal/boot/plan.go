@@ -55,7 +55,7 @@ func (s *Service) Script(ctx context.Context, mac net.HardwareAddr, remote, loca
 	}
 	text, err := ipxe.BootDisk(ipxe.Disk{
 		Hostname:  hostname(m, v),
-		Initiator: s.initiator(m.Name),
+		Initiator: s.InitiatorName(m.Name),
 		Target:    s.Target(m.Name),
 		Portal:    netip.AddrPortFrom(portal, s.ISCSIPort),
 		User:      b.User,
@@ -169,4 +169,5 @@ func (s *Service) discard(ctx context.Context, gone inventory.Superseded) {
 // Target is the name of a machine's iSCSI target.
 func (s *Service) Target(machine string) string { return s.IQNPrefix + ":" + machine }
 
-func (s *Service) initiator(machine string) string { return s.IQNPrefix + ":init:" + machine }
+// InitiatorName is the iSCSI name by which a machine logs in.
+func (s *Service) InitiatorName(machine string) string { return s.IQNPrefix + ":init:" + machine }

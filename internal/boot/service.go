@@ -52,7 +52,7 @@ type Addresses struct {
 	Portal netip.Addr
 }
 
-// Options for New. All are needed, except Addresses.
+// Options for New. All are needed but those whose comment says otherwise.
 type Options struct {
 	Inventory *inventory.Inventory
 	Disks     Disks
@@ -63,8 +63,10 @@ type Options struct {
 	IQNPrefix string
 	HTTPPort  uint16
 	ISCSIPort uint16
-	Addresses map[string]Addresses // by interface
+	Addresses map[string]Addresses // by interface; may be nil
 	Silence   time.Duration        // how long a loader may stay silent; 0: 45 s
+
+	Targets Targets // nil: there are never any sessions
 
 	// OneWayCHAP leaves it out of scripts that targets prove themselves.
 	OneWayCHAP bool
@@ -82,6 +84,9 @@ type Service struct {
 func New(o Options) *Service {
 	if o.Silence == 0 {
 		o.Silence = 45 * time.Second
+	}
+	if o.Targets == nil {
+		o.Targets = noTargets{}
 	}
 	return &Service{Options: o, attempts: attempts{m: map[string]*attempt{}}, now: time.Now}
 }

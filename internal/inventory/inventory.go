@@ -42,6 +42,7 @@ type Inventory struct {
 	macs     *store.Collection[string]  // MAC → machine
 	reserved *store.Collection[string]  // address → machine
 	books    *store.Collection[book]    // machine → its boots and volumes
+	statics  *store.Collection[Static]  // machine
 	images   *store.Collection[Image]   // name:tag
 	tags     *store.Collection[Tag]     // name:tag
 	volumes  *store.Collection[Volume]  // ID
@@ -60,6 +61,7 @@ func New(s *store.Store) *Inventory {
 		macs:     store.Of[string](s, "macs"),
 		reserved: store.Of[string](s, "reserved"),
 		books:    store.Of[book](s, "books"),
+		statics:  store.Of[Static](s, "statics"),
 		images:   store.Of[Image](s, "images"),
 		tags:     store.Of[Tag](s, "tags"),
 		volumes:  store.Of[Volume](s, "volumes"),

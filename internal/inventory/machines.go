@@ -89,6 +89,7 @@ func (in *Inventory) RemoveMachine(ctx context.Context, name string) error {
 		if m.Address.IsValid() {
 			in.reserved.In(tx).Delete(addrKey(m.Address))
 		}
+		in.statics.In(tx).Delete(name)
 		in.machines.In(tx).Delete(name)
 		return nil
 	})

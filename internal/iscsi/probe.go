@@ -79,6 +79,22 @@ func (s *Server) sessionsOn(target string) (list []*session) {
 	return list
 }
 
+// Alive lists the sessions on target that are not ending.
+func (s *Server) Alive(target string) (list []SessionInfo) {
+	for _, sess := range s.sessionsOn(target) {
+		if !sess.ending() {
+			list = append(list, sess.describe())
+		}
+	}
+	return list
+}
+
+func (s *session) ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
 // setKeepAlive sets how TCP looks after the peer: c while nothing is under way,
 // and how long data may stay unacknowledged, 0 for TCP's own many minutes.
 func setKeepAlive(tcp *net.TCPConn, c net.KeepAliveConfig, unacknowledged time.Duration) {

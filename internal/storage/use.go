@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -52,18 +53,35 @@ func (s *Storage) unused(ctx context.Context, v inventory.Volume, instead string
 	if off || !s.now().Before(until) {
 		return nil
 	}
+	had, err := s.hadBefore(ctx, v)
+	if !had {
+		return err
+	}
+	e.By = []string{fmt.Sprintf("machine %s, which had it before this server started at %s and may come back to it", v.Machine, clock(s.started))}
+	e.Remedy = "wait until " + clock(until)
+	if instead != "" {
+		e.Remedy += fmt.Sprintf(", or, if %s is off, %s", v.Machine, instead)
+	}
+	return e
+}
+
+// hadBefore reports whether a boot of v's machine, or its static credentials, had
+// v when this server started.
+func (s *Storage) hadBefore(ctx context.Context, v inventory.Volume) (bool, error) {
 	boots, err := s.inv.Boots(ctx, v.Machine)
 	for _, b := range boots {
 		if b.Current && b.Volume == v.ID && b.Created.Before(s.started) {
-			e.By = []string{fmt.Sprintf("machine %s, which had it before this server started at %s and may come back to it", v.Machine, clock(s.started))}
-			e.Remedy = "wait until " + clock(until)
-			if instead != "" {
-				e.Remedy += fmt.Sprintf(", or, if %s is off, %s", v.Machine, instead)
-			}
-			return e
+			return true, nil
 		}
 	}
-	return err
+	if err != nil {
+		return false, err
+	}
+	st, err := s.inv.Static(ctx, v.Machine)
+	if missing := (*inventory.NotFoundError)(nil); errors.As(err, &missing) {
+		return false, nil
+	}
+	return err == nil && st.Volume == v.ID && st.Held.Before(s.started), err
 }
 
 // Awaited is until when a machine that ran before this server was started may

@@ -242,6 +242,27 @@ func TestUpdate(t *testing.T) {
 }
 
 // A boot that was let in just before its disk was reset does not get the new one.
+// Nor may a machine that logs in by static credentials.
+func TestReplaceAfterAStartOfAnHBA(t *testing.T) {
+	x, v := newPC1(t)
+	ctx := t.Context()
+	if _, err := x.inv.NewStatic(ctx, "pc1", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := x.inv.HoldStatic(ctx, "pc1", v.ID); err != nil {
+		t.Fatal(err)
+	}
+	x.restart()
+	x.started = time.Date(2036, 1, 2, 12, 0, 0, 0, time.Local)
+	x.now = func() time.Time { return x.started.Add(comeback - time.Second) }
+	wantErr[*inventory.InUseError](t, x.Reset(ctx, v.ID),
+		"volume \""+v.ID+"\" is in use by machine pc1, which had it before this server started at 12:00:00 and may come back to it: wait until 12:02:00")
+	x.now = func() time.Time { return x.started.Add(comeback) }
+	if err := x.Reset(ctx, v.ID); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOpenForABootThatLostItsDisk(t *testing.T) {
 	x, v := newPC1(t)
 	ctx := t.Context()

@@ -1,0 +1,96 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"bootes.dev/internal/inventory"
+)
+
+// Targets is what the service asks about sessions. Owners are boots, or the CHAP
+// names of static credentials.
+type Targets interface {
+	// Holder is the owner of the sessions that a target has, and since when the
+	// oldest is there; "" if there are none.
+	Holder(target string) (owner string, since time.Time)
+	// Alive is Holder, of systems' own sessions only and once it was seen whether
+	// their machine is still there, which takes seconds. Of firmware's nobody
+	// can tell.
+	Alive(ctx context.Context, target string) (owner string, since time.Time)
+}
+
+// noTargets have no sessions.
+type noTargets struct{}
+
+func (noTargets) Holder(string) (string, time.Time)                 { return "", time.Time{} }
+func (noTargets) Alive(context.Context, string) (string, time.Time) { return "", time.Time{} }
+
+// account is what a CHAP name stands for: a boot, or static credentials.
+type account struct {
+	machine string
+	secret  string
+	reverse inventory.Reverse
+	static  *inventory.Static // nil: a boot's
+}
+
+// account finds a CHAP name; errors are those of Inventory.Boot.
+func (s *Service) account(ctx context.Context, user string) (account, error) {
+	if st, err := s.Inventory.StaticOf(ctx, user); err == nil {
+		return account{st.Machine, st.Secret, st.Reverse, &st}, nil
+	} else if !notFound(err) {
+		return account{}, err
+	}
+	b, err := s.Inventory.Boot(ctx, user)
+	return account{b.Machine, b.Secret, b.Reverse, nil}, err
+}
+
+// admitStatic lets static credentials hold the disk that the machine's next boot
+// would have, unless a system that the machine has booted runs from it. Whoever
+// held it before will not come back to it: it may be another disk then.
+func (s *Service) admitStatic(ctx context.Context, in Initiator, m inventory.Machine, st inventory.Static) (*Admitted, error) {
+	if m.Mode == inventory.Ephemeral {
+		return nil, denied("%s is ephemeral, and static credentials are for a disk that is kept: `bootes machine set %s --persistent` makes it so", m.Name, m.Name)
+	}
+	if owner, _ := s.Targets.Holder(in.Target); owner == st.User {
+		return &Admitted{Boot: staticBoot(st), Machine: m, Static: true}, nil
+	}
+	if owner, since := s.Targets.Alive(ctx, in.Target); owner != "" && owner != st.User {
+		return nil, denied("the system that boot %s has started runs from the disk since %s: switch %s off first", owner, clock(since), m.Name)
+	}
+	v, err := s.choose(ctx, m, inventory.Boot{})
+	if err != nil {
+		return nil, err
+	}
+	st, _, err = s.Inventory.HoldStatic(ctx, m.Name, v.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &Admitted{Boot: staticBoot(st), Machine: m, Static: true}, nil
+}
+
+// staticBoot stands for a hold of static credentials where a boot is asked for. It
+// has no number.
+func staticBoot(st inventory.Static) inventory.Boot {
+	return inventory.Boot{ID: st.User, User: st.User, Machine: st.Machine, Volume: st.Volume, Created: st.Held, Held: st.Held, Current: true}
+}
+
+// Owner is the boot, or what stands for one, that owns sessions.
+func (s *Service) Owner(ctx context.Context, owner string) (inventory.Boot, error) {
+	st, err := s.Inventory.StaticOf(ctx, owner)
+	if notFound(err) {
+		return s.Inventory.Boot(ctx, owner)
+	}
+	return staticBoot(st), err
+}
+
+// timeline is where the events of b belong. Each hold of static credentials has
+// one of its own.
+func timeline(b inventory.Boot) string {
+	if b.Seq == 0 {
+		return fmt.Sprintf("%s-%s", b.ID, b.Held.UTC().Format("20060102-150405"))
+	}
+	return b.ID
+}
+
+func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
