@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/needs"
 )
 
 // only fails unless dir holds one file of that name and content.
@@ -240,7 +241,7 @@ func TestRestore(t *testing.T) {
 func TestTerminals(t *testing.T) {
 	tty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skipf("no terminal to be had: %v", err)
+		needs.Skip(t, "needs a terminal: %v", err)
 	}
 	defer tty.Close()
 	w := newLab()

@@ -18,6 +18,7 @@ import (
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/config"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/needs"
 )
 
 // wired is a server without its network: the API over a unix socket, and all
@@ -96,12 +97,7 @@ func (w *wired) read(f *os.File) []byte {
 // disk is an ext4 file system with one file.
 func disk(t *testing.T) []byte {
 	t.Helper()
-	if _, err := exec.LookPath("mke2fs"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	needs.Program(t, "mke2fs", "e2fsprogs")
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "root/etc"), 0o755); err != nil {
 		t.Fatal(err)

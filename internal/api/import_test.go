@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bootes.dev/internal/needs"
 )
 
 func diskFile(t *testing.T, content string) *os.File {
@@ -189,9 +191,7 @@ func TestServerThatEndsCancelsImportsAndWaitsForThem(t *testing.T) {
 }
 
 func TestRootMayNameAPath(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	needs.Root(t, "name a path")
 	f := newFake()
 	f.onImport = func(_ context.Context, j Import, _ func(Progress)) (Image, error) {
 		b, err := os.ReadFile(j.Path)

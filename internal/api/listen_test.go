@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"bootes.dev/internal/needs"
 )
 
 func listen(t *testing.T, path, group string) net.Listener {
@@ -25,9 +27,7 @@ func listen(t *testing.T, path, group string) net.Listener {
 }
 
 func TestListenMakesTheSocketForItsGroup(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to give the socket to a group")
-	}
+	needs.Root(t, "give the socket to a group")
 	path := filepath.Join(t.TempDir(), "new", "api.sock")
 	l := listen(t, path, "daemon")
 	st, err := os.Stat(path)
@@ -176,9 +176,7 @@ func stranger() {
 }
 
 func TestStrangers(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to become another user")
-	}
+	needs.Root(t, "become another user")
 	c, _ := serve(t, newFake()) // whose ImportImage would panic
 	for dir := filepath.Dir(c.socket); dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {

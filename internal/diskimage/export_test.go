@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"bootes.dev/internal/needs"
 )
 
 // memory is a disk.
@@ -270,9 +272,7 @@ func TestExportWithoutQemuImg(t *testing.T) {
 // filled, and the error says which.
 func TestExportToFullDisk(t *testing.T) {
 	needQemuImg(t)
-	if os.Getuid() != 0 {
-		t.Skip("needs root to mount a small file system")
-	}
+	needs.Root(t, "mount a small file system")
 	full := filepath.Join(t.TempDir(), "full")
 	if err := errors.Join(os.Mkdir(full, 0o700), syscall.Mount("tmpfs", full, "tmpfs", 0, "size=1m")); err != nil {
 		t.Fatal(err)

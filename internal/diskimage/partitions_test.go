@@ -12,22 +12,14 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-)
 
-func needTool(t *testing.T, name, pkg string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("needs %s (%s)", name, pkg)
-	}
-}
+	"bootes.dev/internal/needs"
+)
 
 // sfdisk partitions a disk of 64 MiB by script, and says what it made of it.
 func sfdisk(t *testing.T, script string) (disk []byte, parts []Partition) {
 	t.Helper()
-	needTool(t, "sfdisk", "fdisk")
+	needs.Program(t, "sfdisk", "fdisk")
 	path := filepath.Join(t.TempDir(), "disk")
 	if err := os.WriteFile(path, make([]byte, 64<<20), 0o600); err != nil {
 		t.Fatal(err)

@@ -15,19 +15,15 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"bootes.dev/internal/needs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// needQemuImg skips without qemu-img, but not in CI.
 func needQemuImg(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("qemu-img"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("needs qemu-img (qemu-utils)")
-	}
+	needs.Program(t, "qemu-img", "qemu-utils")
 }
 
 func qemu(t *testing.T, dir string, args ...string) {
@@ -374,9 +370,7 @@ func TestDescriptor(t *testing.T) {
 // TestNoRoomToConvert: the host is at fault, not the image.
 func TestNoRoomToConvert(t *testing.T) {
 	needQemuImg(t)
-	if os.Getuid() != 0 {
-		t.Skip("needs root to mount a small file system")
-	}
+	needs.Root(t, "mount a small file system")
 	dir := t.TempDir()
 	makeRaw(t, filepath.Join(dir, "disk.raw"))
 	qemu(t, dir, "convert", "-f", "raw", "-O", "qcow2", "disk.raw", "disk.qcow2")

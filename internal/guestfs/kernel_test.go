@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"bootes.dev/internal/needs"
 )
 
 // mountLoop mounts img by the kernel, which not every host lets us do.
@@ -17,7 +19,7 @@ func mountLoop(t *testing.T, img, options string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	if out, err := exec.Command("mount", "-o", "loop"+options, img, dir).CombinedOutput(); err != nil {
-		t.Skipf("needs root and a loop device: %v: %s", err, out)
+		needs.Skip(t, "needs root and a loop device: %v: %s", err, out)
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	return dir

@@ -13,17 +13,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"bootes.dev/internal/needs"
 )
 
 func need(t testing.TB, pkg string, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skipf("needs %s (%s)", tool, pkg)
-		}
+		needs.Program(t, tool, pkg)
 	}
 }
 

@@ -1,25 +1,19 @@
 package iscsi
 
 import (
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"bootes.dev/internal/needs"
 )
 
-// tool runs a real initiator and returns what it says. A missing one skips
-// the test here and fails it in CI.
+// tool runs a real initiator and returns what it says.
 func tool(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is missing", name)
-		}
-		t.Skipf("%s is missing", name)
-	}
-	cmd := exec.Command(path, args...)
+	needs.Program(t, name, "libiscsi-bin or qemu-utils")
+	cmd := exec.Command(name, args...)
 	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	out, err := cmd.CombinedOutput()

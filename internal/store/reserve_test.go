@@ -10,17 +10,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"bootes.dev/internal/needs"
 )
 
 // smallDisk is a folder on a file system of its own.
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root to mount a small file system")
-		}
-		t.Skip("needs root to mount a small file system")
-	}
+	needs.Root(t, "mount a small file system")
 	dir, err := os.MkdirTemp("", "disk")
 	if err != nil {
 		t.Fatal(err)

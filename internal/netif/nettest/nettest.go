@@ -19,6 +19,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"bootes.dev/internal/needs"
 )
 
 // inside marks the child process.
@@ -29,18 +31,8 @@ const inside = "BOOTES_NETTEST"
 func Need(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			skip(t, "program %q is not installed", p)
-		}
+		needs.Program(t, p, "a package of scripts/packages.txt")
 	}
-}
-
-func skip(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }
 
 // Enter runs the calling test in a new network namespace. In the outer process
@@ -52,9 +44,7 @@ func Enter(t *testing.T) bool {
 		IP(t, "link set lo up")
 		return true
 	}
-	if os.Getuid() != 0 {
-		skip(t, "a network namespace needs root")
-	}
+	needs.Root(t, "make a network namespace")
 	Need(t, "ip", "nsenter")
 	self, err := os.Executable()
 	if err != nil {
