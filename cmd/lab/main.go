@@ -39,7 +39,7 @@ func command() *cobra.Command {
 			return nil
 		},
 	}
-	c.AddCommand(demoCommand(), downCommand(), consoleCommand(), resetCommand(), benchCommand())
+	c.AddCommand(demoCommand(), downCommand(), consoleCommand(), resetCommand(), benchCommand(), loadCommand(), floorCommand(), clonesCommand())
 	return c
 }
 
@@ -94,16 +94,20 @@ func benchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o.Program = filepath.Join(filepath.Dir(self), "bootes")
+			o.Program, o.Lab, o.Quick = filepath.Join(filepath.Dir(self), "bootes"), self, eng.Quick
+			if o.Quick {
+				o.Rounds, o.Seconds, o.Storm = 0, min(o.Seconds, 0.2), []int{1, 3}
+			}
 			return bench.Run(cmd.Context(), o)
 		},
 	}
 	c.Flags().IntVar(&o.Rounds, "rounds", 3, "boots of each firmware on each server; 0: none")
-	c.Flags().IntVar(&o.Seconds, "seconds", 10, "length of each iSCSI measurement; 0: none")
+	c.Flags().Float64Var(&o.Seconds, "seconds", 4, "length of each iSCSI measurement; 0: none")
+	c.Flags().IntSliceVar(&o.Storm, "storm", []int{1, 10, 50}, "how many machines boot at once, rising; 1000 takes minutes")
 	c.Flags().BoolVar(&o.UEFI, "uefi", false, "boots of UEFI only")
 	c.Flags().BoolVar(&engine, "engine", true, "measure the copy-on-write engine")
 	c.Flags().StringVar(&eng.Dir, "dir", "/var/tmp", "where the engine is measured: a real disk with 8 GiB free")
-	c.Flags().BoolVar(&eng.Quick, "quick", false, "measure a tiny engine: shows that it works")
+	c.Flags().BoolVar(&eng.Quick, "quick", false, "measure tiny disks for an instant and boot nothing: shows that it works")
 	return c
 }
 

@@ -18,14 +18,14 @@ const module = "bootes.dev/"
 var floors = [][]string{
 	{"cmd/bootes", "cmd/lab"},
 	{"internal/demo", "internal/lab/bench"},
-	{"internal/api", "internal/lab/site"},
+	{"internal/api", "internal/lab/site", "internal/lab/load"},
 	{"internal/dhcp", "internal/tftp", "internal/httpboot", "internal/iscsi", "internal/ra", "internal/metrics", "internal/lab", "internal/initiator"},
 	{"internal/boot", "internal/cow/cowbench"},
 	{"internal/storage", "internal/scsi", "internal/iscsi/pdu", "internal/golden"},
 	{"internal/guestfs"},
 	{"internal/inventory", "internal/recorder", "internal/cow", "internal/ipxe", "internal/diskimage", "internal/backup"},
 	{"internal/store", "internal/block", "internal/cow/vfs", "internal/config", "internal/netif"},
-	{"internal/bytesize"},
+	{"internal/bytesize", "internal/goals"},
 }
 
 // testOnly packages serve tests; no program imports them.

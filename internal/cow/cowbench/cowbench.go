@@ -14,6 +14,7 @@ import (
 
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/cow/vfs"
+	"bootes.dev/internal/goals"
 )
 
 // Options of a run.
@@ -63,6 +64,8 @@ type bench struct {
 	dir string // of this run
 	fs  *countingFS
 	out io.Writer
+
+	table goals.Table
 }
 
 // Run measures everything and prints it. It needs no privileges.

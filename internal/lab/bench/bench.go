@@ -20,10 +20,28 @@ import (
 // Options of a run.
 type Options struct {
 	Program string    // path of bootes
+	Lab     string    // path of this program, which is started as client
 	Rounds  int       // boots of each kind
-	Seconds int       // length of each iSCSI measurement; 0: none
+	Seconds float64   // length of each iSCSI measurement; 0: none
 	UEFI    bool      // boots of UEFI only
+	Storm   []int     // how many machines boot at once, rising
+	Quick   bool      // small disks and one round: shows that it works
 	Out     io.Writer // Markdown tables
+}
+
+// speedRounds of each load; the medians count.
+func (o *Options) speedRounds() int {
+	if o.Quick {
+		return 1
+	}
+	return 3
+}
+
+func (o *Options) idleSessions() int {
+	if o.Quick {
+		return 20
+	}
+	return 1000
 }
 
 // imageRef is the golden image's name in the benchmarks.
@@ -59,14 +77,6 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-// server is an iSCSI target, Boötes or tgt, and the host that reads from it.
-type server struct {
-	client *lab.Host
-	pid    int    // of the iSCSI target
-	target string // URL of the disk for libiscsi's tools
-	init   string // initiator name
-}
-
 // bootes starts Boötes with the machine pc in a network of its own.
 func (b *bench) bootes(ctx context.Context) (*site.Site, func() error, error) {
 	dir, err := os.MkdirTemp("/var/tmp", "bootes-bench-")
@@ -84,11 +94,12 @@ func (b *bench) bootes(ctx context.Context) (*site.Site, func() error, error) {
 	if err != nil {
 		return nil, end, err
 	}
-	s, err := b.start(ctx, n, dir)
+	s, err := b.start(ctx, n, dir, b.image)
 	return s, end, err
 }
 
-func (b *bench) start(ctx context.Context, n *lab.Net, dir string) (*site.Site, error) {
+// start starts Boötes with a machine that boots an image.
+func (b *bench) start(ctx context.Context, n *lab.Net, dir, image string) (*site.Site, error) {
 	config, socket := n.Path("bootes.yaml"), n.Path("bootes.sock")
 	text := fmt.Sprintf("data: %s\napi: {socket: %s, group: root}\ninterfaces:\n"+
 		"  - {name: %s, dhcp: server, range: 10.77.0.100-10.77.0.199}\n", filepath.Join(dir, "data"), socket, lab.Bridge)
@@ -100,7 +111,7 @@ func (b *bench) start(ctx context.Context, n *lab.Net, dir string) (*site.Site, 
 		return nil, err
 	}
 	for _, args := range [][]string{
-		{"image", "import", imageRef, b.image, "--identity"},
+		{"image", "import", imageRef, image, "--identity"},
 		{"machine", "add", pc, "--mac", mac, "--image", imageRef, "--ephemeral"},
 	} {
 		if _, err := s.CLI(ctx, args...); err != nil {

@@ -1,96 +1,130 @@
 package bench
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
-	"regexp"
+	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
+	"bootes.dev/internal/initiator"
 	"bootes.dev/internal/lab"
+	"bootes.dev/internal/lab/load"
 	"bootes.dev/internal/lab/site"
 )
 
-// load is one way to read a disk.
-type load struct {
-	name          string
-	blocks, depth int
-	random        bool
-}
+// Sizes of the disk that the speed of reading and writing is measured on.
+const (
+	fullDisk  = 512 << 20
+	quickDisk = 64 << 20
+)
 
-var loads = []load{
-	{"4 KiB random read, queue depth 1", 8, 1, true},
-	{"4 KiB random read, queue depth 32", 8, 32, true},
-	{"256 KiB sequential read, queue depth 32", 512, 32, false},
-}
-
-// result is what one load gave.
-type result struct {
-	iops float64
-	cpu  time.Duration // of the server, per I/O
-}
-
-// rounds of each iSCSI load; the medians count.
-const rounds = 3
-
-// iscsi measures reads by iscsi-perf from a host on the network, beside tgt.
+// iscsi measures the target beside tgt. Both serve a disk full of stamps, from
+// the page cache: Boötes a clone of it, tgt a plain copy.
 func (b *bench) iscsi(ctx context.Context) (err error) {
-	s, end, err := b.bootes(ctx)
-	if end != nil {
-		defer func() { err = errors.Join(err, end()) }()
-	}
+	dir, err := os.MkdirTemp("/var/tmp", "bootes-bench-")
 	if err != nil {
 		return err
 	}
-	idle, err := residentKiB(s.Server().Pid())
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	image := filepath.Join(dir, "stamps.raw")
+	if err := b.stamps(image); err != nil {
+		return err
+	}
+	s, metrics, end, err := b.sides(ctx, dir, image)
+	defer func() { err = errors.Join(err, end()) }()
 	if err != nil {
 		return err
 	}
-	ours, err := connect(ctx, s)
+	idle, err := load.Resident(s.ours.pid)
 	if err != nil {
 		return err
 	}
-	n, err := lab.NewNet(lab.NetOptions{})
+	fmt.Fprintf(b.Out, "\nResident memory of `bootes serve`, idle, one image and one machine: %d MiB.\n", idle>>20)
+	if err := b.idle(ctx, s, metrics); err != nil {
+		return err
+	}
+	if err := b.speed(ctx, s); err != nil {
+		return err
+	}
+	if err := b.allocations(ctx, s.ours, metrics); err != nil {
+		return err
+	}
+	if err := b.crossCheck(ctx, s); err != nil {
+		return err
+	}
+	return b.storm(ctx, dir)
+}
+
+// stamps makes a disk in which every sector says where it is.
+func (b *bench) stamps(path string) error {
+	size := int64(fullDisk)
+	if b.Quick {
+		size = quickDisk
+	}
+	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.Close()) }()
-	theirs, err := b.tgt(ctx, n)
-	if err != nil {
-		return err
+	p := make([]byte, 1<<20)
+	for off := int64(0); off < size && err == nil; off += int64(len(p)) {
+		initiator.Stamp(p, off, 0)
+		_, err = f.Write(p)
 	}
-	fmt.Fprintf(b.Out, "\n| load | Boötes IOPS | tgt IOPS | ratio | Boötes CPU per I/O | tgt CPU per I/O | ratio |\n|---|---|---|---|---|---|---|\n")
-	for _, l := range loads {
-		var mine, peers []result
-		for range rounds {
-			ra, err := b.read(ctx, ours, l)
-			if err != nil {
-				return err
-			}
-			rt, err := b.read(ctx, theirs, l)
-			if err != nil {
-				return err
-			}
-			mine, peers = append(mine, ra), append(peers, rt)
+	return errors.Join(err, f.Close())
+}
+
+// sides starts all that are compared; end ends them, whatever err is.
+func (b *bench) sides(ctx context.Context, dir, image string) (s sides, metrics string, end func() error, err error) {
+	var closers []func() error
+	end = func() error {
+		var errs []error
+		for _, c := range slices.Backward(closers) {
+			errs = append(errs, c())
 		}
-		a, t := medianOf(mine), medianOf(peers)
-		fmt.Fprintf(b.Out, "| %s | %.0f | %.0f | %.2f | %s | %s | %.2f |\n", l.name, a.iops, t.iops, a.iops/t.iops,
-			a.cpu.Round(100*time.Nanosecond), t.cpu.Round(100*time.Nanosecond), float64(a.cpu)/float64(t.cpu))
+		return errors.Join(errs...)
 	}
-	fmt.Fprintf(b.Out, "\nResident memory of `bootes serve`, idle, one image and one machine: %d MiB.\n", idle>>10)
-	return nil
+	ours, err := lab.NewNet(lab.NetOptions{})
+	if err != nil {
+		return s, "", end, err
+	}
+	closers = append(closers, ours.Close)
+	st, err := b.start(ctx, ours, dir, image)
+	if err != nil {
+		return s, "", end, err
+	}
+	if s.ours, err = connect(ctx, st); err != nil {
+		return s, "", end, err
+	}
+	if s.floor, err = b.bareLoop(ctx, ours, s.ours.client); err != nil {
+		return s, "", end, err
+	}
+	theirs, err := lab.NewNet(lab.NetOptions{})
+	if err != nil {
+		return s, "", end, err
+	}
+	closers = append(closers, theirs.Close)
+	s.theirs, err = b.tgt(ctx, theirs, image)
+	return s, st.Socket, end, err
+}
+
+// bareLoop starts the floor beside Boötes.
+func (b *bench) bareLoop(ctx context.Context, n *lab.Net, client *lab.Host) (*side, error) {
+	portal := fmt.Sprintf("%s:3261", n.Server().Addr())
+	p, err := n.Start(lab.Program{Path: b.Lab, Args: []string{"floor", portal}, Log: "floor.log"})
+	if err != nil {
+		return nil, err
+	}
+	e := load.Endpoint{Portal: portal, Initiator: "iqn.2026-01.dev.bootes:bench", Target: "iqn.2026-01.dev.bootes:floor"}
+	return &side{name: "the bare loop", client: client, pid: p.Pid(), endpoint: e}, ready(ctx, client, p, portal)
 }
 
 var clientAddr = netip.MustParseAddr("10.77.0.90")
 
 // connect plays the machine up to its script, which holds the key to its disk.
-func connect(ctx context.Context, s *site.Site) (*server, error) {
+func connect(ctx context.Context, s *site.Site) (*side, error) {
 	host, err := s.Net.NewHost(mac, clientAddr)
 	if err != nil {
 		return nil, err
@@ -100,86 +134,22 @@ func connect(ctx context.Context, s *site.Site) (*server, error) {
 		return nil, err
 	}
 	addr := s.Net.Server().Addr()
-	return &server{
-		client: host, pid: s.Server().Pid(), init: set["initiator-iqn"],
-		target: fmt.Sprintf("iscsi://%s%%%s@%s/iqn.2026-01.dev.bootes:%s/0", set["username"], set["password"], addr, pc),
-	}, nil
-}
-
-// medianOf is the result with the middle IOPS.
-func medianOf(all []result) result {
-	slices.SortFunc(all, func(a, b result) int { return cmp.Compare(a.iops, b.iops) })
-	return all[len(all)/2]
+	return &side{name: "Boötes", client: host, pid: s.Server().Pid(), endpoint: load.Endpoint{
+		Portal: fmt.Sprintf("%s:3260", addr), Initiator: set["initiator-iqn"], Target: "iqn.2026-01.dev.bootes:" + pc,
+		User: set["username"], Secret: set["password"],
+	}}, nil
 }
 
 // tgt offers a plain copy of the image in a network of its own.
-func (b *bench) tgt(ctx context.Context, n *lab.Net) (*server, error) {
+func (b *bench) tgt(ctx context.Context, n *lab.Net, image string) (*side, error) {
 	const secret = "abcdefgh12345678"
-	r, err := n.StartRecipe(ctx, lab.RecipeMachine{Name: pc, MAC: mac, Image: b.image, User: pc, Secret: secret})
+	r, err := n.StartRecipe(ctx, lab.RecipeMachine{Name: pc, MAC: mac, Image: image, User: pc, Secret: secret})
 	if err != nil {
 		return nil, err
 	}
 	host, err := n.NewHost(mac, clientAddr)
-	return &server{
-		client: host, pid: r.Target.Pid(), init: lab.RecipeInitiator(pc),
-		target: fmt.Sprintf("iscsi://%s%%%s@%s/%s/1", pc, secret, n.Server().Addr(), lab.RecipeIQN(pc)),
-	}, err
-}
-
-var average = regexp.MustCompile(`iops average (\d+)`)
-
-// read runs one load and takes the server's CPU time over it.
-func (b *bench) read(ctx context.Context, s *server, l load) (result, error) {
-	args := []string{"-i", s.init, "-m", fmt.Sprint(l.depth), "-b", fmt.Sprint(l.blocks), "-t", fmt.Sprint(b.Seconds)}
-	if l.random {
-		args = append(args, "-r")
-	}
-	before, err := cpuTime(s.pid)
-	if err != nil {
-		return result{}, err
-	}
-	out, err := s.client.Run(ctx, "iscsi-perf", append(args, s.target)...)
-	if err != nil {
-		return result{}, err
-	}
-	after, err := cpuTime(s.pid)
-	if err != nil {
-		return result{}, err
-	}
-	all := average.FindAllStringSubmatch(string(out), -1)
-	if len(all) == 0 {
-		return result{}, fmt.Errorf("iscsi-perf printed no average: %s", out)
-	}
-	iops, err := strconv.ParseFloat(all[len(all)-1][1], 64)
-	if err != nil || iops == 0 {
-		return result{}, fmt.Errorf("iscsi-perf printed no average: %s", out)
-	}
-	return result{iops, time.Duration(float64(after-before) / (iops * float64(b.Seconds)))}, nil
-}
-
-// cpuTime is what a process has used, user and system (proc(5), stat, 14 and 15).
-func cpuTime(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	user, err1 := strconv.ParseInt(f[11], 10, 64)
-	system, err2 := strconv.ParseInt(f[12], 10, 64)
-	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
-	return time.Duration(user+system) * tick, errors.Join(err1, err2)
-}
-
-var resident = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
-
-func residentKiB(pid int) (int64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	m := resident.FindSubmatch(b)
-	if m == nil {
-		return 0, fmt.Errorf("no VmRSS of process %d", pid)
-	}
-	return strconv.ParseInt(string(m[1]), 10, 64)
+	return &side{name: "tgt", client: host, pid: r.Target.Pid(), endpoint: load.Endpoint{
+		Portal: fmt.Sprintf("%s:3260", n.Server().Addr()), Initiator: lab.RecipeInitiator(pc), Target: lab.RecipeIQN(pc),
+		User: pc, Secret: secret, LUN: 1,
+	}}, err
 }

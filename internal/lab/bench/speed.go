@@ -1,0 +1,153 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bootes.dev/internal/goals"
+	"bootes.dev/internal/lab/load"
+)
+
+// loadKind is one way to use a disk, and what is aimed at beside tgt.
+type loadKind struct {
+	name     string
+	stream   load.Stream
+	sessions int     // alike; 0: one
+	beside   bool    // the first stream is measured alone, at queue depth 1
+	floor    bool    // is measured on the bare loop, too
+	faster   float64 // least ratio of IOPS
+	cheaper  float64 // most ratio of CPU per I/O
+}
+
+const (
+	small   = 4 << 10
+	large   = 256 << 10
+	touched = 64 << 20 // of the disk, that writes go to
+)
+
+var loadKinds = []loadKind{
+	{name: "4 KiB random read, QD 1", stream: load.Stream{Size: small, Depth: 1, Random: true}, floor: true, faster: 1.2},
+	{name: "4 KiB random read, QD 32", stream: load.Stream{Size: small, Depth: 32, Random: true}, floor: true, faster: 2, cheaper: 0.3},
+	{name: "4 KiB random read off its place by 512 bytes, QD 32", stream: load.Stream{Size: small, Depth: 32, Random: true, Shift: 512}},
+	{name: "256 KiB sequential read, QD 8", stream: load.Stream{Size: large, Depth: 8}, faster: 1.75, cheaper: 1},
+	{name: "8 sessions of 4 KiB random read, QD 32", stream: load.Stream{Size: small, Depth: 32, Random: true}, sessions: 8, faster: 2.5},
+	{name: "QD 1 beside seven sessions at QD 32", stream: load.Stream{Size: small, Depth: 32, Random: true}, sessions: 8, beside: true},
+	{name: "4 KiB random write, QD 32, first touch", stream: load.Stream{Size: small, Depth: 32, Random: true, Write: true}, faster: 2},
+	{name: "256 KiB sequential write, QD 8", stream: load.Stream{Size: large, Depth: 8, Write: true, Span: touched}, faster: 1.2, cheaper: 1},
+	{name: "4 KiB random write, QD 32, present blocks", stream: load.Stream{Size: small, Depth: 32, Random: true, Write: true, Span: touched}, floor: true, faster: 2},
+}
+
+func (k *loadKind) job(e load.Endpoint, seconds float64, stamped bool) load.Job {
+	j := load.Job{Seconds: seconds}
+	for i := range max(k.sessions, 1) {
+		s := k.stream
+		s.Endpoint, s.Stamped = e, stamped
+		if k.beside && i == 0 {
+			s.Depth = 1
+		}
+		j.Streams = append(j.Streams, s)
+	}
+	return j
+}
+
+// sides are all that are compared.
+type sides struct{ ours, theirs, floor *side }
+
+// figures of one kind of load.
+type figures struct{ ours, theirs, floor []result }
+
+// speed measures all kinds of load, the sides in turn.
+func (b *bench) speed(ctx context.Context, s sides) error {
+	all := make([]figures, len(loadKinds))
+	for i := range loadKinds {
+		if err := b.measure(ctx, s, &loadKinds[i], &all[i]); err != nil {
+			return fmt.Errorf("measure %s: %w", loadKinds[i].name, err)
+		}
+	}
+	b.speedTable(all)
+	b.costTable(all)
+	return nil
+}
+
+func (b *bench) measure(ctx context.Context, s sides, k *loadKind, f *figures) error {
+	for range b.speedRounds() {
+		err := b.turn(ctx, s.ours, k, &f.ours, true)
+		err = errors.Join(err, b.turn(ctx, s.theirs, k, &f.theirs, true))
+		if k.floor {
+			err = errors.Join(err, b.turn(ctx, s.floor, k, &f.floor, false))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) turn(ctx context.Context, s *side, k *loadKind, into *[]result, real bool) error {
+	j := k.job(s.endpoint, b.Seconds, real)
+	for i := range j.Streams {
+		j.Streams[i].Forget = !real
+	}
+	r, err := b.put(ctx, s, j)
+	if err == nil {
+		*into = append(*into, resultOf(r))
+	}
+	return err
+}
+
+// speedTable prints how fast the sides are.
+func (b *bench) speedTable(all []figures) {
+	t := goals.New(b.Out, "load", "Boötes", "tgt", "bare loop", "Boötes, of tgt", "goal")
+	for i, k := range loadKinds {
+		f := &all[i]
+		if k.beside {
+			ours, theirs := medianP99(f.ours), medianP99(f.theirs)
+			t.Row(ours <= theirs, goals.AtMost(1), "p99 of "+k.name, goals.Short(ours), goals.Short(theirs), "",
+				fmt.Sprintf("%.2f", float64(ours)/float64(theirs)))
+			continue
+		}
+		ours, theirs := medianOf(f.ours), medianOf(f.theirs)
+		ratio := ours.iops / theirs.iops
+		t.Row(ratio >= k.faster, goals.AtLeast(k.faster), k.name, rate(k, ours), rate(k, theirs), b.floorRate(k, f), fmt.Sprintf("%.2f", ratio))
+	}
+}
+
+func (b *bench) floorRate(k loadKind, f *figures) string {
+	if !k.floor {
+		return ""
+	}
+	return rate(k, medianOf(f.floor))
+}
+
+// rate is in IOPS, or bytes for large I/Os.
+func rate(k loadKind, r result) string {
+	if k.stream.Size >= large {
+		return fmt.Sprintf("%.0f MB/s", r.bytes/1e6)
+	}
+	return fmt.Sprintf("%.0f IOPS", r.iops)
+}
+
+// costTable prints what it costs them, and the client.
+func (b *bench) costTable(all []figures) {
+	t := goals.New(b.Out, "CPU of the target per I/O", "Boötes", "tgt", "bare loop", "client busy with Boötes, tgt", "Boötes, of tgt", "goal")
+	for i, k := range loadKinds {
+		f := &all[i]
+		ours, theirs, floor := medianOf(f.ours), medianOf(f.theirs), ""
+		if k.floor {
+			floor = cost(k, medianOf(f.floor))
+		}
+		ratio := ours.perByte / theirs.perByte
+		t.Row(ratio <= k.cheaper, goals.AtMost(k.cheaper), k.name, cost(k, ours), cost(k, theirs), floor,
+			fmt.Sprintf("%.0f %%, %.0f %%", ours.client*100, theirs.client*100), fmt.Sprintf("%.2f", ratio))
+	}
+}
+
+// cost is of one I/O or, for large ones, of a KiB.
+func cost(k loadKind, r result) string {
+	if k.stream.Size >= large {
+		return fmt.Sprintf("%.0f ns/KiB", r.perByte*1024)
+	}
+	return r.server.Round(10 * time.Nanosecond).String()
+}
