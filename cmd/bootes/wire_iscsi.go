@@ -161,6 +161,7 @@ type sessions struct {
 
 	mu    sync.Mutex
 	known map[string]*ownerBoot // by owner
+	slow  map[string]*slowness  // by volume
 }
 
 // ownerBoot is a boot with what it has moved so far. The target counts per
@@ -204,8 +205,6 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 			remote, e.Reason, bytesize.Format(o.read()), bytesize.Format(o.written())))
 	}
 }
-
-func (s *sessions) SlowIO(iscsi.SlowIO) {}
 
 // moved is what the boots of each volume in use have read and written.
 func (s *sessions) moved(running []iscsi.SessionInfo, volume string) (read, written int64) {

@@ -63,7 +63,8 @@ type Auth struct {
 
 // Log is what the server says to its operator.
 type Log struct {
-	Level slog.Level
+	Level  slog.Level
+	SlowIO time.Duration // from which on a command of a disk is told of
 }
 
 // Limits bound what volumes may take.
@@ -113,7 +114,7 @@ func Default() *Config {
 		API:       API{Socket: "/run/bootes/bootes.sock", Group: "bootes"},
 		Ports:     Ports{HTTP: 80, TFTP: 69, ISCSI: 3260},
 		Auth:      Auth{Mutual: true},
-		Log:       Log{Level: slog.LevelInfo},
+		Log:       Log{Level: slog.LevelInfo, SlowIO: time.Second},
 		Limits:    Limits{MinFree: DefaultMinFree, Warn: DefaultWarn},
 	}
 }

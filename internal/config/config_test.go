@@ -41,7 +41,7 @@ api: {socket: /tmp/b.sock, group: root}
 ports: {http: 8080, tftp: 6969, iscsi: 3261}
 metrics: 127.0.0.1:9660
 auth: {mutual: false}
-log: {level: debug}
+log: {level: debug, slow_io: 250ms}
 limits: {min_free: 5%, volume: 1.5G, warn: 95%}
 interfaces:
   - name: eth1
@@ -65,7 +65,7 @@ interfaces:
 		API:     API{Socket: "/tmp/b.sock", Group: "root"},
 		Ports:   Ports{HTTP: 8080, TFTP: 6969, ISCSI: 3261},
 		Metrics: netip.MustParseAddrPort("127.0.0.1:9660"),
-		Log:     Log{Level: slog.LevelDebug},
+		Log:     Log{Level: slog.LevelDebug, SlowIO: 250 * time.Millisecond},
 		Limits: Limits{
 			MinFree: Space{Percent: 5}, Volume: 3 << 29, Warn: 95,
 		},
@@ -116,7 +116,7 @@ func TestReferenceConfig(t *testing.T) {
 	if i := c.Interfaces[1]; i.Domain == "" || !i.Router.IsValid() || !i.Prefix.IsValid() || len(i.DNS) != 2 {
 		t.Errorf("without comment signs: %+v", i)
 	}
-	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "metrics", "mutual", "http", "tftp", "iscsi", "level",
+	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "metrics", "mutual", "http", "tftp", "iscsi", "level", "slow_io",
 		"min_free", "volume", "warn", "name", "dhcp", "portal"}, serverKeys...) {
 		if !regexp.MustCompile(`(?m)^[ #-]*` + k + `:`).MatchString(Example) {
 			t.Errorf("the reference config lacks %q", k)

@@ -12,7 +12,7 @@ func TestFaults(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"unknown key, near":     {"prots:\n  http: 80\n", `f:1:1: unknown key "prots"; did you mean "ports"?`},
 		"unknown key, case":     {"Data: /x\n", `f:1:1: unknown key "Data"; did you mean "data"?`},
-		"unknown key, far":      {"log:\n  colour: blue\n", `f:2:3: log: unknown key "colour"; the keys here are level`},
+		"unknown key, far":      {"log:\n  colour: blue\n", `f:2:3: log: unknown key "colour"; the keys here are level, slow_io`},
 		"unknown key, in list":  {iface + "    dchp: proxy\n", `f:3:5: interfaces[0]: unknown key "dchp"; did you mean "dhcp"?`},
 		"unknown key, long":     {strings.Repeat("x", 40) + ": 1\n", `f:1:1: unknown key "` + strings.Repeat("x", 40) + `"; the keys here are api, auth, data, interfaces, iqn_prefix, limits, loaders, log, metrics, ports`},
 		"merge key":             {"<<: {data: /x}\n", `f:1:1: unknown key "<<"; the keys here are api, auth, data, interfaces, iqn_prefix, limits, loaders, log, metrics, ports`},
@@ -46,6 +46,8 @@ func TestFaults(t *testing.T) {
 		"bad IQN":               {"iqn_prefix: eui.02004567A425678D\n", `f:1:13: iqn_prefix: "eui.02004567A425678D" is no iSCSI qualified name; write iqn.YEAR-MONTH. and your domain backwards, in lower case, such as iqn.2026-01.org.example`},
 		"IQN, month 13":         {"iqn_prefix: iqn.2026-13.org.example\n", `f:1:13: iqn_prefix: "iqn.2026-13.org.example" is no iSCSI qualified name; write iqn.YEAR-MONTH. and your domain backwards, in lower case, such as iqn.2026-01.org.example`},
 		"long IQN":              {"iqn_prefix: iqn.2026-01." + strings.Repeat("a", 150) + "\n", `f:1:13: iqn_prefix: the name is 162 bytes long; at most 154 leave room for the machine's name`},
+		"slow is no time":       {"log: {slow_io: soon}\n", `f:1:16: log.slow_io: "soon" is out of bounds; write a time from 1ms to 1h`},
+		"slow is too fast":      {"log: {slow_io: 1us}\n", `f:1:16: log.slow_io: "1us" is out of bounds; write a time from 1ms to 1h`},
 		"bad level":             {"log: {level: loud}\n", `f:1:14: log.level: "loud" is no log level; write debug, info, warn or error`},
 		"bad size":              {"limits: {volume: 10GB}\n", `f:1:18: limits.volume: "10GB" is no size; write a number of bytes, or one with K, M, G or T (powers of 1024), such as 512M or 10G`},
 		"bad percentage":        {"limits: {warn: 80}\n", `f:1:16: limits.warn: "80" is no percentage; write a percentage from 1% to 100%`},

@@ -128,6 +128,25 @@ func (r *reader) lease(dst *time.Duration) func(value) {
 	}
 }
 
+// minSlow keeps a disk that is as it should be from filling the log.
+const minSlow, maxSlow = time.Millisecond, time.Hour
+
+func (r *reader) slow(dst *time.Duration) func(value) {
+	const right = "write a time from 1ms to 1h"
+	return func(v value) {
+		s, ok := r.text(v, right)
+		if !ok {
+			return
+		}
+		d, err := time.ParseDuration(s)
+		if err != nil || d < minSlow || d > maxSlow {
+			r.fault(v, fmt.Sprintf("%q is out of bounds", s), right)
+			return
+		}
+		*dst = d
+	}
+}
+
 func (r *reader) addr(dst *netip.Addr) func(value) {
 	const right = "write the IPv4 address of a host, such as 192.168.1.10"
 	return func(v value) {

@@ -21,7 +21,7 @@ func (r *reader) config(root ast.Node, c *Config) {
 		"ports":      func(v value) { ports = v; r.ports(v, &c.Ports) },
 		"auth":       func(v value) { r.block(v, fields{"mutual": r.flag(&c.Auth.Mutual)}) },
 		"metrics":    func(v value) { metrics = v; r.listen(&c.Metrics)(v) },
-		"log":        func(v value) { r.block(v, fields{"level": r.level(&c.Log.Level)}) },
+		"log":        func(v value) { r.block(v, fields{"level": r.level(&c.Log.Level), "slow_io": r.slow(&c.Log.SlowIO)}) },
 		"limits":     r.limits(&c.Limits),
 		"interfaces": r.interfaces(&c.Interfaces),
 	})

@@ -1,6 +1,7 @@
 package iscsi
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,6 +145,19 @@ type UnitIO struct {
 	Ops           [opKinds]Latency // by Op
 	Slow          []SlowIO         // the last ones, oldest first
 	Limits        Limits
+}
+
+// Plus is what two logical units of the same disk have done together.
+func (u UnitIO) Plus(o UnitIO) UnitIO {
+	if o.Since.Before(u.Since) {
+		u.Since = o.Since
+	}
+	for op := range u.Ops {
+		u.Ops[op].Add(o.Ops[op])
+	}
+	u.Slow = append(slices.Clone(u.Slow), o.Slow...)
+	slices.SortFunc(u.Slow, func(a, b SlowIO) int { return a.At.Compare(b.At) })
+	return u
 }
 
 // Latencies returns the logical units that are open now, in no order.

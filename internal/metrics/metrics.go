@@ -65,6 +65,8 @@ type Options struct {
 	// Refused counts the iSCSI logins that were refused since the server's start,
 	// by reason.
 	Refused func() map[string]uint64
+	// IO tells of the volumes that are open.
+	IO      func() []IO
 	Version string // of this server
 	Log     *slog.Logger
 }
@@ -88,6 +90,7 @@ func New(o Options) *Server {
 		buildInfo(o.Version),
 		usage{o.Storage},
 		logins{o.Refused},
+		latencies{o.IO},
 	)
 	s.Handler = promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),

@@ -38,7 +38,7 @@ func (f *fake) Usage(ctx context.Context) (Usage, error) {
 }
 
 func newServer(f *fake) *Server {
-	return New(Options{Storage: f, Refused: refused, Version: "1.2", Log: slog.New(slog.DiscardHandler)})
+	return New(Options{Storage: f, Refused: refused, IO: func() []IO { return nil }, Version: "1.2", Log: slog.New(slog.DiscardHandler)})
 }
 
 func refused() map[string]uint64 {
