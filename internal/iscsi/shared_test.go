@@ -1,25 +1,12 @@
 package iscsi
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"bootes.dev/internal/iscsi/pdu"
 	"bootes.dev/internal/scsi"
 )
-
-// shared is an authority of any number of targets, which have one disk.
-type shared struct {
-	*authority
-	disk *scsi.Disk
-}
-
-func (s shared) Admit(_ context.Context, req Login, _ string) (*Grant, error) {
-	return &Grant{Owner: req.Target, Open: func(context.Context) (Units, error) {
-		return Units{LUNs: map[uint8]Unit{0: {Disk: s.disk}}}, nil
-	}}, nil
-}
 
 // What clears or resets a unit ends the commands on it by other targets, too,
 // before it is answered, and those who had them are told.
@@ -28,9 +15,12 @@ func TestClearAcrossTargets(t *testing.T) {
 		disk := newMemory(1 << 20)
 		disk.gate = make(chan struct{})
 		unit := scsi.NewDisk(disk, scsi.Identity{Vendor: "BOOTES", Product: "DISK"})
-		_, addr := serve(t, Options{Authority: shared{newAuthority(nil), unit}})
+		a := prover{authority: newAuthority(nil), secret: "another secret 22"}
+		_, addr := serve(t, Options{Authority: unitsAuthority{a, map[string]map[uint8]Unit{
+			testTarget: {0: {Disk: unit}}, otherTarget: {0: {Disk: unit}},
+		}}})
 		near, far := dial(t, addr), dial(t, addr)
-		far.target = "iqn.2026-01.dev.bootes:pc2"
+		far.target = otherTarget
 		near.login()
 		far.login()
 		far.command(pdu.SCSICommand{Final: true, Write: true, Expected: 512}, make([]byte, 512), writeCDB(0, 1)...)

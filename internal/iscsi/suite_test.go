@@ -74,31 +74,35 @@ func TestLibiscsiSuite(t *testing.T) {
 	large, fixed := id, id
 	large.BlockSize, fixed.ReadOnly = 4096, true
 	const size = 64 << 20
+	path := func(args string) string { return testTarget + "/0" + args }
+	twice := func(args string) []string { return []string{path(args), path(args)} }
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for name, c := range map[string]struct {
 		unit  *scsi.Disk
 		tests string
-		args  string
-		paths int
+		paths []string
 		skips map[string]string
 	}{
-		"memory":      {scsi.NewDisk(newMemory(size), id), "ALL", "", 2, nil},
-		"digests":     {scsi.NewDisk(newMemory(size), id), "ALL", digests, 2, nil},
-		"mutual CHAP": {scsi.NewDisk(newMemory(size), id), "ALL", mutual, 2, nil},
-		"clone":       {scsi.NewDisk(newVolume(t, size, size/2), id), "ALL", "", 2, nil},
-		"full-size":   {scsi.NewDisk(newVolume(t, size, 0), id), "ALL", "", 2, nil},
-		"4Kn":         {scsi.NewDisk(newVolume(t, size, size/2), large), "ALL", "", 2, bigBlockSkips},
-		"read-only":   {scsi.NewDisk(newMemory(size), fixed), readingDisk, "", 2, readOnlySkips},
-		"CD-ROM":      {scsi.NewCDROM(newMemory(size), id), reading, "", 1, cdromSkips},
+		"memory":      {scsi.NewDisk(newMemory(size), id), "ALL", twice(""), nil},
+		"digests":     {scsi.NewDisk(newMemory(size), id), "ALL", twice(digests), nil},
+		"mutual CHAP": {scsi.NewDisk(newMemory(size), id), "ALL", twice(mutual), nil},
+		"two targets": {scsi.NewDisk(newMemory(size), id), "ALL", []string{path(""), otherTarget + "/5"}, nil},
+		"clone":       {scsi.NewDisk(newVolume(t, size, size/2), id), "ALL", twice(""), nil},
+		"full-size":   {scsi.NewDisk(newVolume(t, size, 0), id), "ALL", twice(""), nil},
+		"4Kn":         {scsi.NewDisk(newVolume(t, size, size/2), large), "ALL", twice(""), bigBlockSkips},
+		"read-only":   {scsi.NewDisk(newMemory(size), fixed), readingDisk, twice(""), readOnlySkips},
+		"CD-ROM":      {scsi.NewCDROM(newMemory(size), id), reading, []string{path("")}, cdromSkips},
 	} {
 		wg.Go(func() {
 			t.Run(name, func(t *testing.T) {
 				a := prover{authority: newAuthority(nil), secret: "another secret 22"}
-				_, addr := serve(t, Options{Authority: unitsAuthority{a, map[uint8]Unit{0: {Disk: c.unit}}}})
+				_, addr := serve(t, Options{Authority: unitsAuthority{a, map[string]map[uint8]Unit{
+					testTarget: {0: {Disk: c.unit}}, otherTarget: {5: {Disk: c.unit}},
+				}}})
 				args := []string{"-d", "-S", "-V", "-t", c.tests}
-				for range c.paths {
-					args = append(args, url(addr, account, testTarget+"/0"+c.args))
+				for _, p := range c.paths {
+					args = append(args, url(addr, account, p))
 				}
 				runSuite(t, c.skips, args...)
 			})
@@ -106,19 +110,20 @@ func TestLibiscsiSuite(t *testing.T) {
 	}
 }
 
-// unitsAuthority has other units than its authority.
+const otherTarget = "iqn.2026-01.dev.bootes:pc2"
+
+// unitsAuthority has the units given, by target.
 type unitsAuthority struct {
 	prover
-	units map[uint8]Unit
+	units map[string]map[uint8]Unit
 }
 
-func (a unitsAuthority) Admit(ctx context.Context, req Login, user string) (*Grant, error) {
-	g, err := a.prover.Admit(ctx, req, user)
-	if err != nil {
-		return nil, err
+func (a unitsAuthority) Admit(_ context.Context, req Login, _ string) (*Grant, error) {
+	units := a.units[req.Target]
+	if units == nil {
+		return nil, refuse(StatusNotFound, "no target %q", req.Target)
 	}
-	g.Open = func(context.Context) (Units, error) { return Units{LUNs: a.units}, nil }
-	return g, nil
+	return &Grant{Owner: req.Target, Open: func(context.Context) (Units, error) { return Units{LUNs: units}, nil }}, nil
 }
 
 // newVolume is a disk of the engine that serves machines, on an image that has

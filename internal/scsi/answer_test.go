@@ -37,7 +37,7 @@ func TestAnswers(t *testing.T) {
 		{"VPD list", d, "12 01 00 00 ff", "00 00 0007 00 80 83 86 b0 b1 b2"},
 		{"VPD serial", d, "12 01 80 00 ff", "00 80 0006" + serial},
 		{"VPD identifiers", d, "12 01 83 00 ff", "00 83 0032  01 03 00 08 39aabbccddeeff00  01 02 00 10 112233445566778899aabbccddeeff00  02 01 00 0e 424f4f5445532020" + serial},
-		{"VPD extended", d, "12 01 86 00 ff", "00 86 003c 00 01 01 01" + strings.Repeat("00", 56)},
+		{"VPD extended", d, "12 01 86 00 ff", "00 86 003c 00 07 01 01" + strings.Repeat("00", 56)},
 		{"target port groups", d, "a3 0a 00 00 0000 000000ff", "0000000c 00 01 0001 00 00 00 01 00000001"},
 		{"target port groups, extended", d, "a3 2a 00 00 0000 000000ff", "00000010 10000000 00 01 0001 00 00 00 01 00000001"},
 		{"task management functions", d, "a3 0d 00 00 0000 000000ff", "d8 00 00 00"},

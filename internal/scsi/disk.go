@@ -136,7 +136,7 @@ func (d *Disk) writesThrough() bool { return d.id.WriteThrough != nil && d.id.Wr
 
 // reset brings back what does not outlast a reset. Persistent reservations do.
 func (d *Disk) reset() {
-	d.unreserve(nil)
+	d.unreserve(func(*Nexus) bool { return true })
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.modes.Store(d.defaults)

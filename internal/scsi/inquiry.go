@@ -97,9 +97,9 @@ func (d *Disk) vitalProduct(c *Command, b []byte) ([]byte, Sense) {
 	case vpdIdentifiers:
 		b = d.identifiers(c.nexus.target.port, b)
 	case vpdExtended:
-		// SIMPSUP: all commands are simple ones; V_SUP: a volatile cache;
-		// LUICLR: changed LUNs are told by one unit for all.
-		b = append(b, 0, 0x01, 0x01, 0x01)
+		// HEADSUP, ORDSUP, SIMPSUP: the transport's order of commands; V_SUP: a
+		// volatile cache; LUICLR: changed LUNs are told by one unit for all.
+		b = append(b, 0, 0x07, 0x01, 0x01)
 		b = append(b, make([]byte, 56)...)
 	case vpdBlockLimits:
 		b = d.blockLimits(b)

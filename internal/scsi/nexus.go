@@ -56,7 +56,7 @@ func (t *Target) Join(i Initiator) *Nexus {
 func (n *Nexus) Leave() {
 	t := n.target
 	for _, d := range t.units() {
-		d.unreserve(n)
+		d.unreserve(func(holder *Nexus) bool { return holder == n })
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -395,13 +395,13 @@ func TestPersistentIn(t *testing.T) {
 	r.must(r.out('a', actRegister, 0, 0, 0x0102030405060708, 0))
 	r.must(r.out('b', actRegister, 0, 0, 2, 0))
 	r.must(r.out('b', actReserve, exclusiveRegistrants, 2, 0, 0))
-	transport := "45 00 0010" + string(hexOf([]byte("iqn.a,i,0x01"))) + "00000000"
+	transport := "45 00 0014" + string(hexOf([]byte("iqn.a,i,0x01"))) + "0000000000000000"
 	for action, want := range map[byte]string{
 		actReadKeys:           "00000002 00000010 0102030405060708 0000000000000002",
 		actReadReservation:    "00000002 00000010 0000000000000002 00000000 00 06 0000",
 		actReportCapabilities: "0008 04 80 ea01 0000",
-		actReadFullStatus: "00000002 00000058 0102030405060708 00000000 00 00 00000000 0001 00000014" + transport +
-			"0000000000000002 00000000 01 06 00000000 0001 00000014" + "45 00 0010" + string(hexOf([]byte("iqn.b,i,0x01"))) + "00000000",
+		actReadFullStatus: "00000002 00000060 0102030405060708 00000000 00 00 00000000 0001 00000018" + transport +
+			"0000000000000002 00000000 01 06 00000000 0001 00000018" + "45 00 0014" + string(hexOf([]byte("iqn.b,i,0x01"))) + "0000000000000000",
 	} {
 		if b := r.in('c', action); !bytes.Equal(b, unhex(t, want)) {
 			t.Errorf("action %d:\n got % x\nwant % x", action, b, unhex(t, want))

@@ -48,9 +48,10 @@ func (p *persistent) appendStatus(b []byte, r registration) []byte {
 	}
 	b = binary.BigEndian.AppendUint64(b, r.key)
 	b = append(b, 0, 0, 0, 0, holder, kind, 0, 0, 0, 0, 0, portNumber)
-	size := (len(r.initiator) + 1 + 3) &^ 3
+	size := max((len(r.initiator)+1+3)&^3, 20)
 	b = binary.BigEndian.AppendUint32(b, uint32(4+size))
-	// TransportID: iSCSI, by the name of the initiator's port (SPC-4, 7.6.4.6).
+	// TransportID: iSCSI, by the name of the initiator's port, in at least 20
+	// bytes (SPC-4, 7.6.4.6).
 	b = append(b, 0x45, 0)
 	b = binary.BigEndian.AppendUint16(b, uint16(size))
 	b = append(b, r.initiator...)

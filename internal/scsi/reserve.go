@@ -82,11 +82,11 @@ func (d *Disk) Admit(c *Command) Sense {
 	return Sense{}
 }
 
-// unreserve gives up the RESERVE of nexus n, or of anybody with nil.
-func (d *Disk) unreserve(n *Nexus) {
+// unreserve gives up the RESERVE of a nexus that whose picks.
+func (d *Disk) unreserve(whose func(*Nexus) bool) {
 	d.res.making.Lock()
 	defer d.res.making.Unlock()
-	if holder := d.res.simple.Load(); holder != nil && (n == nil || holder == n) {
+	if holder := d.res.simple.Load(); holder != nil && whose(holder) {
 		d.reserve(d.res.persistent.Load(), nil)
 	}
 }

@@ -73,9 +73,9 @@ func (t *Target) remove(lun uint8) bool {
 	d.leave(place{t, lun})
 	for _, n := range t.everyNexus() {
 		n.forget(lun)
-		if !slices.Contains(t.units(), d) {
-			d.unreserve(n)
-		}
+	}
+	if !slices.Contains(t.units(), d) {
+		d.unreserve(func(holder *Nexus) bool { return holder.target == t })
 	}
 	return true
 }
