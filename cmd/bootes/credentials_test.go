@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"bootes.dev/internal/config"
 	peer "bootes.dev/internal/initiator"
 	"bootes.dev/internal/iscsi"
+	"bootes.dev/internal/needs"
 )
 
 // hba is firmware that logs in by static credentials, and has the server prove
@@ -178,9 +178,7 @@ func TestStaticCredentialsOfAnEphemeralMachine(t *testing.T) {
 // libiscsi, the initiator of QEMU, takes them as they are shown, and leaves a
 // server that has not got the reverse secret.
 func TestStaticCredentialsOfLibiscsi(t *testing.T) {
-	if _, err := exec.LookPath("iscsi-inq"); err != nil && os.Getenv("CI") != "true" {
-		t.Skip("iscsi-inq is missing")
-	}
+	needs.Program(t, "iscsi-inq", "libiscsi-bin")
 	s := newServed(t)
 	ctx := t.Context()
 	_, err := s.Import(ctx, s.file(make([]byte, 1<<20)), api.ImportRequest{Ref: "debian:12", Source: "a.raw"}, nil)
