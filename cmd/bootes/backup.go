@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -106,12 +107,12 @@ func (a *app) backupTarget(arg string, force bool) (*target, error) {
 func (a *app) volumeRestore() *cobra.Command {
 	var force bool
 	c := &cobra.Command{
-		Use: "restore MACHINE FILE", Short: "Make a machine's disk of a backup", Args: exactly("MACHINE", "FILE"),
-		Long: "Make a machine's disk of a backup in a file or pipe (- is standard input). A backup of a difference goes\n" +
-			"on top of what it is a difference to, which must be there: restore the backups in the order in which they\n" +
-			"were made. If the machine has a disk it must be off, and what was written to it since its last snapshot is\n" +
-			"lost, which --force allows; snapshots stay. A restore that fails or is interrupted leaves everything as it\n" +
-			"was.",
+		Use: "restore MACHINE|VOLUME FILE", Short: "Make a machine's disk, or a data volume, of a backup", Args: exactly("MACHINE", "FILE"),
+		Long: "Make a machine's disk, or the content of a data volume, of a backup in a file or pipe (- is\n" +
+			"standard input). A backup of a difference goes on top of what it is a difference to, which must be there:\n" +
+			"restore the backups in the order in which they were made. If the machine has a disk it must be off, a data\n" +
+			"volume must be there and detached; what was written to it since its last snapshot is lost, which --force\n" +
+			"allows; snapshots stay. A restore that fails or is interrupted leaves everything as it was.",
 		Example: "  bootes volume restore pc01 pc01-monday.backup --force\n  ssh nas cat pc01.backup.zst | zstd -d | bootes volume restore pc01 -",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, name, err := a.backupSource(args[1])
@@ -119,8 +120,14 @@ func (a *app) volumeRestore() *cobra.Command {
 				return fmt.Errorf("restore: %w", err)
 			}
 			defer f.Close()
+			restore := a.client().Restore
+			if l, err := a.client().Volumes(cmd.Context()); err != nil {
+				return err
+			} else if slices.ContainsFunc(l.Volumes, func(v api.Volume) bool { return v.Mode == api.Data && v.ID == args[0] }) {
+				restore = a.client().RestoreVolume
+			}
 			r, err := track(a, "restoring "+args[0], func(progress func(api.Progress)) (api.Restored, error) {
-				return a.client().Restore(cmd.Context(), args[0], f, api.RestoreRequest{Source: name, Force: force}, progress)
+				return restore(cmd.Context(), args[0], f, api.RestoreRequest{Source: name, Force: force}, progress)
 			})
 			if err != nil {
 				return err

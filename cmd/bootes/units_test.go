@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -390,4 +391,29 @@ func TestAttachedBroken(t *testing.T) {
 func TestDetachAwaited(t *testing.T) {
 	err := mounted("pc01", inventory.Attachment{LUN: 2, Volume: "data1"}, false, now)
 	refuses(t, err, "volume \"data1\" is in use by machine pc01, which ran before this server was started and may come back to it until 12:00:00: unmount it there, then `bootes machine detach pc01 --lun 2 --force`")
+}
+
+// A data volume comes back from its backup, by the command line.
+func TestDataVolumeRestored(t *testing.T) {
+	w := newWired(t)
+	for _, name := range []string{"data1", "data2"} {
+		_, err := w.CreateVolume(t.Context(), api.NewVolume{Name: name, Size: 1 << 20})
+		w.ok(err)
+	}
+	block := bytes.Repeat([]byte("x"), 4096)
+	w.write("data1", block, 8192)
+	file := filepath.Join(t.TempDir(), "data1.backup")
+	for _, line := range []string{"volume backup data1 " + file, "volume restore data2 " + file} {
+		if out, errs, code := bootes(t, append([]string{"--socket", w.socket}, strings.Fields(line)...)...); code != 0 {
+			t.Fatalf("%s: code %d, %s%s", line, code, out, errs)
+		}
+	}
+	d, err := w.storage.OpenVolume(t.Context(), "data2")
+	w.ok(err)
+	got := make([]byte, 4096)
+	_, err = d.ReadAt(got, 8192)
+	w.ok(errors.Join(err, d.Close()))
+	if !bytes.Equal(got, block) {
+		t.Error("it came back with something else")
+	}
 }

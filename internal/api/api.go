@@ -27,6 +27,7 @@
 //	POST   …/snapshots                    take one; DELETE …/snapshots/{name}
 //	POST   …/rollback                     reset, resize, clone, commit alike
 //	POST   …/flatten                      export and backup alike (tasks)
+//	POST   …/restore                      a data volume, of a backup (a task)
 //	GET    …/diff                         files and file as for images
 //	GET    /v1/space                      where the bytes are
 //	GET    /v1/events                     boot events from now on (a stream)

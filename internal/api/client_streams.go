@@ -51,12 +51,21 @@ func (c *Client) Backup(ctx context.Context, id string, f *os.File, req BackupRe
 // Restore has the server make a machine's disk of the backup in f, which may
 // be anything that can be read.
 func (c *Client) Restore(ctx context.Context, machine string, f *os.File, req RestoreRequest, progress func(Progress)) (Restored, error) {
+	return c.restore(ctx, machineURL(machine), f, req, progress)
+}
+
+// RestoreVolume is Restore for a data volume.
+func (c *Client) RestoreVolume(ctx context.Context, id string, f *os.File, req RestoreRequest, progress func(Progress)) (Restored, error) {
+	return c.restore(ctx, volumeURL(id), f, req, progress)
+}
+
+func (c *Client) restore(ctx context.Context, root string, f *os.File, req RestoreRequest, progress func(Progress)) (Restored, error) {
 	from, finish, err := inlet(f)
 	if err != nil {
 		return Restored{}, fmt.Errorf("restore %q: %w", req.Source, err)
 	}
 	defer finish()
-	return pass[Restored](ctx, c, from, machineURL(machine)+"/restore", req, progress)
+	return pass[Restored](ctx, c, from, root+"/restore", req, progress)
 }
 
 func (r FileRef) query() string {

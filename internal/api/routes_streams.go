@@ -29,6 +29,11 @@ type restoring struct {
 	Body RestoreRequest
 }
 
+type volumeRestoring struct {
+	ID   string `path:"id"`
+	Body RestoreRequest
+}
+
 func (s *Server) streamRoutes(a huma.API) {
 	huma.Register(a, passedTask("export-image", "/v1/images/{name}/{tag}/export", "Write an image to a file"),
 		func(ctx context.Context, in *imageExport) (*huma.StreamResponse, error) {
@@ -43,6 +48,10 @@ func (s *Server) streamRoutes(a huma.API) {
 		})
 	huma.Register(a, passedTask("backup-volume", volumeRoot+"/backup", "Write a volume as a backup"), s.backup)
 	huma.Register(a, passedTask("restore-machine", "/v1/machines/{name}/restore", "Make a machine's disk of a backup"), s.restore)
+	huma.Register(a, passedTask("restore-volume", volumeRoot+"/restore", "Make a data volume's content of a backup"),
+		func(ctx context.Context, in *volumeRestoring) (*huma.StreamResponse, error) {
+			return s.restore(ctx, &restoring{Name: in.ID, Body: in.Body})
+		})
 }
 
 func (s *Server) export(ctx context.Context, d Disk, b ExportRequest) (*huma.StreamResponse, error) {

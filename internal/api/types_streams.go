@@ -74,7 +74,7 @@ type RestoreRequest struct {
 	Force  bool   `json:"force,omitempty" doc:"also over a disk that the machine has: what was written since its last snapshot is lost"`
 }
 
-// Restore is a backup to make a machine's disk of.
+// Restore is a backup to make a machine's disk of, or a data volume's content.
 type Restore struct {
 	Machine string
 	Force   bool

@@ -227,3 +227,49 @@ func TestCDROM(t *testing.T) {
 	_, err = x.BeginUpdate(ctx, "pc1", "debian:now")
 	wantErr[*inventory.InvalidError](t, err, want)
 }
+
+// A data volume comes back from its backups, over what was written since only
+// by force, and not while a machine has it.
+func TestDataVolumeRestored(t *testing.T) {
+	x, _ := newPC1(t)
+	ctx := t.Context()
+	x.data("data1")
+	x.write("data1", 1, 0)
+	x.snapshotOf("data1", "monday")
+	x.write("data1", 2, 4096)
+	x.snapshotOf("data1", "tuesday")
+	full, diff := x.backup("data1", "monday", ""), x.backup("data1", "tuesday", "monday")
+
+	x.data("data2") // blank: nothing is lost
+	r, err := x.restore("data2", full, false)
+	if err != nil || r.ID != "data2" || r.Mode != inventory.Data || r.Lost != 0 {
+		t.Fatalf("%+v %v", r, err)
+	}
+	x.has("data2", 1, 0)
+	if _, err := x.restore("data2", diff, false); err != nil {
+		t.Fatal(err)
+	}
+	x.has("data2", 1, 0)
+	x.has("data2", 2, 4096)
+
+	x.write("data2", 3, 0)
+	_, err = x.restore("data2", full, false)
+	wantErr[*inventory.ExistsError](t, err, "content of volume \"data2\" exists already: --force replaces what is on it, and `bootes volume snapshot data2` keeps that first")
+	a := x.attach("pc1", inventory.Attachment{Volume: "data2"})
+	_, err = x.restore("data2", full, true)
+	wantErr[*inventory.InUseError](t, err, "volume \"data2\" is in use by machine pc1 (LUN 2): first detach it with `bootes machine detach pc1 --lun 2`")
+	if _, err := x.inv.Detach(ctx, "pc1", a.LUN); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.restore("data2", full, true); err != nil {
+		t.Fatal(err)
+	}
+	x.has("data2", 1, 0)
+	x.restart()
+	x.reconcile()
+	x.has("data2", 1, 0)
+	_, err = x.restore("data2", []byte("no backup"), true)
+	if err == nil || !bytes.HasPrefix([]byte(err.Error()), []byte(`restore volume "data2": `)) {
+		t.Errorf("%v", err)
+	}
+}

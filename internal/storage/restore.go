@@ -27,29 +27,33 @@ type Restored struct {
 	Lost   int64 // bytes of blocks that the disk had beyond its snapshots and its image
 }
 
-// Restore makes a backup the disk of a machine. A disk that the machine has is
-// replaced if force; its snapshots stay. Without force it is only replaced if
-// the backup adds to what it is, and nothing was written to it since. When it
-// fails or ctx ends, nothing is left.
-func (s *Storage) Restore(ctx context.Context, machine string, from io.Reader, force bool, progress func(done, total int64)) (Restored, error) {
-	m, err := s.ownDisk(ctx, machine)
-	if err != nil {
+// Restore makes a backup the disk of a machine, or the content of a data volume
+// that is attached to none; name is either's. What a disk holds is replaced if
+// force; its snapshots stay. Without force it is only replaced if
+// the backup adds to what it is, and nothing was written to it since, or if a
+// data volume is blank. When it fails or ctx ends, nothing is left.
+func (s *Storage) Restore(ctx context.Context, name string, from io.Reader, force bool, progress func(done, total int64)) (Restored, error) {
+	job := restore{Storage: s, force: force}
+	v, err := s.inv.Volume(ctx, name)
+	if err == nil && v.Mode == inventory.Data {
+		job.data = name
+	} else if job.m, err = s.ownDisk(ctx, name); err != nil {
 		return Restored{}, err
 	}
 	r, err := backup.NewReader(from)
 	if err != nil {
-		return Restored{}, fmt.Errorf("restore machine %q: %w", machine, err)
+		return Restored{}, fmt.Errorf("restore %s: %w", job.what(), err)
 	}
-	job := restore{Storage: s, m: m, r: r, force: force}
+	job.r = r
 	if err := job.plan(ctx); err != nil {
 		return Restored{Header: r.Header()}, err
 	}
 	defer job.unpin()
 	layer, err := job.build(ctx, progress)
 	if err != nil {
-		return Restored{Header: r.Header()}, fmt.Errorf("restore machine %q: %w", machine, err)
+		return Restored{Header: r.Header()}, fmt.Errorf("restore %s: %w", job.what(), err)
 	}
-	v, err := job.place(context.WithoutCancel(ctx), layer.ID)
+	v, err = job.place(context.WithoutCancel(ctx), layer.ID)
 	if err != nil {
 		// What stands on it by now keeps it.
 		if e := s.eng.RemoveLayer(layer.ID); !errors.Is(e, cow.ErrDependents) {
@@ -62,7 +66,8 @@ func (s *Storage) Restore(ctx context.Context, machine string, from io.Reader, f
 // restore is one Restore under way.
 type restore struct {
 	*Storage
-	m     inventory.Machine
+	m     inventory.Machine // whose disk it is to be; or
+	data  string            // the data volume
 	r     *backup.Reader
 	force bool
 
@@ -71,6 +76,13 @@ type restore struct {
 	image inventory.Image // that base is or stands on; the zero one: none
 	unpin func()          // lets image go
 	lost  int64
+}
+
+func (r *restore) what() string {
+	if r.data != "" {
+		return fmt.Sprintf("volume %q", r.data)
+	}
+	return fmt.Sprintf("machine %q", r.m.Name)
 }
 
 // plan finds what the backup stands on and refuses what place would refuse, to
@@ -171,8 +183,12 @@ func (l lineage) image(layer string, images []inventory.Image, wanted string) (f
 	return found
 }
 
-// current is the machine's disk, nil if it has none.
+// current is the disk that there is, nil if the machine has none.
 func (r *restore) current(ctx context.Context) (*inventory.Volume, error) {
+	if r.data != "" {
+		v, err := r.inv.Volume(ctx, r.data)
+		return &v, err
+	}
 	v, err := r.inv.FindVolume(ctx, r.m.Name, r.m.Image, inventory.Persistent, "")
 	if missing(err) {
 		return nil, nil
@@ -197,10 +213,20 @@ func (r *restore) mayReplace(ctx context.Context, v inventory.Volume) error {
 	if err := r.unused(ctx, v, "", false); err != nil {
 		return err
 	}
+	if v.Mode == inventory.Data {
+		return r.mayReplaceData(v)
+	}
 	if r.force || info.Own == 0 && info.Base == r.base && !r.fill {
 		return nil
 	}
 	return &inventory.ExistsError{Kind: "disk of machine", Name: r.m.Name, Remedy: fmt.Sprintf("it is volume %s; --force replaces what is on it, and `bootes volume snapshot %s` keeps that first", v.ID, v.ID)}
+}
+
+func (r *restore) mayReplaceData(v inventory.Volume) error {
+	if r.force || r.lost == 0 {
+		return nil
+	}
+	return &inventory.ExistsError{Kind: "content of volume", Name: v.ID, Remedy: fmt.Sprintf("--force replaces what is on it, and `bootes volume snapshot %s` keeps that first", v.ID)}
 }
 
 // build makes the layer that the backup is. Nothing keeps it but what is put on
@@ -229,15 +255,17 @@ func (r *restore) build(ctx context.Context, progress func(done, total int64)) (
 	return layer, nil
 }
 
-// place makes the layer the machine's disk.
+// place makes the layer the disk.
 func (r *restore) place(ctx context.Context, layer string) (inventory.Volume, error) {
 	r.names.RLock()
 	defer r.names.RUnlock()
-	m, err := r.ownDisk(ctx, r.m.Name) // it may have been given another image meanwhile
-	if err != nil {
-		return inventory.Volume{}, err
+	if r.data == "" {
+		m, err := r.ownDisk(ctx, r.m.Name) // it may have been given another image meanwhile
+		if err != nil {
+			return inventory.Volume{}, err
+		}
+		r.m = m
 	}
-	r.m = m
 	h := r.r.Header()
 	v := inventory.Volume{ID: inventory.NewVolumeID(r.m.Name), Machine: r.m.Name, Ref: r.m.Image, Mode: inventory.Persistent, Limit: r.m.Limit}
 	stand := func(v *inventory.Volume) {
