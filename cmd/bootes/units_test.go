@@ -158,6 +158,16 @@ func (s *servedTarget) attach(machine string, r api.AttachRequest) api.Attached 
 	return a
 }
 
+// told is what the timelines of a machine say.
+func (s *servedTarget) told(machine string) (text string) {
+	for _, b := range s.rec.Boots(machine) {
+		for _, e := range b.Events {
+			text += e.Text + "\n"
+		}
+	}
+	return text
+}
+
 // refuses fails unless err says all of want.
 func refuses(t *testing.T, err error, want string) {
 	t.Helper()
@@ -206,7 +216,7 @@ func TestAttachLive(t *testing.T) {
 	}
 	v, err := s.Volume(ctx, "data1")
 	s.ok(err)
-	if !v.Open || fmt.Sprint(v.Attached) != "[{pc01 2}]" || v.BlockSize != 4096 || v.Mode != api.Data {
+	if v.WrittenBytes != 4096 || !v.Open || fmt.Sprint(v.Attached) != "[{pc01 2}]" || v.BlockSize != 4096 || v.Mode != api.Data {
 		t.Errorf("%+v", v)
 	}
 
@@ -234,6 +244,11 @@ func TestAttachLive(t *testing.T) {
 	}
 	g.absent(2)
 	g.disk(0)
+	for _, want := range []string{"LUN 2, volume data1, was given", "LUN 3, image tools:1, was taken away"} {
+		if told := s.told("pc01"); !strings.Contains(told, want) {
+			t.Errorf("no %q in its timeline: %s", want, told)
+		}
+	}
 
 	// It has its content with the next boot, too, and fences as the boot disk does.
 	if a := s.attach("pc01", api.AttachRequest{Volume: "data1", ReadOnly: true}); !a.Live {
@@ -314,6 +329,10 @@ func TestSharedVolume(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 
+	if out, _, code := bootes(t, "--socket", s.socket, "volume", "show", "quorum"); code != 0 || !strings.Contains(out, "\nreserved     exclusive access, by ") {
+		t.Errorf("volume show:\n%s", out)
+	}
+
 	// The last to leave closes it; what is kept is shown from the store.
 	one.Close()
 	s.ok(two.disk(0).Flush(ctx))
@@ -360,13 +379,7 @@ func TestAttachedBroken(t *testing.T) {
 	g := s.run("pc01")
 	g.disk(0)
 	g.absent(2)
-	var told string
-	for _, b := range s.rec.Boots("pc01") {
-		for _, e := range b.Events {
-			told += e.Text + "\n"
-		}
-	}
-	if !strings.Contains(told, `it goes without LUN 2, volume data1, which cannot be opened: open volume "data1": `) {
+	if told := s.told("pc01"); !strings.Contains(told, `it goes without LUN 2, volume data1, which cannot be opened: open volume "data1": `) {
 		t.Errorf("the timeline says %q", told)
 	}
 	s.ok(other.Close())

@@ -98,6 +98,9 @@ func (a *app) volumeShow() *cobra.Command {
 		Example: "  bootes volume show pc01",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := a.findVolume(cmd.Context(), args[0])
+			if err == nil {
+				v, err = a.client().Volume(cmd.Context(), v.ID) // the list does not tell all
+			}
 			if err != nil {
 				return err
 			}

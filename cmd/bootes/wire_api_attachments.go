@@ -33,7 +33,7 @@ func (h attachments) Attach(ctx context.Context, machine string, r api.AttachReq
 	if err != nil { // as if nothing had been asked for
 		_, undo := h.inv.Detach(ctx, machine, a.LUN)
 		if undo == nil {
-			_, undo = h.detachLive(ctx, machine, a.LUN)
+			_, undo = h.detachLive(ctx, machine, a)
 		}
 		return api.Attached{}, apiError(errors.Join(fmt.Errorf("give %s to machine %q: %w", a.What(), machine, err), undo))
 	}
@@ -52,7 +52,7 @@ func (h attachments) Detach(ctx context.Context, machine string, lun uint8, forc
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), vacateTime)
 	defer cancel()
-	live, err := h.detachLive(ctx, machine, lun)
+	live, err := h.detachLive(ctx, machine, a)
 	return h.attached(ctx, machine, a, live), apiError(err)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/block"
+	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/scsi"
 	"bootes.dev/internal/storage"
 )
@@ -29,7 +30,11 @@ func (h *house) apiVolume(v storage.VolumeInfo) api.Volume {
 	for _, s := range v.Snapshots {
 		out.Snapshots = append(out.Snapshots, apiSnapshot(s))
 	}
-	out.ReadBytes, out.WrittenBytes = h.sessions.moved(h.targets.sessions(), v.ID)
+	if v.Mode == inventory.Data {
+		out.ReadBytes, out.WrittenBytes = h.storage.Moved(v.ID)
+	} else {
+		out.ReadBytes, out.WrittenBytes = h.sessions.moved(h.targets.sessions(), v.ID)
+	}
 	return out
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/iscsi"
+	"bootes.dev/internal/recorder"
 )
 
 // holder is the boot that has a machine's target open now; "" if none has.
@@ -47,6 +48,7 @@ func (h *house) attachLive(ctx context.Context, machine string, a inventory.Atta
 		}
 		err = h.targets.now.Load().server.AttachUnit(ctx, target, owner, a.LUN, u)
 		if err == nil {
+			h.noteDisk(ctx, owner, a, "given")
 			return true, nil
 		}
 		u.Close()
@@ -63,14 +65,15 @@ func (h *house) attachLive(ctx context.Context, machine string, a inventory.Atta
 // detachLive takes what was attached to a machine, and is on record no more, from
 // the boot that runs, and tells whether one does. It returns when the last I/O
 // has returned and the volume is closed.
-func (h *house) detachLive(ctx context.Context, machine string, lun uint8) (live bool, err error) {
+func (h *house) detachLive(ctx context.Context, machine string, a inventory.Attachment) (live bool, err error) {
 	for range tries {
 		target, owner := h.targets.holder(machine)
 		if owner == "" {
 			return false, nil
 		}
-		switch err := h.targets.now.Load().server.DetachUnit(ctx, target, owner, lun); {
+		switch err := h.targets.now.Load().server.DetachUnit(ctx, target, owner, a.LUN); {
 		case err == nil:
+			h.noteDisk(ctx, owner, a, "taken away")
 			return true, nil
 		case errors.Is(err, iscsi.ErrNoUnit): // it could not be opened, or the boot has come after
 			return false, nil
@@ -79,6 +82,13 @@ func (h *house) detachLive(ctx context.Context, machine string, lun uint8) (live
 		}
 	}
 	return true, fmt.Errorf("machine %q boots again and again meanwhile", machine)
+}
+
+// noteDisk says in the timeline of a boot what became of its disks.
+func (h *house) noteDisk(ctx context.Context, owner string, a inventory.Attachment, done string) {
+	if b, err := h.inv.Boot(ctx, owner); err == nil {
+		h.boot.Progress(b, "", recorder.Info, fmt.Sprintf("LUN %d, %s, was %s", a.LUN, a.What(), done))
+	}
 }
 
 // mayDetach refuses to take a disk from a machine that runs and may be writing

@@ -22,8 +22,8 @@ type Volume struct {
 	Depth        int        `json:"depth" doc:"layers that it is read through"`
 	Snapshots    []Snapshot `json:"snapshots" doc:"oldest first"`
 	Open         bool       `json:"open" doc:"a machine uses it now"`
-	ReadBytes    int64      `json:"read_bytes" doc:"read by the boot that uses it now"`
-	WrittenBytes int64      `json:"written_bytes" doc:"written by the boot that uses it now"`
+	ReadBytes    int64      `json:"read_bytes" doc:"read by the boot that uses it now; of a data volume, since it was opened"`
+	WrittenBytes int64      `json:"written_bytes" doc:"written by the boot that uses it now; of a data volume, since it was opened"`
 	Boot         string     `json:"boot,omitempty" doc:"id of the boot it was made for, if ephemeral"`
 	Created      time.Time  `json:"created"`
 
@@ -32,7 +32,7 @@ type Volume struct {
 	Attached     []Seat        `json:"attached,omitempty" doc:"the machines that have it beside their own disk"`
 	IOPS         int64         `json:"iops,omitempty" doc:"commands a second that it serves at most; 0: no limit"`
 	Bandwidth    int64         `json:"bandwidth,omitempty" doc:"bytes a second that it moves at most; 0: no limit"`
-	Reservations *Reservations `json:"reservations,omitempty" doc:"that initiators have made among themselves"`
+	Reservations *Reservations `json:"reservations,omitempty" doc:"that initiators have made among themselves; not in the list of all volumes"`
 }
 
 // VolumeList is all volumes.

@@ -67,6 +67,18 @@ func (s *Storage) OpenAttached(ctx context.Context, machine string, a inventory.
 	return s.openVolume(ctx, a.Volume)
 }
 
+// Moved is what has been read from a data volume and written to it, in bytes, since
+// it was opened; 0 if it is not open.
+func (s *Storage) Moved(volume string) (read, written int64) {
+	for _, o := range s.opened.list() {
+		if o.record.ID == volume {
+			st := o.Stats()
+			return st.ReadBytes, st.WrittenBytes
+		}
+	}
+	return 0, 0
+}
+
 // loose refuses a data volume that a machine has, or just had.
 func (s *Storage) loose(ctx context.Context, v inventory.Volume) error {
 	at, err := s.inv.AttachedTo(ctx, v.ID)
