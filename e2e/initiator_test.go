@@ -22,16 +22,22 @@ var secondPortal = netip.MustParsePrefix("10.77.0.2/24")
 // one opens its disk.
 const dataMAC = "52:54:00:00:00:10"
 
-// dataDisk adds a machine and returns its account, with which any computer can
-// open its disk.
+// dataDisk adds a machine and returns its account.
 func (f *fixture) dataDisk(name string) account {
 	f.t.Helper()
-	f.cli("machine", "add", name, "--mac", dataMAC, "--image", imageRef, "--"+api.Persistent)
-	host, err := f.Net.NewHost(dataMAC, netip.MustParseAddr("10.77.0.90"))
+	return f.idleMachine(name, dataMAC, "10.77.0.90")
+}
+
+// idleMachine adds a machine that is never switched on and returns its account,
+// with which any computer can open its disk.
+func (f *fixture) idleMachine(name, mac, addr string) account {
+	f.t.Helper()
+	f.cli("machine", "add", name, "--mac", mac, "--image", imageRef, "--"+api.Persistent)
+	host, err := f.Net.NewHost(mac, netip.MustParseAddr(addr))
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	set, err := f.Script(f.t.Context(), host, dataMAC)
+	set, err := f.Script(f.t.Context(), host, mac)
 	if err != nil {
 		f.t.Fatal(err)
 	}

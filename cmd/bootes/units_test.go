@@ -430,3 +430,48 @@ func TestDataVolumeRestored(t *testing.T) {
 		t.Error("it came back with something else")
 	}
 }
+
+// A volume's limit of speed counts at once for those who have it open, for those
+// who log in later, and until it is lifted.
+func TestSpeed(t *testing.T) {
+	s := newServed(t)
+	ctx := t.Context()
+	s.image("debian:12", false, make([]byte, 1<<20))
+	s.add("pc01", 1)
+	s.create(api.NewVolume{Name: "data1"})
+	s.attach("pc01", api.AttachRequest{Volume: "data1"})
+	g := s.run("pc01")
+	took := func(lun uint8, n int) time.Duration {
+		t.Helper()
+		d := g.disk(lun)
+		time.Sleep(100 * time.Millisecond)
+		start := time.Now()
+		for range n {
+			s.ok(d.ReadAt(ctx, make([]byte, 512), 0))
+		}
+		return time.Since(start)
+	}
+	const slow = 300 * time.Millisecond // ten at 20 a second take 450 ms, less the burst
+	set := func(volume string, iops int64) {
+		t.Helper()
+		v, err := s.SetVolume(ctx, volume, api.VolumeChange{IOPS: &iops})
+		s.ok(err)
+		if v.IOPS != iops {
+			t.Errorf("%+v", v)
+		}
+	}
+	set("data1", 20)
+	set(g.boot.Volume, 20)
+	for _, when := range []string{"at once", "with the next boot"} {
+		for _, lun := range []uint8{0, 2} {
+			if d := took(lun, 10); d < slow {
+				t.Errorf("%s: ten reads of LUN %d took %v", when, lun, d)
+			}
+		}
+		g = s.run("pc01")
+	}
+	set("data1", 0)
+	if d := took(2, 40); d >= 1500*time.Millisecond { // at 20 a second it takes 1950 ms
+		t.Errorf("lifted: forty reads took %v", d)
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/iscsi"
 	"bootes.dev/internal/scsi"
 )
 
@@ -107,17 +108,33 @@ func (h *house) clearReservations(ctx context.Context, volume string) error {
 
 // setUnit changes what a volume is as a logical unit.
 func (h *house) setUnit(ctx context.Context, id string, c api.VolumeChange) error {
-	var errs []error
 	if c.Shared != nil || c.IOPS != nil || c.Bandwidth != nil {
-		_, err := h.inv.SetUnit(ctx, id, func(v *inventory.Volume) {
+		v, err := h.inv.SetUnit(ctx, id, func(v *inventory.Volume) {
 			set(&v.Shareable, c.Shared)
 			set(&v.IOPS, c.IOPS)
 			set(&v.Bandwidth, c.Bandwidth)
 		})
-		errs = append(errs, err)
+		if err == nil {
+			err = h.limitLive(ctx, v)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if c.ClearReservations && errors.Join(errs...) == nil {
-		errs = append(errs, h.clearReservations(ctx, id))
+	if c.ClearReservations {
+		return h.clearReservations(ctx, id)
 	}
-	return errors.Join(errs...)
+	return nil
+}
+
+// limitLive sets how fast a volume serves those who have it open.
+func (h *house) limitLive(ctx context.Context, v inventory.Volume) error {
+	for _, s := range h.seats(ctx, v.ID) {
+		r := h.targets.now.Load()
+		err := r.server.SetLimits(r.boot.Target(s.boot.Machine), s.lun, limits(v))
+		if err != nil && !errors.Is(err, iscsi.ErrNoUnit) { // it has gone meanwhile
+			return err
+		}
+	}
+	return nil
 }

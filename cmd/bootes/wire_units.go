@@ -24,7 +24,12 @@ func (g *gate) bootUnit(ctx context.Context, ad *boot.Admitted, v inventory.Volu
 	if err != nil {
 		return iscsi.Unit{}, err
 	}
-	return iscsi.Unit{Name: v.ID, Disk: b.disk, Close: func() { g.closed(ad, release()) }}, nil
+	return iscsi.Unit{Name: v.ID, Disk: b.disk, Limits: limits(v), Close: func() { g.closed(ad, release()) }}, nil
+}
+
+// limits are how fast a volume serves.
+func limits(v inventory.Volume) iscsi.Limits {
+	return iscsi.Limits{IOPS: v.IOPS, BytesPerSecond: v.Bandwidth}
 }
 
 // disk makes a logical unit of a volume that was opened. If it cannot, the
@@ -85,7 +90,7 @@ func (g *gate) attachedUnit(ctx context.Context, machine string, a inventory.Att
 	if err != nil {
 		return iscsi.Unit{}, err
 	}
-	u := iscsi.Unit{Name: v.ID, Disk: b.disk, Close: func() { g.closedData(v.ID, release()) }}
+	u := iscsi.Unit{Name: v.ID, Disk: b.disk, Limits: limits(v), Close: func() { g.closedData(v.ID, release()) }}
 	if a.ReadOnly { // a unit of its own: the others' can be written to
 		id = g.identity(b.vol, v, id)
 		id.ReadOnly = true
