@@ -239,6 +239,23 @@ func testStrangers(t *testing.T, f *fixture, pc, other *guest) {
 			t.Errorf("%s's secret on %s's disk: %q (%v), want a login failure", pc.Name(), other.Name(), out, err)
 		}
 	})
+	t.Run("not where the rules say", func(t *testing.T) {
+		for _, rule := range []string{"--lease", "--from=10.77.0.96/27"} {
+			f.cli("machine", "set", pc.Name(), rule)
+			if out, _ := good.discover(t, f, stranger); strings.Contains(out, "Target:") {
+				t.Errorf("%s: discovery shows %q", rule, out)
+			}
+			if out, err := good.inquire(t, f, stranger); err == nil || !strings.Contains(out, "(514)") {
+				t.Errorf("%s: opening the disk: %q (%v), want it forbidden", rule, out, err)
+			}
+		}
+		f.cli("machine", "set", pc.Name(), "--lease=false", "--from=none")
+		for _, rule := range []string{`rule "lease" asks for`, `rule "from" of `} {
+			if len(f.events(pc.Name(), rule)) == 0 {
+				t.Errorf("the timeline does not name the %s:\n%s", rule, f.cli("boot", "log", pc.Name()))
+			}
+		}
+	})
 	t.Run("another's script", func(t *testing.T) {
 		out, err := stranger.Run(t.Context(), "curl", "-sS", "-w", " %{http_code}",
 			"http://"+f.Net.Server().Addr().String()+"/ipxe/52-54-00-00-00-01")

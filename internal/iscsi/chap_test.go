@@ -2,6 +2,8 @@ package iscsi
 
 import (
 	"context"
+	"crypto/md5"
+	"hash"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +104,37 @@ func TestMutualCHAP(t *testing.T) {
 				t.Errorf("sessions: %+v", l)
 			}
 		})
+	}
+}
+
+// counted is a hash that counts what it is given.
+type counted struct {
+	hash.Hash
+	bytes, sums *int
+}
+
+func (c counted) Write(p []byte) (int, error) { *c.bytes += len(p); return c.Hash.Write(p) }
+func (c counted) Sum(b []byte) []byte         { *c.sums++; return c.Hash.Sum(b) }
+
+// Time does not tell whether there is an account, nor how wrong a response is.
+func TestWrongAccountsAreTheSameWork(t *testing.T) {
+	work := func(user, response string) (bytes, sums int) {
+		n := negotiator{authority: newAuthority(newMemory(1 << 20)), chap: &chap{
+			hash: func() hash.Hash { return counted{md5.New(), &bytes, &sums} }, id: 7, challenge: make([]byte, md5.Size),
+		}}
+		if _, err := n.verify(t.Context(), user, response); err == nil {
+			t.Errorf("%s is let in", user)
+		}
+		return bytes, sums
+	}
+	c := chap{hash: md5.New, id: 7, challenge: make([]byte, md5.Size)}
+	near := c.respond(testSecret)
+	near[md5.Size-1] ^= 1
+	wantBytes, wantSums := work(testUser, "0x00")
+	for user, response := range map[string]string{"nobody": "0x00", testUser: hexValue(near), "": ""} {
+		if bytes, sums := work(user, response); bytes != wantBytes || sums != wantSums || sums != 1 {
+			t.Errorf("%q: %d bytes in %d sums, want %d in %d", user, bytes, sums, wantBytes, wantSums)
+		}
 	}
 }
 
