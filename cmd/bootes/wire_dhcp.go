@@ -51,6 +51,7 @@ func (p dhcpPolicy) Decide(ctx context.Context, q dhcp.Query) dhcp.Decision {
 		Serve:    a.Known,
 		Boot:     a.Filename != "",
 		Filename: a.Filename,
+		RootPath: a.RootPath,
 		Reason:   a.Reason,
 	}
 }

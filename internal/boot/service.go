@@ -114,6 +114,7 @@ type Answer struct {
 	Known    bool
 	Filename string // loader or script; empty: no boot
 	Reason   string // why there is no boot
+	RootPath string // disk that firmware or an HBA opens by static credentials (RFC 4173)
 }
 
 // DHCP decides what c is told.
@@ -128,6 +129,7 @@ func (s *Service) DHCP(ctx context.Context, c Client) Answer {
 	}
 	ans := Answer{Machine: m.Name, Hostname: m.Name, Known: true}
 	if !c.IPXE && c.Firmware == NoFirmware {
+		ans.RootPath = s.rootPath(ctx, m.Name, c)
 		return ans
 	}
 	s.asked(ctx, m.Name, true, c)

@@ -3,9 +3,11 @@ package boot
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/ipxe"
 )
 
 // Targets is what the service asks about sessions. Owners are boots, or the CHAP
@@ -91,6 +93,22 @@ func timeline(b inventory.Boot) string {
 		return fmt.Sprintf("%s-%s", b.ID, b.Held.UTC().Format("20060102-150405"))
 	}
 	return b.ID
+}
+
+// rootPath is where a client that is neither PXE nor iPXE finds its machine's
+// disk, if the machine has static credentials; else empty.
+func (s *Service) rootPath(ctx context.Context, machine string, c Client) string {
+	if _, err := s.Inventory.Static(ctx, machine); err != nil {
+		if !notFound(err) {
+			s.Log.Error("static credentials could not be looked up", "machine", machine, "err", err)
+		}
+		return ""
+	}
+	portal := c.Server
+	if o := s.Addresses[c.Interface].Portal; o.IsValid() {
+		portal = o
+	}
+	return ipxe.URI(netip.AddrPortFrom(portal, s.ISCSIPort), 0, s.Target(machine))
 }
 
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }

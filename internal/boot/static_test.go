@@ -132,3 +132,25 @@ func TestStaticHolds(t *testing.T) {
 		t.Errorf("in update mode: %+v, %v", ad, err)
 	}
 }
+
+// DHCP tells firmware that is neither PXE nor iPXE where its disk is.
+func TestRootPath(t *testing.T) {
+	h := newHouse(t)
+	h.Addresses = map[string]Addresses{"br1": {Portal: addr2}}
+	root := func(mac, iface string, fw Firmware) string {
+		return h.DHCP(t.Context(), Client{MAC: parseMAC(mac), Interface: iface, Server: server, Firmware: fw, Discover: true}).RootPath
+	}
+	if got := root(mac1, "br0", NoFirmware); got != "" {
+		t.Errorf("without static credentials: %s", got)
+	}
+	h.static()
+	if got, want := root(mac1, "br0", NoFirmware), "iscsi:10.77.0.1:::0:"+prefix+":pc1"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got, want := root(mac1, "br1", NoFirmware), "iscsi:10.77.0.102:::0:"+prefix+":pc1"; got != want {
+		t.Errorf("with a portal elsewhere: %q, want %q", got, want)
+	}
+	if got := root(mac1, "br0", BIOS) + root(mac2, "br0", NoFirmware); got != "" {
+		t.Errorf("PXE, and another machine: %s", got)
+	}
+}

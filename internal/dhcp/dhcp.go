@@ -82,7 +82,10 @@ type Decision struct {
 	// Filename is the TFTP path or the URL for this client.
 	Filename   string
 	NextServer netip.Addr // zero: Query.Server
-	Reason     string     // in words, why it gets no lease or no boot
+	// RootPath is the disk of a client that is not net-booting, for firmware and
+	// HBAs with iSCSI of their own. It is told in server mode, to those who ask.
+	RootPath string
+	Reason   string // in words, why it gets no lease or no boot
 }
 
 // Reply is what was answered.

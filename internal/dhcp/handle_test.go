@@ -350,6 +350,37 @@ func TestLongURLStaysOutOfTheFileField(t *testing.T) {
 	}
 }
 
+// The name of its disk is for a client that asks for it and does not boot by PXE.
+func TestRootPath(t *testing.T) {
+	const path = "iscsi:10.77.0.1:::0:iqn.2026-01.dev.bootes:pc1"
+	m := known()
+	d := m.machines[knownMAC]
+	d.RootPath = path
+	m.machines[knownMAC] = d
+	asks := dhcpv4.Options{optParameters: {optSubnetMask, optRootPath}}
+	for _, tt := range []struct {
+		name string
+		say  say
+		want string
+	}{
+		{"an HBA's DISCOVER", say{t: Discover, options: asks}, path},
+		{"its REQUEST", say{t: Request, requested: "10.77.0.100", options: asks}, path},
+		{"one that does not ask", say{t: Discover, options: dhcpv4.Options{optParameters: {optSubnetMask}}}, ""},
+		{"no list at all", say{t: Discover}, ""},
+		{"PXE", say{t: Discover, class: classEFI, options: asks}, ""},
+		{"another machine", say{t: Discover, mac: unknownMAC, class: classEFI, options: asks}, ""},
+	} {
+		l := testLink(serverConfig(), m, newPool())
+		p, _ := ask(t, l, tt.say.datagram())
+		if p == nil || string(p.Options[optRootPath]) != tt.want {
+			t.Errorf("%s: %v, want root path %q", tt.name, p, tt.want)
+		}
+	}
+	if p, _ := ask(t, testLink(InterfaceConfig{Name: "br0"}, m, nil), say{t: Discover, options: asks}.datagram()); p != nil {
+		t.Errorf("a proxy answers: %v", p)
+	}
+}
+
 func TestRelayOptionComesBack(t *testing.T) {
 	s := say{t: Discover, giaddr: "10.77.0.8", options: dhcpv4.Options{optRelayAgent: {1, 2, 0xaa, 0xbb}}}
 	p, _ := ask(t, testLink(serverConfig(), known(), newPool()), s.datagram())

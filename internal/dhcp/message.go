@@ -60,12 +60,14 @@ const (
 	optDNS          = 6   // RFC 2132, 3.8
 	optHostName     = 12  // RFC 2132, 3.14
 	optDomainName   = 15  // RFC 2132, 3.17
+	optRootPath     = 17  // RFC 2132, 3.19; of a disk: RFC 4173
 	optBroadcast    = 28  // RFC 2132, 5.3
 	optVendor       = 43  // RFC 2132, 8.4; contents: PXE specification 2.1, table 2-1
 	optRequestedIP  = 50  // RFC 2132, 9.1
 	optLeaseTime    = 51  // RFC 2132, 9.2
 	optMessageType  = 53  // RFC 2132, 9.6
 	optServerID     = 54  // RFC 2132, 9.7
+	optParameters   = 55  // RFC 2132, 9.8
 	optMessage      = 56  // RFC 2132, 9.9
 	optRenewalTime  = 58  // RFC 2132, 9.11
 	optRebindTime   = 59  // RFC 2132, 9.12

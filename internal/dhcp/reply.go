@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"time"
@@ -60,6 +61,9 @@ func (x *exchange) addNetwork(p *dhcpv4.DHCPv4) {
 	}
 	if x.d.Hostname != "" {
 		p.Options[optHostName] = []byte(x.d.Hostname)
+	}
+	if x.d.RootPath != "" && !x.q.NetBoot && bytes.IndexByte(x.m.Options[optParameters], optRootPath) >= 0 {
+		p.Options[optRootPath] = []byte(x.d.RootPath)
 	}
 }
 
