@@ -20,6 +20,7 @@ const (
 	opEventStatus     = 0x4a
 	opDiscInformation = 0x51
 	opTrackInfo       = 0x52
+	opDiscStructure   = 0xad
 	opMechanismStatus = 0xbd
 )
 
@@ -44,6 +45,7 @@ func discSupported() []operation {
 		operation{code: opEventStatus, access: free, usage: "\x4a\x01\x00\x00\xff\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: eventStatus},
 		operation{code: opDiscInformation, access: reads, usage: "\x51\x07\x00\x00\x00\x00\x00\xff\xff\x00", decode: decodeAlloc16, answer: discInformation},
 		operation{code: opTrackInfo, access: reads, usage: "\x52\x03" + lba32 + "\x00\xff\xff\x00", decode: decodeAlloc16, answer: trackInformation},
+		operation{code: opDiscStructure, access: reads, usage: "\xad\x0f\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00", decode: decodeStructure, answer: discStructure},
 		operation{code: opMechanismStatus, access: free, usage: "\xbd\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\x00", decode: decodeMechanism, answer: mechanismStatus},
 	)
 }

@@ -64,6 +64,8 @@ func TestCDROM(t *testing.T) {
 		{"disc information", cd, "51 00 00 00 00 00 00 00ff 00", "0020 0e 01 01 01 01 20" + strings.Repeat("00", 8) + "ffffffff ffffffff" + strings.Repeat("00", 10)},
 		{"track information", cd, "52 01 00000001 00 00ff 00", "0022 01 01 00 04 01 00" + strings.Repeat("00", 16) + "00001194" + strings.Repeat("00", 8)},
 		{"track of a block", cd, "52 00 00001193 00 0008 00", "0022 01 01 00 04 01 00"},
+		{"physical structure", dvd, "ad 00 00000000 00 00 0014 00 00", "0802 0000 01 0f 01 00 00030000 0021847f 00000000"},
+		{"copyright structure", dvd, "ad 00 00000000 00 01 00ff 00 00", "0006 0000 00000000"},
 		{"mechanism status", cd, "bd 00 00 00 00 00 00 00 0008 00 00", strings.Repeat("00", 8)},
 		{"mode sense 10 of capabilities", cd, "5a 00 2a 00 000000 0080 00", "001c 00 00 00 00 0000 2a 14 0b 00 00 00 00 00 2260 0000 0100 2260" + strings.Repeat("00", 6)},
 		{"mode sense 6 of all", cd, "1a 00 3f 00 ff", "25 00 00 00 01 0a" + strings.Repeat("00", 10) + "2a 14 0b 00 00 00 00 00 2260 0000 0100 2260" + strings.Repeat("00", 6)},
@@ -92,6 +94,8 @@ func TestCDROMRefuses(t *testing.T) {
 		"1b 00 00 00 02":                     badField(4), // eject
 		"43 00 00 00 00 00 02 00ff 00":       badField(6),
 		"43 00 05 00 00 00 00 00ff 00":       badField(2), // CD-TEXT
+		"ad 00 00000000 00 00 0804 00 00":    wrongMedium,
+		"ad 01 00000000 00 00 0804 00 00":    badField(1),
 		"46 03 0000 00 00 00 00ff 00":        badField(1),
 		"4a 00 00 00 10 00 00 0008 00":       badField(1), // asynchronous
 		"51 01 00 00 00 00 00 00ff 00":       badField(1),
@@ -105,9 +109,14 @@ func TestCDROMRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %v", s, got, want)
 		}
 	}
+	for s, want := range map[string]Sense{"ad 00 00000000 01 00 0804": badField(6), "ad 00 00000000 00 04 0804": badField(7)} {
+		if _, got := answer(t, disc(2_000_000), s); got != want {
+			t.Errorf("DVD, %s: %v, want %v", s, got, want)
+		}
+	}
 	// A disk serves none of a CD-ROM's own.
 	disk, _ := newRAM()
-	for _, s := range []string{"43", "46", "4a", "51", "52", "bd"} {
+	for _, s := range []string{"43", "46", "4a", "51", "52", "ad", "bd"} {
 		if _, got := answer(t, disk, s); got != invalidOpcode {
 			t.Errorf("a disk, %s: %v", s, got)
 		}

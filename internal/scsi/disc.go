@@ -122,3 +122,47 @@ func trackInformation(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	binary.BigEndian.PutUint32(p[24:], uint32(min(d.blocks(), math.MaxUint32)))
 	return append(b, p[:]...), Sense{}
 }
+
+func decodeStructure(_ *Disk, cdb *CDB, c *Command) Sense {
+	c.Length = int64(cdb.u16(8))
+	return Sense{}
+}
+
+// discStructure answers READ DISC STRUCTURE (MMC-6, 6.22), which only DVDs
+// have: the physical format, and that nothing is protected.
+//
+//	0 | length, 2 | reserved, 2 | structure
+func discStructure(d *Disk, c *Command, b []byte) ([]byte, Sense) {
+	const dvd, physical, copyright = 0, 0x00, 0x01
+	switch {
+	case c.CDB[1]&0x0f != dvd:
+		return b, badField(1)
+	case d.profile() != profileDVD:
+		return b, wrongMedium
+	case c.CDB[6] != 0: // there is one layer
+		return b, badField(6)
+	}
+	start := len(b)
+	b = append(b, 0, 0, 0, 0)
+	switch c.CDB[7] {
+	case physical:
+		b = append(b, d.physicalFormat()...)
+	case copyright:
+		b = append(b, 0, 0, 0, 0)
+	default:
+		return b, badField(7)
+	}
+	binary.BigEndian.PutUint16(b[start:], uint16(len(b)-start-2))
+	return b, Sense{}
+}
+
+// physicalFormat is a DVD-ROM of 120 mm with one layer. Its first sector has the
+// number 30000h, whatever its block.
+func (d *Disk) physicalFormat() []byte {
+	const version, anyRate, embossed, first = 0x01, 0x0f, 0x01, 0x030000
+	p := make([]byte, 2048)
+	p[0], p[1], p[2] = version, anyRate, embossed
+	binary.BigEndian.PutUint32(p[4:], first)
+	binary.BigEndian.PutUint32(p[8:], uint32(min(first+d.blocks()-1, 0xffffff)))
+	return p
+}

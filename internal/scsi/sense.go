@@ -71,6 +71,7 @@ var (
 	copyUnreachable = Sense{Key: keyCopyAborted, Code: 0x0804}
 	copyRefused     = Sense{Key: keyCopyAborted, Code: 0x0d01} // third party device failure
 
+	wrongMedium    = Sense{Key: keyIllegalRequest, Code: 0x3002} // cannot read medium, incompatible format
 	badRelease     = Sense{Key: keyIllegalRequest, Code: 0x2604}
 	noRegistration = Sense{Key: keyIllegalRequest, Code: 0x5504}
 
