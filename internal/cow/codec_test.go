@@ -32,23 +32,27 @@ var recordTable = []struct {
 		`ac0fd8e2 01 02 0000 01000000 ffffffff 0100000000000000 0000000000000000`},
 	{"commit", record{Type: recCommit, Epoch: 3, Seq: 10, Arg: 9},
 		`44ad241e 02 00 0000 03000000 00000000 0a00000000000000 0900000000000000`},
+	{"data", record{Type: recData, Sectors: 8, Epoch: 3, Count: 0x0a0b0c0d, Seq: 11, Arg: 0x40},
+		`f5b33717 04 00 0800 03000000 0d0c0b0a 0b00000000000000 4000000000000000`},
+	{"carry", record{Type: recCarry, Epoch: 3, Seq: 12, Arg: 9},
+		`3d468859 05 00 0000 03000000 00000000 0c00000000000000 0900000000000000`},
 	{"void", record{Type: recVoid, Epoch: 3, Seq: 11},
 		`73523a45 03 00 0000 03000000 00000000 0b00000000000000 0000000000000000`},
 }
 
 func TestRecord(t *testing.T) {
 	for _, c := range recordTable {
-		if got := c.rec.AppendBinary(nil); !bytes.Equal(got, unhex(t, c.hex)) {
+		if got := c.rec.appendTo(nil, 0); !bytes.Equal(got, unhex(t, c.hex)) {
 			t.Errorf("%s: encoded as\n%x, want\n%x", c.name, got, unhex(t, c.hex))
 		}
-		if got, ok := decodeRecord(unhex(t, c.hex)); !ok || got != c.rec {
+		if got, ok := decodeRecord(unhex(t, c.hex), 0); !ok || got != c.rec {
 			t.Errorf("%s: decoded as %+v, %v", c.name, got, ok)
 		}
 	}
-	p := recordTable[0].rec.AppendBinary(nil)
+	p := recordTable[0].rec.appendTo(nil, 0)
 	for i := range p {
 		p[i] ^= 0x10
-		if _, ok := decodeRecord(p); ok {
+		if _, ok := decodeRecord(p, 0); ok {
 			t.Errorf("a flipped bit in byte %d goes unnoticed", i)
 		}
 		p[i] ^= 0x10
@@ -60,12 +64,8 @@ func put(ring []byte, pos int64, epoch uint32, seq uint64, recs ...record) (int6
 	for _, r := range recs {
 		seq++
 		r.Epoch, r.Seq = epoch, seq
-		r.AppendBinary(ring[pos:pos:len(ring)])
-		step := int64(recordSize)
-		if r.endsSector() {
-			step = sectorSize - pos%sectorSize
-		}
-		pos = (pos + step) % int64(len(ring))
+		r.appendTo(ring[pos:pos:len(ring)], 0)
+		pos = (pos + r.step(pos)) % int64(len(ring))
 	}
 	return pos, seq
 }
@@ -112,12 +112,86 @@ func TestReplay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ring := make([]byte, size)
 			c.write(ring)
-			got, err := replay(ring, c.start, 7, 5, 100)
+			got, err := replay(ring, c.start, 7, 5, 100, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if d, u := blocks(got.durable), blocks(got.unstable); !reflect.DeepEqual(d, c.durable) || !reflect.DeepEqual(u, c.unstable) || got.seq != c.seq {
 				t.Errorf("durable %v, unstable %v, seq %d; want %v, %v, %d", d, u, got.seq, c.durable, c.unstable, c.seq)
+			}
+		})
+	}
+}
+
+// carry puts what a small flush writes: one sector each, filled with a byte.
+func carry(ring []byte, pos int64, seq, upTo uint64, sectors ...byte) {
+	b := new(batch)
+	for _, x := range sectors {
+		b.add(bytes.Repeat([]byte{x}, sectorSize), int64(x)*sectorSize)
+	}
+	b.seal(7, 0, seq, upTo)
+	n := copy(ring[pos:], b.buf)
+	copy(ring, b.buf[n:])
+}
+
+func TestReplayOfCarriedData(t *testing.T) {
+	const size = 8 * sectorSize
+	for _, c := range []struct {
+		name    string
+		start   int64
+		write   func(ring []byte)
+		carried []byte
+		durable []uint64
+		seq     uint64
+		voided  bool
+	}{
+		{"a small flush", 0, func(r []byte) {
+			put(r, 0, 7, 5, set(1))
+			carry(r, 32, 6, 6, 10, 11)
+		}, []byte{10, 11}, []uint64{1}, 9, false},
+		{"around the end", size - 96, func(r []byte) {
+			put(r, size-96, 7, 5, set(1))
+			carry(r, size-64, 6, 6, 10, 11)
+		}, []byte{10, 11}, []uint64{1}, 9, false},
+		{"torn", 0, func(r []byte) {
+			put(r, 0, 7, 5, set(1))
+			carry(r, 32, 6, 6, 10, 11)
+			r[2*sectorSize] ^= 1
+		}, nil, nil, 7, false},
+		{"without its end", 0, func(r []byte) {
+			carry(r, 0, 5, 5, 10)
+			clear(r[sectorSize+32:])
+		}, nil, nil, 6, false},
+		{"two of them", 0, func(r []byte) {
+			carry(r, 0, 5, 5, 10)
+			carry(r, 2*sectorSize, 7, 5, 11)
+		}, []byte{10, 11}, nil, 9, false},
+		{"a commit ends it", 0, func(r []byte) {
+			carry(r, 0, 5, 5, 10)
+			put(r, 2*sectorSize, 7, 7, set(1), commit(8))
+			carry(r, 3*sectorSize, 9, 9, 11)
+		}, []byte{11}, []uint64{1}, 11, false},
+		{"a void does not", 0, func(r []byte) {
+			carry(r, 0, 5, 5, 10)
+			put(r, 2*sectorSize, 7, 7, record{Type: recVoid})
+		}, []byte{10}, nil, 8, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ring := make([]byte, size)
+			c.write(ring)
+			got, err := replay(ring, c.start, 7, 5, 100, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var carried []byte
+			for _, x := range got.carried {
+				if x.off != int64(x.data[0])*sectorSize || !bytes.Equal(x.data, bytes.Repeat(x.data[:1], sectorSize)) {
+					t.Errorf("%x… at %d", x.data[:4], x.off)
+				}
+				carried = append(carried, x.data[0])
+			}
+			if !bytes.Equal(carried, c.carried) || !reflect.DeepEqual(blocks(got.durable), c.durable) || got.seq != c.seq || got.voided != c.voided {
+				t.Errorf("carried %v, durable %v, seq %d, voided %v", carried, blocks(got.durable), got.seq, got.voided)
 			}
 		})
 	}
@@ -130,11 +204,15 @@ func TestReplayRefusesTheImpossible(t *testing.T) {
 		"no blocks":       {Type: recSet, State: here, Arg: 1},
 		"state below":     {Type: recSet, State: below, Count: 1},
 		"future commit":   {Type: recCommit, Arg: 99},
+		"future carry":    {Type: recCarry, Arg: 99},
+		"no data":         {Type: recData, Arg: 1},
+		"data beyond":     {Type: recData, Sectors: 1, Arg: 800},
+		"too much data":   {Type: recData, Sectors: 2, Arg: 1},
 		"unknown type":    {Type: 9},
 	} {
 		ring := make([]byte, sectorSize)
 		put(ring, 0, 7, 5, r)
-		if _, err := replay(ring, 0, 7, 5, 100); !errors.Is(err, block.ErrCorrupt) {
+		if _, err := replay(ring, 0, 7, 5, 100, 0); !errors.Is(err, block.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -196,12 +274,20 @@ func TestMeta(t *testing.T) {
 
 func FuzzReplay(f *testing.F) {
 	for _, c := range recordTable {
-		f.Add(append(c.rec.AppendBinary(nil), make([]byte, sectorSize-recordSize)...), int64(0), uint32(c.rec.Epoch), c.rec.Seq-1)
+		f.Add(append(c.rec.appendTo(nil, 0), make([]byte, sectorSize-recordSize)...), int64(0), uint32(c.rec.Epoch), c.rec.Seq-1)
 	}
+	ring := make([]byte, 4*sectorSize)
+	carry(ring, 0, 5, 5, 1, 2)
+	f.Add(ring, int64(0), uint32(7), uint64(5))
 	f.Fuzz(func(t *testing.T, ring []byte, start int64, epoch uint32, seq uint64) {
-		res, err := replay(ring, start, epoch, seq, 1000)
+		res, err := replay(ring, start, epoch, seq, 1000, 0)
 		if err != nil {
 			return
+		}
+		for _, x := range res.carried {
+			if x.off < 0 || x.off+int64(len(x.data)) > 1000*BlockSize || len(x.data) > len(ring) {
+				t.Errorf("carried: %d bytes at %d", len(x.data), x.off)
+			}
 		}
 		m := newPresence(1000)
 		for _, r := range append(res.durable, res.unstable...) {

@@ -23,7 +23,9 @@
 // count as long as the kernel's boot_id is the same. If the machine dies,
 // everything that a Flush has acknowledged is there: Flush notes how far the
 // journal has come, syncs the data, and then appends and syncs a commit record
-// for that far. A sync that failed is final until the volume is reopened.
+// for that far. If little was written, it goes into the journal itself, with
+// its record, by one sync, and is put in its place again after a power cut. A
+// sync that failed is final until the volume is reopened.
 //
 // The files are specified in docs/FORMAT.md. All file work goes through
 // package vfs; package crashfs is a file system for tests that dies at will.

@@ -26,29 +26,38 @@ func (o *overlay) flush() error {
 }
 
 // commit makes durable what is not: the delta is taken first, so that no set
-// comes in whose data the sync may have missed; then the data, then the commit
-// record, each synced. The caller holds flushMu.
+// comes in whose data the sync may have missed. What is little goes into the
+// journal; else the data is synced and then the commit record, if there is
+// anything to record. The caller holds flushMu.
 func (o *overlay) commit() error {
 	o.mu.Lock()
 	upTo := o.log.seq
 	pending := upTo != o.log.committed || o.log.inherited
+	records := pending || o.log.carried
 	full := o.log.used() > o.log.size/2 || o.log.inherited
 	fits := o.log.open && o.log.used()+2*sectorSize <= o.log.size
 	o.mu.Unlock()
-	if pending && full {
+	if records && full {
 		// A full disk may leave no place for map pages; a commit record has
 		// its place reserved.
 		if err := o.checkpoint(false); err == nil || !errors.Is(err, block.ErrNoSpace) || !fits {
 			return err
 		}
 	}
-	if !o.dirty.Swap(false) && !pending {
+	late, many := o.unsynced.take()
+	defer late.release()
+	if late == nil && !many && !pending {
 		return nil
+	}
+	if records && !many {
+		if done, err := o.carry(late, upTo); done {
+			return err
+		}
 	}
 	if err := o.data.Sync(); err != nil {
 		return o.fail(err)
 	}
-	if !pending {
+	if !records {
 		return nil
 	}
 	return o.commitRecord(upTo)
@@ -57,6 +66,7 @@ func (o *overlay) commit() error {
 func (o *overlay) commitRecord(upTo uint64) error {
 	o.mu.Lock()
 	err := o.log.append(record{Type: recCommit, Arg: upTo})
+	o.log.carried = false
 	o.mu.Unlock()
 	if err != nil {
 		return o.fail(err)
@@ -64,15 +74,16 @@ func (o *overlay) commitRecord(upTo uint64) error {
 	if err := o.log.file.Sync(); err != nil {
 		return o.fail(err)
 	}
-	o.settle(upTo)
+	o.settle(upTo, 1)
 	return nil
 }
 
-// settle notes that all sets up to a sequence number are durable.
-func (o *overlay) settle(upTo uint64) {
+// settle notes that all sets up to a sequence number are durable. The flush
+// itself has appended n records.
+func (o *overlay) settle(upTo, n uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.log.seq == upTo+1 { // nothing came after but our commit record
+	if o.log.seq == upTo+n { // nothing else came after
 		upTo = o.log.seq
 	}
 	o.log.committed = upTo
@@ -113,8 +124,11 @@ func (o *overlay) checkpoint(final bool) error {
 			return err
 		}
 	}
+	if err := o.redo(); err != nil {
+		return err
+	}
 	d := o.takeDelta()
-	o.dirty.Store(false)
+	o.unsynced.clear()
 	if sync {
 		if err := o.data.Sync(); err != nil {
 			return o.fail(err)
@@ -238,7 +252,7 @@ func (o *overlay) takeDelta() delta {
 func (o *overlay) giveBack(d delta) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.dirty.Store(true)
+	o.unsynced.lose()
 	for _, p := range d.pages {
 		o.log.changed.add(p.i, p.i)
 	}
@@ -279,7 +293,8 @@ func (o *overlay) adopt(next *directory) {
 	if next.LogSize == 0 { // a change, should one come, makes the journal anew
 		o.log.open, o.log.size, o.log.pos = false, 0, 0
 	}
-	o.log.start = int64(next.Start)
+	o.carried.Store(nil)
+	o.log.start, o.log.carried = int64(next.Start), false
 	o.log.committed = max(o.log.committed, next.Seq)
 	o.holes.durable = o.log.committed
 }

@@ -69,6 +69,9 @@ func (h *history) note(do func(o *oracle)) {
 
 // run returns after the last step, or after the first that failed.
 func (s setup) run() (*history, error) {
+	if s.options.JournalSize == 0 { // a checkpoint often, or small flushes that carry their data
+		s.options.JournalSize = 4096 << (s.seed % 3 * 2)
+	}
 	h := &history{
 		fs: crashfs.New(s.seed, "/"), rng: rand.New(rand.NewPCG(s.seed, 31)), setup: s,
 		world: world{map[string]volume{}, map[string]image{}},
@@ -157,10 +160,9 @@ func (h *history) start() (err error) {
 	return err
 }
 
-// engineOn opens an engine that does nothing in the background, and makes a
-// checkpoint often.
+// engineOn opens an engine that does nothing in the background.
 func engineOn(fs vfs.FS, boot byte, o cow.Options) (*cow.Engine, error) {
-	o.FS, o.BootID, o.JournalSize, o.Manual = fs, [16]byte{boot}, 4096, true
+	o.FS, o.BootID, o.Manual = fs, [16]byte{boot}, true
 	if o.MergeDepth == 0 {
 		o.MergeDepth, o.FlattenDepth = 2, 5
 	}

@@ -20,6 +20,7 @@ type journal struct {
 	pos   int64
 	seq   uint64 // of the last record
 	epoch uint32
+	seed  uint32 // of the records' sums
 
 	// open: the checkpoint that opens this epoch is durable; only then may a
 	// record be written. It is made at the first change, so that opening and
@@ -27,6 +28,9 @@ type journal struct {
 	open bool
 	// committed: every set up to this sequence number is durable.
 	committed uint64
+	// carried: there are data records that replay would redo. A flush that
+	// syncs the data must end their life.
+	carried bool
 	// inherited: what was read may be in the page cache only, left by a
 	// process of the same boot. The first flush makes a checkpoint.
 	inherited bool
@@ -49,6 +53,10 @@ func (o *overlay) openLog(name string) error {
 	d := o.dir.header
 	o.log.seq, o.log.committed, o.log.epoch = d.Seq, d.Seq, d.Epoch
 	o.log.start, o.log.pos = int64(d.Start), int64(d.Start)
+	o.log.seed = logSeed(o.id)
+	// A process of this boot may have written in place and been killed: of
+	// that no record tells.
+	o.unsynced.lose()
 	flag := os.O_RDWR
 	if d.LogSize == 0 { // the map alone tells all
 		flag |= os.O_CREATE
@@ -69,13 +77,16 @@ func (o *overlay) openLog(name string) error {
 	if n, err := f.ReadAt(ring, 0); n < len(ring) {
 		return fmt.Errorf("read journal: %w: %w", err, block.ErrCorrupt)
 	}
-	res, err := replay(ring, o.log.start, d.Epoch, d.Seq, o.blocks)
+	res, err := replay(ring, o.log.start, d.Epoch, d.Seq, o.blocks, o.log.seed)
 	if err != nil {
 		return err
 	}
 	o.log.seq, o.log.committed, o.log.pos = res.seq, res.seq, res.pos
 	for _, r := range res.durable {
 		o.apply(r)
+	}
+	if (d.Boot != o.e.boot || res.voided) && len(res.carried) > 0 {
+		o.carried.Store(&res.carried)
 	}
 	if d.Boot != o.e.boot {
 		o.holes.durable = res.seq
@@ -87,7 +98,6 @@ func (o *overlay) openLog(name string) error {
 	// Whoever wrote this may have been killed between a write and its sync:
 	// even a commit or a directory is perhaps only in the page cache.
 	o.log.inherited = true
-	o.dirty.Store(true)
 	return nil
 }
 
@@ -121,7 +131,7 @@ func (j *journal) used() int64 {
 // append writes a record with the next sequence number.
 func (j *journal) append(r record) error {
 	r.Epoch, r.Seq = j.epoch, j.seq+1
-	if _, err := j.file.WriteAt(r.AppendBinary(j.buf[:0]), j.pos); err != nil {
+	if _, err := j.file.WriteAt(r.appendTo(j.buf[:0], j.seed), j.pos); err != nil {
 		return fmt.Errorf("append to journal: %w", ioError(err))
 	}
 	j.seq++
@@ -130,11 +140,7 @@ func (j *journal) append(r record) error {
 }
 
 func (j *journal) advance(r record) {
-	step := int64(recordSize)
-	if r.endsSector() {
-		step = sectorSize - j.pos%sectorSize
-	}
-	j.pos = (j.pos + step) % j.size
+	j.pos = (j.pos + r.step(j.pos)) % j.size
 }
 
 // void declares the sets that no commit covers never to have been. It is a

@@ -32,8 +32,10 @@ type overlay struct {
 	mapFile vfs.File
 	used    atomic.Int64 // own blocks, present or promised to a write under way
 
-	// dirty: a change was acknowledged that no sync has covered yet.
-	dirty atomic.Bool
+	unsynced unsynced
+	// carried is data that is safe in the journal and perhaps not in its
+	// place; nil from the first change on.
+	carried atomic.Pointer[[]piece]
 
 	// flushMu is held over a sync: one runs at a time, and whoever waited for
 	// it meanwhile shares the next one.
@@ -130,7 +132,7 @@ func (o *overlay) create(tmp string) (err error) {
 	if err := o.writeRing(); err != nil {
 		return err
 	}
-	o.log.epoch, o.log.open = 1, true
+	o.log.seed, o.log.epoch, o.log.open = logSeed(o.id), 1, true
 	o.own = newPresence(o.blocks)
 	o.log.changed = newPageSet(len(o.own.pages))
 	return nil

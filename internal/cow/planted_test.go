@@ -28,6 +28,7 @@ func TestPlantedBugs(t *testing.T) {
 		{"map bit durable before its data", setup{wrap: dataAfterJournal}, inspector{}, "sector"},
 		{"flush acknowledged before the journal is synced", setup{wrap: swallow(commitRecord)}, inspector{}, "sector"},
 		{"flush acknowledged before the data is synced", setup{wrap: swallow(volumeData)}, inspector{}, "sector"},
+		{"small flush acknowledged before the journal is synced", setup{wrap: swallow(carryRecord), options: roomy}, inspector{}, "sector"},
 		{"hole punched before its zero is durable", setup{wrap: punchEarly}, inspector{}, "hole"},
 		{"folder of volumes not synced", setup{wrap: swallowDir("volumes")}, inspector{}, "volume"},
 		{"folder of layers not synced", setup{wrap: swallowDir("layers")}, inspector{}, "layer"},
@@ -91,6 +92,7 @@ type meddled struct {
 	m         *meddler
 	dir, base string
 	wrote     atomic.Int64 // bytes, by the write before
+	ends      atomic.Int64 // type of the record that it ended with, if it was of a journal
 	syncs     atomic.Int64
 }
 
@@ -135,6 +137,9 @@ func (f *meddled) Sync() error {
 
 func (f *meddled) WriteAt(p []byte, off int64) (int, error) {
 	f.wrote.Store(int64(len(p)))
+	if n := len(p); n >= 32 {
+		f.ends.Store(int64(p[n-28]))
+	}
 	if f.m.write != nil {
 		return f.m.write(f, p, off)
 	}
@@ -154,6 +159,7 @@ func swallow(which func(f *meddled) bool) func(vfs.FS) vfs.FS {
 }
 
 func commitRecord(f *meddled) bool { return f.base == "journal" && f.wrote.Load() == 32 }
+func carryRecord(f *meddled) bool  { return f.base == "journal" && f.ends.Load() == 5 }
 func volumeData(f *meddled) bool   { return f.base == "data" && f.ofVolume() && f.syncs.Load() > 1 } // the first is of its making
 func layerData(f *meddled) bool    { return f.base == "data" && !f.ofVolume() }
 func layerMap(f *meddled) bool     { return f.base == "map" && !f.ofVolume() }
@@ -323,6 +329,9 @@ func (j *joiner) Flush() error {
 	close(f.done)
 	return f.err
 }
+
+// roomy has a journal in which small flushes carry their data.
+var roomy = cow.Options{JournalSize: 64 << 10}
 
 var (
 	bursts   = []weight{{1, (*history).burst}, {1, (*history).write}}

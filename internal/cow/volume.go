@@ -131,9 +131,16 @@ func (v *Volume) ReadAt(p []byte, off int64) (int, error) {
 // be from files that are not there any more.
 func (v *Volume) read(p []byte, off int64) (n int, err error, ok bool) {
 	t := v.top.Load()
+	var carried *[]piece
+	if t.over != nil { // before reading: from the first change on, it is in the file
+		carried = t.over.carried.Load()
+	}
 	n, err = t.ReadAt(p, off)
 	if v.top.Load() != t {
 		return n, err, false
+	}
+	if carried != nil {
+		t.over.patch(*carried, p[:n], off)
 	}
 	if err != nil && v.closed.Load() {
 		err = block.ErrClosed

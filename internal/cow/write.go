@@ -42,6 +42,11 @@ func (v *Volume) writeLocked(o *overlay, p []byte, off int64) error {
 
 // write does a WriteAt; the caller holds the range.
 func (v *Volume) write(o *overlay, p []byte, off, first, n int64) error {
+	if o.carried.Load() != nil { // or a later replay would undo this write
+		if err := o.makeRoom(); err != nil {
+			return err
+		}
+	}
 	if o.own.all(here, first, n) {
 		return o.overwrite(p, off)
 	}
@@ -61,7 +66,13 @@ func (v *Volume) write(o *overlay, p []byte, off, first, n int64) error {
 
 func (o *overlay) overwrite(p []byte, off int64) error {
 	_, err := o.data.WriteAt(p, off)
-	o.dirty.Store(true)
+	switch {
+	case o.volatile:
+	case err != nil:
+		o.unsynced.lose()
+	default:
+		o.unsynced.note(p, off)
+	}
 	return ioError(err)
 }
 
