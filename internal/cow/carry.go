@@ -122,6 +122,10 @@ func (o *overlay) carry(b *batch, upTo uint64) (done bool, err error) {
 		defer b.release()
 	}
 	o.mu.Lock()
+	if err := o.failure.get(); err != nil { // as for a commit
+		o.mu.Unlock()
+		return true, err
+	}
 	if !o.log.open || o.log.used()+int64(len(b.buf))+recordSize+logReserve > o.log.size {
 		o.mu.Unlock()
 		return false, nil

@@ -1,13 +1,17 @@
 package cow_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"bootes.dev/internal/block"
+	"bootes.dev/internal/cow"
 	"bootes.dev/internal/cow/crashfs"
 )
 
@@ -125,4 +129,73 @@ func (h *history) atEnd() (finding error) {
 		return finding == nil
 	})
 	return finding
+}
+
+// TestFlushUnderFailure has a volume fail, by a change of its meta, while a
+// Flush is at its sync. The Flush may fail too; if it does not, what it covers
+// is there.
+func TestFlushUnderFailure(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		blocks int64
+		sync   string // of this file is under way
+	}{
+		{"data carried in the journal", 1, "journal"},
+		{"a commit record is to come", 16, "data"},
+		{"a checkpoint is to come", 260, "data"},
+		{"a checkpoint's pages", 260, "map"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fs := crashfs.New(1, "/")
+			e := must(engineOn(fs, 1, cow.Options{JournalSize: 16 << 10}))
+			v := newVolume(t, e, cow.VolumeSpec{Size: 4 << 20})
+			p := bytes.Repeat([]byte{7}, 512)
+			must(v.WriteAt(p, 0))
+			ok(t, v.Flush())
+			for b := range c.blocks { // the map learns of them one by one
+				must(v.WriteAt(p, 4096+8192*b))
+			}
+			err := failDuring(t, fs, e, v, c.sync)
+			fs.Kill()
+			_ = e.Close()
+
+			e = must(engineOn(fs, 1, cow.Options{}))
+			defer e.Close()
+			got, v := make([]byte, 512), openVolume(t, e, "v")
+			for b := range c.blocks {
+				must(v.ReadAt(got, 4096+8192*b))
+				if err == nil && !bytes.Equal(got, p) {
+					t.Fatalf("an acknowledged Flush is gone: block %d", b)
+				}
+			}
+		})
+	}
+}
+
+// failDuring flushes a volume and has it fail while a file is synced.
+func failDuring(t *testing.T, fs *crashfs.FS, e *cow.Engine, v *cow.Volume, file string) error {
+	syncing := make(chan struct{}, 99)
+	fs.SetSyncTime(50 * time.Millisecond)
+	fs.SetFault(func(op, name string) error {
+		if op == "sync" && strings.HasSuffix(name, "/"+file) {
+			syncing <- struct{}{}
+		}
+		if op == "rename" {
+			return syscall.EIO
+		}
+		return nil
+	})
+	defer fs.SetFault(nil)
+	flushed := make(chan error, 1)
+	go func() { flushed <- v.Flush() }()
+	select {
+	case <-syncing:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it is not synced")
+	}
+	fs.SetSyncTime(0)
+	if err := e.SetLimit("v", 1<<20); err == nil {
+		t.Error("the failure was not reported")
+	}
+	return <-flushed
 }

@@ -65,8 +65,11 @@ func (o *overlay) commit() error {
 
 func (o *overlay) commitRecord(upTo uint64) error {
 	o.mu.Lock()
-	err := o.log.append(record{Type: recCommit, Arg: upTo})
-	o.log.carried = false
+	err := o.failure.get() // then a void may be there, behind which nothing counts
+	if err == nil {
+		err = o.log.append(record{Type: recCommit, Arg: upTo})
+		o.log.carried = false
+	}
 	o.mu.Unlock()
 	if err != nil {
 		return o.fail(err)
@@ -95,6 +98,7 @@ func (o *overlay) settle(upTo, n uint64) {
 type delta struct {
 	pages []deltaPage
 	seq   uint64
+	opens bool // a new epoch, in which replay starts at 0; else where the journal is now:
 	start int64
 	here  int64
 }
@@ -153,7 +157,7 @@ func (o *overlay) checkpoint(final bool) error {
 	if err := o.syncMap(sync); err != nil {
 		return err
 	}
-	o.adopt(next)
+	o.adopt(next, d.opens)
 	return nil
 }
 
@@ -227,7 +231,7 @@ func (o *overlay) prepareMap() error {
 func (o *overlay) takeDelta() delta {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	d := delta{seq: o.log.seq, here: o.here}
+	d := delta{seq: o.log.seq, here: o.here, opens: !o.log.open}
 	for i := range o.own.pages {
 		if !o.log.changed.has(i) {
 			continue
@@ -242,7 +246,7 @@ func (o *overlay) takeDelta() delta {
 		d.pages = append(d.pages, p)
 	}
 	clear(o.log.changed)
-	if o.log.open {
+	if !d.opens {
 		d.start = o.log.pos
 	}
 	return d
@@ -264,7 +268,7 @@ func (o *overlay) writePages(d delta) (*directory, error) {
 	next := &directory{o.dir.header, append([]entry(nil), o.dir.entries...)}
 	next.Gen++
 	next.Seq, next.Start, next.LogSize, next.Here = d.seq, uint64(d.start), uint64(o.log.size), uint64(d.here)
-	if !o.log.open {
+	if d.opens {
 		next.Epoch++
 		next.Boot = o.e.boot
 	}
@@ -281,12 +285,16 @@ func (o *overlay) writePages(d delta) (*directory, error) {
 	return next, nil
 }
 
-// adopt makes a checkpoint that is durable the current one.
-func (o *overlay) adopt(next *directory) {
+// adopt makes a checkpoint that is durable the current one. If the volume has
+// failed meanwhile, its journal stays closed.
+func (o *overlay) adopt(next *directory, opens bool) {
 	o.dir = *next
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.log.open {
+	if o.failure.get() != nil {
+		return
+	}
+	if opens {
 		o.log.epoch, o.log.pos = next.Epoch, 0
 		o.log.open, o.log.inherited = true, false
 	}

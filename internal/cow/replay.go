@@ -17,7 +17,7 @@ type replayed struct {
 	// carried is the data that a power cut may have kept from its place, in
 	// order; loose is such of which no flush has said that it is whole.
 	carried, loose []piece
-	voided         bool // the last thing that happened was a failed sync
+	voided         bool // the volume failed then, and nothing comes after that
 }
 
 // piece is what a write wrote: whole sectors.
@@ -26,14 +26,14 @@ type piece struct {
 	data []byte
 }
 
-// replay reads the log, a ring, from start on, until the first place that
-// does not hold the record with the next number of this epoch, whole.
+// replay reads the log, a ring, from start on, up to a void or to the first
+// place that does not hold the record with the next number of this epoch, whole.
 func replay(log []byte, start int64, epoch uint32, seq uint64, blocks int64, seed uint32) (replayed, error) {
 	res := replayed{seq: seq, pos: start}
 	if len(log)%sectorSize != 0 || start < 0 || start%recordSize != 0 || (start > 0 && start >= int64(len(log))) {
 		return res, fmt.Errorf("journal of %d bytes from %d: %w", len(log), start, block.ErrCorrupt)
 	}
-	for read := int64(0); read < int64(len(log)); {
+	for read := int64(0); read < int64(len(log)) && !res.voided; {
 		r, ok := decodeRecord(log[res.pos:], seed)
 		if !ok || r.Epoch != epoch || r.Seq != res.seq+1 {
 			break
@@ -71,9 +71,8 @@ func (res *replayed) take(r record, log []byte) bool {
 		res.cover(r.Arg)
 		res.carried, res.loose = append(res.carried, res.loose...), nil
 	case recVoid:
-		res.unstable, res.loose = nil, nil
+		res.unstable, res.loose, res.voided = nil, nil, true
 	}
-	res.voided = r.Type == recVoid
 	return true
 }
 
