@@ -1,6 +1,12 @@
 package cow
 
-import "context"
+import (
+	"context"
+	"errors"
+	"time"
+
+	"bootes.dev/internal/block"
+)
 
 // until joins the end of the engine to a context.
 func (e *Engine) until(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -21,13 +27,69 @@ func (e *Engine) wakeUp() {
 // that anybody waits for over the long parts.
 func (e *Engine) work() {
 	for {
+		began := time.Now()
 		e.settle(e.ctx)
+		again := time.NewTimer(e.untilNext(began))
 		select {
 		case <-e.ctx.Done():
-			return
 		case <-e.wake:
+		case <-again.C:
+		}
+		again.Stop()
+		if e.ctx.Err() != nil {
+			return
 		}
 	}
+}
+
+// setback is background work that failed. What failed for want of space is
+// tried again, the others not in this opening.
+type setback struct {
+	wait  time.Duration // 0: for good
+	until time.Time
+}
+
+const (
+	firstWait = time.Minute
+	maxWait   = time.Hour
+)
+
+// setBack notes that a job failed.
+func (e *Engine) setBack(name string, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := setback{}
+	if errors.Is(noSpace(err), block.ErrNoSpace) {
+		s.wait = min(max(2*e.skip[name].wait, firstWait), maxWait)
+		s.until = time.Now().Add(s.wait)
+	}
+	e.skip[name] = s
+	e.log.Error("background work failed", "work", name, "err", err, "again_in", s.wait)
+}
+
+// skips reports whether a job is not to be tried now. The caller holds mu.
+func (e *Engine) skips(name string) bool {
+	s, failed := e.skip[name]
+	return failed && (s.wait == 0 || time.Now().Before(s.until))
+}
+
+// untilNext is how long it is until a job that failed is to be tried again.
+// One that was due when the last round began, and is still there, is not
+// needed any more.
+func (e *Engine) untilNext(began time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	next := maxWait
+	for name, s := range e.skip {
+		switch {
+		case s.wait == 0:
+		case s.until.Before(began):
+			delete(e.skip, name)
+		default:
+			next = min(next, max(time.Until(s.until), 0))
+		}
+	}
+	return next
 }
 
 // Settle does all background work that there is to do, merging, hashing and
@@ -47,8 +109,7 @@ func (e *Engine) Settle(ctx context.Context) error {
 	return e.trash.empty(ctx)
 }
 
-// settle does one job after the other. One that fails is not tried again in
-// this opening.
+// settle does one job after the other, but those that failed: see setback.
 func (e *Engine) settle(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
@@ -69,11 +130,14 @@ func (e *Engine) settleOne(ctx context.Context) (more bool) {
 	if j == nil {
 		return false
 	}
-	if err := j.run(ctx); err != nil && ctx.Err() == nil {
-		e.log.Error("background work failed", "work", j.name, "err", err)
+	err := j.run(ctx)
+	switch {
+	case err == nil:
 		e.mu.Lock()
-		e.skip[j.name] = true
+		delete(e.skip, j.name)
 		e.mu.Unlock()
+	case ctx.Err() == nil:
+		e.setBack(j.name, err)
 	}
 	return true
 }

@@ -105,7 +105,7 @@ type Engine struct {
 	volumes  map[string]*volumeState
 	chains   map[string]*chain // by the layer on top; a chain over layers that were merged since is no longer in it
 	made     map[*LayerBuilder]struct{}
-	skip     map[string]bool // background work that failed: not tried again
+	skip     map[string]setback // background work that failed
 	doubt    doubt
 }
 
@@ -119,7 +119,7 @@ func Open(dir string, o Options) (*Engine, error) {
 	e := &Engine{
 		dir: path.Clean(dir), o: o, fs: o.FS, log: o.Log, boot: o.BootID, jobs: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 		layers: map[string]*layerState{}, volumes: map[string]*volumeState{},
-		chains: map[string]*chain{}, made: map[*LayerBuilder]struct{}{}, skip: map[string]bool{}, doubt: doubt{},
+		chains: map[string]*chain{}, made: map[*LayerBuilder]struct{}{}, skip: map[string]setback{}, doubt: doubt{},
 	}
 	if err := o.check(); err != nil {
 		return nil, err

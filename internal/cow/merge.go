@@ -62,7 +62,7 @@ func (e *Engine) mergeJob(base string, above *layerState, volume string, refs **
 	}
 	top := line[first].id
 	name := fmt.Sprintf("merge %d layers from %s down", end-first, top)
-	if e.skip[name] {
+	if e.skips(name) {
 		return nil
 	}
 	return &job{name, func(ctx context.Context) error {
