@@ -608,9 +608,7 @@ func TestErrorsNoSpace(t *testing.T) {
 	// Another program takes the space while an image is copied.
 	small := f.disk("small.raw", 120)
 	importing := command{args: []string{"image", "import", "new:1", small}}
-	_, wait := f.start(t, importing)
-	waitUntil(t, "the import", f.halfMade)
-	resume := f.pause(t)
+	wait, resume := f.pauseHalfWay(t, importing, 120<<20)
 	var st unix.Statfs_t
 	if err := unix.Statfs(f.dataDir, &st); err != nil {
 		t.Fatal(err)
@@ -627,19 +625,67 @@ func TestErrorsNoSpace(t *testing.T) {
 	f.cli(importing.args...)
 }
 
+// pauseHalfWay starts an import of an image of so many bytes and stops the
+// server while a third of them, and no less, is yet to be copied. Often the
+// import is too fast to be caught.
+func (f *fixture) pauseHalfWay(t *testing.T, importing command, size int64) (wait func() ended, resume func()) {
+	t.Helper()
+	for range 30 {
+		_, wait = f.start(t, importing)
+		for end := time.Now().Add(5 * time.Second); !f.halfMade() && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+			if layers, _ := filepath.Glob(filepath.Join(f.dataDir, "layers", "*")); len(layers) > 0 {
+				break
+			}
+		}
+		resume = f.pause(t)
+		if n := f.copied(); n > 0 && n < size*2/3 {
+			return wait, resume
+		}
+		resume()
+		if e := wait(); e.code != 0 {
+			t.Fatalf("the import failed: %s", e.errs)
+		}
+		f.cli("image", "rm", "new:1")
+		f.unchanged(t, nil)
+	}
+	t.Fatal("the import was never caught half-way")
+	return nil, nil
+}
+
+// copied is how many bytes the layer that is being made has; 0: there is none.
+func (f *fixture) copied() (n int64) {
+	m, _ := filepath.Glob(filepath.Join(f.dataDir, "tmp", "layer-*", "data"))
+	for _, name := range m {
+		var st unix.Stat_t
+		if unix.Stat(name, &st) == nil {
+			n += st.Blocks * 512
+		}
+	}
+	return n
+}
+
 // halfMade says whether an import is under way.
 func (f *fixture) halfMade() bool {
 	m, _ := filepath.Glob(filepath.Join(f.dataDir, "tmp", "layer-*"))
 	return len(m) > 0
 }
 
-// pause stops the server where it is, and returns what lets it go on.
+// pause stops the server where it is, all its threads, and returns what lets it
+// go on.
 func (f *fixture) pause(t *testing.T) (resume func()) {
 	t.Helper()
 	server := f.Server()
 	if err := server.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	waitUntil(t, "the server to stand still", func() bool {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", server.Pid()))
+		return !slices.ContainsFunc(threads, func(name string) bool {
+			stat, err := os.ReadFile(name)
+			return err == nil && !bytes.Contains(stat, []byte(") T "))
+		})
+	})
 	return func() {
 		t.Helper()
 		if err := server.Signal(syscall.SIGCONT); err != nil {
