@@ -85,6 +85,7 @@ func (l *login) run(ctx context.Context) error {
 
 // finish enters full feature phase.
 func (l *login) finish(ctx context.Context, answer answer) error {
+	l.srv.guesses.succeed(l.neg.user)
 	sess := l.sess
 	sess.info = SessionInfo{Login: l.neg.req, User: l.neg.user, Mutual: l.neg.mutual, Since: time.Now(), TSIH: 1}
 	sess.discovery = l.neg.discovery
@@ -211,8 +212,9 @@ func (l *login) refused(ctx context.Context, err error) {
 		"remote", l.neg.req.Remote, "user", l.neg.user, "reason", reason)
 	l.srv.o.Authority.Refused(l.neg.req, l.neg.user, reason)
 	if status == StatusAuthFailure {
+		doublings := l.srv.guesses.fail(l.neg.req.Remote.Addr(), l.neg.user, l.srv.now())
 		select {
-		case <-time.After(l.srv.o.RefusalDelay):
+		case <-time.After(l.srv.o.RefusalDelay << doublings):
 		case <-ctx.Done():
 		}
 	}

@@ -23,7 +23,7 @@ type Options struct {
 	Log       *slog.Logger
 
 	LoginTimeout time.Duration // for a whole login; default 30 s
-	RefusalDelay time.Duration // before a failed authentication is answered; default 1 s
+	RefusalDelay time.Duration // before a failed authentication is answered, more for the next ones; default 1 s
 	WriteTimeout time.Duration // for an initiator to take what it is sent; default 60 s
 	PingInterval time.Duration // of silence before a ping, and four of them before the end; default 30 s
 	LogoutTime   time.Duration // for initiators to log out when the server stops; default 2 s
@@ -54,11 +54,12 @@ func (o *Options) ensureDefaults() {
 // Server serves all targets that its Authority knows, over any number of
 // listeners.
 type Server struct {
-	o      Options
-	budget *budget
-	epoch  time.Time    // from which now counts
-	slowIO int64        // Options.SlowIO, in nanoseconds
-	worker atomic.Int32 // workers of all sessions
+	o       Options
+	budget  *budget
+	guesses guesses
+	epoch   time.Time    // from which now counts
+	slowIO  int64        // Options.SlowIO, in nanoseconds
+	worker  atomic.Int32 // workers of all sessions
 
 	mu      sync.Mutex
 	targets map[string]*target // those that are held, or being logged in to
