@@ -12,7 +12,7 @@ func (s *session) command() error {
 		return err
 	}
 	if s.discovery {
-		return s.reject(pdu.RejectProtocolError)
+		return s.reject(pdu.RejectProtocolError, !p.Immediate)
 	}
 	t := &s.scratch
 	s.aim(t, p)

@@ -14,6 +14,10 @@ import (
 // level 0 answers by ending the session.
 var errProtocol = errors.New("protocol error")
 
+// errDataDigest: a data segment came with a wrong digest. The PDU after it can be
+// read.
+var errDataDigest = protocolError("data digest is wrong")
+
 func protocolError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errProtocol, fmt.Sprintf(format, args...))
 }
@@ -49,8 +53,12 @@ func (f *framer) next(h *pdu.Header) error {
 		}
 	}
 	if f.headerDigest {
-		if err := f.check(pdu.Digest(0).Add(f.bhs[:]).Add(ahs), "header"); err != nil {
+		ok, err := f.check(pdu.Digest(0).Add(f.bhs[:]).Add(ahs))
+		if err != nil {
 			return err
+		}
+		if !ok {
+			return protocolError("header digest is wrong")
 		}
 	}
 	if h.DataLength > f.maxData {
@@ -60,14 +68,10 @@ func (f *framer) next(h *pdu.Header) error {
 	return nil
 }
 
-func (f *framer) check(d pdu.Digest, what string) error {
-	if _, err := io.ReadFull(f.r, f.small[:]); err != nil {
-		return err
-	}
-	if !d.Matches(f.small[:]) {
-		return protocolError("%s digest is wrong", what)
-	}
-	return nil
+// check reads a digest and tells whether it is d.
+func (f *framer) check(d pdu.Digest) (ok bool, err error) {
+	_, err = io.ReadFull(f.r, f.small[:])
+	return d.Matches(f.small[:]), err
 }
 
 // data reads the next len(p) bytes of the data segment, which must have them.
@@ -105,7 +109,11 @@ func (f *framer) end() error {
 	if !f.dataDigest {
 		return nil
 	}
-	return f.check(f.digest.Add(pad), "data")
+	ok, err := f.check(f.digest.Add(pad))
+	if err == nil && !ok {
+		err = errDataDigest
+	}
+	return err
 }
 
 // cmdSN is that of the request just read.

@@ -25,6 +25,7 @@ type initiator struct {
 	user     string
 	secret   string
 	isid     [6]byte
+	tsih     uint16
 	session  string // SessionType
 	method   string // AuthMethod offered
 	keys     string // operational keys, as text
@@ -172,7 +173,7 @@ func (i *initiator) expectEnd() {
 
 func (i *initiator) exchange(req pdu.LoginRequest, text string) (pdu.LoginResponse, map[string]string) {
 	i.t.Helper()
-	req.ISID, req.CmdSN, req.ITT, req.DataLength = i.isid, i.cmdSN, 1, len(text)
+	req.ISID, req.TSIH, req.CmdSN, req.ITT, req.DataLength = i.isid, i.tsih, i.cmdSN, 1, len(text)
 	i.send(&req, []byte(text))
 	var r pdu.LoginResponse
 	data := i.expect(&r)

@@ -89,6 +89,9 @@ func (l *login) finish(ctx context.Context, answer answer) error {
 	sess := l.sess
 	sess.info = SessionInfo{Login: l.neg.req, User: l.neg.user, Mutual: l.neg.mutual, Since: time.Now(), TSIH: 1}
 	sess.discovery = l.neg.discovery
+	if l.neg.tsih != 0 {
+		return l.srv.refuseConnection(sess.info.Login, l.neg.tsih)
+	}
 	if sess.discovery {
 		if err := l.srv.enterDiscovery(); err != nil {
 			return err

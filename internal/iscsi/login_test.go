@@ -69,7 +69,6 @@ func TestLoginFirstRequest(t *testing.T) {
 		{"next stage 2", pdu.LoginRequest{Transit: true, Next: 2}, names, StatusInvalidRequest},
 		{"backwards", pdu.LoginRequest{Transit: true}, names, StatusInvalidRequest},
 		{"version", pdu.LoginRequest{VersionMin: 1, VersionMax: 1}, names, StatusBadVersion},
-		{"TSIH", pdu.LoginRequest{TSIH: 7}, names, StatusNoSession},
 		{"T and C", pdu.LoginRequest{Transit: true, Continue: true, Next: pdu.OperationalStage}, names, StatusInitiatorError},
 		{"key twice", pdu.LoginRequest{}, names + names, StatusInitiatorError},
 		{"no key", pdu.LoginRequest{}, "=x\x00", StatusInitiatorError},

@@ -3,6 +3,7 @@ package iscsi
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"bootes.dev/internal/iscsi/pdu"
@@ -70,7 +71,10 @@ func (s *session) logout() error {
 	return errLogout
 }
 
-const maxText = 32 << 10 // of one text request, over all its PDUs
+const (
+	maxText = 32 << 10 // of one text request, over all its PDUs
+	textTag = 1        // TTT of every text response: there is one exchange at a time
+)
 
 // textRequest serves discovery (SendTargets, RFC 7143, appendix C) and lets
 // the initiator declare another MaxRecvDataSegmentLength.
@@ -88,6 +92,10 @@ func (s *session) textRequest() error {
 	}
 	if err := s.in.end(); err != nil {
 		return err
+	}
+	if p.Continue && p.Final || p.TTT != pdu.NoTag && p.TTT != textTag {
+		s.rejectRead(pdu.RejectProtocolError, !p.Immediate)
+		return nil
 	}
 	if p.TTT == pdu.NoTag {
 		s.answer = nil // a new request, whatever was left of the last answer
@@ -117,11 +125,11 @@ func (s *session) respondText(p *pdu.TextRequest) {
 	part := s.answer[:n:n]
 	s.answer = s.answer[n:]
 	r := pdu.TextResponse{
-		Final: len(s.answer) == 0 && !p.Continue, Continue: len(s.answer) > 0,
+		Final: len(s.answer) == 0 && p.Final, Continue: len(s.answer) > 0,
 		DataLength: n, LUN: p.LUN, ITT: p.ITT, TTT: pdu.NoTag, Sequence: o.sequence(true),
 	}
 	if !r.Final {
-		r.TTT = 1 // one text exchange at a time: any value does
+		r.TTT = textTag
 	}
 	o.fill.head, _ = r.AppendBinary(o.fill.head)
 	o.put(part, nil)
@@ -133,7 +141,11 @@ func (s *session) answerText(pairs []pdu.KeyValue) []byte {
 	for _, kv := range pairs {
 		switch kv.Key {
 		case "SendTargets":
-			for _, name := range s.visible(kv.Value) {
+			// RFC 7143, appendix C: "All" is for discovery sessions, nothing for others.
+			if s.discovery && kv.Value == "" || !s.discovery && kv.Value == "All" {
+				b = pdu.AppendText(b, kv.Key, answerReject)
+			}
+			for _, name := range s.visible(strings.ToLower(kv.Value)) {
 				b = pdu.AppendText(b, "TargetName", name)
 				b = pdu.AppendText(b, "TargetAddress", portal(s.info.Local))
 			}
@@ -145,17 +157,27 @@ func (s *session) answerText(pairs []pdu.KeyValue) []byte {
 			}
 		case "InitiatorAlias":
 		default:
-			b = pdu.AppendText(b, kv.Key, answerNotUnderstood)
+			b = pdu.AppendText(b, kv.Key, refusedKey(kv))
 		}
 	}
 	return b
 }
 
-// visible lists the targets that SendTargets=which names: All or one in a
-// discovery session, the session's own in a normal one.
+// refusedKey answers a key that may not come in full feature phase: Reject if
+// it is one that is negotiated during login.
+func refusedKey(kv pdu.KeyValue) string {
+	p := defaultParams()
+	if p.negotiate(kv.Key, kv.Value, false) == answerNotUnderstood {
+		return answerNotUnderstood
+	}
+	return answerReject
+}
+
+// visible lists the targets that SendTargets=which names, in lower case: all or
+// one in a discovery session, the session's own in a normal one.
 func (s *session) visible(which string) []string {
 	if !s.discovery {
-		if which == "" || which == "All" || which == s.info.Target {
+		if which == "" || which == s.info.Target {
 			return []string{s.info.Target}
 		}
 		return nil
@@ -163,7 +185,7 @@ func (s *session) visible(which string) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), s.srv.o.LoginTimeout)
 	defer cancel()
 	names := s.srv.o.Authority.Visible(ctx, s.info.Login, s.info.User)
-	if which == "All" {
+	if which == "all" {
 		return names
 	}
 	for _, n := range names {

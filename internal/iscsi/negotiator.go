@@ -23,6 +23,8 @@ type negotiator struct {
 	params    params
 	discovery bool
 	user      string
+	tsih      uint16 // of the session that the connection is to join; 0: a new one
+	cid       uint16
 
 	begun         bool
 	stage         pdu.Stage
@@ -74,14 +76,11 @@ func (n *negotiator) check(req *pdu.LoginRequest) error {
 	if req.VersionMin > 0 {
 		return refuse(StatusBadVersion, "initiator wants protocol version %d or later", req.VersionMin)
 	}
-	if req.TSIH != 0 {
-		return refuse(StatusNoSession, "login of another connection to session %d", req.TSIH)
-	}
 	if req.Stage != pdu.SecurityStage && req.Stage != pdu.OperationalStage {
 		return refuse(StatusInvalidRequest, "login in stage %d", req.Stage)
 	}
-	if n.begun && (req.Stage != n.stage || req.ISID != n.req.ISID) {
-		return refuse(StatusInvalidRequest, "login request out of its stage or with another ISID")
+	if n.begun && (req.Stage != n.stage || req.ISID != n.req.ISID || req.TSIH != n.tsih || req.CID != n.cid) {
+		return refuse(StatusInvalidRequest, "login request out of its stage, or of another connection than the first one")
 	}
 	if req.Transit && (req.Next <= req.Stage || req.Next != pdu.OperationalStage && req.Next != pdu.FullFeature) {
 		return refuse(StatusInvalidRequest, "login from stage %d to %d", req.Stage, req.Next)
@@ -95,6 +94,7 @@ func (n *negotiator) check(req *pdu.LoginRequest) error {
 // begin takes the names from the first request.
 func (n *negotiator) begin(req *pdu.LoginRequest, pairs []pdu.KeyValue) error {
 	n.begun, n.stage, n.req.ISID, n.seen = true, req.Stage, req.ISID, make(map[string]bool)
+	n.tsih, n.cid = req.TSIH, req.CID
 	for _, p := range pairs {
 		switch p.Key {
 		case "InitiatorName":

@@ -42,7 +42,7 @@ func (s *session) readCommand(t *task) error {
 		return nil
 	}
 	if t = s.register(); t == nil {
-		return s.reject(pdu.RejectTaskInProgress)
+		return s.rejectTask()
 	}
 	s.mu.Lock()
 	s.enqueue(job{t: t})

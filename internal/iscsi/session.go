@@ -136,6 +136,9 @@ func (s *session) run() {
 	for err == nil {
 		err = s.serveOne()
 	}
+	if errors.Is(err, errDataDigest) {
+		s.rejectRead(pdu.RejectDataDigest, false)
+	}
 	if errors.Is(err, errLogout) {
 		s.out.settle() // another may be about to send the answer
 	} else {
@@ -234,10 +237,10 @@ func (s *session) serveOne() error {
 		}
 		return s.dataOut()
 	case pdu.OpSNACK: // nothing is ever sent twice: error recovery level 0
-		return s.reject(pdu.RejectSNACK)
+		return s.reject(pdu.RejectSNACK, false)
 	case pdu.OpSCSICommand, pdu.OpTaskRequest, pdu.OpNopOut, pdu.OpTextRequest, pdu.OpLogoutRequest:
 	default:
-		return s.reject(pdu.RejectNotSupported)
+		return s.reject(pdu.RejectNotSupported, false)
 	}
 	// CmdSN lies at the same place in all requests that have one.
 	inOrder, err := s.order(h.Immediate, s.in.cmdSN())
@@ -279,18 +282,27 @@ func (s *session) order(immediate bool, cmdSN uint32) (ok bool, err error) {
 	return true, nil
 }
 
-// reject refuses the PDU just read, with its header.
-func (s *session) reject(reason byte) error {
-	bhs := s.in.bhs // end does not touch it, but the next PDU will
+// reject refuses the PDU being read. counted: it has a place in the command
+// window.
+func (s *session) reject(reason byte, counted bool) error {
 	if err := s.in.end(); err != nil {
 		return err
 	}
-	o := &s.out
-	if o.begin() {
-		p := pdu.Reject{Reason: reason, DataLength: len(bhs), Sequence: o.sequence(true)}
-		o.fill.head, _ = p.AppendBinary(o.fill.head)
-		o.put(bhs[:], nil)
-		o.commit(false)
-	}
+	s.rejectRead(reason, counted)
 	return nil
+}
+
+// rejectRead refuses the PDU just read, with its header.
+func (s *session) rejectRead(reason byte, counted bool) {
+	o := &s.out
+	if !o.begin() {
+		return
+	}
+	if counted {
+		o.credit()
+	}
+	p := pdu.Reject{Reason: reason, DataLength: len(s.in.bhs), Sequence: o.sequence(true)}
+	o.fill.head, _ = p.AppendBinary(o.fill.head)
+	o.put(s.in.bhs[:], nil)
+	o.commit(false)
 }

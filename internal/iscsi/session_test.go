@@ -327,6 +327,10 @@ func TestWrongDigestEndsTheSession(t *testing.T) {
 	b = append(b, bytes.Repeat([]byte{1}, 512)...)
 	b = append(b, 1, 2, 3, 4)
 	_, _ = i.conn.Write(b)
+	var r pdu.Reject
+	if i.expect(&r); r.Reason != pdu.RejectDataDigest {
+		t.Errorf("reject %+v", r)
+	}
 	i.expectEnd()
 	if disk.bytes(0, 1)[0] != 0 {
 		t.Error("data with a wrong digest was written")

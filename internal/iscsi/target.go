@@ -106,6 +106,18 @@ func (s *Server) join(ctx context.Context, sess *session) error {
 	return nil
 }
 
+// refuseConnection tells why there is no second connection in a session, nor
+// another in place of its first: it has one, and with ErrorRecoveryLevel 0 and
+// DefaultTime2Retain 0 it ends with it.
+func (s *Server) refuseConnection(req Login, tsih uint16) error {
+	for _, old := range s.sessionsOn(req.Target) {
+		if old.info.TSIH == tsih && old.info.Initiator == req.Initiator && old.info.ISID == req.ISID {
+			return refuse(StatusTooManyConnections, "login of another connection to session %d, which has the only one it may have", tsih)
+		}
+	}
+	return refuse(StatusNoSession, "login of another connection to session %d, which there is not", tsih)
+}
+
 func (t *target) add(sess *session) error {
 	s := t.srv
 	s.mu.Lock()

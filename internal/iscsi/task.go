@@ -65,6 +65,17 @@ func (s *session) register() *task {
 	return t
 }
 
+// rejectTask refuses the command that register made no task of.
+func (s *session) rejectTask() error {
+	s.mu.Lock()
+	reason := byte(pdu.RejectTaskInProgress)
+	if len(s.tasks) >= maxTasks { // the window keeps the others from being so many
+		reason = pdu.RejectTooManyImmediate
+	}
+	s.mu.Unlock()
+	return s.reject(reason, s.scratch.counted)
+}
+
 // stepDone ends a step of t that was counted in running; the last one ends
 // the task. answered means that the step has sent the status.
 func (s *session) stepDone(t *task, sense scsi.Sense, answered bool) {

@@ -1,6 +1,7 @@
 package iscsi
 
 import (
+	"errors"
 	"slices"
 
 	"bootes.dev/internal/block"
@@ -61,7 +62,7 @@ func (s *session) writeCommand(t *task, p *pdu.SCSICommand) error {
 		return nil
 	}
 	if t = s.register(); t == nil {
-		return s.reject(pdu.RejectTaskInProgress)
+		return s.rejectTask()
 	}
 	if first > 0 {
 		s.reserve(t, first, unsolicited)
@@ -120,23 +121,39 @@ func (s *session) dataOut() error {
 		return s.dropBurst(t, p.Final)
 	}
 	s.mu.Unlock()
-	return s.receive(t, int64(p.DataLength), p.Final)
+	err := s.receive(t, int64(p.DataLength), p.Final)
+	if errors.Is(err, errDataDigest) {
+		s.rejectRead(pdu.RejectDataDigest, false)
+		s.mu.Lock()
+		t.write.broken = true
+		s.breakBurst(t, p.Final)
+		return nil
+	}
+	return err
 }
 
 // dropBurst drops a Data-Out of a burst that is broken, and fails its command.
-// The response has to wait for the burst's last PDU (RFC 7143, 11.4.2). A
-// Data-Out where no burst is open is all that comes. s.mu is held.
+// s.mu is held.
 func (s *session) dropBurst(t *task, final bool) error {
+	s.mu.Unlock()
+	if err := s.in.end(); err != nil && !errors.Is(err, errDataDigest) {
+		return err
+	}
+	s.mu.Lock()
+	s.breakBurst(t, final)
+	return nil
+}
+
+// breakBurst fails a command whose data did not come as it should. The response
+// has to wait for the burst's last PDU (RFC 7143, 7.8 and 11.4.2). A Data-Out
+// where no burst is open is all that comes. s.mu is held, and let go.
+func (s *session) breakBurst(t *task, final bool) {
 	if w := &t.write; final || !w.receiving {
 		w.receiving, w.unsolicited = false, false
 		s.stopWaiting(t)
 	}
 	s.mu.Unlock()
-	if err := s.in.end(); err != nil {
-		return err
-	}
 	s.stepDone(t, scsi.DataOutOfOrder, false)
-	return nil
 }
 
 // expects checks a Data-Out against the open burst. Data comes in order, as
