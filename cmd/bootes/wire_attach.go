@@ -78,10 +78,15 @@ func (h *house) detachLive(ctx context.Context, machine string, a inventory.Atta
 		case errors.Is(err, iscsi.ErrNoUnit): // it could not be opened, or the boot has come after
 			return false, nil
 		case !errors.Is(err, iscsi.ErrNotHeld):
-			return true, err
+			return true, unreturned(machine, a, err)
 		}
 	}
 	return true, fmt.Errorf("machine %q boots again and again meanwhile", machine)
+}
+
+// unreturned tells of what was taken from a machine and cannot be closed yet.
+func unreturned(machine string, a inventory.Attachment, err error) error {
+	return fmt.Errorf("%s is no disk of machine %q any more, but stays open until its last I/O has returned: %w", a.What(), machine, err)
 }
 
 // noteDisk says in the timeline of a boot what became of its disks.
