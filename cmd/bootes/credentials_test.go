@@ -175,6 +175,44 @@ func TestStaticCredentialsOfAnEphemeralMachine(t *testing.T) {
 	wantKind(t, s.RevokeCredentials(ctx, "pc02"), api.NotFound)
 }
 
+// What is attached to a machine with static credentials writes through as its own
+// disk does, and its timeline tells of it.
+func TestStaticCredentialsWithData(t *testing.T) {
+	s := newServed(t)
+	ctx := t.Context()
+	_, err := s.Import(ctx, s.file(make([]byte, 1<<20)), api.ImportRequest{Ref: "debian:12", Source: "a.raw"}, nil)
+	s.ok(err)
+	_, err = s.AddMachine(ctx, api.NewMachine{Name: "pc01", MACs: []string{"52:54:00:00:00:01"}, Image: "debian:12"})
+	s.ok(err)
+	for _, name := range []string{"early", "late"} {
+		_, err = s.CreateVolume(ctx, api.NewVolume{Name: name, Size: 1 << 20})
+		s.ok(err)
+	}
+	_, err = s.Attach(ctx, "pc01", api.AttachRequest{Volume: "early"})
+	s.ok(err)
+	c, err := s.NewCredentials(ctx, "pc01", api.CredentialsRequest{})
+	s.ok(err)
+	sess, err := s.hba(c)
+	s.ok(err)
+	a, err := s.Attach(ctx, "pc01", api.AttachRequest{Volume: "late"})
+	s.ok(err)
+	if !a.Live {
+		t.Errorf("%+v", a)
+	}
+	for lun, name := range map[uint8]string{2: "early", a.LUN: "late"} {
+		_, err := sess.Do(ctx, lun, []byte{5: 0}, nil, nil) // takes the unit attention
+		s.ok(err)
+		_, err = sess.Disk(ctx, lun)
+		s.ok(err)
+		v, err := s.Volume(ctx, name)
+		s.ok(err)
+		if !v.WriteThrough || !v.Open {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	s.said("late, was given")
+}
+
 // libiscsi, the initiator of QEMU, takes them as they are shown, and leaves a
 // server that has not got the reverse secret.
 func TestStaticCredentialsOfLibiscsi(t *testing.T) {

@@ -16,8 +16,9 @@ func (a *app) machineCredentials() *cobra.Command {
 		Long: "Firmware and HBAs with iSCSI of their own log in without a script. --new makes static credentials for\n" +
 			"them and shows, once, all that is to be typed in; those of before end. --revoke ends them and their\n" +
 			"sessions. Without either, what there is is shown without the secrets.\n\n" +
-			"They open the disk that the machine's next boot would have, write through, unless a system that the\n" +
-			"machine has booted runs from it; a boot of the machine takes it back. Type them into that machine only.",
+			"They open the disk that the machine's next boot would have, unless a system that the machine has booted\n" +
+			"runs from it; a boot of the machine takes it back. The disk writes through from then on. Type them into\n" +
+			"that machine only.",
 		Example: "  bootes machine credentials pc01 --new\n" +
 			"  bootes machine credentials pc01 --new --initiator iqn.2000-04.com.qlogic:pc01\n" +
 			"  bootes machine credentials pc01 --revoke",

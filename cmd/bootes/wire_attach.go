@@ -91,7 +91,7 @@ func unreturned(machine string, a inventory.Attachment, err error) error {
 
 // noteDisk says in the timeline of a boot what became of its disks.
 func (h *house) noteDisk(ctx context.Context, owner string, a inventory.Attachment, done string) {
-	if b, err := h.inv.Boot(ctx, owner); err == nil {
+	if b, err := h.boot.Owner(ctx, owner); err == nil {
 		h.boot.Progress(b, "", recorder.Info, fmt.Sprintf("LUN %d, %s, was %s", a.LUN, a.What(), done))
 	}
 }

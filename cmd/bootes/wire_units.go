@@ -81,6 +81,12 @@ func (g *gate) attachedUnit(ctx context.Context, machine string, a inventory.Att
 	if err != nil {
 		return iscsi.Unit{}, err
 	}
+	// As the machine's own disk, see openVolume.
+	if _, err := g.inv.Static(ctx, machine); err == nil {
+		if err := g.storage.SetWriteThrough(ctx, v.ID, true); err != nil {
+			return iscsi.Unit{}, err
+		}
+	}
 	// A name may be used again: the time makes it another disk.
 	id := scsi.Identity{Product: "DATA", UUID: diskUUID(v.ID + " of " + v.Created.Format(time.RFC3339Nano))}
 	b, release, err := g.shelf.take(v.ID, machine, v.Shareable, func() (*storage.Opened, *scsi.Disk, error) {
