@@ -7,10 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"bootes.dev/internal/api"
 	"bootes.dev/internal/lab"
 )
 
@@ -40,6 +43,14 @@ func testAttached(t *testing.T, f *fixture, pc *guest) {
 	pc.run(rescan + "resize2fs " + db + " 2>&1 && echo 1 > /proc/sys/vm/drop_caches && cmp /run/r /mnt/r")
 	pc.want("blockdev --getsize64 "+db, fmt.Sprint(512<<20))
 
+	f.cli("volume", "set", "db", "--iops", "20")
+	const reads = 60
+	took := pc.run(fmt.Sprintf("s=$(date +%%s%%N); dd if=%s of=/dev/null bs=4k count=%d iflag=direct 2>/dev/null; echo $((($(date +%%s%%N) - s) / 1000000))", db, reads))
+	if ms, err := strconv.Atoi(took); err != nil || ms < 1000 {
+		t.Errorf("%d reads at 20 a second took %s ms", reads, took)
+	}
+	f.cli("volume", "set", "db", "--iops", "none")
+
 	pc.run("mount -o ro /dev/sr0 /run/disc 2>&1")
 	pc.want("cat /run/disc/hello.txt; blockdev --getss /dev/sr0; cat /sys/block/sr0/ro", "from the disc\n2048\n1")
 	pc.run("umount /run/disc && echo 1 > /sys/block/sr0/device/delete")
@@ -63,6 +74,25 @@ func makeDisc(t *testing.T) (path string) {
 		t.Fatalf("genisoimage: %v: %s", err, out)
 	}
 	return path
+}
+
+// testStatic opens a machine's disk as an HBA would, and has its credentials
+// revoked meanwhile.
+func testStatic(t *testing.T, f *fixture, pc *guest) {
+	during(t, f, pc)
+	f.cli("machine", "add", "hba", "--mac", "52:54:00:00:00:11", "--image", imageRef, "--"+api.Persistent)
+	var c api.Credentials
+	f.json(&c, "machine", "credentials", "hba", "--new")
+	n := pc.node(account{initiator: c.Initiator, target: c.Target, user: c.User, secret: c.Secret}, f.portal(),
+		"node.session.auth.username_in", c.ReverseUser, "node.session.auth.password_in", c.ReverseSecret)
+	disk := n.open()
+	pc.run("dd if=" + disk + " of=/dev/null bs=1M count=4 iflag=direct 2>&1 && dd if=/dev/zero of=" + disk + " bs=1M count=4 oflag=direct 2>&1")
+	f.cli("machine", "credentials", "hba", "--revoke")
+	pc.until("iscsiadm -m session -P 1 | sed -n '/"+c.Target+" /,$p' | grep -o 'REOPEN' | head -n 1", "REOPEN", time.Minute)
+	n.close()
+	if out := n.refused(); !strings.Contains(out, "authorization failure") {
+		t.Errorf("with credentials that were revoked iscsiadm says %q", out)
+	}
 }
 
 // testShared has two machines' targets offer one disk: a reservation that came by

@@ -16,6 +16,7 @@ import (
 // TestOpenISCSI has Linux's own initiator, device mapper, SCSI tools and fio
 // try a disk hard, from a machine that boots from this server too.
 func TestOpenISCSI(t *testing.T) {
+	t.Parallel()
 	f := toolsFixture(t)
 	f.plugSecond()
 	a := f.dataDisk("data")
@@ -32,6 +33,7 @@ func TestOpenISCSI(t *testing.T) {
 	t.Run("it grows, and gives space back", func(t *testing.T) { testSpace(t, f, first) })
 	t.Run("disks come and go", func(t *testing.T) { testAttached(t, f, pc) })
 	t.Run("a disk of two targets", func(t *testing.T) { testShared(t, f, pc, first) })
+	t.Run("static credentials", func(t *testing.T) { testStatic(t, f, pc) })
 	t.Run("no harm to the root disk", func(t *testing.T) {
 		during(t, f, pc)
 		pc.want(`dmesg | grep -iE 'ext4-fs error|i/o error, dev sda|filesystem read-only' || echo none`, "none")

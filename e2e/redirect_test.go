@@ -117,6 +117,7 @@ func (r *redirector) serve(t *testing.T, n *lab.Net) {
 
 // TestRedirect: iPXE under both firmwares, and Linux, go on where they are sent.
 func TestRedirect(t *testing.T) {
+	t.Parallel()
 	lab.Require(t, append([]string{"qemu-system-x86_64"}, lab.RecipePrograms...)...)
 	n := lab.New(t, lab.NetOptions{})
 	ctx, cancel := context.WithTimeout(t.Context(), bootTime)
