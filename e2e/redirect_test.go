@@ -154,10 +154,17 @@ func TestRedirect(t *testing.T) {
 		r.followed(t, "iPXE of "+lab.RecipeInitiator(m.Name))
 	}
 
+	// iPXE has written into the iBFT where it was sent.
+	linux := "Linux of " + lab.RecipeInitiator("pc1")
+	if r.mu.Lock(); slices.Contains(r.sent, linux) || !slices.Contains(r.received, linux) {
+		t.Errorf("the initramfs goes another way: sent %q, received %q", r.sent, r.received)
+	}
+	r.mu.Unlock()
+
 	pc := guests[0]
 	pc.login()
 	pc.node(account{initiator: lab.RecipeInitiator("pc1"), user: "pc2", secret: redirectSecret, target: lab.RecipeIQN("pc2")}, firstPortal.String()).open()
-	r.followed(t, "Linux of "+lab.RecipeInitiator("pc1"))
+	r.followed(t, linux)
 	pc.want("lsblk -ndo TRAN /dev/sdb", "iscsi")
 	pc.run("dd if=/dev/urandom of=/dev/sdb bs=1M seek=1024 count=8 oflag=direct 2>&1")
 	pc.noErrors()
