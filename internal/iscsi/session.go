@@ -69,7 +69,7 @@ type session struct {
 }
 
 func newSession(srv *Server, conn net.Conn) *session {
-	s := &session{srv: srv, conn: conn, drained: make(chan struct{})}
+	s := &session{srv: srv, conn: conn, tasks: make(map[uint32]*task), drained: make(chan struct{})}
 	s.work = s.runJobs
 	s.out.room.L = &s.out.mu
 	return s
@@ -82,7 +82,6 @@ func (s *session) start(p *params, login *framer, statSN, cmdSN uint32) {
 	s.params = *p
 	s.maxData.Store(int64(p.maxData))
 	s.chunk = int64(min(p.maxBurst, maxPiece) &^ (block.SectorSize - 1))
-	s.tasks = make(map[uint32]*task)
 	s.in = framer{
 		r:            bufio.NewReaderSize(&flushReader{s: s, left: left}, readBuffer),
 		headerDigest: p.headerDigest, dataDigest: p.dataDigest, maxData: ourMaxData,

@@ -1,0 +1,6 @@
+//go:build !full
+
+package iscsi
+
+// drops is how many connections come and go.
+const drops = 2000
