@@ -86,10 +86,7 @@ func (h *house) reservations(ctx context.Context, volume string) (*api.Reservati
 	if err != nil || !r.Any() {
 		return nil, err
 	}
-	out := api.Reservations{Type: r.Type, Holders: r.Holders, Kept: r.Kept}
-	if out.Holders == nil {
-		out.Holders = []string{}
-	}
+	out := api.Reservations{Type: r.Type, Holders: append([]string{}, r.Holders...), Registered: []api.Registration{}, Kept: r.Kept}
 	for _, reg := range r.Registered {
 		out.Registered = append(out.Registered, api.Registration{Initiator: reg.Port, Key: fmt.Sprintf("%#x", reg.Key)})
 	}

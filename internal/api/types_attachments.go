@@ -46,8 +46,7 @@ type Seat struct {
 	LUN     uint8  `json:"lun"`
 }
 
-// Reservations is which initiators have reserved a volume among themselves, by
-// PERSISTENT RESERVE OUT.
+// Reservations is which initiators have reserved a volume among themselves.
 type Reservations struct {
 	Type       string         `json:"type,omitempty" doc:"of the reservation in words; empty: there is none, only registrations"`
 	Holders    []string       `json:"holders" doc:"initiator ports that hold it"`

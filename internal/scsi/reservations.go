@@ -2,8 +2,7 @@ package scsi
 
 import "fmt"
 
-// Reservations is who has reserved a disk, and who has registered to, by
-// PERSISTENT RESERVE OUT.
+// Reservations is who has reserved a disk, and who has registered to do so.
 type Reservations struct {
 	Type       string         // in SPC-4's words; "": nobody has reserved it
 	Holders    []string       // names of initiator ports
@@ -18,10 +17,16 @@ type Registration struct {
 }
 
 // Any tells whether there is anything to tell.
-func (r Reservations) Any() bool { return len(r.Registered) > 0 }
+func (r Reservations) Any() bool { return r.Type != "" || len(r.Registered) > 0 }
 
-// Reservations are those of now.
-func (d *Disk) Reservations() Reservations { return d.res.persistent.Load().report() }
+// Reservations are those of now, and the one of RESERVE (6).
+func (d *Disk) Reservations() Reservations {
+	r := d.res.persistent.Load().report()
+	if n := d.res.simple.Load(); n != nil {
+		r.Type, r.Holders = "whole unit (RESERVE 6)", []string{n.ports.initiator}
+	}
+	return r
+}
 
 // KeptReservations reads what a Keeper has kept.
 func KeptReservations(data []byte) (Reservations, error) {
@@ -52,7 +57,7 @@ func (d *Disk) clearPersistent() error {
 	if err := d.keepPersistent(next); err != nil {
 		return err
 	}
-	d.reserve(next, d.res.simple.Load())
+	d.reserve(next, nil)
 	return nil
 }
 

@@ -64,3 +64,23 @@ func TestReservationsCleared(t *testing.T) {
 		t.Error("cleared all the same")
 	}
 }
+
+// RESERVE (6) is told of like the others, and cleared with them.
+func TestSimpleReservationReported(t *testing.T) {
+	r := newRoom(t, nil)
+	_, s := do(t, r.d, r.ports['b'], "16 00 00 00 00 00", nil)
+	r.must(s)
+	if got := fmt.Sprint(r.d.Reservations()); got != "{whole unit (RESERVE 6) [iqn.b,i,0x01] [] false}" || !r.d.Reservations().Any() {
+		t.Errorf("now %s", got)
+	}
+	if got := r.may(); got != "-b- -b-" {
+		t.Errorf("may %q", got)
+	}
+	if err := r.d.ClearReservations(); err != nil {
+		t.Fatal(err)
+	}
+	r.news()
+	if got := r.may(); got != "abc abc" || r.d.Reservations().Any() {
+		t.Errorf("cleared: may %q, %+v", got, r.d.Reservations())
+	}
+}
