@@ -111,7 +111,8 @@ func (a *app) imageRemove() *cobra.Command {
 	return &cobra.Command{
 		Use: "rm IMAGE…", Short: "Remove images and tags", Args: some("IMAGE"),
 		Long: "Remove images and tags. A tag goes alone, its image stays. An image that something depends on is not\n" +
-			"removed: a machine that boots it, a volume that is a clone of it, a tag that points to it, an image built on it.",
+			"removed: a machine that boots it, a volume that is a clone of it, a tag that points to it, an image built on it.\n" +
+			"layer:ID removes a layer that belongs to no image, as the server reports at its start.",
 		Example: "  bootes image rm debian:11\n  bootes image rm debian:testing",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.removeAll(args, func(ref string) (gone, error) { return a.removeRef(cmd.Context(), ref) })

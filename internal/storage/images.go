@@ -2,8 +2,10 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"sync"
 
+	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
 )
 
@@ -12,6 +14,11 @@ import (
 func (s *Storage) RemoveImage(ctx context.Context, ref string) error {
 	s.names.Lock()
 	defer s.names.Unlock()
+	if _, err := s.inv.Image(ctx, ref); missing(err) {
+		if layer, stray := s.strays.LoadAndDelete(ref); stray {
+			return s.removeStray(layer.(string))
+		}
+	}
 	also, err := s.builtOn(ctx, ref)
 	if err != nil {
 		return err
@@ -24,6 +31,20 @@ func (s *Storage) RemoveImage(ctx context.Context, ref string) error {
 		return err
 	}
 	return s.finishImage(ctx, img)
+}
+
+// strayPrefix and the ID are what RemoveImage knows a layer by that Reconcile
+// found without an image. Of the layers that came since it knows nothing: their
+// images may be about to be put on record.
+const strayPrefix = "layer:"
+
+func (s *Storage) removeStray(id string) error {
+	err := s.eng.RemoveLayer(id)
+	if err == nil || errors.Is(err, cow.ErrNotExist) {
+		return nil
+	}
+	s.strays.Store(strayPrefix+id, id)
+	return err
 }
 
 // finishImage removes the layer, unless another image is the same one.

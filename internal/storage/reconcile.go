@@ -273,7 +273,8 @@ func (r *reconciler) checkLayers(context.Context) error {
 		case needed[l.ID]:
 			r.problem(l.ID, l.Stored, "layer %s holds %s on disk for an image that is not on record: a commit was interrupted at its very end; the same `bootes volume commit` again does the rest", l.ID, bytesize.Format(l.Stored))
 		default:
-			r.problem(l.ID, l.Stored, "layer %s holds %s on disk but belongs to no image: an import was interrupted at its very end, or the store was restored from an older backup", l.ID, bytesize.Format(l.Stored))
+			r.strays.Store(strayPrefix+l.ID, l.ID)
+			r.problem(l.ID, l.Stored, "layer %s holds %s on disk but belongs to no image: an import was interrupted at its very end, or the store was restored from an older backup; `bootes image rm %s%s` removes it", l.ID, bytesize.Format(l.Stored), strayPrefix, l.ID)
 		}
 	}
 	return nil

@@ -76,9 +76,23 @@ func TestMakingCutShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.restart()
+	rm := "layer:" + layer.ID
 	x.reconcile("finished removing volume pc1-aaaa", "finished removing volume pc1-bbbb", "layer "+layer.ID+" holds")
+	x.reconcile(" on disk but belongs to no image: an import was interrupted at its very end, or the store was restored from an older backup; `bootes image rm " + rm + "` removes it")
 	if _, err := x.eng.Layer(layer.ID); err != nil {
 		t.Errorf("a layer was removed on suspicion: %v", err)
+	}
+	if err := x.RemoveImage(t.Context(), "layer:"+img.Layer); err == nil {
+		t.Error("the layer of an image was removed as if it had none")
+	}
+	if err := x.RemoveImage(t.Context(), rm); err != nil {
+		t.Error(err)
+	}
+	if _, err := x.eng.Layer(layer.ID); err == nil {
+		t.Error("the layer without an image was not removed")
+	}
+	if err := x.RemoveImage(t.Context(), rm); err == nil {
+		t.Error("it was removed twice")
 	}
 	if n := len(x.eng.Volumes()); n != 0 {
 		t.Errorf("%d volumes", n)

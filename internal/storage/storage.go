@@ -72,6 +72,7 @@ type Storage struct {
 	names   sync.RWMutex
 	pins    pins
 	readers readers
+	strays  sync.Map // what removes a layer that has no image → the layer's ID; Reconcile alone adds to it
 	claims  claims
 	opened  opened
 	warned  warned
