@@ -198,6 +198,7 @@ func TestAttachmentRefusals(t *testing.T) {
 		{"volume set data1 --iops 0", 2, `--iops "0": write a number from 1 on, or none`},
 		{"volume set data1 --iops x", 2, `--iops "x": write a number from 1 on, or none`},
 		{"volume set data1 --bandwidth x", 2, `--bandwidth "x" is no size: write one such as 50M, for a second, or none`},
+		{"volume io pc01 --over 1h", 2, `--over 1h0m0s: write a time from 10ms to 1m`},
 		{"volume set data1 --shared=maybe", 2, `--shared=maybe: write on or off`},
 		{"volume set data1 --write-through=maybe", 2, `--write-through=maybe: write on or off`},
 		{"image import a:1 b.iso --cdrom --identity", 2, `--cdrom and --identity exclude each other: no machine boots from a CD-ROM here`},

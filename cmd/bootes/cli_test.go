@@ -49,7 +49,7 @@ func TestEveryCommandHelps(t *testing.T) {
 		"serve", "image build", "image import", "image list", "image show", "image rm", "machine add", "machine list", "machine show", "machine set",
 		"machine rm", "volume list", "volume show", "volume rm", "volume set", "boot log", "boot watch", "version", "df",
 		"image export", "image verify", "image tag", "image history", "image flatten", "image update", "image publish", "image ls", "image cat",
-		"volume snapshot", "volume rollback", "volume clone", "volume resize", "volume reset", "volume commit", "volume diff", "volume flatten",
+		"volume snapshot", "volume rollback", "volume clone", "volume resize", "volume reset", "volume commit", "volume diff", "volume io", "volume flatten",
 		"volume export", "volume backup", "volume restore", "volume ls", "volume cat",
 	} {
 		if !strings.Contains("|"+strings.Join(names, "|")+"|", "|"+want+"|") {

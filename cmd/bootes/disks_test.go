@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"bootes.dev/internal/api"
 )
@@ -176,6 +177,16 @@ PARTITION  NAME  TYPE         START    SIZE  CHANGED    ZEROED
         1  esp   EFI system   1 MiB  64 MiB      0 B       0 B
         2  -     Linux       65 MiB   3 GiB    3 MiB  1020 KiB
 `},
+		{"volume io pc01", `
+0f3a-1111-aaaa, opened 60 min ago
+OP     IOPS  PER SECOND  COMMANDS  BYTES  MEAN   P50   P99
+read   1234       5 MiB     99000  1 GiB  85µs  81µs  16ms
+flush     0         0 B         0    0 B     -     -     -
+
+SLOW      OP     FROM      LUN  OFFSET  LENGTH  TOOK  QUEUE  LOCK  LIMIT  DISK  SOCKET
+60 s ago  write  10.0.0.7    0    8192   4 KiB  1.5s  200ms     -      -  1.3s   300µs
+`},
+		{"volume io 77aa", "\n77aa-3333-cccc is not open: no machine uses it\n"},
 		{"volume resize pc01 8G", "\npc01 has 8 GiB, before 4 GiB: its system can now grow its partition and file system\n"},
 		{"volume resize pc01 2G --shrink", "\npc01 has 2 GiB, before 8 GiB: the last 6 GiB are lost; snapshots have their own sizes\n"},
 		{"volume set pc01 --limit none --write-through=off", `
@@ -249,6 +260,7 @@ func TestDiskCalls(t *testing.T) {
 		"volume clone pc01 pc02":                        {"clone", api.Disk{Volume: pc01}, "pc02"},
 		"volume commit pc01 a:b --tag c:d":              {"commit", pc01, api.Commit{Ref: "a:b", Tag: "c:d"}},
 		"volume diff pc01@monday":                       {"diff", api.Disk{Volume: pc01, Snapshot: "monday"}},
+		"volume io pc01 --over 2s":                      {"io", pc01, 2 * time.Second},
 		"volume resize pc01 16G":                        {"resize", pc01, int64(16 << 30)},
 		"volume set pc01 --limit 20G":                   {pc01, api.VolumeChange{Limit: &limit}},
 		"volume set pc01 --write-through=on":            {pc01, api.VolumeChange{WriteThrough: &on}},

@@ -270,7 +270,7 @@ func (h *house) run(ctx context.Context) error {
 		return withCode(exitNotFound, fmt.Errorf("open loaders folder: %w: install the package ipxe, or set loaders: in the config", err))
 	}
 	defer loaders.Close()
-	h.sessions = &sessions{boot: h.boot, log: h.log, known: map[string]*ownerBoot{}, slow: map[string]*slowness{}}
+	h.sessions = &sessions{boot: h.boot, log: h.log, known: map[string]*ownerBoot{}}
 	target := iscsi.New(iscsi.Options{Authority: h.gate, Events: h.sessions, Log: h.log, SlowIO: h.cfg.Log.SlowIO})
 	files := httpboot.New(httpboot.Options{
 		Script: h.script, Loaders: loaders.FS(), Fetched: h.fetchedHTTP, Log: h.log,

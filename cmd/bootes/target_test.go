@@ -22,6 +22,9 @@ type servedTarget struct {
 	stop func()
 }
 
+// slowHere is from when on a command is a slow one.
+const slowHere = 200 * time.Millisecond
+
 func newServed(t *testing.T) *servedTarget {
 	t.Helper()
 	s := &servedTarget{wired: newWired(t)}
@@ -35,7 +38,7 @@ func (s *servedTarget) serve() {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	s.ok(err)
 	s.addr = l.Addr().String()
-	target := iscsi.New(iscsi.Options{Authority: s.gate, Events: s.sessions, RefusalDelay: time.Millisecond, Log: s.log, LogoutTime: time.Millisecond})
+	target := iscsi.New(iscsi.Options{Authority: s.gate, Events: s.sessions, RefusalDelay: time.Millisecond, Log: s.log, LogoutTime: time.Millisecond, SlowIO: slowHere})
 	s.targets.serve(target, s.boot)
 	ctx, end := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

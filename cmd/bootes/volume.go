@@ -23,7 +23,7 @@ func (a *app) volumeCommand() *cobra.Command {
 			"  bootes volume commit pc01@before-upgrade lab:2\n  bootes volume rm pc01",
 	}
 	c.AddCommand(a.volumeCreate(), a.volumeList(), a.volumeShow(), a.volumeSnapshot(), a.volumeRollback(), a.volumeReset(), a.volumeClone(), a.volumeCommit(),
-		a.volumeDiff(), a.volumeResize(), a.volumeSet(), a.volumeFlatten(), a.volumeExport(), a.volumeBackup(), a.volumeRestore(),
+		a.volumeDiff(), a.volumeIO(), a.volumeResize(), a.volumeSet(), a.volumeFlatten(), a.volumeExport(), a.volumeBackup(), a.volumeRestore(),
 		a.volumeFiles(), a.volumeCat(), a.volumeRemove())
 	return group(c)
 }

@@ -39,6 +39,7 @@ func (h *house) apiOptions() api.Options {
 		Space:       space{h},
 		Metrics:     h.metrics,
 		Credentials: credentials{h},
+		IO:          volumes{h},
 	}
 }
 

@@ -51,6 +51,9 @@ func (s *sessions) noteSlow(volume string, at time.Time) (more int, tell bool) {
 	if n != nil {
 		more = n.since
 	}
+	if s.slow == nil {
+		s.slow = map[string]*slowness{}
+	}
 	s.slow[volume] = &slowness{told: at}
 	return more, true
 }

@@ -32,7 +32,7 @@ func TestSlowText(t *testing.T) {
 // Of each volume slow commands are told of once a minute, with how many more
 // there were; what is old is forgotten.
 func TestSlowIsToldOnceAMinute(t *testing.T) {
-	s := &sessions{slow: map[string]*slowness{}}
+	s := new(sessions)
 	start := time.Now()
 	for _, c := range []struct {
 		volume string

@@ -29,6 +29,7 @@
 //	POST   …/flatten                      export and backup alike (tasks)
 //	POST   …/restore                      a data volume, of a backup (a task)
 //	GET    …/diff                         files and file as for images
+//	GET    …/io                           how fast it serves, and what was slow
 //	GET    /v1/space                      where the bytes are
 //	GET    /v1/events                     boot events from now on (a stream)
 //	GET    /metrics                       for Prometheus

@@ -62,6 +62,10 @@ func TestCalls(t *testing.T) {
 			"set volume", func() (any, error) { return c.SetVolume(ctx, "v1", VolumeChange{Limit: &limit}) },
 			f.volumes.Volumes[0], []any{"v1", VolumeChange{Limit: &limit}},
 		},
+		{
+			"volume io", func() (any, error) { return c.VolumeIO(ctx, "v1", 2*time.Second) },
+			VolumeIO{Volume: "v1", Since: &born, Ops: []OpIO{{Op: "read", IOPS: 2}}, Slow: []SlowIO{}}, []any{"io", "v1", 2 * time.Second},
+		},
 		{"rm volume", func() (any, error) { return nil, c.RemoveVolume(ctx, "v1") }, nil, []any{"rm volume", "v1"}},
 		{"boots of one that never booted", func() (any, error) { return c.Boots(ctx, "pc01") }, []Boot{}, nil},
 	} {
@@ -256,7 +260,7 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 50 {
+	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 51 {
 		t.Errorf("OpenAPI %s of version %s with %d operations", doc.OpenAPI, doc.Info.Version, n)
 	}
 }

@@ -165,4 +165,5 @@ type Options struct {
 	Space       SpaceOverview
 	Metrics     http.Handler
 	Credentials StaticCredentials
+	IO          IO
 }

@@ -42,6 +42,7 @@ func (s *Server) volumeRoutes(a huma.API) {
 			return done(s.o.Disks.ForceRemoveVolume(ctx, in.ID))
 		})
 	s.diskRoutes(optional(a, s.o.Disks != nil, "changes to whole disks"))
+	s.ioRoute(optional(a, s.o.IO != nil, "the traffic of volumes"))
 	s.snapshotRoutes(optional(a, s.o.Snapshots != nil, "snapshots"))
 }
 
