@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow"
@@ -69,7 +70,7 @@ const (
 // libiscsi's own suite, on every kind of unit and session. They run side by side,
 // however many processors there are, because the suite sleeps.
 func TestLibiscsiSuite(t *testing.T) {
-	const digests, mutual = "?header_digest=crc32c", "?target_user=target&target_password=another secret 22"
+	const secured = "?header_digest=crc32c&target_user=target&target_password=another secret 22"
 	id := scsi.Identity{Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: "0001", UUID: [16]byte{1, 2, 3, 15: 4}}
 	large, fixed := id, id
 	large.BlockSize, fixed.ReadOnly = 4096, true
@@ -84,15 +85,14 @@ func TestLibiscsiSuite(t *testing.T) {
 		paths []string
 		skips map[string]string
 	}{
-		"memory":      {scsi.NewDisk(newMemory(size), id), "ALL", twice(""), nil},
-		"digests":     {scsi.NewDisk(newMemory(size), id), "ALL", twice(digests), nil},
-		"mutual CHAP": {scsi.NewDisk(newMemory(size), id), "ALL", twice(mutual), nil},
-		"two targets": {scsi.NewDisk(newMemory(size), id), "ALL", []string{path(""), otherTarget + "/5"}, nil},
-		"clone":       {scsi.NewDisk(newVolume(t, size, size/2), id), "ALL", twice(""), nil},
-		"full-size":   {scsi.NewDisk(newVolume(t, size, 0), id), "ALL", twice(""), nil},
-		"4Kn":         {scsi.NewDisk(newVolume(t, size, size/2), large), "ALL", twice(""), bigBlockSkips},
-		"read-only":   {scsi.NewDisk(newMemory(size), fixed), readingDisk, twice(""), readOnlySkips},
-		"CD-ROM":      {scsi.NewCDROM(newMemory(size), id), reading, []string{path("")}, cdromSkips},
+		"memory":               {scsi.NewDisk(newMemory(size), id), "ALL", twice(""), nil},
+		"digests, mutual CHAP": {scsi.NewDisk(newMemory(size), id), "ALL", twice(secured), nil},
+		"two targets":          {scsi.NewDisk(newMemory(size), id), "ALL", []string{path(""), otherTarget + "/5"}, nil},
+		"clone":                {scsi.NewDisk(newVolume(t, size, size/2), id), "ALL", twice(""), nil},
+		"full-size":            {scsi.NewDisk(newVolume(t, size, 0), id), "ALL", twice(""), nil},
+		"4Kn":                  {scsi.NewDisk(newVolume(t, size, size/2), large), "ALL", twice(""), bigBlockSkips},
+		"read-only":            {scsi.NewDisk(newMemory(size), fixed), readingDisk, twice(""), readOnlySkips},
+		"CD-ROM":               {scsi.NewCDROM(newMemory(size), id), reading, []string{path("")}, cdromSkips},
 	} {
 		wg.Go(func() {
 			t.Run(name, func(t *testing.T) {
@@ -164,7 +164,7 @@ func newVolume(t *testing.T, size, part int64) block.Device {
 // runSuite runs tests that must not fail, and pass over only what may be.
 func runSuite(t *testing.T, skips map[string]string, args ...string) {
 	t.Helper()
-	out, err := tool(t, "iscsi-test-cu", args...)
+	out, err := toolFor(t, 5*time.Minute, "iscsi-test-cu", args...)
 	m := regexp.MustCompile(`tests +\d+ +(\d+) +\d+ +(\d+)`).FindStringSubmatch(out)
 	if m == nil {
 		t.Fatalf("no summary, %v:\n%s", err, out[max(0, len(out)-2000):])

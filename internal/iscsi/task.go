@@ -134,12 +134,12 @@ func (s *session) taskDone(t *task) {
 	for _, m := range waiters {
 		m.done()
 	}
-	s.mu.Lock()
+	u.end(t)
+	s.mu.Lock() // from here on t may be another command
 	if len(s.idle) < maxTasks {
 		s.idle = append(s.idle, t)
 	}
 	s.mu.Unlock()
-	u.end(t)
 }
 
 // dropData gives back the memory of data that will not be used any more.

@@ -12,9 +12,14 @@ import (
 // tool runs a real initiator and returns what it says.
 func tool(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
+	return toolFor(t, 2*time.Minute, name, args...)
+}
+
+func toolFor(t *testing.T, limit time.Duration, name string, args ...string) (string, error) {
+	t.Helper()
 	needs.Program(t, name, "libiscsi-bin or qemu-utils")
 	cmd := exec.Command(name, args...)
-	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	out, err := cmd.CombinedOutput()
 	return string(out), err
