@@ -41,19 +41,10 @@ func TestOpenISCSI(t *testing.T) {
 	})
 }
 
-// testLogin tries what can be agreed upon: algorithms of CHAP, digests.
+// testLogin tries what can be agreed upon.
 func testLogin(t *testing.T, f *fixture, n node) {
 	during(t, f, n.g)
-	discover := "iscsiadm -m discoverydb -t sendtargets -p " + n.portal
-	n.g.run(discover + " -o new")
-	for _, set := range []string{"authmethod -v CHAP", "username -v " + n.user, "password -v " + n.secret} {
-		n.g.run(discover + " -o update -n discovery.sendtargets.auth." + set)
-	}
-	out, err := n.g.try(discover + " -I " + n.iface() + " -o nonpersistent --discover")
-	if err != nil || out != n.portal+",1 "+n.target {
-		t.Errorf("discovery shows %q (%v), want %s alone", out, err, n.target)
-	}
-
+	n.discover(t)
 	n.set("node.session.auth.password", "wrongwrongwrong!")
 	if out := n.refused(); !strings.Contains(out, "login failed due to authorization failure") {
 		t.Errorf("with a wrong secret iscsiadm says %q", out)
@@ -67,7 +58,29 @@ func testLogin(t *testing.T, f *fixture, n node) {
 		n.open()
 		n.close()
 	}
+	testMutual(t, f, n)
+	for _, tt := range []struct{ header, data string }{{"None", "CRC32C"}, {"CRC32C", "None"}, {"CRC32C", "CRC32C"}} {
+		testDigests(t, n, tt.header, tt.data)
+	}
+}
 
+// discover has open-iscsi ask for the targets that there are.
+func (n node) discover(t *testing.T) {
+	t.Helper()
+	discover := "iscsiadm -m discoverydb -t sendtargets -p " + n.portal
+	n.g.run(discover + " -o new")
+	for _, set := range []string{"authmethod -v CHAP", "username -v " + n.user, "password -v " + n.secret} {
+		n.g.run(discover + " -o update -n discovery.sendtargets.auth." + set)
+	}
+	out, err := n.g.try(discover + " -I " + n.iface() + " -o nonpersistent --discover")
+	if err != nil || out != n.portal+",1 "+n.target {
+		t.Errorf("discovery shows %q (%v), want %s alone", out, err, n.target)
+	}
+}
+
+// testMutual has the server prove itself, and fail to.
+func testMutual(t *testing.T, f *fixture, n node) {
+	t.Helper()
 	n.set("node.session.auth.username_in", n.reverseUser, "node.session.auth.password_in", "wrongwrongwrong!")
 	n.refused()
 	if len(f.events("data", "initiator left when the target had proved itself")) == 0 {
@@ -79,18 +92,20 @@ func testLogin(t *testing.T, f *fixture, n node) {
 	if len(f.events("data", "by mutual CHAP")) == 0 {
 		t.Errorf("the server was not asked to prove itself:\n%s", f.cli("boot", "log", "data"))
 	}
+}
 
-	for _, tt := range []struct{ header, data string }{{"None", "CRC32C"}, {"CRC32C", "None"}, {"CRC32C", "CRC32C"}} {
-		n.set("node.conn[0].iscsi.HeaderDigest", tt.header, "node.conn[0].iscsi.DataDigest", tt.data)
-		disk := n.open()
-		session := n.g.run("iscsiadm -m session -P 2 | sed -n '/" + n.target + " /,$p' | grep Digest")
-		if got, want := strings.Join(strings.Fields(session), " "), "HeaderDigest: "+tt.header+" DataDigest: "+tt.data; got != want {
-			t.Errorf("session has %q, want %q", got, want)
-		}
-		n.g.run("head -c 4M /dev/urandom > /run/r; dd if=/run/r of=" + disk + " bs=1M seek=1024 oflag=direct 2>&1 && " +
-			"dd if=" + disk + " bs=1M skip=1024 count=4 iflag=direct 2>/dev/null | cmp - /run/r")
-		n.close()
+// testDigests writes and reads in a session with digests.
+func testDigests(t *testing.T, n node, header, data string) {
+	t.Helper()
+	n.set("node.conn[0].iscsi.HeaderDigest", header, "node.conn[0].iscsi.DataDigest", data)
+	disk := n.open()
+	defer n.close()
+	session := n.g.run("iscsiadm -m session -P 2 | sed -n '/" + n.target + " /,$p' | grep Digest")
+	if got, want := strings.Join(strings.Fields(session), " "), "HeaderDigest: "+header+" DataDigest: "+data; got != want {
+		t.Errorf("session has %q, want %q", got, want)
 	}
+	n.g.run("head -c 4M /dev/urandom > /run/r; dd if=/run/r of=" + disk + " bs=1M seek=1024 oflag=direct 2>&1 && " +
+		"dd if=" + disk + " bs=1M skip=1024 count=4 iflag=direct 2>/dev/null | cmp - /run/r")
 }
 
 // sgCommands are programs of sg3-utils, what they must say, and their status.
@@ -172,7 +187,7 @@ func testCommands(t *testing.T, f *fixture, n node) {
 }
 
 // reservations are the types of persistent reservations: what another initiator
-// may read and write, registered and not (SPC-4, table 68).
+// may read and write, registered and not (SPC-4, 5.13).
 var reservations = []struct {
 	kind       int
 	name       string
@@ -194,39 +209,53 @@ access() { sg_turs $1 > /dev/null 2>&1
 dd if=$1 of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null && echo read
 dd if=/dev/zero of=$1 bs=4k count=1 oflag=direct 2>/dev/null && echo write; :; }`
 
+// can says what the guest may do with a disk.
+func (g *guest) can(disk string) string {
+	g.t.Helper()
+	return strings.Join(strings.Fields(g.run("access "+disk)), " ")
+}
+
+// testReservations has two initiator ports, one's disk a and the other's b.
 func testReservations(t *testing.T, f *fixture, one, two node) {
 	during(t, f, one.g)
 	g, a, b := one.g, one.open(), two.open()
 	defer one.close()
 	defer two.close()
 	g.run(persist)
-	can := func(disk string) string { return strings.Join(strings.Fields(g.run("access "+disk)), " ") }
 	g.run("persist " + a + " --out --register --param-sark=0xa1 && persist " + b + " --out --register --param-sark=0xb2")
 	for _, r := range reservations {
 		g.run(fmt.Sprintf("persist %s --out --reserve --param-rk=0xa1 --prout-type=%d", a, r.kind))
 		if out := g.run("persist " + b + " --in --read-reservation"); !strings.Contains(out, "type: "+r.name) {
 			t.Errorf("type %d: the other reads %q", r.kind, out)
 		}
-		if got := can(a); got != "read write" {
+		if got := g.can(a); got != "read write" {
 			t.Errorf("%s: the holder may %q", r.name, got)
 		}
-		if got := can(b); got != r.registered {
+		if got := g.can(b); got != r.registered {
 			t.Errorf("%s: one that is registered may %q, want %q", r.name, got, r.registered)
 		}
 		g.run("persist " + b + " --out --register --param-rk=0xb2 --param-sark=0")
-		if got := can(b); got != r.stranger {
+		if got := g.can(b); got != r.stranger {
 			t.Errorf("%s: a stranger may %q, want %q", r.name, got, r.stranger)
 		}
 		g.run("persist " + b + " --out --register --param-sark=0xb2")
 		g.run(fmt.Sprintf("persist %s --out --release --param-rk=0xa1 --prout-type=%d", a, r.kind))
 	}
+	testPreemption(t, g, a, b)
+}
 
+// preempted is the status when b has thrown a out.
+var preempted = regexp.MustCompile(`(?s)Key=0xb2.*<< Reservation holder >>.*init:data,i,0x00023d`)
+
+// testPreemption has b, whose key is 0xb2, preempt a, whose key is 0xa1.
+func testPreemption(t *testing.T, g *guest, a, b string) {
+	t.Helper()
 	g.run("persist " + a + " --out --reserve --param-rk=0xa1 --prout-type=3")
 	g.run("persist " + b + " --out --preempt --param-rk=0xb2 --param-sark=0xa1 --prout-type=1")
-	if out := g.run("persist " + a + " --in --read-full-status"); !regexp.MustCompile(`(?s)Key=0xb2.*<< Reservation holder >>.*init:data,i,0x00023d`).MatchString(out) || strings.Contains(out, "0xa1") {
+	if out := g.run("persist " + a + " --in --read-full-status"); !preempted.MatchString(out) || strings.Contains(out, "0xa1") {
 		t.Errorf("after a preemption the status is %q", out)
 	}
-	if got := can(a); got != "read" {
+	if got := g.can(a); got != "read" {
 		t.Errorf("who was preempted may %q", got)
 	}
 	if out := g.run("persist " + a + " --in --report-capabilities"); !strings.Contains(out, "Exclusive Access, registrants only: 1") {

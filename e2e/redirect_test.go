@@ -134,6 +134,30 @@ func TestRedirect(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.serve(t, n)
+	pc := bootBoth(ctx, t, n, machines)
+	for _, m := range machines {
+		r.followed(t, "iPXE of "+lab.RecipeInitiator(m.Name))
+	}
+
+	// iPXE has written into the iBFT where it was sent.
+	linux := "Linux of " + lab.RecipeInitiator("pc1")
+	if r.mu.Lock(); slices.Contains(r.sent, linux) || !slices.Contains(r.received, linux) {
+		t.Errorf("the initramfs goes another way: sent %q, received %q", r.sent, r.received)
+	}
+	r.mu.Unlock()
+
+	pc.login()
+	pc.node(account{initiator: lab.RecipeInitiator("pc1"), user: "pc2", secret: redirectSecret, target: lab.RecipeIQN("pc2")}, firstPortal.String()).open()
+	r.followed(t, linux)
+	pc.want("lsblk -ndo TRAN /dev/sdb", "iscsi")
+	pc.run("dd if=/dev/urandom of=/dev/sdb bs=1M seek=1024 count=8 oflag=direct 2>&1")
+	pc.noErrors()
+}
+
+// bootBoth boots two machines, one under each firmware, and returns the one under
+// BIOS, at its login prompt.
+func bootBoth(ctx context.Context, t *testing.T, n *lab.Net, machines []lab.RecipeMachine) *guest {
+	t.Helper()
 	var guests []*guest
 	for i, fw := range []lab.Firmware{lab.BIOS, lab.UEFI} {
 		g, err := n.StartGuest(ctx, lab.GuestOptions{Name: machines[i].Name, MAC: machines[i].MAC, Firmware: fw})
@@ -150,24 +174,7 @@ func TestRedirect(t *testing.T) {
 	if err := lab.WaitLogin(ctx, guests[0].Guest); err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range machines {
-		r.followed(t, "iPXE of "+lab.RecipeInitiator(m.Name))
-	}
-
-	// iPXE has written into the iBFT where it was sent.
-	linux := "Linux of " + lab.RecipeInitiator("pc1")
-	if r.mu.Lock(); slices.Contains(r.sent, linux) || !slices.Contains(r.received, linux) {
-		t.Errorf("the initramfs goes another way: sent %q, received %q", r.sent, r.received)
-	}
-	r.mu.Unlock()
-
-	pc := guests[0]
-	pc.login()
-	pc.node(account{initiator: lab.RecipeInitiator("pc1"), user: "pc2", secret: redirectSecret, target: lab.RecipeIQN("pc2")}, firstPortal.String()).open()
-	r.followed(t, linux)
-	pc.want("lsblk -ndo TRAN /dev/sdb", "iscsi")
-	pc.run("dd if=/dev/urandom of=/dev/sdb bs=1M seek=1024 count=8 oflag=direct 2>&1")
-	pc.noErrors()
+	return guests[0]
 }
 
 // followed checks that somebody was sent on, and came.
