@@ -43,7 +43,7 @@ var (
 		"Not SBC device. Skipping test":                       "it is one of MMC-6",
 		"PERSISTENT RESERVE IN is not implemented.":           "nobody needs to be kept off what cannot be changed",
 		"CONTROL page is not implemented.":                    "MMC-6, 7.2: it has none",
-		"Logical unit is not write-protected. Skipping test.": "MMC-6, 7.2.2: the bit that says so is reserved",
+		"Logical unit is not write-protected. Skipping test.": "MMC-6, 7.2: the bit that says so is reserved",
 	}
 )
 

@@ -100,7 +100,7 @@ func discInformation(_ *Disk, c *Command, b []byte) ([]byte, Sense) {
 	return append(b, p[:]...), Sense{}
 }
 
-// trackInformation answers READ TRACK INFORMATION (MMC-6, 6.27) by block,
+// trackInformation answers READ TRACK INFORMATION (MMC-6, 6.26) by block,
 // track or session.
 func trackInformation(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 	const byBlock, byTrack, bySession = 0, 1, 2

@@ -121,7 +121,7 @@ func modeSense10(d *Disk, c *Command, b []byte) ([]byte, Sense) {
 }
 
 // deviceSpecific: WP, and DPOFUA since DPO and FUA are honoured. It is reserved
-// for a CD-ROM (MMC-6, 7.2.2).
+// for a CD-ROM (MMC-6, 7.2).
 func (d *Disk) deviceSpecific() byte {
 	if d.kind == typeDisc {
 		return 0

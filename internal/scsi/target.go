@@ -156,7 +156,7 @@ func (t *Target) Reset(u UnitAttention, units ...*Disk) {
 
 // Elsewhere calls f for each nexus by which the units given, or all with none,
 // are reached through another target: whoever clears or resets a unit has to end
-// their commands, too (SAM-5, 7.6 and 6.3.3).
+// their commands, too (SAM-5, 7.5 and 7.7).
 func (t *Target) Elsewhere(f func(n *Nexus, lun uint8), units ...*Disk) {
 	if len(units) == 0 {
 		units = t.units()
