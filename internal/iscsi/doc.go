@@ -39,6 +39,20 @@
 // login that is to be served elsewhere is redirected once it has authenticated:
 // strangers are not told where disks are.
 //
+// # Waiting
+//
+// A command may wait for older ones (ORDERED and HEAD OF QUEUE, see order), for
+// the limits of its disk (throttle), for a worker, for the disk, and for the
+// initiator to send data or to take it. trace adds up each; what takes longer
+// than Options.SlowIO is told to Events, and every command is counted in its
+// unit's histograms. On a unit without limits that gets SIMPLE commands all this
+// is two looks at counters and two at a clock per command.
+//
+// # Guessing
+//
+// Who fails to authenticate is answered later each time, see guesses; who knows
+// the secret is not slowed.
+//
 // # Unit attentions
 //
 // Server.Notify tells the sessions of an owner what has become of a logical
@@ -63,5 +77,6 @@
 // # Locks
 //
 // In the order in which they may be taken: target.busy, Server.mu,
-// session.mu, outbox.mu, budget.mu. Those of package scsi come after session.mu.
+// session.mu, order.mu, throttle.mu, outbox.mu, budget.mu. Those of package scsi
+// come after session.mu.
 package iscsi

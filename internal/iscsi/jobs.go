@@ -92,9 +92,10 @@ func (s *session) limit(j job) {
 
 // dispatch hands j to a worker. mu is held. Workers end when there is nothing to
 // do, so that an idle session has none. While the sessions have many workers
-// together, none takes more than its share.
+// together, none takes more than its share. What comes after the end of the
+// session is dropped: finish may have waited for the workers already.
 func (s *session) dispatch(j job) {
-	if s.tasks == nil { // the session has ended meanwhile
+	if s.ended {
 		j.drop()
 		return
 	}

@@ -98,6 +98,34 @@ func TestLimitsAreShared(t *testing.T) {
 	}
 }
 
+// Sessions that end while their commands wait for limits, and for each other,
+// leave nothing behind.
+func TestLimitedSessionsEnd(t *testing.T) {
+	a := newAuthority(newMemory(1 << 20))
+	s, addr := serve(t, Options{Authority: a})
+	for n := range 40 {
+		i := dial(t, addr).login()
+		if err := s.SetLimits(testTarget, 0, Limits{IOPS: 2000}); err != nil {
+			t.Fatal(err)
+		}
+		for k := range 20 {
+			attr := []byte{pdu.AttrSimple, pdu.AttrOrdered, pdu.AttrHeadOfQueue}[(n+k)%3]
+			i.attributed(attr, pdu.SCSICommand{Final: true, Write: true, Expected: 4096}, make([]byte, 4096), writeCDB(0, 8)...)
+		}
+		for range n % 10 {
+			i.expectGood()
+		}
+		i.conn.Close()
+		eventually(t, "the session is gone", func() bool { return len(s.Sessions()) == 0 })
+	}
+	eventually(t, "the disk is closed", func() bool { _, closed, _ := a.lists(); return len(closed) == 40 })
+	eventually(t, "all write memory is free again", func() bool {
+		s.budget.mu.Lock()
+		defer s.budget.mu.Unlock()
+		return s.budget.free == s.budget.all
+	})
+}
+
 // Commands that wait for a limit can be ended, one by one and with their
 // session.
 func TestAbortLimited(t *testing.T) {
