@@ -102,6 +102,6 @@ func (s *session) failUnit(u *unit) {
 	}
 	s.mu.Unlock()
 	for _, t := range over {
-		s.taskDone(t)
+		s.taskDone(t, true)
 	}
 }

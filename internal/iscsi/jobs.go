@@ -12,6 +12,10 @@ const (
 	maxWorkers  = 16
 	fairWorkers = 4
 	busyWorkers = 64
+
+	// The answers of up to maxOwed WRITEs of shortWrite bytes are sent at once.
+	shortWrite = 16 << 10
+	maxOwed    = 16
 )
 
 // job is a step of a task that may wait for the disk.
@@ -119,8 +123,13 @@ func (j *job) drop() {
 	}
 }
 
+// runJobs is a worker. A writev for the answer of each short WRITE would cost
+// more than all the rest, so while more jobs are queued the answers wait for one
+// another: but not for a job that waits for the disk, for another goroutine is
+// there to send them meanwhile.
 func (s *session) runJobs() {
 	defer s.wg.Done()
+	owed := 0 // answers left in the outbox since this worker sent the last ones
 	s.mu.Lock()
 	for s.jobs.size > 0 {
 		j := s.jobs.pop()
@@ -128,8 +137,15 @@ func (s *session) runJobs() {
 			j.t.aborted = true
 		}
 		skip := j.t.aborted || j.t.status != scsi.Good
+		now := s.jobs.size == 0 || owed == maxOwed || j.buf == nil || j.n > shortWrite
 		s.mu.Unlock()
-		s.runJob(j, skip)
+		s.runJob(j, skip, now)
+		if owed++; now {
+			owed = 0
+		} else if s.sending.CompareAndSwap(false, true) {
+			s.wg.Add(1)
+			go s.send()
+		}
 		s.mu.Lock()
 	}
 	s.workers--
@@ -137,8 +153,16 @@ func (s *session) runJobs() {
 	s.mu.Unlock()
 }
 
-// runJob does one step, unless it is to be skipped, and counts it done.
-func (s *session) runJob(j job, skip bool) {
+// sendOwed sends the answers that workers have left.
+func (s *session) sendOwed() {
+	s.sending.Store(false) // what comes from now on wants another one
+	s.out.flush()
+	s.wg.Done()
+}
+
+// runJob does one step, unless it is to be skipped, and counts it done. Unless
+// now is set, the caller sends the answer.
+func (s *session) runJob(j job, skip, now bool) {
 	t := j.t
 	var sense scsi.Sense
 	answered := false
@@ -159,5 +183,5 @@ func (s *session) runJob(j job, skip bool) {
 		t.ran(begin, s.srv.now())
 	}
 	j.drop()
-	s.stepDone(t, sense, answered)
+	s.stepEnds(t, sense, answered, now)
 }

@@ -49,6 +49,8 @@ type session struct {
 	cold  atomic.Int32  // READs to be given to workers before one is tried inline
 	held  atomic.Int64  // write data in memory, bytes
 
+	sending atomic.Bool // a goroutine for sendOwed is about to begin
+
 	mu        sync.Mutex
 	tasks     map[uint32]*task // by ITT: all but those that the reader serves itself
 	waiting   []*task          // for the write budget, in order
@@ -63,14 +65,15 @@ type session struct {
 	idle      []*task // used ones, to be used again
 	limited   int     // jobs that wait for the limits of their unit
 
-	work    func() // s.runJobs; `go s.work()` of a method value would allocate
+	work    func() // s.runJobs; `go s.runJobs()` would allocate
+	send    func() // s.sendOwed
 	wg      sync.WaitGroup
 	drained chan struct{} // closed when the last I/O has returned
 }
 
 func newSession(srv *Server, conn net.Conn) *session {
 	s := &session{srv: srv, conn: conn, tasks: make(map[uint32]*task), drained: make(chan struct{})}
-	s.work = s.runJobs
+	s.work, s.send = s.runJobs, s.sendOwed
 	s.out.room.L = &s.out.mu
 	return s
 }

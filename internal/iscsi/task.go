@@ -79,6 +79,11 @@ func (s *session) rejectTask() error {
 // stepDone ends a step of t that was counted in running; the last one ends
 // the task. answered means that the step has sent the status.
 func (s *session) stepDone(t *task, sense scsi.Sense, answered bool) {
+	s.stepEnds(t, sense, answered, true)
+}
+
+// stepEnds is stepDone; unless now is set the caller sends the answer.
+func (s *session) stepEnds(t *task, sense scsi.Sense, answered, now bool) {
 	s.mu.Lock()
 	t.fail(sense)
 	t.answered = t.answered || answered
@@ -92,7 +97,7 @@ func (s *session) stepDone(t *task, sense scsi.Sense, answered bool) {
 	more := len(s.waiting) > 0
 	s.mu.Unlock()
 	if over {
-		s.taskDone(t)
+		s.taskDone(t, now)
 	}
 	if more {
 		s.askForData()
@@ -108,7 +113,7 @@ func (t *task) over() bool {
 // taskDone answers a task that is over, and then forgets it. In this order: a
 // task management response of "no such task" must not overtake the task's own
 // (libiscsi frees it and crashes at the latter).
-func (s *session) taskDone(t *task) {
+func (s *session) taskDone(t *task, now bool) {
 	t.dropData()
 	switch {
 	case t.aborted && !t.answered:
@@ -121,7 +126,7 @@ func (s *session) taskDone(t *task) {
 		if t.status == scsi.Good {
 			s.measure(t, max(t.clock, t.arrived))
 		}
-		s.respond(t, true)
+		s.respond(t, now)
 	}
 	s.mu.Lock()
 	if s.tasks[t.itt] == t { // else the initiator has used the tag again

@@ -159,7 +159,7 @@ func (s *session) abortTask(e *ending, itt uint32) bool {
 	idle := s.abort(e, t)
 	s.mu.Unlock()
 	if idle {
-		s.taskDone(t)
+		s.taskDone(t, true)
 	}
 	return !late
 }
@@ -184,7 +184,7 @@ func (s *session) abortWhich(e *ending, which func(*task) bool) bool {
 	}
 	s.mu.Unlock()
 	for _, t := range idle {
-		s.taskDone(t)
+		s.taskDone(t, true)
 	}
 	return found
 }
