@@ -1,17 +1,27 @@
 package cow
 
-import "math"
+import (
+	"math"
+	"slices"
+	"sync"
+
+	"bootes.dev/internal/cow/vfs"
+)
 
 // runs are neighbouring stretches of a disk that are to be read from different
 // places. Where an overlay is strewn over an image, one pread for each of them
-// costs several times what the bytes do; so the file at the bottom is read
-// through short gaps, and what lies in these is read again from where the map
-// says that it is. Nothing stays that the map does not name.
+// costs several times what the bytes do; so each file is read through short
+// gaps, in one system call, and what lies in these goes to the dump. What the
+// map does not name reaches nobody.
 type runs struct {
 	first int64 // block
 	n     int
-	list  [96]run
+	list  [256]run
+	bufs  [][]byte
+	dump  [gapMax * BlockSize]byte
 }
+
+var runLists = sync.Pool{New: func() any { return &runs{bufs: make([][]byte, 0, 512)} }}
 
 type run struct {
 	end    int32 // in blocks, from the first one
@@ -21,7 +31,12 @@ type run struct {
 // Sources beside those of the chain: 0 is zeros there, and here.
 const sourceOwn = math.MaxUint16
 
-// gapMax is the longest gap, in blocks, that costs less to read than to leave out.
+// Source of a run that has been read.
+const sourceDone = sourceOwn - 1
+
+// gapMax is the longest gap, in blocks, that costs less to read than a system
+// call. A hole that is read takes up a page of zeros in the page cache, so this
+// is also how much more of that than there is data such reads may take up.
 const gapMax = 2
 
 // gather lists the runs from block b on, to end or as many as fit.
@@ -55,48 +70,16 @@ func (r *runs) start(i int) int64 {
 	return int64(r.list[i-1].end)
 }
 
-// ground is the lowest of the chain's files, or 0 if only one run is of it.
-func (r *runs) ground() (ground uint16) {
-	count := 0
-	for _, x := range r.list[:r.n] {
-		switch {
-		case x.source == 0 || x.source == sourceOwn || ground != 0 && x.source > ground:
-		case x.source == ground:
-			count++
-		default:
-			ground, count = x.source, 1
-		}
-	}
-	if count < 2 {
-		return 0
-	}
-	return ground
-}
-
-// bridge returns the last run of the ground that can be read in one go with
-// run i, which is of it too.
-func (r *runs) bridge(i int) (last int) {
-	last = i
-	for j := i + 1; j < r.n; j++ {
-		switch x := r.list[j]; {
-		case x.source == r.list[i].source:
-			last = j
-		case x.source == 0 || int64(x.end)-int64(r.list[last].end) > gapMax:
-			return last
-		}
-	}
-	return last
-}
-
 // readRuns reads a range that comes from several places.
 func (v *view) readRuns(p []byte, off int64) (int, error) {
-	var r runs
+	r := runLists.Get().(*runs)
+	defer r.giveBack()
 	end, done := blocksFor(off+int64(len(p))), 0
 	for done < len(p) {
 		at := off + int64(done)
 		r.gather(v, at>>blockShift, end)
 		part := p[done:min(len(p), done+int((r.first+r.blocks())<<blockShift-at))]
-		if err := v.paint(&r, part, at); err != nil {
+		if err := r.read(v, part, at); err != nil {
 			return done, err
 		}
 		done += len(part)
@@ -104,44 +87,106 @@ func (v *view) readRuns(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// paint fills p, which lies at off, from the ground up.
-func (v *view) paint(r *runs, p []byte, off int64) error {
-	read := func(i, last int) error {
-		from := max(0, (r.first+r.start(i))<<blockShift-off)
-		to := min(int64(len(p)), (r.first+int64(r.list[last].end))<<blockShift-off)
-		return v.readFrom(r.list[i].source, p[from:to], off+from)
-	}
-	ground := r.ground()
-	for i := 0; i < r.n && ground != 0; i++ {
-		if r.list[i].source != ground {
-			continue
-		}
-		last := r.bridge(i)
-		err := read(i, last)
-		if err != nil && last > i { // perhaps it is a gap that cannot be read
-			last = i
-			err = read(i, i)
+// giveBack keeps nothing of the caller's.
+func (r *runs) giveBack() {
+	clear(r.bufs[:cap(r.bufs)])
+	runLists.Put(r)
+}
+
+// read fills p, which lies at off.
+func (r *runs) read(v *view, p []byte, off int64) error {
+	for i := range r.n {
+		var err error
+		switch source := r.list[i].source; source {
+		case sourceDone:
+		case 0:
+			clear(r.part(i, p, off))
+		default:
+			err = r.readFile(v.file(source), i, p, off)
 		}
 		if err != nil {
-			return err
-		}
-		i = last
-	}
-	for i := range r.n {
-		if ground != 0 && r.list[i].source == ground {
-			continue
-		}
-		if err := read(i, i); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (v *view) readFrom(source uint16, p []byte, off int64) error {
-	if source == sourceOwn {
-		_, err := readFull(v.data, p, off)
-		return err
+// part is where run i goes.
+func (r *runs) part(i int, p []byte, off int64) []byte {
+	from := max(0, (r.first+r.start(i))<<blockShift-off)
+	to := min(int64(len(p)), (r.first+int64(r.list[i].end))<<blockShift-off)
+	return p[from:to]
+}
+
+// offset is where run i begins.
+func (r *runs) offset(i int, off int64) int64 { return max(off, (r.first+r.start(i))<<blockShift) }
+
+// readFile reads run i and those of the same file behind it that are near.
+func (r *runs) readFile(f vfs.File, i int, p []byte, off int64) error {
+	source := r.list[i].source
+	last, blocks := r.near(i, p, off)
+	begin := r.offset(i, off)
+	together := last > i && !r.isScattered(f, begin, off+int64(len(p)), last, blocks) && r.readNear(f, begin-off, off) == nil
+	for j := i; j <= last; j++ {
+		if r.list[j].source != source {
+			continue
+		}
+		r.list[j].source = sourceDone
+		if together {
+			continue
+		}
+		// Alone, if perhaps a gap cannot be read.
+		if _, err := readFull(f, r.part(j, p, off), r.offset(j, off)); err != nil {
+			return err
+		}
 	}
-	return v.base.read(p, off, uint8(source))
+	return nil
+}
+
+// near puts the places of run i, and of those behind it that can be read with
+// it, into bufs. It returns the last of them, and how many blocks they have.
+func (r *runs) near(i int, p []byte, off int64) (last int, blocks int64) {
+	r.bufs = append(r.bufs[:0], r.part(i, p, off))
+	last, blocks = i, r.length(i)
+	for j := i + 1; j < r.n; j++ {
+		gap := r.start(j) - int64(r.list[last].end)
+		if gap > gapMax {
+			break
+		}
+		if r.list[j].source == r.list[i].source {
+			r.bufs = append(r.bufs, r.dump[:gap<<blockShift], r.part(j, p, off))
+			last, blocks = j, blocks+r.length(j)
+		}
+	}
+	return last, blocks
+}
+
+func (r *runs) length(i int) int64 { return int64(r.list[i].end) - r.start(i) }
+
+// isScattered reports whether the page cache has just the blocks that are
+// wanted, as it has when they were written lately. Reading the gaps would then
+// cost more than it spares.
+func (r *runs) isScattered(f vfs.File, begin, end int64, last int, blocks int64) bool {
+	end = min(end, (r.first+int64(r.list[last].end))<<blockShift)
+	return f.Cached(begin, end-begin) == blocks<<blockShift
+}
+
+// readNear reads what is in bufs, which begins skip bytes behind off. If that is
+// near, it begins at off: of a read that begins at an odd page, the kernel fills
+// its cache with single pages, and they take four times as long to read again as
+// larger pieces.
+func (r *runs) readNear(f vfs.File, skip, off int64) error {
+	if skip > 0 && skip <= int64(len(r.dump)) {
+		r.bufs = slices.Insert(r.bufs, 0, r.dump[:skip])
+		skip = 0
+	}
+	return f.ReadVec(r.bufs, off+skip)
+}
+
+// file is the one behind a source.
+func (v *view) file(source uint16) vfs.File {
+	if source == sourceOwn {
+		return v.data
+	}
+	return v.base.files[source-1]
 }

@@ -33,6 +33,57 @@ func (p *plain) Flush() error                             { return unix.Fdatasyn
 func (p *plain) Close() error                             { return p.f.Close() }
 func (p *plain) remove() error                            { return errors.Join(p.Close(), os.Remove(p.f.Name())) }
 
+// manyPlain are plain files that together are what a chain of layers is: each
+// block is in one of them. Their number is what costs, not whose they are.
+type manyPlain struct {
+	files []*plain
+	in    []uint8 // file of each block
+}
+
+func (b *bench) manyFiles(r *room, size int64, depth int) (*manyPlain, error) {
+	m := &manyPlain{in: make([]uint8, size/blockSize)}
+	change := pattern(2 * blockSize)
+	for i := range depth {
+		p, err := r.plain(fmt.Sprint("plain-", i), size)
+		if err != nil {
+			return m, err
+		}
+		m.files = append(m.files, p)
+		if i == 0 {
+			err = fill(p, size)
+		} else {
+			for _, at := range changesOf(i-1, size, len(change)) {
+				m.in[at/blockSize], m.in[at/blockSize+1] = uint8(i), uint8(i)
+				_, werr := p.WriteAt(change, at)
+				err = errors.Join(err, werr)
+			}
+		}
+		if err != nil {
+			return m, err
+		}
+	}
+	return m, nil
+}
+
+func (m *manyPlain) file(off int64) *plain { return m.files[m.in[off/blockSize]] }
+
+func (m *manyPlain) ReadAt(b []byte, off int64) (int, error)  { return m.file(off).ReadAt(b, off) }
+func (m *manyPlain) WriteAt(b []byte, off int64) (int, error) { return m.file(off).WriteAt(b, off) }
+
+func (m *manyPlain) Flush() (err error) {
+	for _, p := range m.files {
+		err = errors.Join(err, p.Flush())
+	}
+	return err
+}
+
+func (m *manyPlain) Close() (err error) {
+	for _, p := range m.files {
+		err = errors.Join(err, p.Close())
+	}
+	return err
+}
+
 // fill writes the first size bytes, a MiB at a time.
 func fill(d disk, size int64) error {
 	p := pattern(1 << 20)

@@ -36,10 +36,8 @@ func (b *bench) chain(r *room, id, base string, size int64, n int) (*cow.Volume,
 	}
 	p := pattern(2 * blockSize)
 	for i := range n {
-		for _, x := range scattered(size/2, int(size>>20)) {
-			// Each layer has its own turn of the same places.
-			at := (x + int64(i)*37) % (size / int64(len(p)))
-			if _, err := v.WriteAt(p, at*int64(len(p))); err != nil {
+		for _, at := range changesOf(i, size, len(p)) {
+			if _, err := v.WriteAt(p, at); err != nil {
 				return nil, err
 			}
 		}
@@ -48,6 +46,16 @@ func (b *bench) chain(r *room, id, base string, size int64, n int) (*cow.Volume,
 		}
 	}
 	return v, nil
+}
+
+// changesOf is where layer i of a chain has changes, of n bytes each: each layer
+// has its own turn of the same places.
+func changesOf(i int, size int64, n int) []int64 {
+	all := scattered(size/2, int(size>>20))
+	for k, x := range all {
+		all[k] = (x + int64(i)*37) % (size / int64(n)) * int64(n)
+	}
+	return all
 }
 
 // reads measures hot reads of an image that is full of data.
@@ -61,6 +69,10 @@ func (b *bench) reads(r *room) error {
 		return err
 	}
 	deep, err := b.chain(r, "deep", base, b.sizes.image, b.depth-1)
+	if err != nil {
+		return err
+	}
+	files, err := b.manyFiles(r, b.sizes.image, b.depth)
 	if err != nil {
 		return err
 	}
@@ -79,20 +91,20 @@ func (b *bench) reads(r *room) error {
 	if err := fill(p, b.sizes.image); err != nil {
 		return err
 	}
-	if err := b.sequential(p, one, mixed, half); err != nil {
+	if err := b.sequential(r, p, one, mixed, half); err != nil {
 		return err
 	}
-	if err := b.random(r, p, one, deep); err != nil {
+	if err := b.random(r, p, one, deep, files); err != nil {
 		return err
 	}
-	return errors.Join(one.Close(), deep.Close(), mixed.Close(), p.Close())
+	return errors.Join(one.Close(), deep.Close(), mixed.Close(), p.Close(), files.Close())
 }
 
 // random measures hot 4 KiB reads from a page cache that such reads have
 // filled. A file that was copied in one go lies there in larger pieces, which
 // are faster, and one that was written block by block does not: that would be
 // a comparison of histories.
-func (b *bench) random(r *room, p, one, deep disk) error {
+func (b *bench) random(r *room, p, one, deep, files disk) error {
 	all, size := shuffled(b.sizes.image), gib(b.sizes.image)
 	pairs := []struct {
 		name string
@@ -102,8 +114,9 @@ func (b *bench) random(r *room, p, one, deep disk) error {
 		{"4 KiB random read, hot, " + size + " image", p, one, 0.95},
 		{fmt.Sprintf("… through %d layers", b.depth), p, deep, 0.95},
 		{fmt.Sprintf("… %d layers against one", b.depth), one, deep, 0.95},
+		{fmt.Sprintf("… %d layers against as many plain files with the same blocks", b.depth), files, deep, 0},
 	}
-	if err := errors.Join(evict(r.dir), touch(b.ctx, all, p, one, deep)); err != nil {
+	if err := errors.Join(evict(r.dir), touch(b.ctx, all, p, one, deep, files)); err != nil {
 		return err
 	}
 	for _, x := range pairs {
@@ -157,7 +170,23 @@ func everySecond(d disk, size int64) error {
 	return put(d, odd)
 }
 
-func (b *bench) sequential(p, one, mixed disk, size int64) error {
+// sequential measures hot reads of 1 MiB from a page cache that such reads have
+// filled: how large its pieces are depends on how they came there. Where single
+// blocks were written and never left it, they are small.
+func (b *bench) sequential(r *room, p, one, mixed disk, size int64) error {
+	t, err := perOp(4)(turns(b.ctx, b.turns/4+1, readThrough(p, size, 4), readThrough(mixed, size, 4)))
+	if err != nil {
+		return err
+	}
+	b.atLeast("1 MiB sequential read, every second block just written to the overlay", t[0], t[1], 0)
+	if err := evict(r.dir); err != nil {
+		return err
+	}
+	for _, d := range []disk{p, one, mixed} {
+		if err := readThrough(d, size, int(size>>20))(); err != nil {
+			return err
+		}
+	}
 	for _, x := range []struct {
 		name string
 		d    disk

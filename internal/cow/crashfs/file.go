@@ -156,6 +156,10 @@ func (f *file) Punch(off, n int64) error {
 	return nil
 }
 
+func (f *file) ReadVec(bufs [][]byte, off int64) error { return vfs.ReadEach(f, bufs, off) }
+
+func (f *file) Cached(off, n int64) int64 { return -1 }
+
 // WriteOut promises nothing, so it is not worth an operation.
 func (f *file) WriteOut(off, n int64) {}
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +25,11 @@ func (osFS) OpenFile(name string, flag int) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &osFile{f}, nil
+	c, err := f.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &osFile{f, c}, nil
 }
 
 func (osFS) Mkdir(name string) error {
@@ -110,7 +115,10 @@ func readPID(f *os.File) int {
 
 // osFile keeps the *os.File that owns the descriptor: a bare number could be
 // closed by the collector and then mean another file.
-type osFile struct{ *os.File }
+type osFile struct {
+	*os.File
+	conn syscall.RawConn
+}
 
 // control runs fn on the descriptor, which stays open meanwhile.
 func control(f *os.File, fn func(fd int) error) error {

@@ -2,6 +2,8 @@ package vfs
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -38,5 +40,53 @@ func TestLongWrite(t *testing.T) {
 	f.Close()
 	if n, err := f.WriteAt(p, 0); n != 0 || err == nil {
 		t.Errorf("wrote %d bytes to a closed file, %v", n, err)
+	}
+}
+
+func TestReadVec(t *testing.T) {
+	f, want := randomFile(t, 1<<20)
+	got := make([]byte, 1<<20)
+	var bufs [][]byte
+	for at := 0; at < len(got); at += 2048 {
+		bufs = append(bufs, got[at:at+1000], nil, got[at+1000:at+2048])
+	}
+	bufs = bufs[:VecMax]
+	n := 0
+	for _, p := range bufs {
+		n += len(p)
+	}
+	if err := f.ReadVec(bufs, 512); err != nil || !bytes.Equal(got[:n], want[:n]) || !bytes.Equal(got[n:], make([]byte, len(got)-n)) {
+		t.Errorf("what was read differs, %v", err)
+	}
+	if err := f.ReadVec(nil, 0); err != nil {
+		t.Error(err)
+	}
+	if a := testing.AllocsPerRun(10, func() { _ = f.ReadVec(bufs, 512) }); a != 0 {
+		t.Errorf("a read allocates %v times", a)
+	}
+	if err := f.ReadVec(bufs, 1<<20); !errors.Is(err, io.EOF) {
+		t.Errorf("beyond the end: %v", err)
+	}
+	f.Close()
+	if err := f.ReadVec(bufs, 0); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+func TestCached(t *testing.T) {
+	f, _ := randomFile(t, 3*4096)
+	if err := f.Truncate(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	n := f.Cached(0, 1<<20)
+	if n != 4*4096 && n != -1 {
+		t.Errorf("%d bytes after writing to four pages", n)
+	}
+	if a := testing.AllocsPerRun(10, func() { f.Cached(0, 1<<20) }); a != 0 {
+		t.Errorf("it allocates %v times", a)
+	}
+	f.Close()
+	if n := f.Cached(0, 1<<20); n != -1 {
+		t.Errorf("%d bytes of a closed file", n)
 	}
 }

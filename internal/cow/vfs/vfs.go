@@ -18,6 +18,12 @@ type File interface {
 	io.WriterAt
 	io.Closer
 
+	// ReadVec fills all buffers, at most VecMax, one after the other with what
+	// lies from off on. After an error they may hold anything.
+	ReadVec(bufs [][]byte, off int64) error
+	// Cached is how many bytes of the pages of a range are in memory; -1 if that
+	// is not known.
+	Cached(off, n int64) int64
 	// Truncate sets the length; new space reads as zeros.
 	Truncate(size int64) error
 	// Sync makes the content and the length durable. After an error the
@@ -33,6 +39,20 @@ type File interface {
 	// the disk itself. It is advice.
 	Forget()
 	Stat() (Info, error)
+}
+
+// VecMax is how many buffers one ReadVec takes; IOV_MAX of Linux.
+const VecMax = 1024
+
+// ReadEach is a ReadVec of separate reads.
+func ReadEach(f io.ReaderAt, bufs [][]byte, off int64) error {
+	for _, p := range bufs {
+		if n, err := f.ReadAt(p, off); n < len(p) {
+			return err
+		}
+		off += int64(len(p))
+	}
+	return nil
 }
 
 // Info is what the engine asks of a file: both figures in bytes.
