@@ -97,10 +97,8 @@ func (g *gate) attachedUnit(ctx context.Context, machine string, a inventory.Att
 		return iscsi.Unit{}, err
 	}
 	u := iscsi.Unit{Name: v.ID, Disk: b.disk, Limits: limits(v), Close: func() { g.closedData(v.ID, release()) }}
-	if a.ReadOnly { // a unit of its own: the others' can be written to
-		id = g.identity(b.vol, v, id)
-		id.ReadOnly = true
-		u.Disk = scsi.NewDisk(b.vol, id)
+	if a.ReadOnly {
+		u.Disk = b.disk.ReadOnly()
 	}
 	return u, nil
 }

@@ -75,6 +75,11 @@ type Disk struct {
 	kind      byte  // peripheral device type
 	commands  *commandSet
 
+	*state
+}
+
+// state is what a disk and its read-only views have in common.
+type state struct {
 	defaults uint32        // mode parameters at first
 	modes    atomic.Uint32 // the mode parameters; changed under mu
 	reserved atomic.Bool   // somebody may be kept out: look at res
@@ -103,6 +108,7 @@ func NewDisk(dev block.Device, id Identity) *Disk {
 
 // newUnit makes ready a Disk that knows its device and its type.
 func newUnit(d *Disk) *Disk {
+	d.state = new(state)
 	d.id.Serial = d.id.Serial[:min(len(d.id.Serial), 64)]
 	if !d.writesThrough() {
 		d.defaults = modeWCE
@@ -114,7 +120,15 @@ func newUnit(d *Disk) *Disk {
 
 // Absent stands for each logical unit number that has no unit. It answers the
 // few commands that SPC-4 wants answered there.
-var Absent = &Disk{kind: typeNone, blockSize: block.SectorSize, commands: &diskCommands}
+var Absent = &Disk{kind: typeNone, blockSize: block.SectorSize, commands: &diskCommands, state: new(state)}
+
+// ReadOnly returns d for those who may not write it: a unit with the same name,
+// reservations, modes and news.
+func (d *Disk) ReadOnly() *Disk {
+	view := *d
+	view.id.ReadOnly = true
+	return &view
+}
 
 func (d *Disk) absent() bool { return d.dev == nil }
 

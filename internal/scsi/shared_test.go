@@ -3,6 +3,7 @@ package scsi
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -270,4 +271,30 @@ func TestCompareAndWriteAcrossTargets(t *testing.T) {
 	if got := d.dev.(*ram).data; int(got[0])+256*int(got[1]) != 400 {
 		t.Errorf("counted to %d", int(got[0])+256*int(got[1]))
 	}
+}
+
+// A read-only view of a disk is the disk to everybody but those who write.
+func TestReadOnlyView(t *testing.T) {
+	d, one, _ := share(t, nil)
+	view := d.ReadOnly()
+	target := NewTarget("iqn.reader,t,0x0001", map[uint8]*Disk{3: view})
+	reader := target.Join(Initiator{Port: "iqn.b,i,0x01"})
+	if b := expect(t, view, reader, "1a 08 08 00 ff", "", Sense{}); b[2] != 0x90 {
+		t.Errorf("MODE SENSE % x", b)
+	}
+	expect(t, view, reader, "2a 00 00000000 00 0001", "", writeProtected)
+	expect(t, d, one, "41 00 00000000 00 0001 00", string(hexOf(make([]byte, 512))), Sense{})
+	if !slices.EqualFunc(d.designators(), view.designators(), bytes.Equal) {
+		t.Error("it has another name")
+	}
+
+	expect(t, d, one, "15 10 00 00 18", wceOff, Sense{})
+	expect(t, view, reader, "00", "", ModeChanged.Sense())
+	expect(t, d, one, "16", "", Sense{})
+	expect(t, view, reader, "28 00 00000000 00 0001", "", conflict)
+	expect(t, d, one, "17", "", Sense{})
+	expect(t, view, reader, "16", "", Sense{})
+	expect(t, d, one, "28 00 00000000 00 0001", "", conflict)
+	target.Close()
+	expect(t, d, one, "25", "", Sense{})
 }

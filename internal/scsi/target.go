@@ -74,7 +74,7 @@ func (t *Target) remove(lun uint8) bool {
 	for _, n := range t.everyNexus() {
 		n.forget(lun)
 	}
-	if !slices.Contains(t.units(), d) {
+	if !slices.ContainsFunc(t.units(), func(other *Disk) bool { return other.state == d.state }) {
 		d.unreserve(func(holder *Nexus) bool { return holder.target == t })
 	}
 	return true
