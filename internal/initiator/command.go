@@ -2,6 +2,7 @@ package initiator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -172,13 +173,16 @@ func (s *Session) abort(sl *slot) {
 	default:
 	}
 	s.mu.Lock()
-	if err == nil && response == pdu.TaskComplete && sl.kind != 0 {
+	// A task that is not known any more was ended by another initiator's reset:
+	// its answer, if there were one, would have come before this one.
+	gone := response == pdu.TaskComplete || response == pdu.TaskNoSuchTask
+	if err == nil && gone && sl.kind != 0 {
 		sl.kind, sl.cmd, sl.own.Err = 0, nil, context.Canceled
 		s.mu.Unlock()
 		return
 	}
 	s.mu.Unlock()
-	s.fail(fmt.Errorf("abort command: response %d: %w", response, err))
+	s.fail(errors.Join(fmt.Errorf("abort command: task management response %d", response), err))
 	<-sl.done
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"bootes.dev/internal/initiator"
 	"bootes.dev/internal/iscsi/pdu"
@@ -197,4 +198,26 @@ func FuzzTarget(f *testing.F) {
 		<-done
 		<-done
 	})
+}
+
+// A command that a reset of another initiator has ended is not answered. Whoever
+// gives it up finds out, and the session lives on; a target that refuses the abort
+// ends it.
+func TestAbortOfWhatIsGone(t *testing.T) {
+	for code, want := range map[byte]string{
+		pdu.TaskNoSuchTask: "context canceled",
+		pdu.TaskRejected:   "abort command: task management response 255",
+	} {
+		s := dial(t, scripted(t, func(conn net.Conn, c pdu.SCSICommand) {
+			var abort pdu.TaskRequest
+			if request(bufio.NewReader(conn), &abort) == nil && abort.RefITT == c.ITT {
+				send(conn, &pdu.TaskResponse{Response: code, ITT: abort.ITT, Sequence: pdu.Sequence{StatSN: 2, MaxCmdSN: 5}}, nil)
+			}
+		}), initiator.Options{Initiator: initiatorName, Target: targetName})
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		defer cancel()
+		if _, err := s.Do(ctx, 0, []byte{5: 0}, nil, nil); err == nil || err.Error() != want {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
 }

@@ -232,9 +232,11 @@ func TestHostileSessions(t *testing.T) {
 				return encode(&pdu.SCSICommand{Final: true, Read: true, Expected: 512, ITT: uint32(k), CmdSN: i.cmdSN + 1000, CDB: [16]byte{0x28, 8: 1}})
 			})
 		},
+		// Of the unit that nobody else uses: a command that a reset ends is not
+		// answered (SPC-4, TAS=0), and so the bystander would wait in vain.
 		"resets": func(i *initiator) {
 			i.flood(func(k int) []byte {
-				return encode(&pdu.TaskRequest{Immediate: true, Function: pdu.TaskLUNReset, ITT: uint32(k), RefITT: pdu.NoTag})
+				return encode(&pdu.TaskRequest{Immediate: true, Function: pdu.TaskLUNReset, LUN: pdu.LUNField(1), ITT: uint32(k), RefITT: pdu.NoTag})
 			})
 		},
 		"unknown opcodes": func(i *initiator) {
