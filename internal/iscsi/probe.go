@@ -49,14 +49,14 @@ func (s *session) probe(ctx context.Context) {
 	if !ok {
 		return
 	}
-	setKeepAlive(tcp, hasty, answerTime)
-	defer setKeepAlive(tcp, patient, 0)
+	s.hurry(tcp, 1)
+	defer s.hurry(tcp, -1)
 	start := time.Now()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
-		case <-s.drained:
+		case <-s.left:
 			return
 		case <-ctx.Done():
 			return
@@ -65,6 +65,17 @@ func (s *session) probe(ctx context.Context) {
 				return
 			}
 		}
+	}
+}
+
+// hurry counts probes, and makes TCP hasty while there are any.
+func (s *session) hurry(tcp *net.TCPConn, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probes += n; s.probes > 0 {
+		setKeepAlive(tcp, hasty, answerTime)
+	} else {
+		setKeepAlive(tcp, patient, 0)
 	}
 }
 

@@ -60,6 +60,7 @@ type session struct {
 	reason    string
 	nextTTT   uint32
 	pinger    *time.Timer // nil where nobody is pinged
+	probes    int         // under way; see probe
 	lastHeard uint32
 	silent    int     // times that nothing was heard since
 	idle      []*task // used ones, to be used again
@@ -69,10 +70,11 @@ type session struct {
 	send    func() // s.sendOwed
 	wg      sync.WaitGroup
 	drained chan struct{} // closed when the last I/O has returned
+	left    chan struct{} // closed when its target has forgotten it, too
 }
 
 func newSession(srv *Server, conn net.Conn) *session {
-	s := &session{srv: srv, conn: conn, tasks: make(map[uint32]*task), drained: make(chan struct{})}
+	s := &session{srv: srv, conn: conn, tasks: make(map[uint32]*task), drained: make(chan struct{}), left: make(chan struct{})}
 	s.work, s.send = s.runJobs, s.sendOwed
 	s.out.room.L = &s.out.mu
 	return s
@@ -101,7 +103,10 @@ func (s *session) start(p *params, login *framer, statSN, cmdSN uint32) {
 
 // keepAlive finds out by TCP whether an operating system is still there.
 func (s *session) keepAlive() {
-	if tcp, ok := s.conn.(*net.TCPConn); ok && s.attentive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// EndDead may be first: the session is known before its login is answered.
+	if tcp, ok := s.conn.(*net.TCPConn); ok && s.attentive() && s.probes == 0 {
 		setKeepAlive(tcp, patient, 0)
 	}
 }
@@ -166,6 +171,7 @@ var errLogout = errors.New("initiator logged out")
 
 // finish ends the session: nothing of it runs when finish returns.
 func (s *session) finish(err error) {
+	defer close(s.left)
 	reason := err.Error()
 	switch {
 	case errors.Is(err, io.EOF):
