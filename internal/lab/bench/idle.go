@@ -34,7 +34,7 @@ func (b *bench) idle(ctx context.Context, s sides, metrics string) error {
 }
 
 // allocations counts what READs and WRITEs make the Go runtime allocate, while
-// the server does nothing else. The look itself costs some thousands.
+// the server does little else.
 func (b *bench) allocations(ctx context.Context, s *side, metrics string) error {
 	t := goals.New(b.Out, "allocations", "for each", "of", "goal")
 	for _, name := range []string{"READ", "WRITE"} {

@@ -103,14 +103,18 @@ type meter struct {
 	job            *Job
 	began          time.Time
 	target, client time.Duration
-	mallocs        int64
+	mallocs, look  int64 // allocations so far, and of one look at them
 }
 
 func newMeter(ctx context.Context, j *Job) (m meter, err error) {
 	m = meter{ctx: ctx, job: j}
+	if m.look, err = m.allocations(); err != nil {
+		return m, err
+	}
 	if m.mallocs, err = m.allocations(); err != nil {
 		return m, err
 	}
+	m.look = m.mallocs - m.look
 	if j.Server != 0 {
 		m.target, err = CPU(j.Server)
 	}
@@ -128,7 +132,7 @@ func (m meter) read(r *Report) (err error) {
 		r.Server = now - m.target
 	}
 	r.Mallocs, err = m.allocations()
-	r.Mallocs -= m.mallocs
+	r.Mallocs = max(0, r.Mallocs-m.mallocs-m.look)
 	return err
 }
 
