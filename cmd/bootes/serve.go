@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -89,6 +90,7 @@ type house struct {
 	sessions *sessions
 	targets  targets
 	shelf    shelf
+	seating  [64]sync.Mutex                  // see seat; machines share them by their names
 	hashes   atomic.Pointer[storage.Storage] // the engine begins before there is one
 
 	http, iscsi, api net.Listener

@@ -24,6 +24,7 @@ func (h attachments) CreateVolume(ctx context.Context, n api.NewVolume) (api.Vol
 }
 
 func (h attachments) Attach(ctx context.Context, machine string, r api.AttachRequest) (api.Attached, error) {
+	defer h.seat(machine)()
 	a, err := h.inv.Attach(ctx, machine, inventory.Attachment{LUN: r.LUN, Volume: r.Volume, Image: r.Image, ReadOnly: r.ReadOnly})
 	if err != nil {
 		return api.Attached{}, apiError(err)
@@ -32,16 +33,25 @@ func (h attachments) Attach(ctx context.Context, machine string, r api.AttachReq
 	defer cancel()
 	live, err := h.attachLive(ctx, machine, a)
 	if err != nil { // as if nothing had been asked for
-		_, undo := h.inv.Detach(ctx, machine, a.LUN)
-		if undo == nil {
-			_, undo = h.detachLive(ctx, machine, a)
-		}
+		undo := h.undoAttach(ctx, machine, a)
 		return api.Attached{}, apiError(errors.Join(fmt.Errorf("give %s to machine %q: %w", a.What(), machine, err), undo))
 	}
 	return h.attached(ctx, machine, a, live), nil
 }
 
+// undoAttach takes back what could not be given. ctx may have ended.
+func (h attachments) undoAttach(ctx context.Context, machine string, a inventory.Attachment) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), vacateTime)
+	defer cancel()
+	_, err := h.inv.Detach(ctx, machine, a.LUN)
+	if err == nil {
+		_, err = h.detachLive(ctx, machine, a)
+	}
+	return err
+}
+
 func (h attachments) Detach(ctx context.Context, machine string, lun uint8, force bool) (api.Attached, error) {
+	defer h.seat(machine)()
 	if !force {
 		if err := h.mayDetach(ctx, machine, lun); err != nil {
 			return api.Attached{}, apiError(err)

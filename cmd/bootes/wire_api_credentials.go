@@ -85,11 +85,14 @@ func (h credentials) RevokeCredentials(ctx context.Context, machine string) erro
 	return apiError(h.end(ctx, st, "its static credentials were revoked"))
 }
 
-// end ends the sessions that static credentials have begun.
+// end ends the sessions that static credentials have begun, and that of a login
+// which is under way.
 func (h credentials) end(ctx context.Context, st inventory.Static, why string) error {
-	target, owner := h.targets.holder(st.Machine)
-	if owner != st.User {
-		return nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), vacateTime)
+	defer cancel()
+	target, owner, _, err := h.targets.held(ctx, st.Machine)
+	if err != nil || owner != st.User {
+		return err
 	}
-	return h.targets.now.Load().server.EndSessions(context.WithoutCancel(ctx), target, why)
+	return h.targets.now.Load().server.EndSessions(ctx, target, why)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -12,20 +13,28 @@ import (
 	"bootes.dev/internal/recorder"
 )
 
-// holder is the boot that has a machine's target open now; "" if none has.
-func (t *targets) holder(machine string) (target, owner string) {
+// held is the owner that has a machine's target open, "" if none has, and the
+// logical units that it has. A login that is under way is waited for: until it is
+// done nobody can tell whether it has found what is on record now.
+func (t *targets) held(ctx context.Context, machine string) (target, owner string, luns []uint8, err error) {
 	r := t.now.Load()
 	if r == nil {
-		return "", ""
+		return "", "", nil, nil
 	}
 	target = r.boot.Target(machine)
-	for _, s := range r.server.Sessions() {
-		if s.Target == target {
-			return target, s.Owner
-		}
-	}
-	return target, ""
+	owner, luns, err = r.server.Held(ctx, target)
+	return target, owner, luns, err
 }
+
+// seat lets one command at a time change what a machine has, record and running
+// target, until the returned function is called.
+func (h *house) seat(machine string) (done func()) {
+	mu := &h.seating[maphash.String(seatSeed, machine)%uint64(len(h.seating))]
+	mu.Lock()
+	return mu.Unlock
+}
+
+var seatSeed = maphash.MakeSeed()
 
 // tries bounds how often a new boot of a machine may come in between.
 const tries = 5
@@ -33,15 +42,20 @@ const tries = 5
 // attachLive gives what is attached to a machine, on record already, to the boot
 // that runs, and tells whether one does.
 func (h *house) attachLive(ctx context.Context, machine string, a inventory.Attachment) (live bool, err error) {
+	failed := fmt.Errorf("machine %q boots again and again meanwhile", machine)
 	for range tries {
-		target, owner := h.targets.holder(machine)
-		if owner == "" {
-			return false, nil
+		target, owner, luns, err := h.targets.held(ctx, machine)
+		if err != nil || owner == "" {
+			return false, err
+		}
+		if slices.Contains(luns, a.LUN) { // a boot that logged in just now has found the record
+			return true, nil
 		}
 		u, err := h.gate.attachedUnit(ctx, machine, a)
 		var taken *takenError
 		if errors.As(err, &taken) && slices.Contains(taken.machines, machine) {
-			return true, nil // a boot that logged in just now has found the record
+			failed = err // such a boot is logging in, or this was detached and is not closed yet
+			continue
 		}
 		if err != nil {
 			return true, err
@@ -59,7 +73,7 @@ func (h *house) attachLive(ctx context.Context, machine string, a inventory.Atta
 			return true, err
 		}
 	}
-	return true, fmt.Errorf("machine %q boots again and again meanwhile", machine)
+	return true, failed
 }
 
 // detachLive takes what was attached to a machine, and is on record no more, from
@@ -67,7 +81,10 @@ func (h *house) attachLive(ctx context.Context, machine string, a inventory.Atta
 // has returned and the volume is closed.
 func (h *house) detachLive(ctx context.Context, machine string, a inventory.Attachment) (live bool, err error) {
 	for range tries {
-		target, owner := h.targets.holder(machine)
+		target, owner, _, err := h.targets.held(ctx, machine)
+		if err != nil {
+			return true, unreturned(machine, a, err)
+		}
 		if owner == "" {
 			return false, nil
 		}
@@ -107,7 +124,12 @@ func (h *house) mayDetach(ctx context.Context, machine string, lun uint8) error 
 	if err != nil || a.ReadOnly {
 		return err
 	}
-	_, owner := h.targets.holder(machine)
+	ctx, cancel := context.WithTimeout(ctx, vacateTime)
+	defer cancel()
+	_, owner, _, err := h.targets.held(ctx, machine)
+	if err != nil {
+		return err
+	}
 	awaited, err := h.storage.Awaited(ctx, machine)
 	if err != nil || owner == "" && awaited.IsZero() {
 		return err

@@ -26,6 +26,26 @@ func (s *Server) held(ctx context.Context, name, owner string) (*target, error) 
 	return t, nil
 }
 
+// Held tells who holds the target called name, "" if nobody does, and which
+// logical units it has then. A login that is under way is waited for: whoever is
+// let in after Held was called has found what was so before.
+func (s *Server) Held(ctx context.Context, name string) (owner string, luns []uint8, err error) {
+	t, err := s.acquire(ctx, name)
+	if err != nil {
+		return "", nil, fmt.Errorf("wait for a login to target %q: %w", name, err)
+	}
+	defer t.release()
+	if t.hold == nil {
+		return "", nil, nil
+	}
+	for lun := range t.hold.units {
+		if t.hold.units[lun].Load() != nil {
+			luns = append(luns, uint8(lun))
+		}
+	}
+	return t.owner, luns, nil
+}
+
 // AttachUnit adds a logical unit to the target called name while owner holds
 // it. Initiators are told by a unit attention that the logical units have
 // changed. The unit is closed with the others at the latest; on an error, which

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/api"
+	peer "bootes.dev/internal/initiator"
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/scsi"
+	"bootes.dev/internal/storage"
+)
+
+// slowLogin begins a login that stands still while it opens data2, until let go,
+// when it has read already what the machine has and opened what comes before.
+func (s *servedTarget) slowLogin(login func() (*peer.Session, error)) (done func() *peer.Session) {
+	s.t.Helper()
+	blocked, release := make(chan bool), make(chan bool)
+	go func() {
+		_ = s.shelf.with("data2", func(*scsi.Disk) error {
+			close(blocked)
+			<-release
+			return nil
+		})
+	}()
+	<-blocked
+	in := make(chan *peer.Session)
+	go func() {
+		sess, err := login()
+		if err != nil {
+			s.t.Error(err)
+		}
+		in <- sess
+	}()
+	eventually(s.t, "the login waits for data2", func() bool {
+		s.shelf.mu.Lock()
+		defer s.shelf.mu.Unlock()
+		return s.shelf.all["data2"] != nil && s.shelf.all["data2"].refs == 2
+	})
+	return func() *peer.Session {
+		close(release)
+		return <-in
+	}
+}
+
+// newDisksOfPC01 has pc01 with data1 and data2, and data3 that nobody has.
+func newDisksOfPC01(t *testing.T) *servedTarget {
+	t.Helper()
+	s := newServed(t)
+	s.image("debian:12", false, make([]byte, 1<<20))
+	s.add("pc01", 1)
+	for _, name := range []string{"data1", "data2", "data3"} {
+		s.create(api.NewVolume{Name: name})
+	}
+	s.attach("pc01", api.AttachRequest{Volume: "data1"})
+	s.attach("pc01", api.AttachRequest{Volume: "data2"})
+	return s
+}
+
+func (s *servedTarget) slowRun() (done func() *guest) {
+	var g *guest
+	wait := s.slowLogin(func() (*peer.Session, error) {
+		g = s.run("pc01")
+		return g.Session, nil
+	})
+	return func() *guest { wait(); return g }
+}
+
+// What is changed while a machine logs in is changed for the machine, too.
+func TestAttachDuringLogin(t *testing.T) {
+	s := newDisksOfPC01(t)
+	type answer struct {
+		what string
+		api.Attached
+		err error
+	}
+	answers := make(chan answer, 2)
+	done := s.slowRun()
+	go func() {
+		a, err := s.Attach(s.t.Context(), "pc01", api.AttachRequest{Volume: "data3", LUN: 9})
+		answers <- answer{"attach", a, err}
+		a, err = s.Detach(s.t.Context(), "pc01", 2, true)
+		answers <- answer{"detach", a, err}
+	}()
+	time.Sleep(100 * time.Millisecond)
+	g := done()
+	for range 2 {
+		if a := <-answers; a.err != nil || !a.Live {
+			t.Errorf("%s: %+v, %v", a.what, a.Attached, a.err)
+		}
+	}
+	for g.news(0) != 0 || g.news(9) != 0 {
+	}
+	g.disk(9)
+	g.absent(2)
+	if v, err := s.Volume(t.Context(), "data1"); err != nil || v.Open {
+		t.Errorf("data1 is open: %t, %v", v.Open, err)
+	}
+}
+
+// A disk that is still being logged in to is not taken away without force.
+func TestDetachDuringLogin(t *testing.T) {
+	s := newDisksOfPC01(t)
+	done := s.slowRun()
+	refused := make(chan error, 1)
+	go func() {
+		_, err := s.Detach(s.t.Context(), "pc01", 2, false)
+		refused <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	done().disk(2)
+	refuses(t, <-refused, `volume "data1" is in use by machine pc01, which runs and can write to it`)
+}
+
+// What was detached and is not closed yet cannot be given again: nobody is told
+// that it was.
+func TestAttachAgainBeforeClosed(t *testing.T) {
+	s := newDisksOfPC01(t)
+	s.run("pc01")
+	_, release, err := s.shelf.take("data3", "pc01", false, func() (*storage.Opened, *scsi.Disk, error) {
+		vol, err := s.storage.OpenVolume(t.Context(), "data3")
+		return s.gate.disk(vol, err, inventory.Volume{ID: "data3"}, scsi.Identity{})
+	})
+	s.ok(err)
+	_, err = s.Attach(t.Context(), "pc01", api.AttachRequest{Volume: "data3"})
+	refuses(t, err, `give volume data3 to machine "pc01": volume "data3" is still open on pc01: its last writes have not returned`)
+	m, err := s.Machine(t.Context(), "pc01")
+	s.ok(err)
+	if len(m.Disks) != 2 {
+		t.Errorf("%+v", m.Disks)
+	}
+	s.ok(release())
+	if a := s.attach("pc01", api.AttachRequest{Volume: "data3"}); !a.Live {
+		t.Errorf("%+v", a)
+	}
+}
+
+// An attachment whose time has run out is taken back all the same.
+func TestUndoAttachInTime(t *testing.T) {
+	s := newDisksOfPC01(t)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.ok(attachments{s.house}.undoAttach(over, "pc01", inventory.Attachment{LUN: 2, Volume: "data1"}))
+	m, err := s.Machine(t.Context(), "pc01")
+	s.ok(err)
+	if fmt.Sprint(m.Disks) != "[{3 data2  false}]" {
+		t.Errorf("%+v", m.Disks)
+	}
+}
+
+// Static credentials that end while somebody logs in by them are of no use to
+// him.
+func TestCredentialsEndDuringLogin(t *testing.T) {
+	for name, end := range map[string]func(*servedTarget) error{
+		"revoked": func(s *servedTarget) error { return s.RevokeCredentials(s.t.Context(), "pc01") },
+		"made anew": func(s *servedTarget) error {
+			_, err := s.NewCredentials(s.t.Context(), "pc01", api.CredentialsRequest{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newDisksOfPC01(t)
+			c, err := s.NewCredentials(t.Context(), "pc01", api.CredentialsRequest{})
+			s.ok(err)
+			done := s.slowLogin(func() (*peer.Session, error) { return s.hba(c) })
+			ended := make(chan error, 1)
+			go func() { ended <- end(s) }()
+			time.Sleep(100 * time.Millisecond)
+			sess := done()
+			s.ok(<-ended)
+			if d, err := sess.Disk(t.Context(), bootDisk); err == nil {
+				if err = d.ReadAt(t.Context(), make([]byte, 512), 0); err == nil {
+					t.Error("the disk is read")
+				}
+			}
+			if list := s.targets.sessions(); len(list) != 0 {
+				t.Errorf("%+v", list)
+			}
+		})
+	}
+}
