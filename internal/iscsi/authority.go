@@ -35,7 +35,8 @@ func (l Login) port() string { return l.Initiator + ",i,0x" + hex.EncodeToString
 // goroutines, each under a context that ends with the time allowed for logins.
 type Authority interface {
 	// Account returns the secret of the CHAP name user. With ok=false the
-	// login fails exactly as with a wrong secret, after the same work.
+	// login fails exactly as with a wrong secret, after the same work. It is
+	// asked again when the login is done: the secret may be another by then.
 	Account(ctx context.Context, req Login, user string) (secret string, ok bool)
 
 	// Admit is asked, in normal sessions, once user has proved its secret.

@@ -164,3 +164,30 @@ func TestRefusalDelay(t *testing.T) {
 		t.Errorf("status %04x after %v", status, time.Since(begin))
 	}
 }
+
+// renewing gives everybody another secret once theirs was asked for.
+type renewing struct {
+	*authority
+	asked *int
+}
+
+func (r renewing) Account(ctx context.Context, l Login, user string) (string, bool) {
+	secret, ok := r.authority.Account(ctx, l, user)
+	if *r.asked++; *r.asked > 1 {
+		secret = "made anew since"
+	}
+	return secret, ok
+}
+
+// A secret that was replaced while its login went on does not let in.
+func TestSecretReplacedDuringLogin(t *testing.T) {
+	a := newAuthority(newMemory(1 << 20))
+	_, addr := serve(t, Options{Authority: renewing{a, new(int)}})
+	if status, _ := dial(t, addr).tryLogin(); status != StatusAuthFailure {
+		t.Errorf("status %04x", status)
+	}
+	opened, _, refused := a.lists()
+	if want := `"pc1" was given another CHAP secret during the login`; len(opened) != 0 || len(refused) != 1 || refused[0] != want {
+		t.Errorf("opened %q, refused %q", opened, refused)
+	}
+}

@@ -97,7 +97,7 @@ func (l *login) finish(ctx context.Context, answer answer) error {
 			return err
 		}
 	} else {
-		if err := l.srv.join(ctx, sess); err != nil {
+		if err := l.srv.join(ctx, sess, l.neg.secret); err != nil {
 			return err
 		}
 	}

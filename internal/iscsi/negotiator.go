@@ -23,6 +23,7 @@ type negotiator struct {
 	params    params
 	discovery bool
 	user      string
+	secret    string // that user has proved
 	tsih      uint16 // of the session that the connection is to join; 0: a new one
 	cid       uint16
 

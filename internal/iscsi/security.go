@@ -64,7 +64,7 @@ func (n *negotiator) security(ctx context.Context, pairs []pdu.KeyValue, a *answ
 			return err
 		}
 	}
-	n.authenticated = true
+	n.authenticated, n.secret = true, secret
 	return nil
 }
 

@@ -64,8 +64,8 @@ func (t *target) release() {
 
 // join admits sess and makes it a session of its target, which may end other
 // sessions: all those of another owner, and one of the same initiator and ISID
-// (session reinstatement, RFC 7143, 6.3.5).
-func (s *Server) join(ctx context.Context, sess *session) error {
+// (session reinstatement, RFC 7143, 6.3.5). secret is what its user has proved.
+func (s *Server) join(ctx context.Context, sess *session, secret string) error {
 	if err := s.checkVacant(sess.info.Target); err != nil {
 		return err // at once, and not after a wait for the lock
 	}
@@ -76,6 +76,10 @@ func (s *Server) join(ctx context.Context, sess *session) error {
 	defer t.release()
 	if err := s.checkVacant(sess.info.Target); err != nil {
 		return err
+	}
+	// A login takes its time, and whoever makes a new secret means to end the old.
+	if now, ok := s.o.Authority.Account(ctx, sess.info.Login, sess.info.User); ok && now != secret {
+		return refuse(StatusAuthFailure, "%q was given another CHAP secret during the login", sess.info.User)
 	}
 	// Under the target's lock: else an older owner, admitted first and joining
 	// last, could fence a newer one.
