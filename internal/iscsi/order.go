@@ -51,6 +51,7 @@ func (o *order) arrive(t *task) (dormant bool) {
 	case o.barriers.Load() == 0:
 		return false
 	}
+	t.slept = true
 	o.dormant = append(o.dormant, sleeper{t.s, t, t.arrived})
 	return true
 }
@@ -58,7 +59,7 @@ func (o *order) arrive(t *task) (dormant bool) {
 // leave forgets a task that was dormant, or ends one that has begun. It tells
 // whether others are dormant.
 func (o *order) leave(t *task) (others bool) {
-	if t.attr == 0 && o.barriers.Load() == 0 {
+	if t.attr == 0 && !t.slept {
 		return false
 	}
 	o.mu.Lock()

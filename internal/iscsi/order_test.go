@@ -3,6 +3,7 @@ package iscsi
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -178,4 +179,28 @@ func TestAbortOrdered(t *testing.T) {
 	q.write(pdu.AttrSimple, 6, true)
 	q.begun(t, 1, 3, 4, 6)
 	q.let(1)
+}
+
+// Nobody is left in the order who has ended between the last barrier's end and
+// the waking of those behind it: their tasks are used again.
+func TestOrderForgets(t *testing.T) {
+	var o order
+	barrier, waits := &task{attr: pdu.AttrOrdered}, &task{}
+	for _, one := range []*task{barrier, waits} {
+		if !o.arrive(one) {
+			t.Fatal("need not wait")
+		}
+	}
+	var users atomic.Int64
+	users.Store(3)
+	if woken := o.wakeable(&users); len(woken) != 1 || woken[0].t != barrier {
+		t.Fatalf("woken: %v", woken)
+	}
+	if !o.leave(barrier) {
+		t.Error("nobody waits")
+	}
+	o.leave(waits)
+	if len(o.dormant) != 0 || o.running != 0 || o.barriers.Load() != 0 {
+		t.Errorf("left: %d that wait, %d that run, %d barriers", len(o.dormant), o.running, o.barriers.Load())
+	}
 }

@@ -17,6 +17,7 @@ type task struct {
 	total   int64 // what is moved of it
 	counted bool  // has a place in the command window
 	attr    byte  // task attribute; 0 is SIMPLE
+	slept   bool  // was dormant when it came
 	dataSN  uint32
 
 	// What follows is guarded by session.mu once the task is registered.
