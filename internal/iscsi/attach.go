@@ -105,10 +105,13 @@ func (t *target) detach(lun uint8) *unit {
 	return u
 }
 
-// failUnit fails what has not begun on u.
+// failUnit fails what has not begun on u. In a session that ends nothing does.
 func (s *session) failUnit(u *unit) {
-	var over []*task
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
 	for _, t := range s.tasks {
 		if t.unit != u || t.ending || t.aborted {
 			continue
@@ -117,11 +120,8 @@ func (s *session) failUnit(u *unit) {
 		s.stopWaiting(t)
 		if t.over() {
 			t.ending = true
-			over = append(over, t)
+			s.aside(func() { s.taskDone(t, true) })
 		}
 	}
-	s.mu.Unlock()
-	for _, t := range over {
-		s.taskDone(t, true)
-	}
+	s.unlimit(u, false)
 }

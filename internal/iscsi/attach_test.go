@@ -137,3 +137,50 @@ func TestAttachedUnitClosesWithLastSession(t *testing.T) {
 		return closed.Load() == 1 && len(all) == 1
 	})
 }
+
+// What waits for the limits of a unit does not hold up its end.
+func TestDetachLimited(t *testing.T) {
+	s, addr := serve(t, Options{Authority: newAuthority(newMemory(1 << 20))})
+	i := dial(t, addr).login()
+	u, closed := dataDisk(newMemory(1 << 20))
+	u.Limits = Limits{IOPS: 1}
+	if err := s.AttachUnit(t.Context(), testTarget, testUser, 3, u); err != nil {
+		t.Fatal(err)
+	}
+	i.on(0, pdu.SCSICommand{Final: true}, nil, 0x00)
+	i.expectSense(6, 0x3f, 0x0e)
+	for range 10 {
+		i.on(3, pdu.SCSICommand{Final: true, Write: true, Expected: 512}, make([]byte, 512), writeCDB(0, 1)...)
+	}
+	i.expectGood()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if err := s.DetachUnit(ctx, testTarget, testUser, 3); err != nil || closed.Load() != 1 {
+		t.Errorf("error %v, closed %d times", err, closed.Load())
+	}
+	for range 9 {
+		i.expectSense(5, 0x25, 0)
+	}
+}
+
+// A session that ends ends its tasks itself, once.
+func TestDetachLeavesEndedSessions(t *testing.T) {
+	s, addr := serve(t, Options{Authority: newAuthority(newMemory(1 << 20))})
+	dial(t, addr).login()
+	sess := s.sessionsOn(testTarget)[0]
+	u := s.newUnit(3, Unit{Disk: scsi.Absent})
+	one := &task{s: sess, unit: u, total: 512}
+	one.write.waits = true
+	sess.mu.Lock()
+	sess.ended, sess.tasks[1], sess.waiting = true, one, []*task{one}
+	sess.mu.Unlock()
+	sess.failUnit(u)
+	if one.ending {
+		t.Error("detaching ended the task of a session that does so itself")
+	}
+	sess.mu.Lock()
+	sess.ended = false
+	delete(sess.tasks, 1)
+	sess.waiting = nil
+	sess.mu.Unlock()
+}

@@ -88,7 +88,7 @@ func (s *session) enqueue(j job) {
 
 // limit hands j to a worker, as soon as the limits of its unit allow. mu is held.
 func (s *session) limit(j job) {
-	if h := j.t.unit.throttle; h.on.Load() && (j.bytes() > 0 || j.t.op < OpFlush) && !j.last && !h.admit(s, j, j.at) {
+	if h := j.t.unit.throttle; h.on.Load() && !j.t.dead() && (j.bytes() > 0 || j.t.op < OpFlush) && !j.last && !h.admit(s, j, j.at) {
 		return
 	}
 	s.dispatch(j)
@@ -136,7 +136,7 @@ func (s *session) runJobs() {
 		if s.ended { // what is dropped must not be answered as done
 			j.t.aborted = true
 		}
-		skip := j.t.aborted || j.t.status != scsi.Good
+		skip := j.t.dead()
 		now := s.jobs.size == 0 || owed == maxOwed || j.buf == nil || j.n > shortWrite
 		s.mu.Unlock()
 		s.runJob(j, skip, now)

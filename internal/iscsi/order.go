@@ -98,8 +98,8 @@ func (d sleeper) wake() {
 	s, t := d.s, d.t
 	now := s.srv.now()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !t.dormant || t.arrived != d.arrived { // it has been aborted meanwhile
-		s.mu.Unlock()
 		return
 	}
 	t.dormant = false
@@ -113,9 +113,16 @@ func (d sleeper) wake() {
 		t.write.deferred = false
 		t.write.waits = true
 		s.waiting = append(s.waiting, t)
+		s.aside(s.askForData)
 	}
-	s.mu.Unlock()
-	s.askForData()
+}
+
+// aside does what may wait for the initiator of s, for somebody who serves
+// another. A session that ends does it no more. mu is held.
+func (s *session) aside(f func()) {
+	if !s.ended {
+		s.wg.Go(f)
+	}
 }
 
 // unpark drops what t, which has been aborted, was to begin with. mu is held.

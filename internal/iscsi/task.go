@@ -40,6 +40,10 @@ func (t *task) fail(s scsi.Sense) {
 	}
 }
 
+// dead tells whether nothing more is done for t at the disk. mu of its session
+// is held.
+func (t *task) dead() bool { return t.aborted || t.status != scsi.Good }
+
 // register makes a task of the reader's scratch one that others can find. It
 // returns nil when the initiator uses a task tag twice or has too many tasks.
 func (s *session) register() *task {

@@ -118,8 +118,8 @@ func (h *throttle) run() {
 	}
 }
 
-// drop takes out the jobs of s: all, or those whose tasks are aborted. mu of s
-// is held.
+// drop takes out the jobs of s: all, or those whose tasks are dead. mu of s is
+// held.
 func (h *throttle) drop(s *session, all bool) (dropped []job) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -128,7 +128,7 @@ func (h *throttle) drop(s *session, all bool) (dropped []job) {
 			continue
 		}
 		for range t.jobs.size {
-			if j := t.jobs.pop(); all || j.t.aborted {
+			if j := t.jobs.pop(); all || j.t.dead() {
 				dropped = append(dropped, j)
 			} else {
 				t.jobs.push(j)
@@ -171,8 +171,8 @@ func (s *session) resume(j job, now int64) {
 	s.dispatch(j)
 }
 
-// unlimit lets the jobs go that wait for the limits of u: of aborted tasks,
-// which do nothing any more, or all. mu is held.
+// unlimit lets the jobs go that wait for the limits of u: of tasks that are
+// dead, or all. mu is held.
 func (s *session) unlimit(u *unit, all bool) {
 	if s.limited == 0 {
 		return
