@@ -130,7 +130,8 @@ const blockSize = cow.BlockSize
 
 // SetWriteThrough sets whether each write to a volume is on the disk before its
 // machine is told so. A machine on such a volume lives through a power cut of
-// this server.
+// this server. *inventory.InUseError when a machine with static credentials has
+// it, which could not be told of one.
 func (s *Storage) SetWriteThrough(ctx context.Context, id string, on bool) error {
 	v, err := s.inv.Volume(ctx, id)
 	if err != nil {
@@ -139,7 +140,38 @@ func (s *Storage) SetWriteThrough(ctx context.Context, id string, on bool) error
 	if on && v.Mode == inventory.Ephemeral {
 		return &inventory.ModeError{Kind: "volume", Name: id, Machine: v.Machine, Why: "it never outlives a power cut"}
 	}
+	if !on {
+		if err := s.untold(ctx, v); err != nil {
+			return err
+		}
+	}
 	return s.eng.SetWriteThrough(id, on)
+}
+
+// untold refuses a volume of a machine that has static credentials: no power cut
+// ends those, and its system would go on with what it believes to have written.
+func (s *Storage) untold(ctx context.Context, v inventory.Volume) error {
+	at := []inventory.Seat{{Machine: v.Machine}}
+	if v.Mode == inventory.Data {
+		var err error
+		if at, err = s.inv.AttachedTo(ctx, v.ID); err != nil {
+			return err
+		}
+	}
+	for _, seat := range at {
+		_, err := s.inv.Static(ctx, seat.Machine)
+		if err == nil {
+			return &inventory.InUseError{
+				Kind: "volume", Name: v.ID,
+				By:     []string{fmt.Sprintf("machine %s, which may log in by static credentials and would not be told that writes are lost", seat.Machine)},
+				Remedy: fmt.Sprintf("end those first with `bootes machine credentials %s --revoke`", seat.Machine),
+			}
+		}
+		if !missing(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // volumeInfo is what the engine knows of a volume that is on record.

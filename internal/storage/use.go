@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -77,11 +76,18 @@ func (s *Storage) hadBefore(ctx context.Context, v inventory.Volume) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	st, err := s.inv.Static(ctx, v.Machine)
-	if missing := (*inventory.NotFoundError)(nil); errors.As(err, &missing) {
-		return false, nil
+	st, err := s.heldBefore(ctx, v.Machine)
+	return st.Volume == v.ID, err
+}
+
+// heldBefore are the static credentials of a machine that held its disk before
+// this server started; the zero ones if there are none.
+func (s *Storage) heldBefore(ctx context.Context, machine string) (inventory.Static, error) {
+	st, err := s.inv.Static(ctx, machine)
+	if missing(err) || err == nil && !st.Held.Before(s.started) {
+		return inventory.Static{}, nil
 	}
-	return err == nil && st.Volume == v.ID && st.Held.Before(s.started), err
+	return st, err
 }
 
 // Awaited is until when a machine that ran before this server was started may
@@ -97,7 +103,13 @@ func (s *Storage) Awaited(ctx context.Context, machine string) (time.Time, error
 			return until, err
 		}
 	}
-	return time.Time{}, err
+	if err != nil {
+		return time.Time{}, err
+	}
+	if st, err := s.heldBefore(ctx, machine); err != nil || st.Volume == "" {
+		return time.Time{}, err
+	}
+	return until, nil
 }
 
 func clock(t time.Time) string { return t.Local().Format("15:04:05") }

@@ -241,8 +241,7 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-// A boot that was let in just before its disk was reset does not get the new one.
-// Nor may a machine that logs in by static credentials.
+// Nothing is taken from a machine that may come back by static credentials.
 func TestReplaceAfterAStartOfAnHBA(t *testing.T) {
 	x, v := newPC1(t)
 	ctx := t.Context()
@@ -263,6 +262,7 @@ func TestReplaceAfterAStartOfAnHBA(t *testing.T) {
 	}
 }
 
+// A boot that was let in just before its disk was reset does not get the new one.
 func TestOpenForABootThatLostItsDisk(t *testing.T) {
 	x, v := newPC1(t)
 	ctx := t.Context()
@@ -301,5 +301,59 @@ func TestAwaited(t *testing.T) {
 	x.now = func() time.Time { return x.started.Add(comeback) }
 	if until, err := x.Awaited(ctx, "pc1"); err != nil || !until.IsZero() {
 		t.Errorf("two minutes later: %v %v", until, err)
+	}
+}
+
+// A machine that had its disk by static credentials may come back, too.
+func TestAwaitedHBA(t *testing.T) {
+	x, v := newPC1(t)
+	ctx := t.Context()
+	if _, err := x.inv.NewStatic(ctx, "pc1", ""); err != nil {
+		t.Fatal(err)
+	}
+	x.restart()
+	if until, err := x.Awaited(ctx, "pc1"); err != nil || !until.IsZero() {
+		t.Errorf("it never had it: %v %v", until, err)
+	}
+	if _, _, err := x.inv.HoldStatic(ctx, "pc1", v.ID); err != nil {
+		t.Fatal(err)
+	}
+	if until, err := x.Awaited(ctx, "pc1"); err != nil || !until.IsZero() {
+		t.Errorf("since the start: %v %v", until, err)
+	}
+	x.restart()
+	if until, err := x.Awaited(ctx, "pc1"); err != nil || !until.Equal(x.started.Add(comeback)) {
+		t.Errorf("after a start: %v %v", until, err)
+	}
+}
+
+// What static credentials open stays write-through as long as they are good: no
+// power cut ends them.
+func TestWriteThroughOfAnHBA(t *testing.T) {
+	x, v := newPC1(t)
+	ctx := t.Context()
+	if _, err := x.CreateData(ctx, inventory.Volume{ID: "data1"}, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.inv.Attach(ctx, "pc1", inventory.Attachment{Volume: "data1"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.inv.NewStatic(ctx, "pc1", ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{v.ID, "data1"} {
+		if err := x.SetWriteThrough(ctx, id, true); err != nil {
+			t.Fatal(err)
+		}
+		wantErr[*inventory.InUseError](t, x.SetWriteThrough(ctx, id, false), "volume \""+id+"\" is in use by machine pc1, which may log in by static credentials "+
+			"and would not be told that writes are lost: end those first with `bootes machine credentials pc1 --revoke`")
+	}
+	if _, err := x.inv.RevokeStatic(ctx, "pc1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{v.ID, "data1"} {
+		if err := x.SetWriteThrough(ctx, id, false); err != nil {
+			t.Error(err)
+		}
 	}
 }
