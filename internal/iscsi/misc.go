@@ -56,6 +56,8 @@ func (s *session) logout() error {
 	response := byte(pdu.LogoutDone)
 	if p.Reason == pdu.LogoutRecovery {
 		response = pdu.LogoutNoRecovery
+	} else {
+		s.settleAffairs()
 	}
 	o := &s.out
 	if !o.begin() {
@@ -69,6 +71,20 @@ func (s *session) logout() error {
 		return nil
 	}
 	return errLogout
+}
+
+// settleAffairs ends what the session does and holds before its logout is
+// answered: who is told of that may take what it had reserved.
+func (s *session) settleAffairs() {
+	s.mu.Lock()
+	if !s.ended {
+		s.ended, s.reason = true, errLogout.Error()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+	if s.nexus != nil {
+		s.nexus.Leave()
+	}
 }
 
 const (

@@ -65,6 +65,23 @@ func TestPreemptAndAbort(t *testing.T) {
 	}
 }
 
+// RESERVE (6) has gone when a logout is answered.
+func TestReserveEndsWithLogout(t *testing.T) {
+	_, addr := serve(t, Options{Authority: newAuthority(newMemory(1 << 20))})
+	two := dial(t, addr).as(testUser, testSecret, 2).login()
+	for range 50 {
+		one := dial(t, addr).login()
+		one.command(pdu.SCSICommand{Final: true}, nil, 0x16)
+		one.expectGood()
+		one.send(&pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutSession, ITT: 7, CmdSN: one.cmdSN}, nil)
+		var l pdu.LogoutResponse
+		one.expect(&l)
+		two.testUnitReady(0)
+		two.expectGood()
+		one.conn.Close()
+	}
+}
+
 // RESERVE (6) goes with its session.
 func TestReserveEndsWithSession(t *testing.T) {
 	_, addr := serve(t, Options{Authority: newAuthority(newMemory(1 << 20))})
