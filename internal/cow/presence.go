@@ -70,9 +70,17 @@ func (m *presence) get(b int64) state {
 // run returns the state of block b and how many blocks from it on, at most
 // limit, share it.
 func (m *presence) run(b, limit int64) (state, int64) {
-	s := m.get(b)
+	var first uint64
+	if p := m.pages[b>>pageShift].Load(); p != nil {
+		first = p[b>>5&511].Load() >> (b & 31 * 2)
+	}
+	s, inWord := state(first&3), blocksPerWord-b&31
+	n := min(int64(bits.TrailingZeros64(first^s.word()))/2, inWord)
+	if n < inWord || n >= limit {
+		return s, min(n, limit)
+	}
 	end := b + limit
-	for at := b; at < end; {
+	for at := b + n; at < end; {
 		p := m.pages[at>>pageShift].Load()
 		if p == uniform(s) {
 			at = (at>>pageShift + 1) << pageShift

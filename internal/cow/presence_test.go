@@ -41,6 +41,10 @@ func checkRun(t *testing.T, m *presence, model []state, b int64) int64 {
 	if s, n := m.run(b, limit); s != model[b] || n != want {
 		t.Fatalf("run(%d, %d) = %d, %d; want %d, %d", b, limit, s, n, model[b], want)
 	}
+	short := min(limit, 1+b%70)
+	if s, n := m.run(b, short); s != model[b] || n != min(want, short) {
+		t.Fatalf("run(%d, %d) = %d, %d; want %d, %d", b, short, s, n, model[b], min(want, short))
+	}
 	return want
 }
 

@@ -146,18 +146,21 @@ func (r *runs) readFile(f vfs.File, i int, p []byte, off int64) error {
 // near puts the places of run i, and of those behind it that can be read with
 // it, into bufs. It returns the last of them, and how many blocks they have.
 func (r *runs) near(i int, p []byte, off int64) (last int, blocks int64) {
-	r.bufs = append(r.bufs[:0], r.part(i, p, off))
+	source, end := r.list[i].source, r.list[i].end
+	bufs := append(r.bufs[:0], r.part(i, p, off))
 	last, blocks = i, r.length(i)
 	for j := i + 1; j < r.n; j++ {
-		gap := r.start(j) - int64(r.list[last].end)
-		if gap > gapMax {
+		start := r.list[j-1].end
+		if start-end > gapMax {
 			break
 		}
-		if r.list[j].source == r.list[i].source {
-			r.bufs = append(r.bufs, r.dump[:gap<<blockShift], r.part(j, p, off))
-			last, blocks = j, blocks+r.length(j)
+		if r.list[j].source == source {
+			bufs = append(bufs, r.dump[:(start-end)<<blockShift], r.part(j, p, off))
+			end = r.list[j].end
+			last, blocks = j, blocks+int64(end-start)
 		}
 	}
+	r.bufs = bufs
 	return last, blocks
 }
 
