@@ -58,11 +58,14 @@ func newBudget(n int64) *budget { return &budget{free: n, all: n} }
 // take returns a buffer of n bytes, or nil when the budget is spent. A session
 // that holds nothing may overdraw it by one buffer, so that no session waits
 // for ever on what others hold.
-func (g *budget) take(n int, held *atomic.Int64) *buffer {
+func (g *budget) take(n int, held *atomic.Int64) *buffer { return g.grant(n, held, held.Load() == 0) }
+
+// grant is take for who may overdraw the budget or may not.
+func (g *budget) grant(n int, held *atomic.Int64, overdraw bool) *buffer {
 	b := newBuffer(n)
 	size := int64(len(b.b))
 	g.mu.Lock()
-	if g.free < size && held.Load() > 0 {
+	if g.free < size && !overdraw {
 		g.mu.Unlock()
 		b.release()
 		return nil

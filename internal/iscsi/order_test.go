@@ -2,6 +2,7 @@ package iscsi
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,11 +38,16 @@ func (d *gatedDisk) order() []int64 {
 	return slices.Clone(d.begun)
 }
 
-func newQueue(t *testing.T) *queue {
+func newQueue(t *testing.T) *queue { return newQueueWith(t, 1<<20) }
+
+// newQueueWith is one with so many bytes of write memory.
+func newQueueWith(t *testing.T, budget int64) *queue {
 	disk := &gatedDisk{memory: newMemory(1 << 20)}
 	disk.gate = make(chan struct{})
-	s, addr := serve(t, Options{Authority: newAuthority(disk)})
-	return &queue{dial(t, addr).login(), s, disk}
+	s, addr := serve(t, Options{Authority: newAuthority(disk), WriteBudget: budget})
+	i := dial(t, addr)
+	i.keys = strings.Replace(i.keys, "MaxBurstLength=262144", "MaxBurstLength=8192", 1)
+	return &queue{i.login(), s, disk}
 }
 
 // write sends a WRITE of one sector with immediate data, or without.
@@ -152,6 +158,32 @@ func TestDormantHoldsNoMemory(t *testing.T) {
 	q.burst(itt, r2t.TTT, make([]byte, 512), 0, 512, 512)
 	q.let(1)
 	q.begun(t, 1, 2)
+}
+
+// Memory that only commands which wait hold is not waited for by the one that
+// they wait for.
+func TestDormantHoldsUpNobody(t *testing.T) {
+	const burst, buffer = 8 << 10, 16 << 10
+	q := newQueueWith(t, buffer+4<<10)
+	itt := q.attributed(pdu.AttrSimple, pdu.SCSICommand{Final: true, Write: true, Expected: 2 * burst}, nil, writeCDB(1, 32)...)
+	var r2t pdu.R2T
+	q.expect(&r2t)
+	data := make([]byte, 2*burst)
+	q.burst(itt, r2t.TTT, data, 0, burst, burst)
+	q.begun(t, 1)
+	q.write(pdu.AttrOrdered, 3, true)
+	b := q.srv.budget
+	eventually(t, "the budget is spent", func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.free == 0 })
+	b.mu.Lock()
+	b.free -= buffer // others take what is free next
+	b.mu.Unlock()
+	defer b.give(buffer)
+	q.disk.gate <- struct{}{}
+	_ = q.conn.SetReadDeadline(time.Now().Add(2 * time.Second))
+	q.expect(&r2t)
+	q.burst(itt, r2t.TTT, data, burst, burst, burst)
+	q.let(2)
+	q.begun(t, 1, 3, 17)
 }
 
 // Ending the commands that wait, or those that are waited for, lets the rest go.

@@ -104,6 +104,26 @@ func (s *session) take(n int) *buffer {
 	return s.srv.budget.take(n, &s.held)
 }
 
+// holdsForLater tells whether all that the session holds came with dormant
+// tasks: they may wait for the one that there is no room for. mu is held.
+func (s *session) holdsForLater() bool {
+	held := s.held.Load()
+	for _, t := range s.tasks {
+		if !t.dormant {
+			continue
+		}
+		if t.write.buf != nil {
+			held -= int64(len(t.write.buf.b))
+		}
+		for _, j := range t.parked {
+			if j.buf != nil {
+				held -= int64(len(j.buf.b))
+			}
+		}
+	}
+	return held == 0
+}
+
 // dataOut receives a Data-Out. It runs on the reader.
 func (s *session) dataOut() error {
 	var p pdu.DataOut
@@ -281,7 +301,10 @@ func (s *session) openBurst() *task {
 		if t.cmd.Kind == scsi.Parameters {
 			size = t.total
 		}
-		if w.buf = s.take(int(size)); w.buf == nil {
+		if w.buf = s.take(int(size)); w.buf == nil && s.holdsForLater() {
+			w.buf = s.srv.budget.grant(int(size), &s.held, true)
+		}
+		if w.buf == nil {
 			return nil
 		}
 		copy(w.buf.b, w.carry)
