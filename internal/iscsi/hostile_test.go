@@ -192,7 +192,7 @@ func TestHostileSessions(t *testing.T) {
 		"text without end": func(i *initiator) {
 			part := make([]byte, 8192)
 			i.flood(func(int) []byte {
-				return encode(&pdu.TextRequest{Immediate: true, Continue: true, ITT: 1, TTT: pdu.NoTag, DataLength: len(part)}, part...)
+				return encode(&pdu.TextRequest{Immediate: true, Continue: true, ITT: 1, TTT: textTag, DataLength: len(part)}, part...)
 			})
 		},
 		"ping flood": func(i *initiator) {

@@ -99,6 +99,9 @@ func (s *session) textRequest() error {
 	if err := p.UnmarshalBinary(s.in.bhs[:]); err != nil {
 		return err
 	}
+	if p.TTT == pdu.NoTag {
+		s.text, s.answer = nil, nil // a new request, whatever is left of the last one
+	}
 	if len(s.text)+p.DataLength > maxText {
 		return protocolError("text request of more than %d bytes", maxText)
 	}
@@ -112,9 +115,6 @@ func (s *session) textRequest() error {
 	if p.Continue && p.Final || p.TTT != pdu.NoTag && p.TTT != textTag {
 		s.rejectRead(pdu.RejectProtocolError, !p.Immediate)
 		return nil
-	}
-	if p.TTT == pdu.NoTag {
-		s.answer = nil // a new request, whatever was left of the last answer
 	}
 	s.text = append(s.text, part...)
 	if !p.Continue && len(s.text) > 0 {

@@ -114,6 +114,10 @@ func TestTextFlags(t *testing.T) {
 	if r, got = i.text(pdu.TextRequest{Final: true, TTT: r.TTT}, "b=1\x00"); !r.Final || got != "X-b=NotUnderstood\x00" {
 		t.Errorf("answer to the rest: %+v, %q", r, got)
 	}
+	i.text(pdu.TextRequest{Continue: true, TTT: pdu.NoTag}, "X-") // and no more of it (RFC 7143, 11.10.4)
+	if r, got = i.text(pdu.TextRequest{Final: true, TTT: pdu.NoTag}, "X-c=1\x00"); !r.Final || got != "X-c=NotUnderstood\x00" {
+		t.Errorf("answer to a new request: %+v, %q", r, got)
+	}
 	for name, req := range map[string]pdu.TextRequest{
 		"both F and C": {Immediate: true, Final: true, Continue: true, TTT: pdu.NoTag, CmdSN: i.cmdSN},
 		"unknown TTT":  {Immediate: true, Final: true, TTT: 0x77, CmdSN: i.cmdSN},
