@@ -136,8 +136,11 @@ func checkID(id string) error {
 	return nil
 }
 
+// MaxSize is the most bytes that a disk may have: 4 PiB.
+const MaxSize = maxBlocks * BlockSize
+
 func checkSize(size int64) error {
-	if size <= 0 || size > maxBlocks*BlockSize || size%block.SectorSize != 0 {
+	if size <= 0 || size > MaxSize || size%block.SectorSize != 0 {
 		return fmt.Errorf("size %d: %w", size, block.ErrUnaligned)
 	}
 	return nil

@@ -15,8 +15,8 @@ import (
 // machines can be given beside their own disk. v says what it is called and how
 // it is used.
 func (s *Storage) CreateData(ctx context.Context, v inventory.Volume, size int64) (inventory.Volume, error) {
-	if size <= 0 || size%blockSize != 0 {
-		return v, &inventory.InvalidError{What: "size", Value: fmt.Sprint(size), Want: fmt.Sprintf("it is a multiple of %d bytes", blockSize)}
+	if err := checkSize(size); err != nil {
+		return v, err
 	}
 	v.Mode = inventory.Data
 	// The note that is written first would cost a volume of that name its life.

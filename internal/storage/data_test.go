@@ -113,6 +113,8 @@ func TestDataVolumeTwice(t *testing.T) {
 	}
 	_, err := x.CreateData(ctx, inventory.Volume{ID: "data2"}, 512)
 	wantErr[*inventory.InvalidError](t, err, `size "512" is not valid: it is a multiple of 4096 bytes`)
+	_, err = x.CreateData(ctx, inventory.Volume{ID: "data2"}, 5<<50)
+	wantErr[*inventory.InvalidError](t, err, `size "5629499534213120" is not valid: it is 4 PiB at most`)
 	x.settledDown()
 	x.restart()
 	x.reconcile()

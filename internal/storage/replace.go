@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"bootes.dev/internal/bytesize"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
 )
@@ -98,8 +99,8 @@ func (s *Storage) Resize(ctx context.Context, id string, size int64) error {
 	if err != nil {
 		return err
 	}
-	if size <= 0 || size%blockSize != 0 {
-		return &inventory.InvalidError{What: "size", Value: fmt.Sprint(size), Want: fmt.Sprintf("it is a multiple of %d bytes", blockSize)}
+	if err := checkSize(size); err != nil {
+		return err
 	}
 	if size >= info.Size {
 		return s.grow(ctx, id, size)
@@ -127,6 +128,19 @@ func (s *Storage) grow(ctx context.Context, id string, size int64) error {
 
 // blockSize is the engine's grain.
 const blockSize = cow.BlockSize
+
+func checkSize(size int64) error {
+	want := ""
+	switch {
+	case size <= 0 || size%blockSize != 0:
+		want = fmt.Sprintf("it is a multiple of %d bytes", blockSize)
+	case size > cow.MaxSize:
+		want = fmt.Sprintf("it is %s at most", bytesize.Format(cow.MaxSize))
+	default:
+		return nil
+	}
+	return &inventory.InvalidError{What: "size", Value: fmt.Sprint(size), Want: want}
+}
 
 // SetWriteThrough sets whether each write to a volume is on the disk before its
 // machine is told so. A machine on such a volume lives through a power cut of

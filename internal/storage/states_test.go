@@ -300,6 +300,7 @@ func TestResize(t *testing.T) {
 		t.Error("what was cut off is back")
 	}
 	wantErr[*inventory.InvalidError](t, x.Resize(ctx, v.ID, 1<<20+512), `size "1049088" is not valid: it is a multiple of 4096 bytes`)
+	wantErr[*inventory.InvalidError](t, x.Resize(ctx, v.ID, 5<<50), `size "5629499534213120" is not valid: it is 4 PiB at most`)
 }
 
 // TestResizeTwiceAtOnce: what was to grow a volume does not shrink it.
