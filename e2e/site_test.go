@@ -234,11 +234,16 @@ func (f *fixture) events(machine, phrase string) (texts []string) {
 	return texts
 }
 
-// imageHash is the hash of the golden image's layer as it lies on disk.
+// imageHash is the hash of the golden image's layer as it lies on disk, once its
+// digest lies there too, which follows the import.
 func (f *fixture) imageHash() string {
 	f.t.Helper()
 	var im api.Image
-	f.json(&im, "image", "show", imageRef)
+	for deadline := time.Now().Add(2 * time.Minute); im.Digest == ""; time.Sleep(200 * time.Millisecond) {
+		if f.json(&im, "image", "show", imageRef); time.Now().After(deadline) {
+			f.t.Fatalf("image %s has no digest", imageRef)
+		}
+	}
 	h := sha256.New()
 	err := filepath.WalkDir(filepath.Join(f.dataDir, "layers", im.Layer), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
