@@ -181,3 +181,28 @@ func TestCredentialsEndDuringLogin(t *testing.T) {
 		})
 	}
 }
+
+// A machine whose system has logged in by static credentials is given no other
+// disk before it is off.
+func TestNoOtherImageUnderStaticCredentials(t *testing.T) {
+	s := newDisksOfPC01(t)
+	ctx := t.Context()
+	s.image("debian:13", false, make([]byte, 1<<20))
+	c, err := s.NewCredentials(ctx, "pc01", api.CredentialsRequest{})
+	s.ok(err)
+	sess, err := s.hba(c)
+	s.ok(err)
+	other, mode := "debian:13", api.Ephemeral
+	for _, ch := range []api.MachineChange{{Image: &other}, {Mode: &mode}} {
+		_, err := s.SetMachine(ctx, "pc01", ch)
+		wantKind(t, err, api.Conflict)
+		refuses(t, err, `give machine "pc01" another disk, which static credentials would find in place of theirs: volume "pc01-`)
+	}
+	limit := int64(1 << 30)
+	_, err = s.SetMachine(ctx, "pc01", api.MachineChange{Limit: &limit})
+	s.ok(err)
+	s.ok(sess.Close())
+	eventually(t, "its session ends", func() bool { return len(s.targets.sessions()) == 0 })
+	_, err = s.SetMachine(ctx, "pc01", api.MachineChange{Image: &other})
+	s.ok(err)
+}

@@ -109,6 +109,11 @@ func (h machines) AddMachine(ctx context.Context, n api.NewMachine) (api.Machine
 }
 
 func (h machines) SetMachine(ctx context.Context, name string, c api.MachineChange) (api.Machine, error) {
+	if old, err := h.inv.Machine(ctx, name); err == nil && (c.Image != nil && *c.Image != old.Image || c.Mode != nil && *c.Mode != string(old.Mode)) {
+		if err := h.storage.MayGiveDisk(ctx, name); err != nil {
+			return api.Machine{}, apiError(err)
+		}
+	}
 	m, err := h.inv.SetMachine(ctx, name, func(m *inventory.Machine) error {
 		if len(c.MACs) > 0 {
 			m.MACs = c.MACs

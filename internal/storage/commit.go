@@ -132,7 +132,8 @@ func (s *Storage) catchUp(ctx context.Context, img inventory.Image) error {
 // Publish makes an image of the volume of a machine in update mode, points tag
 // to it, unless that is "", ends the update mode and removes the volume. A
 // machine that runs from it is refused unless running: then the image is as
-// after a power cut, and the volume goes with the machine's next boot.
+// after a power cut, and the volume goes with the machine's next boot. One that
+// logged in by static credentials is refused all the same.
 //
 // Commit, record, removal: a crash after the first leaves the update mode as it
 // was, and the same command does the rest; one after the second leaves a volume
@@ -149,6 +150,8 @@ func (s *Storage) Publish(ctx context.Context, machine, ref, tag string, running
 	defer release()
 	if !running {
 		s.endDead(ctx, v)
+	} else if err := s.MayGiveDisk(ctx, machine); err != nil {
+		return Made{}, err
 	}
 	s.names.RLock()
 	defer s.names.RUnlock()

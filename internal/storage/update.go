@@ -19,6 +19,9 @@ func (s *Storage) BeginUpdate(ctx context.Context, machine, ref string) (invento
 		return inventory.Volume{}, &inventory.UpdateError{Machine: machine, Update: m.Update}
 	}
 	img, err := s.inv.Resolve(ctx, ref)
+	if err == nil {
+		err = s.MayGiveDisk(ctx, machine)
+	}
 	if err != nil {
 		return inventory.Volume{}, err
 	}

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"bootes.dev/internal/inventory"
@@ -113,3 +114,39 @@ func (s *Storage) Awaited(ctx context.Context, machine string) (time.Time, error
 }
 
 func clock(t time.Time) string { return t.Local().Format("15:04:05") }
+
+// MayGiveDisk refuses to give a machine another disk than its static credentials
+// hold: a login by them does not tell a system that goes on from one that starts
+// afresh, and one that goes on would take the other disk for its own.
+func (s *Storage) MayGiveDisk(ctx context.Context, machine string) error {
+	v, err := s.heldByStatic(ctx, machine)
+	if err != nil || v.ID == "" {
+		return err
+	}
+	s.endDead(ctx, v)
+	if err := s.unused(ctx, v, "", false); err != nil {
+		return fmt.Errorf("give machine %q another disk, which static credentials would find in place of theirs: %w", machine, err)
+	}
+	return nil
+}
+
+// heldByStatic is what a machine's static credentials opened last, if no boot has
+// taken the disk since; the zero volume if there is none.
+func (s *Storage) heldByStatic(ctx context.Context, machine string) (inventory.Volume, error) {
+	st, err := s.inv.Static(ctx, machine)
+	if missing(err) || err == nil && st.Volume == "" {
+		return inventory.Volume{}, nil
+	}
+	if err != nil {
+		return inventory.Volume{}, err
+	}
+	boots, err := s.inv.Boots(ctx, machine)
+	if err != nil || slices.ContainsFunc(boots, func(b inventory.Boot) bool { return b.Current }) {
+		return inventory.Volume{}, err
+	}
+	v, err := s.inv.Volume(ctx, st.Volume)
+	if missing(err) {
+		return inventory.Volume{}, nil
+	}
+	return v, err
+}

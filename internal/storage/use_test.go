@@ -357,3 +357,51 @@ func TestWriteThroughOfAnHBA(t *testing.T) {
 		}
 	}
 }
+
+// While static credentials hold a disk, the machine is given no other: its system
+// could not tell.
+func TestNoOtherDiskForAnHBA(t *testing.T) {
+	x, v := newPC1(t)
+	ctx := t.Context()
+	if _, err := x.inv.NewStatic(ctx, "pc1", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.MayGiveDisk(ctx, "pc1"); err != nil {
+		t.Errorf("it never had it: %v", err)
+	}
+	if _, _, err := x.inv.HoldStatic(ctx, "pc1", v.ID); err != nil {
+		t.Fatal(err)
+	}
+	d, err := x.OpenVolume(ctx, v.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = x.BeginUpdate(ctx, "pc1", v.Ref)
+	wantErr[*inventory.InUseError](t, err, "give machine \"pc1\" another disk, which static credentials would find in place of theirs: volume \""+v.ID+
+		"\" is in use by machine pc1, which runs from it: switch pc1 off first")
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	up, err := x.BeginUpdate(ctx, "pc1", v.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := x.inv.HoldStatic(ctx, "pc1", up.ID); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = x.OpenVolume(ctx, up.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err = x.Publish(ctx, "pc1", "next:1", "", true)
+	wantErr[*inventory.InUseError](t, err, "give machine \"pc1\" another disk, which static credentials would find in place of theirs: volume \""+up.ID+
+		"\" is in use by machine pc1, which runs from it: switch pc1 off first")
+
+	// A boot that has taken the disk keeps it, whatever comes next.
+	x.holds("pc1", up.ID)
+	if err := x.MayGiveDisk(ctx, "pc1"); err != nil {
+		t.Error(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
