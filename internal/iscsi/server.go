@@ -12,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"bootes.dev/internal/scsi"
 )
 
 // Options of a Server. Authority is required; the rest has defaults.
@@ -69,7 +67,7 @@ type Server struct {
 	tsih    uint16             // last one given
 	refused map[string]uint64  // logins, by status or by what became of them
 
-	throttles map[*scsi.Disk]*throttle // of the disks that are open
+	throttles map[any]*throttle // by scsi.Disk.Key, of the disks that are open
 }
 
 // New returns a server that is not listening yet.
@@ -84,7 +82,7 @@ func New(o Options) *Server {
 		logins:  make(map[netip.Addr]int),
 		refused: make(map[string]uint64),
 
-		throttles: make(map[*scsi.Disk]*throttle),
+		throttles: make(map[any]*throttle),
 	}
 }
 

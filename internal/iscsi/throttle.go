@@ -185,10 +185,10 @@ func (s *session) unlimit(u *unit, all bool) {
 // throttleOf returns the throttle of a disk, counting one more unit. s.mu is
 // held.
 func (s *Server) throttleOf(d *scsi.Disk) *throttle {
-	h := s.throttles[d]
+	h := s.throttles[d.Key()]
 	if h == nil {
 		h = &throttle{clock: s.now}
-		s.throttles[d] = h
+		s.throttles[d.Key()] = h
 	}
 	h.refs++
 	return h
@@ -198,7 +198,7 @@ func (s *Server) leaveThrottle(u *unit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if u.throttle.refs--; u.throttle.refs == 0 {
-		delete(s.throttles, u.Disk)
+		delete(s.throttles, u.Disk.Key())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/iscsi/pdu"
+	"bootes.dev/internal/scsi"
 )
 
 // reads sends n READs of one block of 4 KiB and returns how long they took.
@@ -147,6 +148,24 @@ func TestAbortLimited(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.throttles) != 0 {
+		t.Errorf("%d throttles are left", len(s.throttles))
+	}
+}
+
+// A disk has one limit, also for those who may only read it.
+func TestLimitsOfReadOnlyUnits(t *testing.T) {
+	s := New(Options{})
+	disk := scsi.NewDisk(newMemory(1<<20), scsi.Identity{})
+	one, view := s.newUnit(0, Unit{Disk: disk}), s.newUnit(1, Unit{Disk: disk.ReadOnly()})
+	other := s.newUnit(2, Unit{Disk: scsi.NewDisk(newMemory(1<<20), scsi.Identity{})})
+	if one.throttle != view.throttle || one.throttle == other.throttle {
+		t.Error("a read-only unit has limits of its own, or another's")
+	}
+	for _, u := range []*unit{one, view, other} {
+		u.leave()
+		<-u.gone
+	}
 	if len(s.throttles) != 0 {
 		t.Errorf("%d throttles are left", len(s.throttles))
 	}

@@ -130,6 +130,9 @@ func (d *Disk) ReadOnly() *Disk {
 	return &view
 }
 
+// Key is the same for a disk and its read-only views, and of no other.
+func (d *Disk) Key() any { return d.state }
+
 func (d *Disk) absent() bool { return d.dev == nil }
 
 // writable refuses what would change blocks that nobody may change.
