@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -205,4 +206,30 @@ func TestNoOtherImageUnderStaticCredentials(t *testing.T) {
 	eventually(t, "its session ends", func() bool { return len(s.targets.sessions()) == 0 })
 	_, err = s.SetMachine(ctx, "pc01", api.MachineChange{Image: &other})
 	s.ok(err)
+}
+
+// A limit of speed counts for whoever logs in while it is set, too.
+func TestLimitDuringLogin(t *testing.T) {
+	s := newDisksOfPC01(t)
+	done := s.slowRun()
+	set := make(chan error, 1)
+	own, err := s.inv.FindVolume(t.Context(), "pc01", "debian:12", "persistent", "")
+	s.ok(err)
+	volumes := []string{"data1", own.ID}
+	go func() {
+		iops, errs := int64(20), []error{}
+		for _, v := range volumes {
+			_, err := s.SetVolume(s.t.Context(), v, api.VolumeChange{IOPS: &iops})
+			errs = append(errs, err)
+		}
+		set <- errors.Join(errs...)
+	}()
+	time.Sleep(100 * time.Millisecond)
+	done()
+	s.ok(<-set)
+	for _, v := range volumes {
+		if l := s.targets.latencies()[v].Limits; l.IOPS != 20 {
+			t.Errorf("%s: %+v", v, l)
+		}
+	}
 }

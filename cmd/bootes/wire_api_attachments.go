@@ -134,8 +134,23 @@ func (h *house) setUnit(ctx context.Context, id string, c api.VolumeChange) erro
 	return nil
 }
 
-// limitLive sets how fast a volume serves those who have it open.
+// limitLive sets how fast a volume serves those who have it open. A login that is
+// under way has perhaps read what was so before.
 func (h *house) limitLive(ctx context.Context, v inventory.Volume) error {
+	ctx, cancel := context.WithTimeout(ctx, vacateTime)
+	defer cancel()
+	at, err := h.inv.AttachedTo(ctx, v.ID)
+	if err != nil {
+		return err
+	}
+	if v.Machine != "" {
+		at = append(at, inventory.Seat{Machine: v.Machine, LUN: bootDisk})
+	}
+	for _, seat := range at {
+		if _, _, _, err := h.targets.held(ctx, seat.Machine); err != nil {
+			return err
+		}
+	}
 	for _, s := range h.seats(ctx, v.ID) {
 		r := h.targets.now.Load()
 		err := r.server.SetLimits(r.boot.Target(s.boot.Machine), s.lun, limits(v))
