@@ -92,7 +92,10 @@ func (s *session) serveRead(t *task, worker bool) (answered bool) {
 func (s *session) stopped(t *task) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ended || t.aborted
+	if s.ended { // what is cut short must not be answered as done
+		t.aborted = true
+	}
+	return t.aborted
 }
 
 // temper decides who serves the next READs.

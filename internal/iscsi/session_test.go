@@ -681,3 +681,21 @@ func TestColdReadFails(t *testing.T) {
 		i.expectSense(3, 0x11, 0)
 	}
 }
+
+// A READ that the logout has overtaken is not answered: without its data that
+// would be taken for a success.
+func TestLogoutEndsRead(t *testing.T) {
+	disk := newMemory(1 << 20)
+	disk.slow.Store(int64(100 * time.Millisecond))
+	s, addr := serve(t, Options{Authority: newAuthority(disk)})
+	i := dial(t, addr).login()
+	i.attributed(pdu.AttrOrdered, pdu.SCSICommand{Final: true, Read: true, Expected: 512}, nil, 0x28, 0, 0, 0, 0, 0, 0, 0, 1)
+	sess := s.sessionsOn(testTarget)[0]
+	eventually(t, "the READ is under way", func() bool {
+		sess.mu.Lock()
+		defer sess.mu.Unlock()
+		return sess.workers == 1 && sess.jobs.size == 0
+	})
+	i.send(&pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutSession, ITT: 7, CmdSN: i.cmdSN}, nil)
+	i.expect(&pdu.LogoutResponse{})
+}
