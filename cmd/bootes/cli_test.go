@@ -266,6 +266,8 @@ func TestRefusals(t *testing.T) {
 		{"machine add pc02 --mac 52:54:00 --image debian:12", 2, `--mac "52:54:00" is no MAC address: write six pairs of hex digits, such as 52:54:00:12:34:56`},
 		{"machine add pc02 --mac 00:00:5e:10:00:00:00:01 --image a:1", 2, `--mac "00:00:5e:10:00:00:00:01" is no MAC address: write six pairs of hex digits, such as 52:54:00:12:34:56`},
 		{"machine add pc02 --mac 52:54:00:00:00:01 --image debian:12", 4, `MAC 52:54:00:00:00:01 belongs to machine pc01`},
+		{"machine set pc01 --from=", 2, `--from is empty: to take the rule away, write none`},
+		{"machine set pc01 --initiator=", 2, `--initiator is empty: to take the rule away, write none`},
 		{"machine set pc01", 2, `nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit, --from, --initiator, --lease`},
 		{"machine set pc01 --address pc", 2, `--address "pc" is no IPv4 address: write one such as 192.168.1.50, or none`},
 		{"machine set pc01 --persistent --ephemeral", 2, `--persistent and --ephemeral exclude each other: give one`},

@@ -24,30 +24,38 @@ func (f *accessFlags) register(c *cobra.Command) {
 }
 
 // change tells what the command line asked for; nil for nothing.
-func (f *accessFlags) change(c *cobra.Command) *api.AccessChange {
+func (f *accessFlags) change(c *cobra.Command) (_ *api.AccessChange, err error) {
 	given := c.Flags().Changed
 	var ch api.AccessChange
 	if given("from") {
-		ch.From = orNone(f.from)
+		if ch.From, err = orNone("from", f.from); err != nil {
+			return nil, err
+		}
 	}
 	if given("initiator") {
-		ch.Initiators = orNone(f.initiators)
+		if ch.Initiators, err = orNone("initiator", f.initiators); err != nil {
+			return nil, err
+		}
 	}
 	if given("lease") {
 		ch.Lease = &f.lease
 	}
 	if ch == (api.AccessChange{}) {
-		return nil
+		return nil, nil
 	}
-	return &ch
+	return &ch, nil
 }
 
-// orNone is a list, empty where it says none.
-func orNone(list []string) *[]string {
+// orNone is a list, empty where it says none. One that is empty already, as by a
+// script's variable that is not set, must not take a rule away.
+func orNone(flag string, list []string) (*[]string, error) {
+	if len(list) == 0 {
+		return nil, usage("--%s is empty: to take the rule away, write none", flag)
+	}
 	if slices.Equal(list, []string{"none"}) {
 		list = []string{}
 	}
-	return &list
+	return &list, nil
 }
 
 // accessLines are the rules as `machine show` has them.

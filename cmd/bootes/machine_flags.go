@@ -65,7 +65,9 @@ func (f *machineFlags) change(c *cobra.Command) (ch api.MachineChange, err error
 		}
 		ch.Limit = &n
 	}
-	ch.Access = f.access.change(c)
+	if ch.Access, err = f.access.change(c); err != nil {
+		return ch, err
+	}
 	mode := api.Persistent
 	if f.ephemeral {
 		mode = api.Ephemeral
