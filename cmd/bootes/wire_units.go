@@ -112,6 +112,7 @@ func (g *gate) imageUnit(ctx context.Context, ref string) (iscsi.Unit, error) {
 	}
 	id := scsi.Identity{
 		Vendor: "BOOTES", Product: "IMAGE", Revision: "1", Serial: d.Image.Layer, UUID: diskUUID("image " + d.Image.Layer), ReadOnly: true,
+		BlockSize: int(d.Image.BlockSize),
 	}
 	closed := func() {
 		if err := d.Close(); err != nil {

@@ -76,16 +76,18 @@ const CDROM = "cdrom"
 
 // Image is an immutable golden disk.
 type Image struct {
-	Name     string    `json:"name"`
-	Tag      string    `json:"tag"`
-	Layer    string    `json:"layer"`              // of the storage engine
-	Digest   string    `json:"digest"`             // "sha256:…"; "" until its layer is hashed
-	Size     int64     `json:"size"`               // bytes of the disk
-	Stored   int64     `json:"stored"`             // bytes it takes
-	Source   string    `json:"source,omitempty"`   // where it came from, for people
-	Identity bool      `json:"identity,omitempty"` // takes its identity from LUN 1
-	Kind     string    `json:"kind,omitempty"`     // "" for a disk, or CDROM
-	Created  time.Time `json:"created"`
+	Name   string `json:"name"`
+	Tag    string `json:"tag"`
+	Layer  string `json:"layer"`            // of the storage engine
+	Digest string `json:"digest"`           // "sha256:…"; "" until its layer is hashed
+	Size   int64  `json:"size"`             // bytes of the disk
+	Stored int64  `json:"stored"`           // bytes it takes
+	Source string `json:"source,omitempty"` // where it came from, for people
+	// BlockSize is what a logical block of its disks has, in bytes; 0: 512.
+	BlockSize int64     `json:"blockSize,omitempty"`
+	Identity  bool      `json:"identity,omitempty"` // takes its identity from LUN 1
+	Kind      string    `json:"kind,omitempty"`     // "" for a disk, or CDROM
+	Created   time.Time `json:"created"`
 }
 
 // Ref is name:tag, the key of an image.

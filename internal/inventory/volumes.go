@@ -207,7 +207,7 @@ func (in *Inventory) SetVolume(ctx context.Context, id string, change func(*Volu
 		v.Snapshots = maps.Clone(old.Snapshots)
 		change(&v)
 		v.ID, v.Machine, v.Ref, v.Mode, v.Limit, v.Boot, v.Created = old.ID, old.Machine, old.Ref, old.Mode, old.Limit, old.Boot, old.Created
-		v.Shareable, v.BlockSize, v.IOPS, v.Bandwidth = old.Shareable, old.BlockSize, old.IOPS, old.Bandwidth
+		v.Shareable, v.IOPS, v.Bandwidth = old.Shareable, old.IOPS, old.Bandwidth
 		if err := in.standsOn(tx, v); err != nil {
 			return err
 		}

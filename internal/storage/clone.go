@@ -32,6 +32,7 @@ func (s *Storage) CloneVolume(ctx context.Context, id, snapshot, machine string)
 	}
 	made := inventory.Volume{
 		ID: inventory.NewVolumeID(machine), Machine: machine, Ref: m.Image, Mode: inventory.Persistent, Limit: m.Limit,
+		BlockSize: v.BlockSize,
 	}
 	was := v.At(snapshot)
 	made.Image, made.Digest, made.Layer, made.Identity = was.Image, was.Digest, was.Layer, was.Identity

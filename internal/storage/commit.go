@@ -71,7 +71,7 @@ func (s *Storage) commit(ctx context.Context, v inventory.Volume, snapshot strin
 	}
 	p.Image = inventory.Image{
 		Name: name, Tag: tag, Layer: layer.ID, Digest: layer.Digest, Size: layer.Size, Stored: layer.Stored,
-		Source: source, Identity: v.At(snapshot).Identity,
+		Source: source, Identity: v.At(snapshot).Identity, BlockSize: v.BlockSize,
 	}
 	made := Made{Clean: clean}
 	if p.Image.Identity && v.Mode != inventory.Updating { // there it is a throwaway one

@@ -275,3 +275,35 @@ func TestDataVolumeRestored(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The blocks of a 4Kn disk stay what they are in what is made of it: its
+// partition table counts in them.
+func TestBlockSizeIsInherited(t *testing.T) {
+	x, pc1 := newPC1(t)
+	ctx := t.Context()
+	if _, err := x.CreateData(ctx, inventory.Volume{ID: "data1", BlockSize: 4096}, dataSize); err != nil {
+		t.Fatal(err)
+	}
+	x.write("data1", 1, 0)
+	x.snapshotOf("data1", "monday")
+	made, err := x.Commit(ctx, "data1", "monday", "seed:1", "")
+	if err != nil || made.Image.BlockSize != 4096 {
+		t.Fatalf("image %+v, %v", made.Image, err)
+	}
+	x.machine("pc2", 2, "seed:1")
+	clone, err := x.CreateVolume(ctx, "pc2", "seed:1", inventory.Persistent, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.machine("pc3", 3, "debian:12")
+	copied, err := x.CloneVolume(ctx, "data1", "monday", "pc3")
+	if err != nil || clone.BlockSize != 4096 || copied.BlockSize != 4096 {
+		t.Errorf("clone of the image %d, of the snapshot %d, %v", clone.BlockSize, copied.BlockSize, err)
+	}
+	if err := x.Reset(ctx, copied.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := x.record(copied.ID).BlockSize; got != x.record(pc1.ID).BlockSize {
+		t.Errorf("after a reset to another image: %d", got)
+	}
+}

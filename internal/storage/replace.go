@@ -65,7 +65,10 @@ func (s *Storage) Reset(ctx context.Context, id string) error {
 		if err := s.eng.SetBase(id, img.Layer); err != nil {
 			return fmt.Errorf("reset to image %q: %w", img.Ref(), err)
 		}
-		_, err = s.inv.SetVolume(ctx, id, func(v *inventory.Volume) { standOn(v, img) })
+		_, err = s.inv.SetVolume(ctx, id, func(v *inventory.Volume) {
+			standOn(v, img)
+			v.BlockSize = img.BlockSize
+		})
 		return err
 	})
 }

@@ -41,6 +41,7 @@ func (s *Storage) cloneImage(ctx context.Context, v inventory.Volume) (inventory
 	}
 	v.ID, v.Limit = inventory.NewVolumeID(m.Name), m.Limit
 	standOn(&v, img)
+	v.BlockSize = img.BlockSize
 	return s.clone(ctx, v, img.Layer)
 }
 
