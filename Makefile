@@ -39,7 +39,7 @@ lint: ## gofmt, vet, staticcheck, go.mod
 
 unit: ## unit and integration tests, under the race detector
 	$(GO) test -race -timeout 15m ./...
-	$(GO) test -run NoAllocation ./internal/iscsi ./internal/initiator
+	$(GO) test -run NoAllocation ./internal/iscsi ./internal/initiator ./internal/cow/vfs
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
 
 fuzz: ## every fuzz target for FUZZTIME

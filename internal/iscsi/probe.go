@@ -24,8 +24,9 @@ const (
 	probeTime  = answerTime + 4*time.Second
 )
 
-// clockError is how far TCP's clock, which ticks, may be from ours.
-const clockError = 50 * time.Millisecond
+// clockError is how far TCP's clock may lag behind ours: it ticks, and where a
+// hypervisor holds back the processor that does it, it ticks late.
+const clockError = 500 * time.Millisecond
 
 // EndDead ends those sessions on target whose machine is gone: an operating
 // system whose kernel does not answer TCP for some seconds. It returns when each
@@ -51,7 +52,7 @@ func (s *session) probe(ctx context.Context) {
 	}
 	s.hurry(tcp, 1)
 	defer s.hurry(tcp, -1)
-	start := time.Now()
+	start, before := time.Now(), heard(tcp)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -61,9 +62,11 @@ func (s *session) probe(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if heard(tcp)+clockError < time.Since(start) {
+			last := heard(tcp)
+			if last < before || last+clockError < time.Since(start) {
 				return
 			}
+			before = last
 		}
 	}
 }
