@@ -15,10 +15,14 @@ import (
 // loadCommand, floorCommand and clonesCommand are processes of a benchmark.
 func loadCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "load JOB", Short: "Put load on an iSCSI target, as a benchmark does", Args: cobra.ExactArgs(1), Hidden: true,
+		Use: "load FILE", Short: "Put load on an iSCSI target, as a benchmark does", Args: cobra.ExactArgs(1), Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
 			var j load.Job
-			if err := json.Unmarshal([]byte(args[0]), &j); err != nil {
+			if err := json.Unmarshal(text, &j); err != nil {
 				return fmt.Errorf("read job: %w", err)
 			}
 			r, err := load.Run(cmd.Context(), j)

@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -30,11 +32,12 @@ func (s *side) url() string {
 // put has a process of its own on the side's client do a job.
 func (b *bench) put(ctx context.Context, s *side, j load.Job) (r load.Report, err error) {
 	j.Server = s.pid
-	text, err := json.Marshal(j)
+	job, err := jobFile(j)
 	if err != nil {
 		return r, err
 	}
-	out, err := s.client.Run(ctx, b.Lab, "load", string(text))
+	defer os.Remove(job)
+	out, err := s.client.Run(ctx, b.Lab, "load", job)
 	if err != nil {
 		return r, fmt.Errorf("put load on %s: %w", s.name, err)
 	}
@@ -42,6 +45,16 @@ func (b *bench) put(ctx context.Context, s *side, j load.Job) (r load.Report, er
 		return r, fmt.Errorf("read report of the load on %s: %w: %.200q", s.name, err, out)
 	}
 	return r, nil
+}
+
+// jobFile returns the path of a file with j: of a thousand endpoints it is too
+// long for an argument.
+func jobFile(j load.Job) (path string, err error) {
+	f, err := os.CreateTemp("", "bootes-load-*.json")
+	if err != nil {
+		return "", err
+	}
+	return f.Name(), errors.Join(json.NewEncoder(f).Encode(j), f.Close())
 }
 
 // result is what streams gave, all together.
