@@ -36,6 +36,8 @@ type Config struct {
 	IQNPrefix  string // before ":MACHINE" in target names
 	API        API
 	Ports      Ports
+	TFTP       TFTP
+	HTTP       HTTP
 	Auth       Auth
 	Metrics    netip.AddrPort // where Prometheus fetches by TCP; zero: nowhere
 	Log        Log

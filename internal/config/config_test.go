@@ -40,6 +40,8 @@ iqn_prefix: "iqn.2020-12.org.example:lab"
 api: {socket: /tmp/b.sock, group: root}
 ports: {http: 8080, tftp: 6969, iscsi: 3261}
 metrics: 127.0.0.1:9660
+tftp: {single_port: true}
+http: {mirrors: {debian: /srv/mirror/debian/, isos: /srv/isos}}
 auth: {mutual: false}
 log: {level: debug, slow_io: 250ms}
 limits: {min_free: 5%, volume: 1.5G, warn: 95%}
@@ -64,6 +66,8 @@ interfaces:
 		File: "bootes.yaml", Data: "/srv/bootes", Loaders: "/opt/ipxe", IQNPrefix: "iqn.2020-12.org.example:lab",
 		API:     API{Socket: "/tmp/b.sock", Group: "root"},
 		Ports:   Ports{HTTP: 8080, TFTP: 6969, ISCSI: 3261},
+		TFTP:    TFTP{SinglePort: true},
+		HTTP:    HTTP{Mirrors: map[string]string{"debian": "/srv/mirror/debian", "isos": "/srv/isos"}},
 		Metrics: netip.MustParseAddrPort("127.0.0.1:9660"),
 		Log:     Log{Level: slog.LevelDebug, SlowIO: 250 * time.Millisecond},
 		Limits: Limits{
@@ -74,10 +78,10 @@ interfaces:
 				Name: "eth1", DHCP: Server, First: addr("10.77.0.100"), Last: addr("10.77.0.199"),
 				Prefix: netip.MustParsePrefix("10.77.0.0/24"), Router: addr("10.77.0.1"),
 				DNS: []netip.Addr{addr("10.77.0.1"), addr("9.9.9.9")}, Domain: "lab.example.org", Lease: 36 * time.Hour,
-				Force: true, ServeUnknown: true, Portal: addr("10.78.0.1"), HTTP: addr("10.77.0.2"), Line: 12, Column: 5,
+				Force: true, ServeUnknown: true, Portal: addr("10.78.0.1"), HTTP: addr("10.77.0.2"), Line: 14, Column: 5,
 			},
-			{Name: "br0.7", DHCP: Proxy, Lease: time.Hour, Line: 24, Column: 5},
-			{Name: "eth2", DHCP: Off, Lease: time.Hour, Portal: addr("10.0.0.1"), Line: 25, Column: 6},
+			{Name: "br0.7", DHCP: Proxy, Lease: time.Hour, Line: 26, Column: 5},
+			{Name: "eth2", DHCP: Off, Lease: time.Hour, Portal: addr("10.0.0.1"), Line: 27, Column: 6},
 		},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -110,13 +114,13 @@ func TestReferenceConfig(t *testing.T) {
 	all := key.ReplaceAllString(Example, "$1$2")
 	all = regexp.MustCompile(`(?m)^  #   ([a-z_]+:)`).ReplaceAllString(all, "    $1")
 	c = parse(t, all)
-	if len(c.Interfaces) != 2 || c.Interfaces[1].DHCP != Server || c.Limits.Volume != 20<<30 || c.Metrics.Port() != 9660 {
+	if len(c.Interfaces) != 2 || c.Interfaces[1].DHCP != Server || c.Limits.Volume != 20<<30 || c.Metrics.Port() != 9660 || len(c.HTTP.Mirrors) != 2 {
 		t.Errorf("without comment signs: %+v", c)
 	}
 	if i := c.Interfaces[1]; i.Domain == "" || !i.Router.IsValid() || !i.Prefix.IsValid() || len(i.DNS) != 2 {
 		t.Errorf("without comment signs: %+v", i)
 	}
-	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "metrics", "mutual", "http", "tftp", "iscsi", "level", "slow_io",
+	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "metrics", "mutual", "single_port", "mirrors", "http", "tftp", "iscsi", "level", "slow_io",
 		"min_free", "volume", "warn", "name", "dhcp", "portal"}, serverKeys...) {
 		if !regexp.MustCompile(`(?m)^[ #-]*` + k + `:`).MatchString(Example) {
 			t.Errorf("the reference config lacks %q", k)

@@ -19,6 +19,8 @@ func (r *reader) config(root ast.Node, c *Config) {
 		"iqn_prefix": r.iqn(&c.IQNPrefix),
 		"api":        r.api(&c.API),
 		"ports":      func(v value) { ports = v; r.ports(v, &c.Ports) },
+		"tftp":       r.tftp(&c.TFTP),
+		"http":       r.http(&c.HTTP),
 		"auth":       func(v value) { r.block(v, fields{"mutual": r.flag(&c.Auth.Mutual)}) },
 		"metrics":    func(v value) { metrics = v; r.listen(&c.Metrics)(v) },
 		"log":        func(v value) { r.block(v, fields{"level": r.level(&c.Log.Level), "slow_io": r.slow(&c.Log.SlowIO)}) },
