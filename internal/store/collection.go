@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/storage/mvcc"
 )
 
 const (
@@ -39,14 +40,14 @@ func Of[T any](s *Store, name string) *Collection[T] {
 
 // Get reads one record; ErrNotFound when there is none.
 func (c *Collection[T]) Get(ctx context.Context, key string) (Record[T], error) {
-	resp, err := c.s.client.Get(ctx, c.prefix+key)
+	kvs, _, err := c.s.read(ctx, c.prefix+key, "", mvcc.RangeOptions{})
 	if err != nil {
-		return Record[T]{}, wrap("read "+c.name, err)
+		return Record[T]{}, err
 	}
-	if len(resp.Kvs) == 0 {
+	if len(kvs) == 0 {
 		return Record[T]{}, fmt.Errorf("%s %q: %w", c.name, key, ErrNotFound)
 	}
-	return c.decode(resp.Kvs[0])
+	return c.decode(kvs[0])
 }
 
 // List reads all records in the order of their keys.
@@ -57,22 +58,24 @@ func (c *Collection[T]) List(ctx context.Context) ([]Record[T], error) {
 
 // ListFrom reads at most limit records, the first one at key from or after it.
 func (c *Collection[T]) ListFrom(ctx context.Context, from string, limit int64) ([]Record[T], error) {
-	end := clientv3.GetPrefixRangeEnd(c.prefix)
-	resp, err := c.s.client.Get(ctx, c.prefix+from, clientv3.WithRange(end), clientv3.WithLimit(limit))
+	kvs, _, err := c.s.read(ctx, c.prefix+from, endOf(c.prefix), mvcc.RangeOptions{Limit: limit})
 	if err != nil {
-		return nil, wrap("list "+c.name, err)
+		return nil, err
 	}
-	return c.decodeAll(resp.Kvs)
+	return c.decodeAll(kvs)
 }
 
 func (c *Collection[T]) list(ctx context.Context) ([]Record[T], int64, error) {
-	resp, err := c.s.client.Get(ctx, c.prefix, clientv3.WithPrefix())
+	kvs, rev, err := c.s.read(ctx, c.prefix, endOf(c.prefix), mvcc.RangeOptions{})
 	if err != nil {
-		return nil, 0, wrap("list "+c.name, err)
+		return nil, 0, err
 	}
-	recs, err := c.decodeAll(resp.Kvs)
-	return recs, resp.Header.Revision, err
+	recs, err := c.decodeAll(kvs)
+	return recs, rev, err
 }
+
+// endOf is the first key behind all that begin with prefix.
+func endOf(prefix string) string { return clientv3.GetPrefixRangeEnd(prefix) }
 
 func (c *Collection[T]) decodeAll(kvs []*mvccpb.KeyValue) ([]Record[T], error) {
 	recs := make([]Record[T], 0, len(kvs))

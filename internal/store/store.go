@@ -10,7 +10,8 @@
 //
 // The second key is what makes a list inside a transaction sound: etcd can
 // compare the revision of a key but cannot say that nothing was deleted from
-// a range. So all writing goes through Update.
+// a range. So all writing goes through Update. What many write at once is one
+// transaction of etcd's, with one sync (see group.go).
 //
 // Nothing listens on a network address. etcd's client endpoint is a unix
 // socket in the data folder, for etcdctl in the hands of root; the store
@@ -60,6 +61,7 @@ type Store struct {
 	etcd    *embed.Etcd
 	client  *clientv3.Client
 	reserve *reserve
+	group   *group
 	quiet   atomic.Bool // etcd is stopping: see slogCore
 
 	closing context.Context // ends when Close begins
@@ -109,7 +111,7 @@ func orDefault[N int64 | time.Duration](v, def N) N {
 }
 
 // open takes each thing in the order in which Close gives it back, reversed:
-// folder lock, reserve, etcd, client, watcher.
+// folder lock, reserve, etcd, client, groups, watcher.
 func (s *Store) open(ctx context.Context) (err error) {
 	if err := checkSocketPath(s.o.Socket); err != nil {
 		return err
@@ -124,6 +126,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	s.allocateAhead()
 	s.client = v3client.New(s.etcd.Server)
+	s.group = newGroup(s)
+	s.wg.Go(func() { s.group.run(s.closing) })
 	s.wg.Go(func() { s.watchHealth(s.closing) })
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/storage/mvcc"
 )
 
 const (
@@ -81,16 +81,16 @@ func (tx *Tx) get(key string) (*mvccpb.KeyValue, error) {
 	if v, ok := tx.writes[key]; ok {
 		return pending(key, v), nil
 	}
-	resp, err := tx.read(key)
+	kvs, err := tx.read(key, "")
 	if err != nil {
 		return nil, err
 	}
-	if len(resp.Kvs) == 0 {
+	if len(kvs) == 0 {
 		tx.seen[key] = 0
 		return nil, nil
 	}
-	tx.seen[key] = resp.Kvs[0].ModRevision
-	return resp.Kvs[0], nil
+	tx.seen[key] = kvs[0].ModRevision
+	return kvs[0], nil
 }
 
 func pending(key string, v *string) *mvccpb.KeyValue {
@@ -100,21 +100,13 @@ func pending(key string, v *string) *mvccpb.KeyValue {
 	return &mvccpb.KeyValue{Key: []byte(key), Value: []byte(*v)}
 }
 
-func (tx *Tx) read(key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
-	if tx.rev != 0 {
-		opts = append(opts, clientv3.WithRev(tx.rev))
+// read reads a key, or all keys from it to end, of the snapshot.
+func (tx *Tx) read(key, end string) ([]*mvccpb.KeyValue, error) {
+	kvs, rev, err := tx.s.read(tx.ctx, key, end, mvcc.RangeOptions{Rev: tx.rev})
+	if err == nil && tx.rev == 0 {
+		tx.rev = rev
 	}
-	resp, err := tx.s.client.Get(tx.ctx, key, opts...)
-	if errors.Is(err, rpctypes.ErrCompacted) {
-		return nil, errRetry
-	}
-	if err != nil {
-		return nil, wrap("read the store", err)
-	}
-	if tx.rev == 0 {
-		tx.rev = resp.Header.Revision
-	}
-	return resp, nil
+	return kvs, err
 }
 
 // list reads a collection, with this transaction's own writes laid over it.
@@ -122,11 +114,11 @@ func (tx *Tx) list(prefix, gen string) ([]*mvccpb.KeyValue, error) {
 	if _, err := tx.get(gen); err != nil {
 		return nil, err
 	}
-	resp, err := tx.read(prefix, clientv3.WithPrefix())
+	kvs, err := tx.read(prefix, endOf(prefix))
 	if err != nil {
 		return nil, err
 	}
-	kvs := slices.DeleteFunc(resp.Kvs, func(kv *mvccpb.KeyValue) bool {
+	kvs = slices.DeleteFunc(kvs, func(kv *mvccpb.KeyValue) bool {
 		_, ok := tx.writes[string(kv.Key)]
 		return ok
 	})
@@ -145,26 +137,7 @@ func (tx *Tx) commit() error {
 	if len(tx.writes) == 0 {
 		return nil
 	}
-	var cmps []clientv3.Cmp
-	for key, rev := range tx.seen {
-		cmps = append(cmps, clientv3.Compare(clientv3.ModRevision(key), "=", rev))
-	}
-	var ops []clientv3.Op
-	for key, v := range tx.writes {
-		if v == nil {
-			ops = append(ops, clientv3.OpDelete(key))
-		} else {
-			ops = append(ops, clientv3.OpPut(key, *v))
-		}
-	}
-	resp, err := tx.s.client.Txn(tx.ctx).If(cmps...).Then(ops...).Commit()
-	if err != nil {
-		return wrap("write the store", err)
-	}
-	if !resp.Succeeded {
-		return errRetry
-	}
-	return nil
+	return tx.s.group.commit(tx)
 }
 
 // wrap turns etcd's errors into the store's own.

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"go.etcd.io/etcd/server/v3/storage/mvcc"
+)
+
+// TestGroup: transactions that wait together are one of etcd's, with one
+// revision; what comes too late keeps nobody else from being written.
+func TestGroup(t *testing.T) {
+	o, _ := testOptions(t)
+	s := openStore(t, o)
+	c := Of[thing](s, "things")
+	put(t, c, "old", 1)
+	tx := func(key string, seen int64) *waiting {
+		return &waiting{
+			tx:   &Tx{ctx: t.Context(), s: s, seen: map[string]int64{c.prefix + key: seen}, writes: map[string]*string{c.prefix + key: new(string), c.gen: new(string)}},
+			done: make(chan error, 1),
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		all  []*waiting
+		want error
+	}{
+		{"together", []*waiting{tx("a", 0), tx("b", 0), tx("c", 0)}, nil},
+		{"one is late", []*waiting{tx("d", 0), tx("old", 1), tx("e", 0)}, errAlone},
+		{"alone and late", []*waiting{tx("old", 1)}, errRetry},
+	} {
+		g := newGroup(s)
+		for _, w := range tt.all[1:] {
+			g.next <- w
+		}
+		if left := g.write(t.Context(), tt.all[0]); left != nil {
+			t.Errorf("%s: left %v", tt.name, left.tx.seen)
+		}
+		for i, w := range tt.all {
+			if err := <-w.done; !errors.Is(err, tt.want) {
+				t.Errorf("%s: number %d: %v, want %v", tt.name, i, err, tt.want)
+			}
+		}
+	}
+	a, _, _ := s.read(t.Context(), c.prefix+"a", endOf(c.prefix), mvcc.RangeOptions{})
+	if len(a) != 4 || a[0].ModRevision != a[2].ModRevision {
+		t.Errorf("a, b, c: %v", a)
+	}
+	if err := s.group.commit(tx("d", 0).tx); err != nil {
+		t.Errorf("alone: %v", err)
+	}
+}
+
+func TestBundleKeepsApart(t *testing.T) {
+	const gen = genRoot + "things"
+	value, large := "x", string(make([]byte, groupBytes))
+	first := Tx{seen: map[string]int64{"read": 3, "both": 4}, writes: map[string]*string{"both": &value, "blind": &value, gen: &value}}
+	many := map[string]int64{}
+	for i := range maxTxnOps {
+		many[fmt.Sprint(i)] = 1
+	}
+	for _, tt := range []struct {
+		name   string
+		seen   map[string]int64
+		writes map[string]*string
+		want   bool
+	}{
+		{"nothing shared", map[string]int64{"other": 1}, map[string]*string{"other": &value, gen: &value}, true},
+		{"the same read", map[string]int64{"read": 3}, map[string]*string{"other": &value}, true},
+		{"read at another revision", map[string]int64{"read": 2}, map[string]*string{"other": &value}, false},
+		{"writes what was read", nil, map[string]*string{"read": &value}, false},
+		{"reads what is written", map[string]int64{"blind": 1}, map[string]*string{"other": &value}, false},
+		{"writes the same", nil, map[string]*string{"blind": &value}, false},
+		{"has listed the collection", map[string]int64{gen: 1}, map[string]*string{"other": &value}, false},
+		{"too many keys", many, nil, false},
+		{"too many bytes", nil, map[string]*string{"other": &large}, false},
+	} {
+		if got := newBundle(&first).add(&Tx{seen: tt.seen, writes: tt.writes}); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// TestManyWriters: whoever writes while others do is written all the same, and
+// etcd does less.
+func TestManyWriters(t *testing.T) {
+	o, _ := testOptions(t)
+	s := openStore(t, o)
+	c := Of[thing](s, "things")
+	_, before, _ := s.read(t.Context(), keyRoot, "", mvcc.RangeOptions{})
+	const writers, each = 64, 20
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				if err := s.Update(t.Context(), func(tx *Tx) error { return c.In(tx).Put(fmt.Sprint(w, "/", i), thing{i}) }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	kvs, after, err := s.read(t.Context(), c.prefix, endOf(c.prefix), mvcc.RangeOptions{})
+	if err != nil || len(kvs) != writers*each {
+		t.Errorf("%d records of %d, %v", len(kvs), writers*each, err)
+	}
+	if n := after - before; n > writers*each/2 {
+		t.Errorf("%d writes for %d transactions", n, writers*each)
+	}
+}
