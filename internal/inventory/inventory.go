@@ -5,7 +5,8 @@
 // The rules, each kept by a transaction of the store:
 //
 //   - A name is a host name; a MAC address and a reserved address belong to
-//     one machine.
+//     one machine. A UUID or serial number that several have tells none of
+//     them from the others.
 //   - A name:tag is an image or a tag, never both; a tag points to an image,
 //     never to a tag. Machines name either.
 //   - An image that a machine, a tag or a volume names is not removed, nor a tag
@@ -39,14 +40,17 @@ type Inventory struct {
 	now func() time.Time
 
 	machines *store.Collection[Machine]
-	macs     *store.Collection[string]  // MAC → machine
-	reserved *store.Collection[string]  // address → machine
-	books    *store.Collection[book]    // machine → its boots and volumes
-	statics  *store.Collection[Static]  // machine
-	images   *store.Collection[Image]   // name:tag
-	tags     *store.Collection[Tag]     // name:tag
-	volumes  *store.Collection[Volume]  // ID
-	removals *store.Collection[Removal] // what is still to be removed from disk
+	macs     *store.Collection[string]   // MAC → machine
+	reserved *store.Collection[string]   // address → machine
+	claims   *store.Collection[[]string] // UUID or serial number → machines
+	waiting  *store.Collection[Waiting]  // MAC
+	numbers  *store.Collection[int]      // pattern of names → the last number given
+	books    *store.Collection[book]     // machine → its boots and volumes
+	statics  *store.Collection[Static]   // machine
+	images   *store.Collection[Image]    // name:tag
+	tags     *store.Collection[Tag]      // name:tag
+	volumes  *store.Collection[Volume]   // ID
+	removals *store.Collection[Removal]  // what is still to be removed from disk
 	// volume ID → its persistent reservations, as package scsi writes them
 	reservations *store.Collection[[]byte]
 	leases       *store.Collection[Lease]  // address in hex
@@ -60,6 +64,9 @@ func New(s *store.Store) *Inventory {
 		machines: store.Of[Machine](s, "machines"),
 		macs:     store.Of[string](s, "macs"),
 		reserved: store.Of[string](s, "reserved"),
+		claims:   store.Of[[]string](s, "identities"),
+		waiting:  store.Of[Waiting](s, "waiting"),
+		numbers:  store.Of[int](s, "numbers"),
 		books:    store.Of[book](s, "books"),
 		statics:  store.Of[Static](s, "statics"),
 		images:   store.Of[Image](s, "images"),

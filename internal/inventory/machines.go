@@ -34,6 +34,9 @@ func (in *Inventory) AddMachine(ctx context.Context, m Machine) (Machine, error)
 			return err
 		}
 		m.Disks = nil
+		if err := in.admit(tx, &m); err != nil {
+			return err
+		}
 		return in.putMachine(tx, Machine{}, m)
 	})
 }
@@ -91,7 +94,7 @@ func (in *Inventory) RemoveMachine(ctx context.Context, name string) error {
 		}
 		in.statics.In(tx).Delete(name)
 		in.machines.In(tx).Delete(name)
-		return nil
+		return in.claimIdentities(tx, m, Machine{})
 	})
 }
 
@@ -150,6 +153,12 @@ func (m *Machine) normalise() error {
 	if m.UUID, err = canonicalUUID(m.UUID); err != nil {
 		return err
 	}
+	if m.UUID != "" && RealUUID(m.UUID) == "" {
+		return &InvalidError{What: "UUID", Value: m.UUID, Want: "it is one that boards have whose maker wrote none, so it tells no machine from another"}
+	}
+	if m.Serial != "" && RealSerial(m.Serial) != m.Serial {
+		return &InvalidError{What: "serial number", Value: m.Serial, Want: "it is what the firmware has, such as 5CG1234XYZ, without blanks around it; and not what makers write who write none"}
+	}
 	if m.Mode == "" {
 		m.Mode = Persistent
 	}
@@ -194,6 +203,12 @@ func (in *Inventory) putMachine(tx *store.Tx, old, m Machine) error {
 		if err := in.claim(tx, in.macs, "MAC address", mac, mac, m.Name); err != nil {
 			return err
 		}
+		if !slices.Contains(old.MACs, mac) {
+			in.waiting.In(tx).Delete(mac)
+		}
+	}
+	if err := in.claimIdentities(tx, old, m); err != nil {
+		return err
 	}
 	if old.Address.IsValid() {
 		in.reserved.In(tx).Delete(addrKey(old.Address))

@@ -26,7 +26,8 @@ const (
 type Machine struct {
 	Name    string     `json:"name"`             // a host name, lower case; the key
 	MACs    []string   `json:"macs"`             // lower-case, colons
-	UUID    string     `json:"uuid,omitempty"`   // of the firmware, if known; not unique in the field
+	UUID    string     `json:"uuid,omitempty"`   // of the firmware, by a person's word; not unique in the field
+	Serial  string     `json:"serial,omitempty"` // likewise
 	Address netip.Addr `json:"address,omitzero"` // reserved for it by the DHCP server; zero: from the pool
 	Image   string     `json:"image"`            // name:tag, of an image or a tag
 	Mode    Mode       `json:"mode"`
@@ -35,6 +36,8 @@ type Machine struct {
 	Update  *Update    `json:"update,omitempty"` // in place of its own disk, until it is published or cancelled
 	// Disks are those beside the one that it boots from, by LUN.
 	Disks []Attachment `json:"disks,omitempty"`
+	// Hardware is what it has said of itself.
+	Hardware Hardware `json:"hardware,omitzero"`
 
 	Created  time.Time `json:"created"`
 	Identity Identity  `json:"identity"` // made by AddMachine, kept for life
