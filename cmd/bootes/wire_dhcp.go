@@ -22,10 +22,19 @@ var firmwares = map[dhcp.Firmware]boot.Firmware{
 	dhcp.BIOS:          boot.BIOS,
 	dhcp.EFIIA32:       boot.EFI32,
 	dhcp.EFIX64:        boot.EFI64,
+	dhcp.EFIARM32:      boot.EFIARM32,
 	dhcp.EFIARM64:      boot.EFIARM64,
-	dhcp.HTTPIA32:      boot.OtherROM,
+	dhcp.EFIRISCV64:    boot.EFIRISCV64,
+	dhcp.EFILoong64:    boot.EFILoong64,
+	dhcp.UBootARM32:    boot.UBootARM32,
+	dhcp.UBootARM64:    boot.UBootARM64,
+	dhcp.RaspberryPi:   boot.RaspberryPi,
+	dhcp.HTTPIA32:      boot.HTTP32,
 	dhcp.HTTPX64:       boot.HTTP64,
+	dhcp.HTTPARM32:     boot.HTTPARM32,
 	dhcp.HTTPARM64:     boot.HTTPARM64,
+	dhcp.HTTPRISCV64:   boot.HTTPRISCV64,
+	dhcp.HTTPLoong64:   boot.HTTPLoong64,
 }
 
 func client(q dhcp.Query) boot.Client {

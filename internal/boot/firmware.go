@@ -7,14 +7,24 @@ type Firmware string
 // The kinds that are told apart (processor architecture types of RFC 4578,
 // 2.1 and its IANA registry).
 const (
-	NoFirmware Firmware = ""
-	BIOS       Firmware = "BIOS"
-	EFI32      Firmware = "UEFI IA32"
-	EFI64      Firmware = "UEFI x86-64"
-	EFIARM64   Firmware = "UEFI arm64"
-	HTTP64     Firmware = "UEFI x86-64 HTTP"
-	HTTPARM64  Firmware = "UEFI arm64 HTTP"
-	OtherROM   Firmware = "unknown firmware"
+	NoFirmware  Firmware = ""
+	BIOS        Firmware = "BIOS"
+	EFI32       Firmware = "UEFI IA32"
+	EFI64       Firmware = "UEFI x86-64"
+	EFIARM32    Firmware = "UEFI arm32"
+	EFIARM64    Firmware = "UEFI arm64"
+	EFIRISCV64  Firmware = "UEFI riscv64"
+	EFILoong64  Firmware = "UEFI loong64"
+	UBootARM32  Firmware = "U-Boot arm32"
+	UBootARM64  Firmware = "U-Boot arm64"
+	RaspberryPi Firmware = "Raspberry Pi"
+	HTTP32      Firmware = "UEFI IA32 HTTP"
+	HTTP64      Firmware = "UEFI x86-64 HTTP"
+	HTTPARM32   Firmware = "UEFI arm32 HTTP"
+	HTTPARM64   Firmware = "UEFI arm64 HTTP"
+	HTTPRISCV64 Firmware = "UEFI riscv64 HTTP"
+	HTTPLoong64 Firmware = "UEFI loong64 HTTP"
+	OtherROM    Firmware = "unknown firmware"
 )
 
 // loaders names iPXE's build for each firmware. snponly.efi and undionly.kpxe
@@ -27,7 +37,19 @@ var loaders = map[Firmware]string{
 }
 
 // uefi reports whether Secure Boot may stand between f and an unsigned loader.
-func (f Firmware) uefi() bool { return f != BIOS && f != NoFirmware && f != OtherROM }
+func (f Firmware) uefi() bool {
+	switch f {
+	case NoFirmware, BIOS, OtherROM, UBootARM32, UBootARM64, RaspberryPi:
+		return false
+	}
+	return true
+}
 
 // http reports whether f wants a URL where others want a TFTP file name.
-func (f Firmware) http() bool { return f == HTTP64 || f == HTTPARM64 }
+func (f Firmware) http() bool {
+	switch f {
+	case HTTP32, HTTP64, HTTPARM32, HTTPARM64, HTTPRISCV64, HTTPLoong64:
+		return true
+	}
+	return false
+}

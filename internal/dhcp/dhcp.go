@@ -65,6 +65,11 @@ type Query struct {
 	IPXE      bool // by user class (77) or encapsulated options (175)
 	NetBoot   bool // PXE or HTTP-boot firmware, or iPXE
 
+	Features Features // what its iPXE can do
+	// AsksAsIPXE: it wants option 175, which only iPXE knows. Whoever asks so
+	// and has neither mark of iPXE is one that something has taken them from.
+	AsksAsIPXE bool
+
 	VendorClass string // option 60
 	Hostname    string // option 12, as the client calls itself
 

@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -134,6 +135,11 @@ func query(m *dhcpv4.DHCPv4, t MessageType) Query {
 		Requested:   addr(m.Options[optRequestedIP]),
 		ServerID:    addr(m.Options[optServerID]),
 		CIAddr:      addr(m.ClientIPAddr.To4()),
+		Features:    features(m.Options[optIPXE]),
+		AsksAsIPXE:  bytes.IndexByte(m.Options[optParameters], optIPXE) >= 0,
+	}
+	if q.Firmware == BIOS && !q.IPXE && isRaspberryPi(m) {
+		q.Firmware = RaspberryPi
 	}
 	q.NetBoot = q.Firmware != FirmwareNone || q.IPXE
 	return q

@@ -102,6 +102,17 @@ func TestIPXE(t *testing.T) {
 	}
 }
 
+// Something between us and this iPXE has taken options 77 and 175 from its
+// messages, but not its wish for 175.
+func TestAsksAsIPXE(t *testing.T) {
+	for hex, want := range map[string]bool{"01 03 06 af cb": true, "01 03 06 2b": false, "": false} {
+		m := &dhcpv4.DHCPv4{ClientHWAddr: mac("52:54:00:00:00:01"), Options: dhcpv4.Options{optParameters: unhex(t, hex)}}
+		if q := query(m, Discover); q.AsksAsIPXE != want || q.IPXE {
+			t.Errorf("parameters %q: asks as iPXE: %v, want %v; is iPXE: %v", hex, q.AsksAsIPXE, want, q.IPXE)
+		}
+	}
+}
+
 func TestFirmware(t *testing.T) {
 	for _, tt := range []struct {
 		class, arch string
@@ -120,8 +131,19 @@ func TestFirmware(t *testing.T) {
 		{"PXEClient:Arch:00000:UNDI:002001", "00 07", EFIX64},   // option 93 counts
 		{"PXEClient", "", FirmwareOther},                        //
 		{"PXEClient:Arch:99999:UNDI:002001", "", FirmwareOther}, //
-		{"PXEClient:Arch:00041:UNDI:002001", "00 29", FirmwareOther},
-		{"PXEClient", "07", FirmwareOther}, // half a number
+		{"PXEClient:Arch:00010:UNDI:003000", "00 0a", EFIARM32},
+		{"PXEClient:Arch:00041:UNDI:002001", "00 29", RaspberryPi},
+		{"HTTPClient:Arch:00018:UNDI:003000", "00 12", HTTPARM32},
+		{"PXEClient:Arch:00027:UNDI:003000", "00 1b", EFIRISCV64},
+		{"HTTPClient:Arch:00028:UNDI:003000", "00 1c", HTTPRISCV64},
+		{"PXEClient:Arch:00039:UNDI:003000", "00 27", EFILoong64},
+		{"HTTPClient:Arch:00040:UNDI:003000", "00 28", HTTPLoong64},
+		{"U-Boot.armv7", "00 15", UBootARM32},
+		{"U-Boot.armv8", "00 16", UBootARM64},
+		{"U-Boot.armv8", "", UBootARM64}, // built without PXE: no option 93
+		{"U-Boot.armv7", "", UBootARM32},
+		{"PXEClient:Arch:00011:UNDI:003000", "00 0b", EFIARM64}, // U-Boot's bootefi
+		{"PXEClient", "07", FirmwareOther},                      // half a number
 		{"MSFT 5.0", "00 07", FirmwareNone},
 		{"", "", FirmwareNone},
 	} {

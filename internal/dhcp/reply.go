@@ -98,6 +98,8 @@ func (x *exchange) addBoot(p *dhcpv4.DHCPv4) {
 func (x *exchange) addPXE(p *dhcpv4.DHCPv4) {
 	proxy := x.l.config.Mode == ModeProxy
 	switch {
+	case x.q.Firmware == RaspberryPi:
+		p.Options[optVendor] = piBoot
 	case x.q.IPXE && !proxy:
 		p.Options[optIPXE] = ipxeNoProxy
 		return // with option 60 iPXE would note our offer a second time, as a proxy's
