@@ -91,6 +91,9 @@ type Interface struct {
 	Name string
 	DHCP Mode
 
+	Unknown Unknown   // what becomes of computers that nobody has added
+	Enrol   Enrolment // for Hold and Enrol
+
 	// The rest of this block is used in mode Server only.
 	First, Last  netip.Addr   // the pool, both ends included
 	Prefix       netip.Prefix // network told to clients; zero: the interface's own

@@ -56,6 +56,8 @@ interfaces:
     lease: 1d12h
     force: true
     serve_unknown: true
+    unknown: enrol
+    enrol: {image: debian:12, mode: ephemeral, name: ci-%}
     portal: 10.78.0.1
     http: 10.77.0.2
   - name: br0.7
@@ -75,13 +77,13 @@ interfaces:
 		},
 		Interfaces: []Interface{
 			{
-				Name: "eth1", DHCP: Server, First: addr("10.77.0.100"), Last: addr("10.77.0.199"),
+				Name: "eth1", DHCP: Server, Unknown: Enrol, Enrol: Enrolment{"debian:12", "ephemeral", "ci-%"}, First: addr("10.77.0.100"), Last: addr("10.77.0.199"),
 				Prefix: netip.MustParsePrefix("10.77.0.0/24"), Router: addr("10.77.0.1"),
 				DNS: []netip.Addr{addr("10.77.0.1"), addr("9.9.9.9")}, Domain: "lab.example.org", Lease: 36 * time.Hour,
 				Force: true, ServeUnknown: true, Portal: addr("10.78.0.1"), HTTP: addr("10.77.0.2"), Line: 14, Column: 5,
 			},
-			{Name: "br0.7", DHCP: Proxy, Lease: time.Hour, Line: 26, Column: 5},
-			{Name: "eth2", DHCP: Off, Lease: time.Hour, Portal: addr("10.0.0.1"), Line: 27, Column: 6},
+			{Name: "br0.7", DHCP: Proxy, Unknown: Ignore, Lease: time.Hour, Line: 28, Column: 5},
+			{Name: "eth2", DHCP: Off, Unknown: Ignore, Lease: time.Hour, Portal: addr("10.0.0.1"), Line: 29, Column: 6},
 		},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -106,7 +108,7 @@ func TestReferenceConfig(t *testing.T) {
 	c := parse(t, Example)
 	want := Default()
 	want.File = "bootes.yaml"
-	want.Interfaces = []Interface{{Name: "eth0", DHCP: Proxy, Lease: DefaultLease, Line: 14, Column: 5}}
+	want.Interfaces = []Interface{{Name: "eth0", DHCP: Proxy, Unknown: Ignore, Lease: DefaultLease, Line: 14, Column: 5}}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the reference config does not show the defaults:\ngot  %+v\nwant %+v", c, want)
 	}
@@ -121,7 +123,7 @@ func TestReferenceConfig(t *testing.T) {
 		t.Errorf("without comment signs: %+v", i)
 	}
 	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "metrics", "mutual", "single_port", "mirrors", "http", "tftp", "iscsi", "level", "slow_io",
-		"min_free", "volume", "warn", "name", "dhcp", "portal"}, serverKeys...) {
+		"min_free", "volume", "warn", "name", "dhcp", "unknown", "enrol", "portal"}, serverKeys...) {
 		if !regexp.MustCompile(`(?m)^[ #-]*` + k + `:`).MatchString(Example) {
 			t.Errorf("the reference config lacks %q", k)
 		}

@@ -21,7 +21,7 @@ func TestFaults(t *testing.T) {
 		"scalar for block":      {"api: /run/x\n", `f:1:6: api: is "/run/x"; write a block of keys: group, socket`},
 		"scalar for list":       {"interfaces: eth0\n", `f:1:13: interfaces: is "eth0"; write a list: one line "- name: eth0" for each interface`},
 		"block for list":        {"interfaces:\n  eth0:\n    dhcp: proxy\n", `f:2:3: interfaces: is a block of keys; write a list: one line "- name: eth0" for each interface`},
-		"scalar in list":        {"interfaces: [eth0]\n", "f:1:14: interfaces[0]: is \"eth0\"; write a block of keys: dhcp, dns, domain, force, http, lease, name, portal, prefix, range, router, serve_unknown\nf:1:14: interfaces[0]: has no name; write name: and the interface, such as eth0"},
+		"scalar in list":        {"interfaces: [eth0]\n", "f:1:14: interfaces[0]: is \"eth0\"; write a block of keys: dhcp, dns, domain, enrol, force, http, lease, name, portal, prefix, range, router, serve_unknown, unknown\nf:1:14: interfaces[0]: has no name; write name: and the interface, such as eth0"},
 		"block for scalar":      {"data:\n  folder: /x\n", `f:2:3: data: is a block of keys; write a path that begins with /`},
 		"empty scalar":          {"data:\nloaders: /x\n", `f:1:1: data: is empty; write a path that begins with /, or take the line out`},
 		"anchor":                {"data: &a /x\n", `f:1:7: data: anchors, aliases and tags are not read here; write the value out`},

@@ -36,7 +36,7 @@ var ifaceForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$`)
 
 // iface reads one entry. Its Name is empty if it has no good one.
 func (r *reader) iface(v value) Interface {
-	i := Interface{DHCP: Proxy, Lease: DefaultLease}
+	i := Interface{DHCP: Proxy, Lease: DefaultLease, Unknown: Ignore}
 	i.Line, i.Column = place(v.at)
 	given := map[string]value{}
 	note := func(name string, read func(value)) func(value) {
@@ -53,6 +53,8 @@ func (r *reader) iface(v value) Interface {
 		"lease":         note("lease", r.lease(&i.Lease)),
 		"force":         note("force", r.flag(&i.Force)),
 		"serve_unknown": note("serve_unknown", r.flag(&i.ServeUnknown)),
+		"unknown":       note("unknown", r.unknown(&i.Unknown)),
+		"enrol":         note("enrol", r.enrolment(&i.Enrol)),
 		"portal":        r.addr(&i.Portal),
 		"http":          r.addr(&i.HTTP),
 	})
@@ -60,6 +62,7 @@ func (r *reader) iface(v value) Interface {
 		r.fault(v, "has no name", "write name: and the interface, such as eth0")
 	}
 	r.together(v, i, given)
+	r.enrols(v, i, given)
 	return i
 }
 
