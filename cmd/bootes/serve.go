@@ -316,7 +316,7 @@ func (h *house) advertiser() *ra.Server {
 }
 
 func (h *house) script(ctx context.Context, r httpboot.ScriptRequest) (string, error) {
-	text, err := h.boot.Script(ctx, r.MAC, r.Remote.Addr(), r.Local.Addr())
+	text, err := h.boot.Script(ctx, boot.Asker{MAC: r.MAC, Remote: r.Remote.Addr(), Local: r.Local.Addr(), Facts: r.Facts})
 	if errors.Is(err, boot.ErrForbidden) {
 		return "", fmt.Errorf("%w: %w", httpboot.ErrForbidden, err)
 	}

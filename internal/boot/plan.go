@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/ipxe"
@@ -16,10 +17,18 @@ import (
 // machine's.
 var ErrForbidden = errors.New("address is not that machine's")
 
-// Script returns the iPXE script for the machine with a MAC, asked for from
-// remote through our address local. Within one boot it always gives the same
-// disk and the same credentials.
-func (s *Service) Script(ctx context.Context, mac net.HardwareAddr, remote, local netip.Addr) (string, error) {
+// Asker is who asks for a script, and through which of our addresses.
+type Asker struct {
+	MAC    net.HardwareAddr
+	Remote netip.Addr
+	Local  netip.Addr
+	Facts  url.Values // what iPXE says of itself and of its machine; may be nil
+}
+
+// Script returns the iPXE script for a machine. Within one boot it always gives
+// the same disk and the same credentials.
+func (s *Service) Script(ctx context.Context, by Asker) (string, error) {
+	mac, remote, local := by.MAC, by.Remote, by.Local
 	m, err := s.Inventory.MachineByMAC(ctx, mac.String())
 	if notFound(err) {
 		return ipxe.Message(

@@ -133,20 +133,24 @@ func (s *Service) DHCP(ctx context.Context, c Client) Answer {
 		return ans
 	}
 	s.asked(ctx, m.Name, true, c)
+	ans.Filename, ans.Reason = s.bootFile(m, c)
+	return ans
+}
+
+// bootFile is what a client of the machine m is told to fetch, or why nothing is
+// there for it.
+func (s *Service) bootFile(_ inventory.Machine, c Client) (name, reason string) {
 	if c.IPXE {
-		ans.Filename = fmt.Sprintf("http://%s/ipxe/%s", s.httpAddr(c), strings.ReplaceAll(c.MAC.String(), ":", "-"))
-		return ans
+		return fmt.Sprintf("http://%s/ipxe/%s", s.httpAddr(c), strings.ReplaceAll(c.MAC.String(), ":", "-")), ""
 	}
 	loader, ok := loaders[c.Firmware]
 	switch {
 	case !ok:
-		ans.Reason = fmt.Sprintf("no loader is known for its firmware (%s)", c.Firmware)
+		return "", fmt.Sprintf("no loader is known for its firmware (%s)", c.Firmware)
 	case c.Firmware.http():
-		ans.Filename = fmt.Sprintf("http://%s/loader/%s", s.httpAddr(c), loader)
-	default:
-		ans.Filename = loader
+		return fmt.Sprintf("http://%s/loader/%s", s.httpAddr(c), loader), ""
 	}
-	return ans
+	return loader, ""
 }
 
 // InIPXE reports whether the machine with a MAC has come as far as iPXE, and

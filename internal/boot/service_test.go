@@ -120,7 +120,7 @@ func (h *house) discover(mac string, fw Firmware, ipxe bool) Answer {
 // script asks for pc's script and returns its CHAP user.
 func (h *house) script(mac string, from netip.Addr) (user, text string) {
 	h.t.Helper()
-	text, err := h.Script(h.t.Context(), parseMAC(mac), from, server)
+	text, err := h.Script(h.t.Context(), Asker{MAC: parseMAC(mac), Remote: from, Local: server})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestScriptOnlyForItsMachine(t *testing.T) {
 		{addr2, `script of "pc1" asked for from 10.77.0.102, which is 52:54:00:00:00:02: address is not that machine's`},
 		{netip.MustParseAddr("10.77.0.7"), `script of "pc1" asked for from 10.77.0.7, whose MAC is unknown: address is not that machine's`},
 	} {
-		_, err := h.Script(t.Context(), parseMAC(mac1), tt.from, server)
+		_, err := h.Script(t.Context(), Asker{MAC: parseMAC(mac1), Remote: tt.from, Local: server})
 		if !errors.Is(err, ErrForbidden) || err.Error() != tt.want {
 			t.Errorf("from %s: %v, want %s", tt.from, err, tt.want)
 		}

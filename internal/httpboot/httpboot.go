@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"path"
 	"sync"
 	"time"
@@ -30,6 +31,18 @@ type ScriptRequest struct {
 	MAC    net.HardwareAddr
 	Remote netip.AddrPort
 	Local  netip.AddrPort
+	Facts  url.Values // the query; nil if it is longer than any of ours
+}
+
+// maxQuery is more than iPXE says of a machine.
+const maxQuery = 4 << 10
+
+// facts reads a query, of which only short ones are ours.
+func facts(r *http.Request) url.Values {
+	if len(r.URL.RawQuery) > maxQuery {
+		return nil
+	}
+	return r.URL.Query()
 }
 
 // ErrForbidden: the asker's address is not that machine's.
@@ -105,7 +118,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not a MAC address; want /ipxe/52-54-00-12-34-56", http.StatusBadRequest)
 		return
 	}
-	req := ScriptRequest{MAC: mac, Remote: remote(r), Local: local(r)}
+	req := ScriptRequest{MAC: mac, Remote: remote(r), Local: local(r), Facts: facts(r)}
 	if r.Method == http.MethodHead {
 		w.Header().Set("Content-Type", "text/plain")
 		return // a script is made only for who will run it
