@@ -84,18 +84,7 @@ func powerCycle(ctx context.Context, t *testing.T, g *guest) error {
 func TestProxy(t *testing.T) {
 	lab.Require(t, "dnsmasq")
 	f := newFixture(t, proxyMode)
-	other, err := f.Net.NewHost("52:54:00:00:00:02", netip.MustParseAddr("10.77.0.2"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = other.Start(lab.Program{Path: "dnsmasq", Args: []string{
-		"--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--bind-interfaces",
-		"--dhcp-range=10.77.0.50,10.77.0.90,1h", "--dhcp-authoritative", "--log-dhcp", "--leasefile-ro", "--user=root",
-		"--log-facility=-",
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f.otherServer("52:54:00:00:00:02", "10.77.0.2", "10.77.0.50", "10.77.0.90")
 	const mac1, mac3 = "52:54:00:00:00:01", "52:54:00:00:00:03"
 	f.cli("machine", "add", "pc1", "--mac", mac1, "--image", imageRef, "--ephemeral")
 	pc1 := f.computer(lab.GuestOptions{Name: "pc1", MAC: mac1, PlainROM: true})

@@ -170,14 +170,18 @@ func goEnv(t *testing.T, name string) string {
 
 var execStart = regexp.MustCompile(`(?m)^ExecStart=(.*)$`)
 
-// start starts a unit's program on the reader's computer.
+// start starts a unit's program on the reader's computer, as systemd would: as
+// the unit's user, with its capabilities, and with folders of its own.
 func (r *readmeReader) start(unit string) {
 	r.t.Helper()
-	m := execStart.FindStringSubmatch(r.run("cat " + unit))
+	text := r.run("cat " + unit)
+	m := execStart.FindStringSubmatch(text)
 	if m == nil {
 		r.t.Fatalf("%s starts nothing", unit)
 	}
-	if _, err := r.host.Start(lab.Program{Path: "nsenter", Args: append([]string{r.mount}, strings.Fields(m[1])...), Log: "bootes.log"}); err != nil {
+	r.run("chown bootes: /var/lib/bootes /run/bootes && chmod 700 /var/lib/bootes && chmod 755 /run/bootes")
+	line := append([]string{r.mount}, rightsOf(r.t, text, "bootes")...)
+	if _, err := r.host.Start(lab.Program{Path: "nsenter", Args: append(line, strings.Fields(m[1])...), Log: "bootes.log"}); err != nil {
 		r.t.Fatal(err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -165,6 +166,26 @@ func (f *fixture) volume(machine string) api.Volume {
 		f.t.Fatalf("%s has %d volumes, want 1: %+v", machine, len(found), found)
 	}
 	return found[0]
+}
+
+// otherServer starts the DHCP server that was there before us, dnsmasq, on a
+// host of its own.
+func (f *fixture) otherServer(mac, address, first, last string) *lab.Process {
+	f.t.Helper()
+	lab.Require(f.t, "dnsmasq")
+	other, err := f.Net.NewHost(mac, netip.MustParseAddr(address))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	p, err := other.Start(lab.Program{Path: "dnsmasq", Args: []string{
+		"--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--bind-interfaces",
+		"--dhcp-range=" + first + "," + last + ",1h", "--dhcp-authoritative", "--log-dhcp", "--leasefile-ro", "--user=root",
+		"--log-facility=-", "--pid-file=",
+	}})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return p
 }
 
 // guest makes a computer, adds it as a machine and leaves it switched off.

@@ -34,12 +34,13 @@ import (
 	"bootes.dev/internal/tftp"
 )
 
-var errServeNotRoot = withCode(exitMissing, errors.New("bootes serve needs root, for DHCP's port and to bind to interfaces: run it with sudo"))
-
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
-	if os.Geteuid() != 0 {
-		return errServeNotRoot
+	if err := checkPrivileges(); err != nil {
+		return err
+	}
+	if err := checkOwner(cfg.Data); err != nil {
+		return err
 	}
 	if err := checkInterfaces(cfg); err != nil {
 		return err
@@ -122,8 +123,8 @@ func (h *house) open(ctx context.Context) error {
 // openState opens all that is kept in the data folder. The engine is first: its
 // lock is what keeps two servers from one folder.
 func (h *house) openState(ctx context.Context) (err error) {
-	if err := os.MkdirAll(h.cfg.Data, 0o700); err != nil {
-		return fmt.Errorf("make data folder: %w", err)
+	if err := makeData(h.cfg.Data); err != nil {
+		return err
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(h.cfg.Data, &fs); err != nil {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -35,8 +34,8 @@ func (a *app) serveCommand() *cobra.Command {
 			if check {
 				return a.checkConfig(path, err)
 			}
-			if os.Geteuid() != 0 && errors.Is(err, fs.ErrPermission) {
-				return errServeNotRoot // of two obstacles the one that sudo takes away
+			if rights := checkPrivileges(); rights != nil && errors.Is(err, fs.ErrPermission) {
+				return rights // of two obstacles the one that sudo takes away
 			}
 			if err != nil {
 				return err

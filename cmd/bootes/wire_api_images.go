@@ -53,7 +53,7 @@ func (h images) ImportImage(ctx context.Context, job api.Import, progress func(a
 		}
 	}
 	src, err := diskimage.Open(ctx, job.Path, diskimage.Options{
-		TmpDir: h.tmp(), Room: h.storage.RoomToConvert, Progress: step(progress, "convert"),
+		File: job.File, TmpDir: h.tmp(), Room: h.storage.RoomToConvert, Progress: step(progress, "convert"),
 	})
 	if err != nil {
 		return api.Image{}, apiError(err)

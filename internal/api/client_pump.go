@@ -4,18 +4,46 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // passable tells whether the server takes f itself. It takes files and pipes;
-// sshd, for one, gives sockets to its commands.
+// sshd, for one, gives sockets to its commands. A pipe with a name (a FIFO) is
+// pumped: its owner's rights to it are not ours to change.
 func passable(f *os.File) (bool, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return false, err
 	}
-	return st.Mode().IsRegular() || st.Mode().Type() == fs.ModeNamedPipe, nil
+	return st.Mode().IsRegular() || nameless(f) && admit(f) == nil, nil
+}
+
+// nameless reports whether f is a pipe that is in no folder.
+func nameless(f *os.File) bool {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var on unix.Statfs_t
+	ctlErr := raw.Control(func(fd uintptr) { err = unix.Fstatfs(int(fd), &on) })
+	return err == nil && ctlErr == nil && on.Type == unix.PIPEFS_MAGIC
+}
+
+// admit lets the server, which runs as another user, open a nameless pipe once
+// more, and nobody who could not trace this process.
+func admit(pipe *os.File) error { return pipe.Chmod(0o666) }
+
+// openPipe is os.Pipe for one end to be passed.
+func openPipe() (r, w *os.File, err error) {
+	if r, w, err = os.Pipe(); err != nil {
+		return nil, nil, err
+	}
+	if err := admit(r); err != nil {
+		return nil, nil, errors.Join(err, r.Close(), w.Close())
+	}
+	return r, w, nil
 }
 
 // outlet returns what to pass for f: itself, or a pipe that is copied to it
@@ -25,7 +53,7 @@ func outlet(ctx context.Context, f *os.File) (pass *os.File, finish func() error
 	if direct || err != nil {
 		return f, func() error { return nil }, err
 	}
-	r, w, err := os.Pipe()
+	r, w, err := openPipe()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -47,7 +75,7 @@ func inlet(f *os.File) (pass *os.File, finish func(), err error) {
 	if direct || err != nil {
 		return f, func() {}, err
 	}
-	r, w, err := os.Pipe()
+	r, w, err := openPipe()
 	if err != nil {
 		return nil, nil, err
 	}

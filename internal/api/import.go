@@ -19,7 +19,7 @@ func (s *Server) importImage(ctx context.Context, in *importBody) (*huma.StreamR
 		return nil, err
 	}
 	if file != nil {
-		job.Path = pathOf(file)
+		job.Path, job.File = pathOf(file), file
 		t.path, t.end = job.Path, func() { file.Close() }
 	}
 	t.run = func(ctx context.Context, progress func(Progress)) (Image, error) {

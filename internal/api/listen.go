@@ -113,13 +113,28 @@ func listenAs(path string, gid int) (*net.UnixListener, error) {
 
 // publish moves the socket to its name, with its owner and mode already right.
 func publish(fresh, path string, gid int) error {
-	if err := os.Chown(fresh, -1, gid); err != nil {
-		return err
+	mode := os.FileMode(0o660)
+	if gid == 0 && os.Geteuid() != 0 {
+		mode = 0o600 // root needs no group to get in
+	} else if err := os.Chown(fresh, -1, gid); err != nil {
+		return notMember(gid, err)
 	}
-	if err := os.Chmod(fresh, 0o660); err != nil {
+	if err := os.Chmod(fresh, mode); err != nil {
 		return err
 	}
 	return os.Rename(fresh, path)
+}
+
+// notMember says what keeps a server that does not run as root from giving its
+// socket to a group.
+func notMember(gid int, err error) error {
+	me, unknown := user.Current()
+	group, none := user.LookupGroupId(strconv.Itoa(gid))
+	if unknown != nil || none != nil || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("give it to group %s: %w: this server runs as user %s, which is no member: usermod -aG %s %s, or set api.group in the config to a group of its own",
+		group.Name, fs.ErrPermission, me.Username, group.Name, me.Username)
 }
 
 func answers(path string) bool {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -220,5 +221,21 @@ func TestStrangers(t *testing.T) {
 	want = "import \"/etc/shadow\": only root may name a path for the server to open; `bootes image import` passes the open file instead"
 	if got := as("path", 1); got != want {
 		t.Errorf("a member names a path:\ngot  %s\nwant %s", got, want)
+	}
+}
+
+func TestSocketForAGroupThatTheServerIsNotIn(t *testing.T) {
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "give it to group root: permission denied: this server runs as user " + me.Username + ", which is no member: usermod -aG root " + me.Username +
+		", or set api.group in the config to a group of its own"
+	if err := notMember(0, &os.PathError{Op: "chown", Path: "x", Err: syscall.EPERM}); err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
+	other := errors.New("another error")
+	if err := notMember(0, other); err != other {
+		t.Errorf("%v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"os"
 	"time"
 
 	"bootes.dev/internal/recorder"
@@ -47,10 +48,11 @@ type Image struct {
 
 // Import is a disk image to take in.
 type Import struct {
-	Ref      string // name:tag
-	Path     string // what to open
-	Source   string // what the user calls it; for messages and Image.Source
-	Base     string // image to store only the difference to, or empty
+	Ref      string   // name:tag
+	Path     string   // what to open
+	File     *os.File // the same, if it is open; else nil
+	Source   string   // what the user calls it; for messages and Image.Source
+	Base     string   // image to store only the difference to, or empty
 	Identity bool
 	CDROM    bool
 }

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,9 @@ type Source struct {
 
 // Options say how a foreign format is converted.
 type Options struct {
+	// File, if not nil, is the image, open for reading: it is read by this
+	// descriptor where its path may not be opened by us. It stays open.
+	File   *os.File
 	TmpDir string // made if it is missing
 	// Room, if not nil, is asked before a disk of size bytes of which about
 	// data are not zeros is converted; its error is Open's.
@@ -88,7 +92,7 @@ func (e *hostError) Error() string { return e.what + ": " + e.err.Error() }
 func (e *hostError) Unwrap() error { return e.err }
 
 func open(ctx context.Context, path string, o Options) (*Source, error) {
-	f, err := openRegular(path)
+	f, err := openRegular(path, o.File)
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +106,14 @@ func open(ctx context.Context, path string, o Options) (*Source, error) {
 	return s, err
 }
 
-// openRegular does not wait for the other end of a FIFO.
-func openRegular(path string) (*os.File, error) {
+// openRegular does not wait for the other end of a FIFO. Opened again, a file is
+// ours alone, also the lease on it; only where we have no right to that it is
+// the one that was handed to us, of which somebody else has the same descriptor.
+func openRegular(path string, handed *os.File) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrPermission) && handed != nil {
+		f, err = duplicate(handed, fileName(handed, path))
+	}
 	if err != nil {
 		var pe *os.PathError
 		if errors.As(err, &pe) {

@@ -76,6 +76,10 @@ func (s *stillImage) done() {
 // renamed is f with another name for messages.
 func renamed(f *os.File, name string) (*os.File, error) {
 	defer f.Close()
+	return duplicate(f, name)
+}
+
+func duplicate(f *os.File, name string) (*os.File, error) {
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, err

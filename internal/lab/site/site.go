@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -39,9 +40,10 @@ func ToolsImage(ctx context.Context, progress func(stage string, done, total int
 
 // Options say how a Site is set up.
 type Options struct {
-	Program string // path of the bootes binary
-	Config  string // path of its config file
-	Socket  string // api.socket of that file
+	Program string   // path of the bootes binary
+	Config  string   // path of its config file
+	Socket  string   // api.socket of that file
+	As      []string // command line that runs the server as somebody else; empty: root
 }
 
 // Site is one server in one network.
@@ -62,7 +64,8 @@ func Start(ctx context.Context, n *lab.Net, o Options) (*Site, error) {
 // Serve starts the server, which must not be running, and waits until it
 // answers.
 func (s *Site) Serve(ctx context.Context) error {
-	p, err := s.Net.Start(lab.Program{Path: s.Program, Args: []string{"serve", "--config", s.Config}, Log: "bootes.log"})
+	line := append(slices.Clone(s.As), s.Program, "serve", "--config", s.Config)
+	p, err := s.Net.Start(lab.Program{Path: line[0], Args: line[1:], Log: "bootes.log"})
 	if err != nil {
 		return err
 	}
