@@ -45,6 +45,8 @@ func client(q dhcp.Query) boot.Client {
 		Firmware:  firmwares[q.Firmware],
 		IPXE:      q.IPXE,
 		Discover:  q.Type == dhcp.Discover,
+		Relay:     q.Relay,
+		UUID:      q.UUID,
 	}
 	if !q.NetBoot {
 		c.Firmware, c.IPXE = boot.NoFirmware, false
@@ -101,10 +103,14 @@ func sentText(r dhcp.Reply) string {
 type leaseBook struct{ inv *inventory.Inventory }
 
 func leaseRequest(r dhcp.LeaseRequest) inventory.LeaseRequest {
-	return inventory.LeaseRequest{
-		MAC: r.MAC, Interface: r.Interface, First: r.First, Last: r.Last,
-		Wanted: r.Wanted, TTL: r.TTL, Hostname: r.Hostname, Exclude: r.Exclude,
+	q := inventory.LeaseRequest{
+		MAC: r.MAC, Interface: r.Interface, Subnets: r.Subnets, Wanted: r.Wanted,
+		TTL: r.TTL, Hostname: r.Hostname, Exclude: r.Exclude, Pools: make([]inventory.Pool, len(r.Pools)),
 	}
+	for i, p := range r.Pools {
+		q.Pools[i] = inventory.Pool(p)
+	}
+	return q
 }
 
 // leased translates the inventory's answer.
@@ -118,7 +124,7 @@ func leased(l inventory.Lease, err error) (dhcp.Lease, error) {
 			err = theirs
 		}
 	}
-	return dhcp.Lease{Addr: l.Addr, MAC: l.MAC, Expires: l.Expires}, err
+	return dhcp.Lease{Addr: l.Addr, MAC: l.MAC, Expires: l.Expires, New: l.New}, err
 }
 
 func (b leaseBook) Offer(ctx context.Context, r dhcp.LeaseRequest) (dhcp.Lease, error) {
@@ -143,15 +149,43 @@ func dhcpInterfaces(cfg *config.Config) []dhcp.InterfaceConfig {
 		if i.DHCP == config.Off {
 			continue
 		}
-		c := dhcp.InterfaceConfig{
-			Name: i.Name, Mode: dhcp.ModeProxy,
-			First: i.First, Last: i.Last, Prefix: i.Prefix, Router: i.Router, DNS: i.DNS, Domain: i.Domain,
-			LeaseTime: i.Lease, Force: i.Force, ServeUnknown: i.ServeUnknown,
-		}
+		c := dhcp.InterfaceConfig{Name: i.Name, Mode: dhcp.ModeProxy, Force: i.Force, ServeUnknown: i.ServeUnknown}
 		if i.DHCP == config.Server {
 			c.Mode = dhcp.ModeServer
+			c.Subnets = dhcpSubnets(i)
 		}
 		all = append(all, c)
+	}
+	return all
+}
+
+func dhcpSubnets(i config.Interface) (all []dhcp.Subnet) {
+	for _, s := range append([]config.Subnet{i.Subnet}, i.Subnets...) {
+		if len(s.Ranges) == 0 {
+			continue // the interface's own network is not served
+		}
+		to := dhcp.Subnet{
+			Prefix: s.Prefix, Pools: dhcpPools(s.Ranges), Exclude: dhcpPools(s.Exclude), Router: s.Router,
+			DNS: s.DNS, NTP: s.NTP, Domain: s.Domain, LeaseTime: s.Lease, Renew: s.Renew, Rebind: s.Rebind,
+		}
+		for _, r := range s.Routes {
+			to.Routes = append(to.Routes, dhcp.Route(r))
+		}
+		for _, o := range s.Options {
+			to.Options = append(to.Options, dhcp.Option(o))
+		}
+		for _, h := range s.Hosts {
+			to.Hosts = append(to.Hosts, dhcp.Host{MAC: h.MAC, Addr: h.Address, Name: h.Name})
+		}
+		all = append(all, to)
+	}
+	return all
+}
+
+func dhcpPools(ranges []config.Range) []dhcp.Pool {
+	all := make([]dhcp.Pool, len(ranges))
+	for i, r := range ranges {
+		all[i] = dhcp.Pool(r)
 	}
 	return all
 }

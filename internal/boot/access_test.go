@@ -107,7 +107,8 @@ func TestLeaseBehindRouter(t *testing.T) {
 	lease := func(mac string) {
 		hw, _ := net.ParseMAC(mac)
 		_, err := h.Inventory.Commit(t.Context(), inventory.LeaseRequest{
-			MAC: hw, Interface: "br0", First: far, Last: far, Wanted: far, TTL: 1 << 40})
+			MAC: hw, Interface: "br0", Subnets: []netip.Prefix{netip.MustParsePrefix("10.99.0.0/24")},
+			Pools: []inventory.Pool{{First: far, Last: far}}, Wanted: far, TTL: 1 << 40})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -104,7 +104,9 @@ type Client struct {
 	Server    netip.Addr // our address there
 	Firmware  Firmware   // NoFirmware: an operating system
 	IPXE      bool
-	Discover  bool // a DISCOVER, which may begin a boot
+	Discover  bool       // a DISCOVER, which may begin a boot
+	Relay     netip.Addr // zero: on our wire
+	UUID      [16]byte   // of its firmware, in canonical byte order; zero: not told
 }
 
 // Answer is what a DHCP client should be told.

@@ -95,14 +95,11 @@ type Interface struct {
 	Enrol   Enrolment // for Hold and Enrol
 
 	// The rest of this block is used in mode Server only.
-	First, Last  netip.Addr   // the pool, both ends included
-	Prefix       netip.Prefix // network told to clients; zero: the interface's own
-	Router       netip.Addr   // zero: none is told
-	DNS          []netip.Addr
-	Domain       string
-	Lease        time.Duration
-	Force        bool // serve although another DHCP server answers
-	ServeUnknown bool // lease to clients that are neither known nor net-booting
+	Subnet                // the interface's own network; without ranges: not served
+	Subnets      []Subnet // further ones, behind relays or on the same wire
+	Conflicts    bool     // look whether an address is in use before it is first offered
+	Force        bool     // serve although another DHCP server answers
+	ServeUnknown bool     // lease to clients that are neither known nor net-booting
 
 	Portal netip.Addr // iSCSI address told to clients; zero: the one they asked
 	HTTP   netip.Addr // HTTP address told to clients; zero: the one they asked

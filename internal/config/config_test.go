@@ -49,15 +49,25 @@ interfaces:
   - name: eth1
     dhcp: server
     range: 10.77.0.100 - 10.77.0.199
+    exclude: [10.77.0.150, 10.77.0.160-10.77.0.165]
     prefix: 10.77.0.0/24
     router: 10.77.0.1
     dns: [10.77.0.1, 9.9.9.9]
+    ntp: 10.77.0.3
     domain: lab.example.org
     lease: 1d12h
+    renew: 12h
+    rebind: 1d
+    routes: [{to: 10.8.0.0/16, via: 10.77.0.254}]
+    options: {252: "http://wpad/", 150: 10.77.0.1, 43: "hex:01 04 0a4d:0001"}
+    hosts: [{mac: 00-11-22-33-44-AA, address: 10.77.0.20, name: printer}]
+    conflicts: off
     force: true
     serve_unknown: true
     unknown: enrol
     enrol: {image: debian:12, mode: ephemeral, name: ci-%}
+    subnets:
+      - {prefix: 10.78.0.0/24, range: [10.78.0.10-10.78.0.19, 10.78.0.30-10.78.0.39]}
     portal: 10.78.0.1
     http: 10.77.0.2
   - name: br0.7
@@ -77,13 +87,25 @@ interfaces:
 		},
 		Interfaces: []Interface{
 			{
-				Name: "eth1", DHCP: Server, Unknown: Enrol, Enrol: Enrolment{"debian:12", "ephemeral", "ci-%"}, First: addr("10.77.0.100"), Last: addr("10.77.0.199"),
-				Prefix: netip.MustParsePrefix("10.77.0.0/24"), Router: addr("10.77.0.1"),
-				DNS: []netip.Addr{addr("10.77.0.1"), addr("9.9.9.9")}, Domain: "lab.example.org", Lease: 36 * time.Hour,
+				Name: "eth1", DHCP: Server, Unknown: Enrol, Enrol: Enrolment{"debian:12", "ephemeral", "ci-%"},
+				Subnet: Subnet{
+					Ranges:  []Range{{addr("10.77.0.100"), addr("10.77.0.199")}},
+					Exclude: []Range{{addr("10.77.0.150"), addr("10.77.0.150")}, {addr("10.77.0.160"), addr("10.77.0.165")}},
+					Prefix:  netip.MustParsePrefix("10.77.0.0/24"), Router: addr("10.77.0.1"),
+					DNS: []netip.Addr{addr("10.77.0.1"), addr("9.9.9.9")}, NTP: []netip.Addr{addr("10.77.0.3")}, Domain: "lab.example.org",
+					Lease: 36 * time.Hour, Renew: 12 * time.Hour, Rebind: 24 * time.Hour,
+					Routes:  []Route{{netip.MustParsePrefix("10.8.0.0/16"), addr("10.77.0.254")}},
+					Options: []Option{{43, []byte{1, 4, 10, 77, 0, 1}}, {150, []byte{10, 77, 0, 1}}, {252, []byte("http://wpad/")}},
+					Hosts:   []Host{{"00:11:22:33:44:aa", addr("10.77.0.20"), "printer"}},
+				},
+				Subnets: []Subnet{{
+					Ranges: []Range{{addr("10.78.0.10"), addr("10.78.0.19")}, {addr("10.78.0.30"), addr("10.78.0.39")}},
+					Prefix: netip.MustParsePrefix("10.78.0.0/24"), Lease: time.Hour,
+				}},
 				Force: true, ServeUnknown: true, Portal: addr("10.78.0.1"), HTTP: addr("10.77.0.2"), Line: 14, Column: 5,
 			},
-			{Name: "br0.7", DHCP: Proxy, Unknown: Ignore, Lease: time.Hour, Line: 28, Column: 5},
-			{Name: "eth2", DHCP: Off, Unknown: Ignore, Lease: time.Hour, Portal: addr("10.0.0.1"), Line: 29, Column: 6},
+			{Name: "br0.7", DHCP: Proxy, Unknown: Ignore, Subnet: Subnet{Lease: time.Hour}, Conflicts: true, Line: 38, Column: 5},
+			{Name: "eth2", DHCP: Off, Unknown: Ignore, Subnet: Subnet{Lease: time.Hour}, Conflicts: true, Portal: addr("10.0.0.1"), Line: 39, Column: 6},
 		},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -108,18 +130,18 @@ func TestReferenceConfig(t *testing.T) {
 	c := parse(t, Example)
 	want := Default()
 	want.File = "bootes.yaml"
-	want.Interfaces = []Interface{{Name: "eth0", DHCP: Proxy, Unknown: Ignore, Lease: DefaultLease, Line: 14, Column: 5}}
+	want.Interfaces = []Interface{{Name: "eth0", DHCP: Proxy, Unknown: Ignore, Subnet: Subnet{Lease: DefaultLease}, Conflicts: true, Line: 14, Column: 5}}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the reference config does not show the defaults:\ngot  %+v\nwant %+v", c, want)
 	}
 	key := regexp.MustCompile(`(?m)^( *)# ((?:- )?[a-z_]+:(?: \S.*)?)$`)
 	all := key.ReplaceAllString(Example, "$1$2")
-	all = regexp.MustCompile(`(?m)^  #   ([a-z_]+:)`).ReplaceAllString(all, "    $1")
+	all = regexp.MustCompile(`(?m)^  #   ( *(?:- )?[a-z_]+:)`).ReplaceAllString(all, "    $1")
 	c = parse(t, all)
 	if len(c.Interfaces) != 2 || c.Interfaces[1].DHCP != Server || c.Limits.Volume != 20<<30 || c.Metrics.Port() != 9660 || len(c.HTTP.Mirrors) != 2 {
 		t.Errorf("without comment signs: %+v", c)
 	}
-	if i := c.Interfaces[1]; i.Domain == "" || !i.Router.IsValid() || !i.Prefix.IsValid() || len(i.DNS) != 2 {
+	if i := c.Interfaces[1]; i.Domain == "" || !i.Router.IsValid() || !i.Prefix.IsValid() || len(i.DNS) != 2 || len(i.Options) != 3 || len(i.Subnets) != 1 || len(i.Hosts) != 1 {
 		t.Errorf("without comment signs: %+v", i)
 	}
 	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "metrics", "mutual", "single_port", "mirrors", "http", "tftp", "iscsi", "level", "slow_io",

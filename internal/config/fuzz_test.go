@@ -11,6 +11,7 @@ import (
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(Example))
 	f.Add([]byte("interfaces: [{name: a, dhcp: server, range: 10.0.0.1-10.0.0.9, prefix: 10.0.0.0/8, lease: 1d}]"))
+	f.Add([]byte("interfaces: [{name: a, dhcp: server, subnets: [{range: [10.0.0.1-10.0.0.9], prefix: 10.0.0.0/8, exclude: 10.0.0.2, options: {43: 'hex:0102'}}]}]"))
 	f.Add([]byte("metrics: 127.0.0.1:9660\nports: {http: 9660}"))
 	f.Add([]byte("a: &x [*x]\n? b\n: - |\n  c\n<<: *x\n--- !!map {}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -56,9 +57,28 @@ func checkConfig(t *testing.T, c *Config) {
 	}
 	names := map[string]bool{}
 	for _, i := range c.Interfaces {
-		if i.Name == "" || names[i.Name] || i.Lease < minLease || (i.DHCP == Server) != i.First.IsValid() || i.Last.Less(i.First) {
+		if i.Name == "" || names[i.Name] || i.Lease < minLease || (i.DHCP == Server) != (len(i.Ranges)+len(i.Subnets) > 0) {
 			t.Errorf("%+v", i)
 		}
 		names[i.Name] = true
+		for _, sub := range append([]Subnet{i.Subnet}, i.Subnets...) {
+			checkSubnet(t, sub)
+		}
+	}
+}
+
+func checkSubnet(t *testing.T, s Subnet) {
+	for _, p := range append(s.Ranges, s.Exclude...) {
+		if !p.First.Is4() || p.Last.Less(p.First) || s.Prefix.IsValid() && !p.meets(Range{s.Prefix.Addr(), p.Last}) {
+			t.Errorf("range %s of %s", p, s.Prefix)
+		}
+	}
+	for _, o := range s.Options {
+		if len(o.Value) == 0 || len(o.Value) > maxOption || ourOptions[o.Code] != "" {
+			t.Errorf("option %d: % x", o.Code, o.Value)
+		}
+	}
+	if s.Renew >= s.Lease || s.Rebind >= s.Lease {
+		t.Errorf("%s, %s, %s", s.Renew, s.Rebind, s.Lease)
 	}
 }

@@ -2,12 +2,8 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
-	"strings"
-
-	"github.com/goccy/go-yaml/ast"
 )
 
 func (r *reader) interfaces(dst *[]Interface) func(value) {
@@ -36,74 +32,72 @@ var ifaceForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$`)
 
 // iface reads one entry. Its Name is empty if it has no good one.
 func (r *reader) iface(v value) Interface {
-	i := Interface{DHCP: Proxy, Lease: DefaultLease, Unknown: Ignore}
+	i := Interface{DHCP: Proxy, Subnet: Subnet{Lease: DefaultLease}, Conflicts: true, Unknown: Ignore}
 	i.Line, i.Column = place(v.at)
-	given := map[string]value{}
-	note := func(name string, read func(value)) func(value) {
-		return func(v value) { given[name] = v; read(v) }
-	}
-	r.block(v, fields{
-		"name":          note("name", r.ifname(&i.Name)),
-		"dhcp":          note("dhcp", r.mode(&i.DHCP)),
-		"range":         note("range", r.pool(&i.First, &i.Last)),
-		"prefix":        note("prefix", r.prefix(&i.Prefix)),
-		"router":        note("router", r.addr(&i.Router)),
-		"dns":           note("dns", r.addrs(&i.DNS)),
-		"domain":        note("domain", r.domain(&i.Domain)),
-		"lease":         note("lease", r.lease(&i.Lease)),
-		"force":         note("force", r.flag(&i.Force)),
-		"serve_unknown": note("serve_unknown", r.flag(&i.ServeUnknown)),
-		"unknown":       note("unknown", r.unknown(&i.Unknown)),
-		"enrol":         note("enrol", r.enrolment(&i.Enrol)),
-		"portal":        r.addr(&i.Portal),
-		"http":          r.addr(&i.HTTP),
-	})
-	if _, named := given["name"]; !named {
+	g := given{}
+	keys := r.subnetKeys(&i.Subnet, g)
+	keys["name"] = g.note("name", r.ifname(&i.Name))
+	keys["dhcp"] = g.note("dhcp", r.mode(&i.DHCP))
+	keys["subnets"] = g.note("subnets", r.subnets(&i.Subnets))
+	keys["conflicts"] = g.note("conflicts", r.conflicts(&i.Conflicts))
+	keys["force"] = g.note("force", r.flag(&i.Force))
+	keys["serve_unknown"] = g.note("serve_unknown", r.flag(&i.ServeUnknown))
+	keys["unknown"] = g.note("unknown", r.unknown(&i.Unknown))
+	keys["enrol"] = g.note("enrol", r.enrolment(&i.Enrol))
+	keys["portal"] = r.addr(&i.Portal)
+	keys["http"] = r.addr(&i.HTTP)
+	r.block(v, keys)
+	if _, named := g["name"]; !named {
 		r.fault(v, "has no name", "write name: and the interface, such as eth0")
 	}
-	r.together(v, i, given)
-	r.enrols(v, i, given)
+	r.together(v, i, g)
+	r.enrols(v, i, g)
 	return i
 }
 
+// given are the keys that a block has, for what one key says of another.
+type given map[string]value
+
+func (g given) note(name string, read func(value)) func(value) {
+	return func(v value) { g[name] = v; read(v) }
+}
+
 // serverKeys mean something only where Boötes gives addresses.
-var serverKeys = []string{"range", "prefix", "router", "dns", "domain", "lease", "force", "serve_unknown"}
+var serverKeys = append([]string{"subnets", "conflicts", "force", "serve_unknown"}, subnetKeys...)
 
 // together checks what one key says of another.
-func (r *reader) together(v value, i Interface, given map[string]value) {
+func (r *reader) together(v value, i Interface, g given) {
 	if i.DHCP == "" {
 		return // the mode itself was wrong and is reported
 	}
 	if i.DHCP != Server {
 		for _, name := range serverKeys {
-			if at, ok := given[name]; ok {
+			if at, ok := g[name]; ok {
 				r.fault(at, fmt.Sprintf("has no meaning with dhcp: %s", i.DHCP),
 					"write dhcp: server if Boötes shall give addresses here, or take the line out")
 			}
 		}
 		return
 	}
-	if _, ok := given["range"]; !ok {
-		r.fault(v, "dhcp: server has no range", "write range: and the addresses to give, such as 192.168.1.100-192.168.1.199")
-	}
-	if i.Router.IsValid() && i.First.IsValid() && !i.Router.Less(i.First) && !i.Last.Less(i.Router) {
-		r.fault(given["router"], fmt.Sprintf("%s lies in the range, so it would be given to a client", i.Router),
-			"write a router or a range that do not meet")
-	}
-	r.inPrefix(i, given)
+	r.ownNetwork(v, i, g)
+	r.subnet(i.Subnet, g)
+	r.apart(append([]Subnet{i.Subnet}, i.Subnets...), g["subnets"])
 }
 
-func (r *reader) inPrefix(i Interface, given map[string]value) {
-	if !i.Prefix.IsValid() {
+// ownNetwork wants a range for the interface's own network, unless there are
+// others, behind relays.
+func (r *reader) ownNetwork(v value, i Interface, g given) {
+	if _, ok := g["range"]; ok {
 		return
 	}
-	for name, a := range map[string]netip.Addr{"range": i.First, "router": i.Router} {
-		if a.IsValid() && !i.Prefix.Contains(a) {
-			r.fault(given[name], fmt.Sprintf("%s is outside %s", a, i.Prefix), "write an address inside the prefix")
-		}
+	if len(i.Subnets) == 0 {
+		r.fault(v, "dhcp: server has no range", "write range: and the addresses to give, such as 192.168.1.100-192.168.1.199")
+		return
 	}
-	if i.Last.IsValid() && i.Prefix.Contains(i.First) && !i.Prefix.Contains(i.Last) {
-		r.fault(given["range"], fmt.Sprintf("%s is outside %s", i.Last, i.Prefix), "write an address inside the prefix")
+	for _, name := range subnetKeys {
+		if at, ok := g[name]; ok {
+			r.fault(at, "has no meaning without range", "write range: for the interface's own network, or move the line into one of its subnets")
+		}
 	}
 }
 
@@ -138,76 +132,15 @@ func (r *reader) mode(dst *Mode) func(value) {
 	}
 }
 
-func (r *reader) pool(first, last *netip.Addr) func(value) {
-	const right = "write the first and the last address, such as 192.168.1.100-192.168.1.199"
+func (r *reader) conflicts(dst *bool) func(value) {
+	const right = "write probe (look whether an address is in use before it is first offered) or off"
 	return func(v value) {
-		s, ok := r.text(v, right)
-		if !ok {
-			return
-		}
-		from, to, _ := strings.Cut(s, "-")
-		a, err1 := netip.ParseAddr(strings.TrimSpace(from))
-		b, err2 := netip.ParseAddr(strings.TrimSpace(to))
-		switch {
-		case err1 != nil || err2 != nil || !a.Is4() || !b.Is4() || a.IsUnspecified() || b.IsMulticast():
-			r.fault(v, fmt.Sprintf("%q is no range of IPv4 addresses", s), right)
-		case b.Less(a):
-			r.fault(v, fmt.Sprintf("%s comes after %s", a, b), "write the lower address first")
+		switch s, ok := r.text(v, right); {
+		case !ok:
+		case s == "probe" || s == "off":
+			*dst = s == "probe"
 		default:
-			*first, *last = a, b
+			r.fault(v, fmt.Sprintf("%q is neither probe nor off", s), right)
 		}
-	}
-}
-
-func (r *reader) prefix(dst *netip.Prefix) func(value) {
-	const right = "write a network such as 192.168.1.0/24"
-	return func(v value) {
-		s, ok := r.text(v, right)
-		if !ok {
-			return
-		}
-		p, err := netip.ParsePrefix(s)
-		switch {
-		case err != nil || !p.Addr().Is4() || p.Bits() < 8 || p.Bits() > 30:
-			r.fault(v, fmt.Sprintf("%q is no IPv4 network", s), right)
-		case p != p.Masked():
-			r.fault(v, fmt.Sprintf("%q has host bits set", s), "write %s", p.Masked())
-		default:
-			*dst = p
-		}
-	}
-}
-
-// addrs reads one address, or a list of them.
-func (r *reader) addrs(dst *[]netip.Addr) func(value) {
-	one := func(v value) {
-		var a netip.Addr
-		if r.addr(&a)(v); a.IsValid() {
-			*dst = append(*dst, a)
-		}
-	}
-	return func(v value) {
-		if _, ok := v.node.(*ast.SequenceNode); ok {
-			r.list(v, "", one)
-			return
-		}
-		one(v)
-	}
-}
-
-var domainForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-
-func (r *reader) domain(dst *string) func(value) {
-	const right = "write a domain in lower case, such as lab.example.org"
-	return func(v value) {
-		s, ok := r.text(v, right)
-		if !ok {
-			return
-		}
-		if len(s) > 253 || !domainForm.MatchString(s) {
-			r.fault(v, fmt.Sprintf("%q is no domain name", s), right)
-			return
-		}
-		*dst = s
 	}
 }

@@ -44,10 +44,10 @@ import (
 
 // Policy is what the servers ask.
 type Policy interface {
-	// Decide is called once for every well-formed client message.
+	// Decide is called once for every well-formed client message, and again if
+	// the lease chosen means that the client reaches us by another address.
 	Decide(ctx context.Context, q Query) Decision
-	// Sent is called once after each Decide: what was answered, or why
-	// nothing was.
+	// Sent is called once for each message: what was answered, or why nothing was.
 	Sent(q Query, r Reply)
 }
 
@@ -56,6 +56,7 @@ type Query struct {
 	Interface string
 	Mode      Mode
 	Server    netip.Addr // our address on that interface
+	Relay     netip.Addr // giaddr; zero: the client is on our wire
 	Port      int        // ServerPort or ProxyPort
 	Type      MessageType
 	MAC       net.HardwareAddr
@@ -106,35 +107,44 @@ type Reply struct {
 
 // Leases hands out addresses. Implementations decide by transaction.
 type Leases interface {
-	// Offer picks an address and marks it offered for a short time: this
-	// MAC's lease, else Wanted if it is free, else a free one, else the one
-	// that expired longest ago.
+	// Offer picks an address and marks it offered for a short time: the one
+	// kept for this MAC's machine, else this MAC's lease, else Wanted if it is
+	// free, else a free one, else the one that expired longest ago.
 	Offer(ctx context.Context, r LeaseRequest) (Lease, error)
 	// Commit makes the address Wanted this MAC's for TTL. Errors that wrap
 	// ErrLeaseTaken or ErrOutOfPool are told to the client as a NAK.
 	Commit(ctx context.Context, r LeaseRequest) (Lease, error)
 	// Release ends a lease; the address stays this MAC's by preference.
 	Release(ctx context.Context, mac net.HardwareAddr, addr netip.Addr) error
-	// Decline marks an address that the client found in use.
+	// Decline marks an address, offered or leased to this MAC, that was found
+	// in use by a stranger: nobody gets it for a while.
 	Decline(ctx context.Context, mac net.HardwareAddr, addr netip.Addr) error
 }
 
-// LeaseRequest asks for an address out of First to Last, both included.
+// LeaseRequest asks for an address out of Pools, or for the one that is kept
+// for the MAC's machine if it lies in one of Subnets.
 type LeaseRequest struct {
-	MAC         net.HardwareAddr
-	Interface   string
-	First, Last netip.Addr
-	Wanted      netip.Addr // zero: any
-	TTL         time.Duration
-	Hostname    string
-	Exclude     []netip.Addr // never given: server, router, DNS servers
+	MAC       net.HardwareAddr
+	Interface string
+	// Subnets of the client's link. The first names the link: a MAC has one
+	// lease on each.
+	Subnets  []netip.Prefix
+	Pools    []Pool
+	Wanted   netip.Addr // zero: any
+	TTL      time.Duration
+	Hostname string
+	Exclude  []netip.Addr // never given, not even to a machine for which it is kept
 }
+
+// Pool is addresses in a row, both ends included.
+type Pool struct{ First, Last netip.Addr }
 
 // Lease is an address that belongs to a MAC for a time.
 type Lease struct {
 	Addr    netip.Addr
 	MAC     string // lower case, colons
 	Expires time.Time
+	New     bool // an offer of an address that the MAC has not had
 }
 
 // Errors by which Leases tells what the client must be told.
@@ -165,14 +175,47 @@ type InterfaceConfig struct {
 	Name string
 	Mode Mode
 
-	First, Last  netip.Addr   // the pool, both included
-	Prefix       netip.Prefix // zero: that of the interface's address
-	Router       netip.Addr   // zero: none
-	DNS          []netip.Addr
-	Domain       string
-	LeaseTime    time.Duration // zero: DefaultLeaseTime
-	Force        bool          // serve though another DHCP server answers
-	ServeUnknown bool          // lease to machines that nobody added, too
+	Subnets      []Subnet
+	Force        bool // serve though another DHCP server answers
+	ServeUnknown bool // lease to machines that nobody added, too
+}
+
+// Subnet is one network on which we give addresses. It is on the interface's
+// wire if the interface has an address in it, and behind a relay if not.
+type Subnet struct {
+	Prefix  netip.Prefix // zero: that of the interface's address which has the pools
+	Pools   []Pool
+	Exclude []Pool     // out of Pools
+	Router  netip.Addr // zero: none
+	DNS     []netip.Addr
+	NTP     []netip.Addr
+	Domain  string
+	Routes  []Route
+	Options []Option
+	Hosts   []Host
+
+	LeaseTime time.Duration // zero: DefaultLeaseTime
+	Renew     time.Duration // T1; zero: half of LeaseTime
+	Rebind    time.Duration // T2; zero: seven eighths of LeaseTime
+}
+
+// Route is one that clients are told (RFC 3442).
+type Route struct {
+	To  netip.Prefix
+	Via netip.Addr
+}
+
+// Option is one that clients are told because the operator says so.
+type Option struct {
+	Code  uint8
+	Value []byte
+}
+
+// Host is a client that nobody added as a machine, and has an address of its own.
+type Host struct {
+	MAC  string // lower case, colons
+	Addr netip.Addr
+	Name string // option 12
 }
 
 // DefaultLeaseTime is long enough for a working day: a machine whose disk is

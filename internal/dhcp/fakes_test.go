@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -94,7 +95,7 @@ func (p *pool) Offer(_ context.Context, r LeaseRequest) (Lease, error) {
 	}
 	mac := r.MAC.String()
 	for a, m := range p.byAddr {
-		if m == mac {
+		if m == mac && r.inPool(a) {
 			return Lease{Addr: a, MAC: mac}, nil
 		}
 	}
@@ -102,10 +103,12 @@ func (p *pool) Offer(_ context.Context, r LeaseRequest) (Lease, error) {
 		p.byAddr[r.Wanted] = mac
 		return Lease{Addr: r.Wanted, MAC: mac}, nil
 	}
-	for a := r.First; a.Compare(r.Last) <= 0; a = a.Next() {
-		if p.free(r, a) {
-			p.byAddr[a] = mac
-			return Lease{Addr: a, MAC: mac}, nil
+	for _, part := range r.Pools {
+		for a := part.First; a.Compare(part.Last) <= 0; a = a.Next() {
+			if p.free(r, a) {
+				p.byAddr[a] = mac
+				return Lease{Addr: a, MAC: mac, New: true}, nil
+			}
 		}
 	}
 	return Lease{}, ErrPoolFull
@@ -118,7 +121,11 @@ func (p *pool) free(r LeaseRequest, a netip.Addr) bool {
 		}
 	}
 	_, taken := p.byAddr[a]
-	return !taken && !p.declined[a] && a.Compare(r.First) >= 0 && a.Compare(r.Last) <= 0
+	return !taken && !p.declined[a] && r.inPool(a)
+}
+
+func (r LeaseRequest) inPool(a netip.Addr) bool {
+	return slices.ContainsFunc(r.Pools, func(p Pool) bool { return a.Compare(p.First) >= 0 && a.Compare(p.Last) <= 0 })
 }
 
 func (p *pool) Commit(_ context.Context, r LeaseRequest) (Lease, error) {
@@ -158,36 +165,53 @@ func (p *pool) Decline(_ context.Context, mac net.HardwareAddr, a netip.Addr) er
 
 func serverConfig() InterfaceConfig {
 	return InterfaceConfig{
-		Name: "br0", Mode: ModeServer, First: ip("10.77.0.100"), Last: ip("10.77.0.199"),
-		Router: ip("10.77.0.254"), DNS: []netip.Addr{ip("10.77.0.53"), ip("9.9.9.9")}, Domain: "lab.test",
+		Name: "br0", Mode: ModeServer,
+		Subnets: []Subnet{{
+			Pools:  []Pool{{ip("10.77.0.100"), ip("10.77.0.199")}},
+			Router: ip("10.77.0.254"), DNS: []netip.Addr{ip("10.77.0.53"), ip("9.9.9.9")}, Domain: "lab.test",
+		}},
 	}
 }
 
 // testLink is a link that needs no network.
 func testLink(c InterfaceConfig, p Policy, l Leases) *link {
+	return testLinkAt(c, p, l, ourPrefix)
+}
+
+func testLinkAt(c InterfaceConfig, p Policy, l Leases, addrs ...netip.Prefix) *link {
+	at := newPlace(netif.Interface{Name: c.Name, Addrs: addrs}, c)
 	return &link{
 		config: c, policy: p, leases: l, log: slog.New(slog.DiscardHandler),
-		addresses: func() (netif.Interface, error) {
-			return netif.Interface{Name: c.Name, Addrs: []netip.Prefix{ourPrefix}}, nil
-		},
+		place: func() (*place, error) { return at, nil },
 	}
 }
 
 // ask hands a datagram to a link and returns the answer, nil if there is none.
 func ask(t testing.TB, l *link, in datagram) (*dhcpv4.DHCPv4, netip.AddrPort) {
 	t.Helper()
-	var packet *dhcpv4.DHCPv4
-	var dest netip.AddrPort
+	packet, dest, from := exchanged(t, l, in)
+	if packet != nil && from != ourAddress {
+		t.Errorf("sent from %s", from)
+	}
+	return packet, dest
+}
+
+// askFrom is ask where we have several addresses.
+func askFrom(t testing.TB, l *link, in datagram) (*dhcpv4.DHCPv4, netip.AddrPort) {
+	t.Helper()
+	packet, dest, _ := exchanged(t, l, in)
+	return packet, dest
+}
+
+func exchanged(t testing.TB, l *link, in datagram) (packet *dhcpv4.DHCPv4, dest netip.AddrPort, source netip.Addr) {
+	t.Helper()
 	l.handle(context.Background(), in, func(b []byte, from netip.Addr, to netip.AddrPort) error {
 		m, err := dhcpv4.FromBytes(b)
 		if err != nil || packet != nil {
 			t.Fatalf("second or unreadable answer: %v", err)
 		}
-		if from != ourAddress {
-			t.Errorf("sent from %s", from)
-		}
-		packet, dest = m, to
+		packet, dest, source = m, to, from
 		return nil
 	})
-	return packet, dest
+	return packet, dest, source
 }

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"time"
 
-	"bootes.dev/internal/netif"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
@@ -17,11 +16,11 @@ const handleTime = 4 * time.Second
 
 // link is one interface as its messages see it.
 type link struct {
-	config    InterfaceConfig
-	policy    Policy
-	leases    Leases
-	log       *slog.Logger
-	addresses func() (netif.Interface, error)
+	config InterfaceConfig
+	policy Policy
+	leases Leases
+	log    *slog.Logger
+	place  func() (*place, error)
 }
 
 // datagram is one packet that came in.
@@ -37,12 +36,15 @@ type sender func(data []byte, from netip.Addr, to netip.AddrPort) error
 
 // exchange is one client message on its way to an answer.
 type exchange struct {
-	l      *link
-	in     datagram
-	m      *dhcpv4.DHCPv4
-	q      Query
-	d      Decision
-	prefix netip.Prefix // of the network we serve, host bits zero
+	l     *link
+	in    datagram
+	m     *dhcpv4.DHCPv4
+	q     Query
+	d     Decision
+	place *place
+	seg   *segment   // the client's link; nil: not one that we serve
+	net   *network   // of it, that of the client's address, as far as it is known
+	relay relayAgent // what the client's relay asks
 }
 
 // outcome is an answer, or the reason for none.
@@ -76,7 +78,7 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 	defer cancel()
 	x := &exchange{l: l, in: in, m: m, q: query(m, t)}
 	x.q.Interface, x.q.Mode, x.q.Port = l.config.Name, l.config.Mode, in.port
-	bad := x.place()
+	bad := x.locate()
 	x.d = l.policy.Decide(ctx, x.q)
 	var out outcome
 	switch {
@@ -90,34 +92,77 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 	l.policy.Sent(x.q, x.send(out, send))
 }
 
-// place finds the address by which we are reached: the one that the client
-// wrote to, else the one on the network that we serve.
-func (x *exchange) place() error {
-	ifc, err := x.l.addresses()
-	if err != nil {
+// locate finds the client's link, and the address by which it reaches us.
+func (x *exchange) locate() (err error) {
+	if x.place, err = x.l.place(); err != nil {
 		return err
 	}
-	p, ok := ifc.IPv4For(x.l.config.First)
-	for _, a := range ifc.Addrs {
-		if a.Addr() == x.in.to {
-			p, ok = a, true
+	x.relay = relayOf(x.m)
+	x.seg = x.segment()
+	if x.seg != nil {
+		x.net = x.seg.network(x.wanted())
+		if x.net == nil && len(x.seg.networks) > 0 {
+			x.net = &x.seg.networks[0]
 		}
 	}
-	if !ok {
+	if !x.reachedAt() {
 		return fmt.Errorf("answer on interface %q: it has no IPv4 address", x.l.config.Name)
-	}
-	x.q.Server, x.prefix = p.Addr(), p.Masked()
-	if x.l.config.Prefix.IsValid() {
-		x.prefix = x.l.config.Prefix.Masked()
 	}
 	return nil
 }
 
-// foreignRelay reports a relay in front of another network, whose clients
-// must not get addresses of this one.
-func (x *exchange) foreignRelay() (netip.Addr, bool) {
-	relay := addr(x.m.GatewayIPAddr.To4())
-	return relay, relay.IsValid() && !x.prefix.Contains(relay)
+// wanted is the address that the client has or asks for.
+func (x *exchange) wanted() netip.Addr {
+	if x.q.CIAddr.IsValid() {
+		return x.q.CIAddr
+	}
+	return x.q.Requested
+}
+
+// reachedAt decides by which of our addresses the client reaches us: the one
+// that it wrote to or named, else the one on its network, else any.
+func (x *exchange) reachedAt() bool {
+	first, ok := x.place.ifc.IPv4()
+	switch {
+	case x.place.ours(x.in.to):
+		x.q.Server = x.in.to
+	case x.place.ours(x.q.ServerID):
+		x.q.Server = x.q.ServerID
+	case x.net != nil && x.net.self.IsValid():
+		x.q.Server = x.net.self
+	default:
+		x.q.Server = first.Addr()
+	}
+	return ok
+}
+
+// segment is the client's link. A relay tells it, by the address on which the
+// client's message came in or by one that it names instead; a renewal is sent
+// from the client's own address, through routers; all else is on our wire.
+func (x *exchange) segment() *segment {
+	unicast := x.place.ours(x.in.to)
+	switch at := x.selector(); {
+	case at.IsValid():
+		return x.place.segment(at)
+	case unicast && x.q.CIAddr.IsValid():
+		return x.place.segment(x.q.CIAddr)
+	case len(x.place.wire.networks) > 0:
+		return &x.place.wire
+	}
+	return nil
+}
+
+// selector is the address that tells the client's network, in the order of
+// RFC 3527, 3: the relay's link selection, the client's subnet selection
+// (RFC 3011), the relay's address. Zero: none does.
+func (x *exchange) selector() netip.Addr {
+	if x.relay.link.IsValid() {
+		return x.relay.link
+	}
+	if at := addr(x.m.Options[optSubnetSelection]); at.IsValid() {
+		return at
+	}
+	return x.q.Relay
 }
 
 // answer completes a packet into an outcome. Firmware is told what to boot; if

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"time"
 )
 
 // requestState is what a client's REQUEST means (RFC 2131, 4.3.2).
@@ -40,16 +39,16 @@ func (x *exchange) state() (requestState, netip.Addr) {
 
 // server answers as the DHCP server of this network.
 func (x *exchange) server(ctx context.Context) outcome {
-	if relay, foreign := x.foreignRelay(); foreign {
-		return silence("came through relay %s from another network", relay)
-	}
 	switch x.q.Type {
 	case Release:
 		return x.giveBack(ctx, "released", x.q.CIAddr, x.l.leases.Release)
 	case Decline:
 		return x.giveBack(ctx, "declined", x.q.Requested, x.l.leases.Decline)
 	}
-	if ok, reason := mayLease(x.q, x.d, x.l.config.ServeUnknown); !ok {
+	if x.seg == nil {
+		return silence("%s", x.noSegment())
+	}
+	if ok, reason := x.mayLease(); !ok {
 		return silence("%s", reason)
 	}
 	switch x.q.Type {
@@ -67,7 +66,7 @@ func (x *exchange) giveBack(ctx context.Context, verb string, a netip.Addr,
 	switch {
 	case !a.IsValid():
 		return silence("%s no address", verb)
-	case x.q.ServerID != x.q.Server:
+	case !x.named():
 		return silence("%s %s to another server", verb, a)
 	}
 	if err := note(ctx, x.q.MAC, a); err != nil {
@@ -76,15 +75,31 @@ func (x *exchange) giveBack(ctx context.Context, verb string, a netip.Addr,
 	return silence("%s %s", verb, a)
 }
 
+// named reports whether the client names us as the server.
+func (x *exchange) named() bool {
+	return x.q.ServerID.IsValid() && (x.place.ours(x.q.ServerID) || x.q.ServerID == x.relay.override)
+}
+
+// noSegment says why a client gets no address of ours.
+func (x *exchange) noSegment() string {
+	at := x.selector()
+	switch {
+	case !at.IsValid() && x.q.CIAddr.IsValid():
+		return fmt.Sprintf("%s is in no network that we serve on interface %q", x.q.CIAddr, x.l.config.Name)
+	case !at.IsValid():
+		return fmt.Sprintf("the wire of interface %q itself is not served: write a range: for it", x.l.config.Name)
+	case at == x.q.Relay:
+		return fmt.Sprintf("came through relay %s, and no network of interface %q has that address: write one under its subnets:", at, x.l.config.Name)
+	}
+	return fmt.Sprintf("came from network %s, which interface %q does not serve: write it under its subnets:", at, x.l.config.Name)
+}
+
 func (x *exchange) discover(ctx context.Context) outcome {
 	lease, err := x.l.leases.Offer(ctx, x.leaseRequest(x.q.Requested))
 	if err != nil {
-		return failure(fmt.Errorf("offer an address of %s to %s: %w", x.l.config.First, x.l.config.Last, err))
+		return failure(fmt.Errorf("offer an address of %s: %w", x.seg, err))
 	}
-	p := x.message(Offer)
-	x.addNetwork(p)
-	x.addLease(p, lease.Addr)
-	return x.answer(Offer, p)
+	return x.give(ctx, Offer, lease.Addr)
 }
 
 func (x *exchange) request(ctx context.Context) outcome {
@@ -92,15 +107,15 @@ func (x *exchange) request(ctx context.Context) outcome {
 	switch {
 	case state == meaningless:
 		return silence("REQUEST names no address")
-	case state == selecting && x.q.ServerID != x.q.Server:
+	case state == selecting && !x.named():
 		return silence("took the offer of server %s", x.q.ServerID)
-	case !x.prefix.Contains(wanted):
+	case x.seg.network(wanted) == nil:
 		return x.refuse("%s is not on this network", wanted)
 	}
 	lease, err := x.l.leases.Commit(ctx, x.leaseRequest(wanted))
 	switch {
 	case err == nil && lease.Addr == wanted:
-		return x.grant(wanted)
+		return x.give(ctx, ACK, wanted)
 	case err == nil:
 		err = fmt.Errorf("%w: it is to have %s", ErrLeaseTaken, lease.Addr)
 	case !refused(err):
@@ -114,12 +129,23 @@ func (x *exchange) request(ctx context.Context) outcome {
 	return x.refuse("%s: %v", wanted, err)
 }
 
-func (x *exchange) grant(a netip.Addr) outcome {
-	p := x.message(ACK)
-	p.ClientIPAddr = x.m.ClientIPAddr
+// give answers with an address. On a wire with several networks it may lie in
+// another than was thought: there the client reaches us by another address.
+func (x *exchange) give(ctx context.Context, t MessageType, a netip.Addr) outcome {
+	if n := x.seg.network(a); n != nil && n != x.net {
+		before := x.q.Server
+		x.net = n
+		if x.reachedAt(); x.q.Server != before {
+			x.d = x.l.policy.Decide(ctx, x.q)
+		}
+	}
+	p := x.message(t)
+	if t == ACK {
+		p.ClientIPAddr = x.m.ClientIPAddr
+	}
 	x.addNetwork(p)
-	x.addLease(p, a)
-	return x.answer(ACK, p)
+	p.YourIPAddr = a.AsSlice()
+	return x.answer(t, p)
 }
 
 // refuse answers with a NAK, and the client begins anew. Through a relay it is
@@ -144,30 +170,41 @@ func (x *exchange) inform() outcome {
 	p := x.message(ACK)
 	p.ClientIPAddr = x.m.ClientIPAddr
 	x.addNetwork(p)
+	for _, code := range leaseOptions {
+		delete(p.Options, code)
+	}
 	return x.answer(ACK, p)
 }
 
 func (x *exchange) leaseRequest(wanted netip.Addr) LeaseRequest {
-	c := x.l.config
 	r := LeaseRequest{
-		MAC: x.q.MAC, Interface: c.Name, First: c.First, Last: c.Last,
-		Wanted: wanted, TTL: x.l.leaseTime(), Hostname: x.d.Hostname,
-		Exclude: append([]netip.Addr{x.q.Server}, c.DNS...),
+		MAC: x.q.MAC, Interface: x.l.config.Name, Subnets: x.seg.subnets, Pools: x.seg.pools,
+		Wanted: wanted, TTL: x.net.ttl, Hostname: x.hostname(), Exclude: x.seg.exclude,
+	}
+	if h, ok := x.host(); ok {
+		r.Pools = []Pool{single(h.Addr)}
 	}
 	if r.Hostname == "" {
 		r.Hostname = x.q.Hostname
 	}
-	if c.Router.IsValid() {
-		r.Exclude = append(r.Exclude, c.Router)
-	}
 	return r
 }
 
-func (l *link) leaseTime() time.Duration {
-	if l.config.LeaseTime > 0 {
-		return l.config.LeaseTime
+// host is the client among those that have an address without being machines.
+func (x *exchange) host() (h Host, ok bool) {
+	if x.seg == nil || x.seg.hosts == nil {
+		return h, false
 	}
-	return DefaultLeaseTime
+	h, ok = x.seg.hosts[x.q.MAC.String()]
+	return h, ok
+}
+
+// hostname is the name that the client is told.
+func (x *exchange) hostname() string {
+	if h, ok := x.host(); ok && x.d.Hostname == "" {
+		return h.Name
+	}
+	return x.d.Hostname
 }
 
 // refused reports whether err means that the client cannot have the address,

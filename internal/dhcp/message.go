@@ -56,30 +56,33 @@ func (t MessageType) fromClient() bool {
 
 // Options by number and source.
 const (
-	optSubnetMask   = 1   // RFC 2132, 3.3
-	optRouter       = 3   // RFC 2132, 3.5
-	optDNS          = 6   // RFC 2132, 3.8
-	optHostName     = 12  // RFC 2132, 3.14
-	optDomainName   = 15  // RFC 2132, 3.17
-	optRootPath     = 17  // RFC 2132, 3.19; of a disk: RFC 4173
-	optBroadcast    = 28  // RFC 2132, 5.3
-	optVendor       = 43  // RFC 2132, 8.4; contents: PXE specification 2.1, table 2-1
-	optRequestedIP  = 50  // RFC 2132, 9.1
-	optLeaseTime    = 51  // RFC 2132, 9.2
-	optMessageType  = 53  // RFC 2132, 9.6
-	optServerID     = 54  // RFC 2132, 9.7
-	optParameters   = 55  // RFC 2132, 9.8
-	optMessage      = 56  // RFC 2132, 9.9
-	optRenewalTime  = 58  // RFC 2132, 9.11
-	optRebindTime   = 59  // RFC 2132, 9.12
-	optVendorClass  = 60  // RFC 2132, 9.13
-	optTFTPServer   = 66  // RFC 2132, 9.4
-	optBootFile     = 67  // RFC 2132, 9.5
-	optUserClass    = 77  // RFC 3004; iPXE sends it without the length bytes
-	optRelayAgent   = 82  // RFC 3046
-	optArchitecture = 93  // RFC 4578, 2.1
-	optUUID         = 97  // RFC 4578, 2.3
-	optIPXE         = 175 // iPXE's encapsulated options (ipxe.org/howto/dhcpd)
+	optSubnetMask      = 1   // RFC 2132, 3.3
+	optRouter          = 3   // RFC 2132, 3.5
+	optDNS             = 6   // RFC 2132, 3.8
+	optHostName        = 12  // RFC 2132, 3.14
+	optDomainName      = 15  // RFC 2132, 3.17
+	optRootPath        = 17  // RFC 2132, 3.19; of a disk: RFC 4173
+	optBroadcast       = 28  // RFC 2132, 5.3
+	optNTP             = 42  // RFC 2132, 8.3
+	optVendor          = 43  // RFC 2132, 8.4; contents: PXE specification 2.1, table 2-1
+	optRequestedIP     = 50  // RFC 2132, 9.1
+	optLeaseTime       = 51  // RFC 2132, 9.2
+	optMessageType     = 53  // RFC 2132, 9.6
+	optServerID        = 54  // RFC 2132, 9.7
+	optParameters      = 55  // RFC 2132, 9.8
+	optMessage         = 56  // RFC 2132, 9.9
+	optRenewalTime     = 58  // RFC 2132, 9.11
+	optRebindTime      = 59  // RFC 2132, 9.12
+	optVendorClass     = 60  // RFC 2132, 9.13
+	optTFTPServer      = 66  // RFC 2132, 9.4
+	optBootFile        = 67  // RFC 2132, 9.5
+	optUserClass       = 77  // RFC 3004; iPXE sends it without the length bytes
+	optRelayAgent      = 82  // RFC 3046
+	optArchitecture    = 93  // RFC 4578, 2.1
+	optUUID            = 97  // RFC 4578, 2.3
+	optSubnetSelection = 118 // RFC 3011
+	optRoutes          = 121 // RFC 3442
+	optIPXE            = 175 // iPXE's encapsulated options (ipxe.org/howto/dhcpd)
 )
 
 const (
@@ -135,6 +138,7 @@ func query(m *dhcpv4.DHCPv4, t MessageType) Query {
 		Requested:   addr(m.Options[optRequestedIP]),
 		ServerID:    addr(m.Options[optServerID]),
 		CIAddr:      addr(m.ClientIPAddr.To4()),
+		Relay:       addr(m.GatewayIPAddr.To4()),
 		Features:    features(m.Options[optIPXE]),
 		AsksAsIPXE:  bytes.IndexByte(m.Options[optParameters], optIPXE) >= 0,
 	}

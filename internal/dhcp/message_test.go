@@ -183,12 +183,14 @@ func TestMayLease(t *testing.T) {
 		{"unknown, OS", os, Decision{}, false, false},
 		{"unknown, OS, served", os, Decision{}, true, true},
 	} {
-		got, reason := mayLease(tt.q, tt.d, tt.serveUnknown)
+		x := &exchange{l: &link{config: InterfaceConfig{ServeUnknown: tt.serveUnknown}}, q: tt.q, d: tt.d}
+		got, reason := x.mayLease()
 		if got != tt.want || got == (reason != "") {
 			t.Errorf("%s: %v, %q", tt.name, got, reason)
 		}
 	}
-	if _, reason := mayLease(os, Decision{Reason: "add it so"}, false); reason != "add it so" {
+	x := &exchange{l: &link{}, q: os, d: Decision{Reason: "add it so"}}
+	if _, reason := x.mayLease(); reason != "add it so" {
 		t.Errorf("the policy's reason became %q", reason)
 	}
 }

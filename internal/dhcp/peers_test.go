@@ -98,7 +98,7 @@ func TestDhclientRenews(t *testing.T) {
 	nettest.Bridge(t, "br0", ourPrefix.String())
 	m := known()
 	c := serverConfig()
-	c.LeaseTime = 6 * time.Second
+	c.Subnets[0].LeaseTime = 6 * time.Second
 	serveReal(t, c, m)
 	stranger := dhclient(t, nettest.Join(t, "br0", unknownMAC, ""))
 	client := dhclient(t, nettest.Join(t, "br0", knownMAC, ""))
@@ -187,7 +187,7 @@ func TestPerfdhcp(t *testing.T) {
 		return
 	}
 	nettest.Bridge(t, "br0", "10.77.0.1/16")
-	c := InterfaceConfig{Name: "br0", Mode: ModeServer, First: ip("10.77.1.0"), Last: ip("10.77.9.255"), ServeUnknown: true}
+	c := InterfaceConfig{Name: "br0", Mode: ModeServer, Subnets: []Subnet{{Pools: []Pool{{ip("10.77.1.0"), ip("10.77.9.255")}}}}, ServeUnknown: true}
 	serveReal(t, c, known())
 	peer := nettest.Join(t, "br0", "02:00:00:00:00:09", "10.77.0.9/16")
 	// Until ARP has found the relay, perfdhcp, the kernel drops our answers.

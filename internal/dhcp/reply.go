@@ -3,6 +3,7 @@ package dhcp
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -33,11 +34,12 @@ func (x *exchange) message(t MessageType) *dhcpv4.DHCPv4 {
 		GatewayIPAddr: x.m.GatewayIPAddr, ClientHWAddr: x.m.ClientHWAddr,
 		Options: dhcpv4.Options{
 			optMessageType: {byte(t)},
-			optServerID:    x.q.Server.AsSlice(),
+			optServerID:    x.serverID().AsSlice(),
 		},
 	}
-	// PXE demands the UUID back, RFC 3046 the relay's option.
-	for _, code := range []uint8{optUUID, optRelayAgent} {
+	// PXE demands the UUID back, RFC 3046 the relay's option, RFC 3011 the
+	// client's choice of a network.
+	for _, code := range []uint8{optUUID, optRelayAgent, optSubnetSelection} {
 		if v, ok := x.m.Options[code]; ok {
 			p.Options[code] = v
 		}
@@ -45,36 +47,27 @@ func (x *exchange) message(t MessageType) *dhcpv4.DHCPv4 {
 	return p
 }
 
+// serverID is the address by which the client names us: ours, or one of its
+// relay, which then forwards renewals too (RFC 5107).
+func (x *exchange) serverID() netip.Addr {
+	if x.relay.override.IsValid() {
+		return x.relay.override
+	}
+	return x.q.Server
+}
+
 // addNetwork adds what a host must know of its network.
 func (x *exchange) addNetwork(p *dhcpv4.DHCPv4) {
-	c := x.l.config
-	p.Options[optSubnetMask] = mask(x.prefix)
-	p.Options[optBroadcast] = lastOf(x.prefix).AsSlice()
-	if c.Router.IsValid() {
-		p.Options[optRouter] = c.Router.AsSlice()
+	maps.Copy(p.Options, x.net.options)
+	if x.q.NetBoot {
+		delete(p.Options, optVendor) // what firmware finds there is PXE's, not the operator's
 	}
-	for _, a := range c.DNS {
-		p.Options[optDNS] = append(p.Options[optDNS], a.AsSlice()...)
-	}
-	if c.Domain != "" {
-		p.Options[optDomainName] = []byte(c.Domain)
-	}
-	if x.d.Hostname != "" {
-		p.Options[optHostName] = []byte(x.d.Hostname)
+	if name := x.hostname(); name != "" {
+		p.Options[optHostName] = []byte(name)
 	}
 	if x.d.RootPath != "" && !x.q.NetBoot && bytes.IndexByte(x.m.Options[optParameters], optRootPath) >= 0 {
 		p.Options[optRootPath] = []byte(x.d.RootPath)
 	}
-}
-
-// addLease adds the address and its times: renewal at a half, rebinding at
-// seven eighths (RFC 2131, 4.4.5).
-func (x *exchange) addLease(p *dhcpv4.DHCPv4, a netip.Addr) {
-	p.YourIPAddr = a.AsSlice()
-	ttl := x.l.leaseTime()
-	p.Options[optLeaseTime] = seconds(ttl)
-	p.Options[optRenewalTime] = seconds(ttl / 2)
-	p.Options[optRebindTime] = seconds(ttl * 7 / 8)
 }
 
 // addBoot adds what to boot, and from where.

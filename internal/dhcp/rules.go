@@ -2,14 +2,15 @@ package dhcp
 
 import "strings"
 
-// mayLease decides who gets an address in server mode: known machines, and
-// firmware that is booting from the network (or nobody could see why an
-// unknown PC does not boot); others only if the config says so.
-func mayLease(q Query, d Decision, serveUnknown bool) (ok bool, reason string) {
-	if d.Serve || q.NetBoot || serveUnknown {
+// mayLease decides who gets an address in server mode: known machines and
+// hosts, and firmware that is booting from the network (or nobody could see why
+// an unknown PC does not boot); others only if the config says so.
+func (x *exchange) mayLease() (ok bool, reason string) {
+	_, host := x.host()
+	if x.d.Serve || x.q.NetBoot || host || x.l.config.ServeUnknown {
 		return true, ""
 	}
-	return false, because(d, "unknown machine: addresses go to known machines only")
+	return false, because(x.d, "unknown machine: addresses go to known machines only")
 }
 
 // noBoot says why a client is not told what to boot, "" if it is.
@@ -36,9 +37,6 @@ func because(d Decision, otherwise string) string {
 
 // proxy answers as a ProxyDHCP server: firmware only, with no address.
 func (x *exchange) proxy() outcome {
-	if relay, foreign := x.foreignRelay(); foreign {
-		return silence("came through relay %s from another network", relay)
-	}
 	if reason := x.noBoot(); reason != "" {
 		return silence("%s", reason)
 	}

@@ -85,7 +85,7 @@ func (s *Server) open(c InterfaceConfig) ([]*port, error) {
 	if _, ok := ifc.IPv4(); !ok {
 		return nil, fmt.Errorf("serve DHCP on interface %q: it has no IPv4 address", c.Name)
 	}
-	l := &link{config: c, policy: s.o.Policy, leases: s.o.Leases, log: s.o.Log, addresses: cached(c.Name)}
+	l := &link{config: c, policy: s.o.Policy, leases: s.o.Leases, log: s.o.Log, place: cached(c)}
 	numbers := []int{ServerPort}
 	if c.Mode == ModeProxy {
 		numbers = append(numbers, ProxyPort)
@@ -102,19 +102,20 @@ func (s *Server) open(c InterfaceConfig) ([]*port, error) {
 }
 
 // cached asks for an interface's addresses at most once a second.
-func cached(name string) func() (netif.Interface, error) {
+func cached(c InterfaceConfig) func() (*place, error) {
 	var mu sync.Mutex
 	var asked time.Time
-	var ifc netif.Interface
+	var now *place
 	var err error
-	return func() (netif.Interface, error) {
+	return func() (*place, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if asked.IsZero() || time.Since(asked) > addressTTL {
-			ifc, err = netif.ByName(name)
-			asked = time.Now()
+			var ifc netif.Interface
+			ifc, err = netif.ByName(c.Name)
+			now, asked = newPlace(ifc, c), time.Now()
 		}
-		return ifc, err
+		return now, err
 	}
 }
 

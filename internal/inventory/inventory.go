@@ -54,7 +54,7 @@ type Inventory struct {
 	// volume ID → its persistent reservations, as package scsi writes them
 	reservations *store.Collection[[]byte]
 	leases       *store.Collection[Lease]  // address in hex
-	holders      *store.Collection[string] // interface/MAC → address in hex
+	holders      *store.Collection[string] // first subnet of a link/MAC → address in hex
 }
 
 // New is the inventory kept in s.

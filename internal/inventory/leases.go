@@ -35,21 +35,31 @@ type Lease struct {
 	Addr      netip.Addr `json:"addr"`
 	MAC       string     `json:"mac,omitempty"` // "" if declined
 	Interface string     `json:"interface"`
-	Hostname  string     `json:"hostname,omitempty"`
-	State     LeaseState `json:"state"`
-	Expires   time.Time  `json:"expires"`
+	// Network names the client's link: the first of its subnets.
+	Network  netip.Prefix `json:"network"`
+	Hostname string       `json:"hostname,omitempty"`
+	State    LeaseState   `json:"state"`
+	Expires  time.Time    `json:"expires"`
+	// New: the client was not bound to it when it was offered.
+	New bool `json:"-"`
 }
 
 // LeaseRequest is what a DHCP server asks.
 type LeaseRequest struct {
-	MAC         net.HardwareAddr
-	Interface   string
-	First, Last netip.Addr // the pool, both included
-	Wanted      netip.Addr // zero: none in particular
-	TTL         time.Duration
-	Hostname    string
-	Exclude     []netip.Addr // never leased: the server's own, the router's
+	MAC       net.HardwareAddr
+	Interface string
+	// Subnets of the client's link. The first names it: a client has one lease
+	// on each link. An address reserved for a machine is given on its link only.
+	Subnets  []netip.Prefix
+	Pools    []Pool
+	Wanted   netip.Addr // zero: none in particular
+	TTL      time.Duration
+	Hostname string
+	Exclude  []netip.Addr // never leased: the server's own, the router's
 }
+
+// Pool is addresses in a row, both ends included.
+type Pool struct{ First, Last netip.Addr }
 
 func (l Lease) expired(now time.Time) bool { return !now.Before(l.Expires) }
 
@@ -105,7 +115,7 @@ func (in *Inventory) Release(ctx context.Context, mac net.HardwareAddr, addr net
 // someone else answers to it.
 func (in *Inventory) Decline(ctx context.Context, mac net.HardwareAddr, addr netip.Addr) error {
 	return in.endLease(ctx, mac, addr, func(tx *store.Tx, l *Lease) {
-		in.holders.In(tx).Delete(holderKey(l.Interface, l.MAC))
+		in.holders.In(tx).Delete(holderKey(l.Network, l.MAC))
 		l.MAC, l.Hostname = "", ""
 		l.State, l.Expires = Declined, in.now().Add(declineTime).UTC()
 	})
@@ -133,11 +143,11 @@ func (in *Inventory) Leases(ctx context.Context) ([]Lease, error) {
 	return values(in.leases.List(ctx))
 }
 
-// LeaseOf is the lease that a client holds now on an interface.
-// *NotFoundError when there is none.
-func (in *Inventory) LeaseOf(ctx context.Context, ifname, mac string) (Lease, error) {
+// LeaseOf is the lease that a client holds now on a link, which the first of
+// its subnets names. *NotFoundError when there is none.
+func (in *Inventory) LeaseOf(ctx context.Context, network netip.Prefix, mac string) (Lease, error) {
 	missing := &NotFoundError{Kind: "lease of", Name: mac}
-	r, err := in.holders.Get(ctx, holderKey(ifname, mac))
+	r, err := in.holders.Get(ctx, holderKey(network, mac))
 	if errors.Is(err, store.ErrNotFound) {
 		return Lease{}, missing
 	}
@@ -164,10 +174,22 @@ func (in *Inventory) LeaseAt(ctx context.Context, addr netip.Addr) (Lease, error
 // addrKey sorts as the addresses do.
 func addrKey(a netip.Addr) string { return hex.EncodeToString(a.AsSlice()) }
 
-func holderKey(ifname, mac string) string { return ifname + "/" + mac }
+func holderKey(network netip.Prefix, mac string) string { return network.String() + "/" + mac }
+
+// network names the client's link.
+func (q LeaseRequest) network() (p netip.Prefix) {
+	if len(q.Subnets) > 0 {
+		p = q.Subnets[0]
+	}
+	return p
+}
+
+func (q LeaseRequest) onLink(a netip.Addr) bool {
+	return slices.ContainsFunc(q.Subnets, func(p netip.Prefix) bool { return p.Contains(a) })
+}
 
 func (q LeaseRequest) inPool(a netip.Addr) bool {
-	return a.Is4() && q.First.Compare(a) <= 0 && a.Compare(q.Last) <= 0
+	return slices.ContainsFunc(q.Pools, func(p Pool) bool { return p.First.Compare(a) <= 0 && a.Compare(p.Last) <= 0 })
 }
 
 func (q LeaseRequest) excluded(a netip.Addr) bool { return slices.Contains(q.Exclude, a) }

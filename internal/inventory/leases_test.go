@@ -24,9 +24,24 @@ func mac(n int) net.HardwareAddr {
 // ask is a request of client n to the pool 10.0.0.10 to 10.0.0.19.
 func ask(n int, wanted string) LeaseRequest {
 	return LeaseRequest{
-		MAC: mac(n), Interface: "eth0", First: ip("10.0.0.10"), Last: ip("10.0.0.19"), Wanted: ip(wanted),
+		MAC: mac(n), Interface: "eth0", Subnets: subnets("10.0.0.0/24"), Pools: pools("10.0.0.10", "10.0.0.19"), Wanted: ip(wanted),
 		TTL: time.Hour, Exclude: []netip.Addr{ip("10.0.0.12")},
 	}
+}
+
+func subnets(prefixes ...string) (all []netip.Prefix) {
+	for _, p := range prefixes {
+		all = append(all, netip.MustParsePrefix(p))
+	}
+	return all
+}
+
+// pools are given as the first and last address of each.
+func pools(ends ...string) (all []Pool) {
+	for ; len(ends) > 0; ends = ends[2:] {
+		all = append(all, Pool{ip(ends[0]), ip(ends[1])})
+	}
+	return all
 }
 
 func (x *site) offer(q LeaseRequest) Lease {
@@ -62,11 +77,11 @@ func TestLeaseStaysWithItsClient(t *testing.T) {
 		}
 	}
 	x.restart()
-	if l, err := x.LeaseOf(t.Context(), "eth0", mac(1).String()); err != nil || l.Addr != first.Addr {
+	if l, err := x.LeaseOf(t.Context(), subnets("10.0.0.0/24")[0], mac(1).String()); err != nil || l.Addr != first.Addr {
 		t.Errorf("after a restart: %+v, %v", l, err)
 	}
 	x.later(48 * time.Hour)
-	if _, err := x.LeaseOf(t.Context(), "eth0", mac(1).String()); err == nil {
+	if _, err := x.LeaseOf(t.Context(), subnets("10.0.0.0/24")[0], mac(1).String()); err == nil {
 		t.Error("an expired lease is held")
 	}
 	if again := x.offer(ask(1, "")); again.Addr != first.Addr || again.State != Offered {
@@ -234,22 +249,63 @@ func TestReservation(t *testing.T) {
 	if l := x.bind(ask(3, "")); l.Addr != ip("10.0.0.15") {
 		t.Errorf("pc3 has %v", l.Addr)
 	}
+
+	// On another network it has another address, and its own only where that belongs.
+	away := ask(3, "10.0.0.15")
+	away.Subnets, away.Pools = subnets("10.1.0.0/24", "10.2.0.0/24"), pools("10.1.0.10", "10.1.0.11")
+	if l := x.offer(away); !away.inPool(l.Addr) {
+		t.Errorf("away it has %v", l.Addr)
+	}
+	if _, err := x.Commit(ctx, away); !errors.Is(err, ErrOutOfPool) {
+		t.Errorf("its own address, away: %v", err)
+	}
+	away.Subnets = subnets("10.1.0.0/24", "10.0.0.0/24")
+	if l := x.offer(away); l.Addr != ip("10.0.0.15") {
+		t.Errorf("on a wire with two subnets: %v", l.Addr)
+	}
 }
 
-// TestInterfacesDoNotMix: a client on two networks has two addresses, and
+// TestNewLease: a client may have had its address before it was offered.
+func TestNewLease(t *testing.T) {
+	x := newSite(t)
+	for range 2 {
+		if l := x.offer(ask(1, "10.0.0.15")); !l.New {
+			t.Errorf("%+v", l)
+		}
+	}
+	x.bind(ask(1, "10.0.0.15"))
+	if l := x.offer(ask(1, "")); l.New {
+		t.Errorf("bound: %+v", l)
+	}
+	x.later(2 * time.Hour)
+	if l := x.offer(ask(1, "")); l.New {
+		t.Errorf("expired: %+v", l)
+	}
+	x.later(2 * time.Hour)
+	if l := x.bind(ask(2, "10.0.0.15")); l.Addr == ip("10.0.0.15") {
+		t.Error("an address with a record was given though others are free")
+	}
+	one := ask(2, "")
+	one.Pools = pools("10.0.0.15", "10.0.0.15")
+	if l := x.offer(one); l.Addr != ip("10.0.0.15") || !l.New {
+		t.Errorf("another's old address: %+v", l)
+	}
+}
+
+// TestLinksDoNotMix: a client on two networks has two addresses, and
 // giving one up does not touch the other.
-func TestInterfacesDoNotMix(t *testing.T) {
+func TestLinksDoNotMix(t *testing.T) {
 	x := newSite(t)
 	ctx := t.Context()
 	a := x.bind(ask(1, "10.0.0.15"))
 	other := ask(1, "")
-	other.Interface, other.First, other.Last = "eth1", ip("10.1.0.10"), ip("10.1.0.19")
+	other.Subnets, other.Pools = subnets("10.1.0.0/24"), pools("10.1.0.10", "10.1.0.19")
 	b := x.bind(other)
 	if a.Addr == b.Addr || !other.inPool(b.Addr) {
 		t.Errorf("%v and %v", a.Addr, b.Addr)
 	}
 	// Overlapping pools are a fault of the configuration; still one owner.
-	other.First, other.Last, other.Wanted = ip("10.0.0.10"), ip("10.0.0.19"), a.Addr
+	other.Subnets, other.Pools, other.Wanted = subnets("10.0.0.0/16"), pools("10.0.0.10", "10.0.0.19"), a.Addr
 	if _, err := x.Commit(ctx, other); err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +321,7 @@ func TestNeverTwoOwners(t *testing.T) {
 	x := newSite(t)
 	const clients, pool = 60, 40
 	q := func(n int) LeaseRequest {
-		return LeaseRequest{MAC: mac(n), Interface: "eth0", First: ip("10.0.0.1"), Last: address(number(ip("10.0.0.0")) + pool), TTL: time.Hour}
+		return LeaseRequest{MAC: mac(n), Subnets: subnets("10.0.0.0/24"), Pools: []Pool{{ip("10.0.0.1"), address(number(ip("10.0.0.0")) + pool)}}, TTL: time.Hour}
 	}
 	var mu sync.Mutex
 	owner := map[netip.Addr]int{}
@@ -314,7 +370,7 @@ func TestNeverTwoOwners(t *testing.T) {
 func TestBigPool(t *testing.T) {
 	x := newSite(t)
 	q := func(n int) LeaseRequest {
-		return LeaseRequest{MAC: mac(n), Interface: "eth0", First: ip("10.0.0.0"), Last: ip("10.0.1.43"), TTL: time.Hour}
+		return LeaseRequest{MAC: mac(n), Subnets: subnets("10.0.0.0/16"), Pools: pools("10.0.0.0", "10.0.0.250", "10.0.0.251", "10.0.1.43"), TTL: time.Hour}
 	}
 	for n := range 300 {
 		x.bind(q(n))
@@ -330,7 +386,7 @@ func TestBigPool(t *testing.T) {
 
 func TestPoolAtTheEndOfAllAddresses(t *testing.T) {
 	x := newSite(t)
-	q := LeaseRequest{MAC: mac(1), Interface: "eth0", First: ip("255.255.255.254"), Last: ip("255.255.255.255"), TTL: time.Hour}
+	q := LeaseRequest{MAC: mac(1), Subnets: subnets("255.255.255.0/24"), Pools: pools("255.255.255.254", "255.255.255.255"), TTL: time.Hour}
 	x.bind(q)
 	q.MAC = mac(2)
 	x.bind(q)
@@ -338,7 +394,7 @@ func TestPoolAtTheEndOfAllAddresses(t *testing.T) {
 	if _, err := x.Offer(t.Context(), q); !errors.Is(err, ErrPoolFull) {
 		t.Errorf("got %v", err)
 	}
-	q.First, q.Last = ip(""), ip("")
+	q.Pools = nil
 	if _, err := x.Offer(t.Context(), q); !errors.Is(err, ErrPoolFull) {
 		t.Errorf("without a pool: %v", err)
 	}

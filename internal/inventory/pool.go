@@ -24,9 +24,6 @@ type picker struct {
 
 func (p *picker) pick() (netip.Addr, error) {
 	ways := []func() (netip.Addr, error){p.reserved, p.last, p.wanted, p.untouched, p.oldest}
-	if !p.q.First.Is4() || !p.q.Last.Is4() || p.q.Last.Less(p.q.First) {
-		ways = ways[:1] // there is no pool
-	}
 	for _, choose := range ways {
 		addr, err := choose()
 		if err != nil || addr.IsValid() {
@@ -40,7 +37,7 @@ func (p *picker) pick() (netip.Addr, error) {
 // cards of one machine do not share it while the lease of one lasts.
 func (p *picker) reserved() (netip.Addr, error) {
 	addr, err := p.reservation()
-	if err != nil || !addr.IsValid() {
+	if err != nil || !p.q.onLink(addr) {
 		return netip.Addr{}, err
 	}
 	free, err := p.free(addr)
@@ -52,7 +49,7 @@ func (p *picker) reserved() (netip.Addr, error) {
 
 // last is the address that the client had, expired or not.
 func (p *picker) last() (netip.Addr, error) {
-	key, err := p.in.holders.In(p.tx).Get(holderKey(p.q.Interface, p.mac))
+	key, err := p.in.holders.In(p.tx).Get(holderKey(p.q.network(), p.mac))
 	if errors.Is(err, store.ErrNotFound) {
 		return netip.Addr{}, nil
 	}
@@ -93,11 +90,10 @@ func (p *picker) ifUntouched(addr netip.Addr) (netip.Addr, error) {
 
 // untouched is an address without any record, or offered to this client. The search begins at a place
 // that the MAC decides: a client tends to get the same address even from an
-// empty store, and clients that come at once spread over the pool.
+// empty store, and clients that come at once spread over the pools.
 func (p *picker) untouched() (netip.Addr, error) {
-	start := p.start()
-	for _, part := range [][2]netip.Addr{{start, p.q.Last}, {p.q.First, start}} {
-		addr, err := p.gap(part[0], part[1])
+	for _, part := range p.parts() {
+		addr, err := p.gap(part.First, part.Last)
 		if err != nil || addr.IsValid() {
 			return addr, err
 		}
@@ -105,12 +101,30 @@ func (p *picker) untouched() (netip.Addr, error) {
 	return netip.Addr{}, nil
 }
 
-func (p *picker) start() netip.Addr {
+// parts are the pools, beginning in the midst of one and coming round to it.
+func (p *picker) parts() []Pool {
+	var size uint64
+	for _, q := range p.q.Pools {
+		size += q.size()
+	}
+	if size == 0 {
+		return nil
+	}
 	h := fnv.New64a()
 	h.Write(p.q.MAC)
-	first, last := number(p.q.First), number(p.q.Last)
-	return address(first + uint32(h.Sum64()%(uint64(last-first)+1)))
+	at, i := h.Sum64()%size, 0
+	for at >= p.q.Pools[i].size() {
+		at -= p.q.Pools[i].size()
+		i++
+	}
+	begin := p.q.Pools[i]
+	start := address(number(begin.First) + uint32(at))
+	parts := append([]Pool{{start, begin.Last}}, p.q.Pools[i+1:]...)
+	parts = append(parts, p.q.Pools[:i]...)
+	return append(parts, Pool{begin.First, start})
 }
+
+func (p Pool) size() uint64 { return uint64(number(p.Last)) - uint64(number(p.First)) + 1 }
 
 // gap is the first usable address without a record from first to last. It
 // looks outside of the transaction, which only the one address chosen joins:
@@ -198,7 +212,7 @@ func (p *picker) reservation() (netip.Addr, error) {
 // allowed says whether the client may have addr at all: its own reservation,
 // or one of the pool that is reserved for nobody else.
 func (p *picker) allowed(addr netip.Addr) error {
-	if !addr.Is4() || p.q.excluded(addr) {
+	if !addr.Is4() || p.q.excluded(addr) || !p.q.onLink(addr) {
 		return ErrOutOfPool
 	}
 	owner, err := absentIsZero(p.in.reserved.In(p.tx).Get(addrKey(addr)))
@@ -241,14 +255,15 @@ func (p *picker) take(addr netip.Addr, state LeaseState, until time.Time) (Lease
 	if err := p.move(addr, state); err != nil {
 		return Lease{}, err
 	}
-	l := Lease{Addr: addr, MAC: p.mac, Interface: p.q.Interface, Hostname: p.q.Hostname, State: state, Expires: until.UTC()}
+	l := Lease{Addr: addr, MAC: p.mac, Interface: p.q.Interface, Network: p.q.network(), Hostname: p.q.Hostname, State: state, Expires: until.UTC(),
+		New: state == Offered && (old.MAC != p.mac || old.State == Offered)}
 	return l, leases.Put(addrKey(addr), l)
 }
 
 // evict makes the last owner of a lease forget it.
 func (p *picker) evict(old Lease) error {
-	key := holderKey(old.Interface, old.MAC)
-	if old.MAC == "" || key == holderKey(p.q.Interface, p.mac) {
+	key := holderKey(old.Network, old.MAC)
+	if old.MAC == "" || key == holderKey(p.q.network(), p.mac) {
 		return nil
 	}
 	holders := p.in.holders.In(p.tx)
@@ -262,7 +277,7 @@ func (p *picker) evict(old Lease) error {
 // move makes addr the address of the client, and frees the one that it had.
 func (p *picker) move(addr netip.Addr, state LeaseState) error {
 	holders, leases := p.in.holders.In(p.tx), p.in.leases.In(p.tx)
-	mine := holderKey(p.q.Interface, p.mac)
+	mine := holderKey(p.q.network(), p.mac)
 	before, err := absentIsZero(holders.Get(mine))
 	if err != nil {
 		return err
