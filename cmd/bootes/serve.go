@@ -273,10 +273,15 @@ func (h *house) run(ctx context.Context) error {
 		return withCode(exitNotFound, fmt.Errorf("open loaders folder: %w: install the package ipxe, or set loaders: in the config", err))
 	}
 	defer loaders.Close()
+	mirrors, err := openMirrors(h.cfg)
+	defer closeMirrors(mirrors)
+	if err != nil {
+		return err
+	}
 	h.sessions = &sessions{boot: h.boot, log: h.log, known: map[string]*ownerBoot{}}
 	target := iscsi.New(iscsi.Options{Authority: h.gate, Events: h.sessions, Log: h.log, SlowIO: h.cfg.Log.SlowIO})
 	files := httpboot.New(httpboot.Options{
-		Script: h.script, Loaders: loaders.FS(), Fetched: h.fetchedHTTP, Log: h.log,
+		Script: h.script, Loader: loaderByHTTP(loaders), Mirrors: mirrors, Fetched: h.fetchedHTTP, Log: h.log,
 	})
 	loader := &tftp.Server{Open: h.openLoader(loaders), Done: h.fetchedTFTP}
 	h.targets.serve(target, h.boot)
@@ -335,6 +340,13 @@ func (h *house) fetchedTFTP(t tftp.Transfer) {
 	h.boot.LoaderFetched(context.Background(), boot.Fetched{
 		Name: t.Name, Proto: "TFTP", Remote: t.Client.Addr(), Bytes: t.Bytes, Took: t.Duration, Aborted: t.Aborted, Err: t.Err,
 	})
+}
+
+// loaderByHTTP opens files of one folder, as openLoader does for TFTP.
+func loaderByHTTP(root *os.Root) func(context.Context, httpboot.LoaderRequest) (httpboot.File, error) {
+	return func(_ context.Context, r httpboot.LoaderRequest) (httpboot.File, error) {
+		return root.Open(r.Name)
+	}
 }
 
 // openLoader opens files of one folder and nothing outside it.

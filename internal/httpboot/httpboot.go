@@ -1,8 +1,13 @@
 // Package httpboot serves boot files over HTTP: the iPXE script made for one
-// machine, and the loaders.
+// machine, the loaders, and folders of install trees and ISO images.
 //
-//	GET /ipxe/52-54-00-12-34-56   the machine's script
-//	GET /loader/snponly.efi       a loader, also for UEFI HTTP boot
+//	GET /ipxe/52-54-00-12-34-56        the machine's script
+//	GET /loader/snponly.efi            a loader, also for UEFI HTTP boot
+//	GET /files/isos/rescue.iso         a file of the mirror "isos"
+//	GET /files/debian/dists/           what is in a folder of a mirror
+//
+// A file goes from the page cache to the socket by sendfile. For that the
+// connection and the response may be wrapped only by what hands ReadFrom on.
 package httpboot
 
 import (
@@ -15,11 +20,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"path"
+	"os"
+	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // Script makes a machine's script. Its error's text goes to the log, not to
@@ -45,21 +49,32 @@ func facts(r *http.Request) url.Values {
 	return r.URL.Query()
 }
 
+// LoaderRequest is who asks for a loader, and through which of our addresses.
+type LoaderRequest struct {
+	Name   string // without a slash
+	Remote netip.AddrPort
+	Local  netip.AddrPort
+}
+
 // ErrForbidden: the asker's address is not that machine's.
 var ErrForbidden = errors.New("address is not that machine's")
 
-// Options for New. All but Fetched are needed.
+// Options for New. All but Mirrors and Fetched are needed.
 type Options struct {
-	Script  Script
-	Loaders fs.FS // served under /loader/, top level only
+	Script Script
+	// Loader opens a file for /loader/. Errors that wrap fs.ErrNotExist or
+	// fs.ErrPermission are told to the client as such.
+	Loader  func(context.Context, LoaderRequest) (File, error)
+	Mirrors map[string]*os.Root // by their name under /files/
 	Fetched func(name string, remote netip.AddrPort, bytes int64)
 	Log     *slog.Logger
 }
 
 // Server answers HTTP.
 type Server struct {
-	o Options
-	h http.Handler
+	o      Options
+	h      http.Handler
+	ranges sparingly
 }
 
 // New returns a Server.
@@ -68,13 +83,10 @@ func New(o Options) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ipxe/{mac}", s.script)
 	mux.HandleFunc("GET /loader/{name}", s.loader)
-	s.h = mux
+	mux.HandleFunc("GET /files/{mirror}/{path...}", s.mirror)
+	s.h = noBodies(mux)
 	return s
 }
-
-// maxConns bounds the connections: more wait to be accepted. Descriptors are
-// shared with the disks of machines that run.
-const maxConns = 1024
 
 // Serve answers on l until ctx ends. Requests under way get a second to end.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
@@ -87,9 +99,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			s.h.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      5 * time.Minute,
-		IdleTimeout:       60 * time.Second,
+		IdleTimeout:       20 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}
@@ -102,7 +112,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			srv.Close()
 		}
 	})
-	err := srv.Serve(netutil.LimitListener(l, maxConns))
+	err := srv.Serve(newLimiter(l, s.o.Log))
 	if !stop() {
 		<-stopped
 	}
@@ -110,6 +120,20 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return nil
 	}
 	return fmt.Errorf("serve http on %s: %w", l.Addr(), err)
+}
+
+// noBodies refuses requests with a body, which nobody here wants, and does not
+// wait for it.
+func noBodies(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength == 0 {
+			h.ServeHTTP(w, r)
+			return
+		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // best effort: it closes the connection the sooner
+		w.Header().Set("Connection", "close")
+		http.Error(w, "requests with a body are not served here", http.StatusRequestEntityTooLarge)
+	})
 }
 
 func (s *Server) script(w http.ResponseWriter, r *http.Request) {
@@ -139,34 +163,21 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) loader(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("name")
-	if path.Ext(name) == ".efi" {
-		// UEFI HTTP boot takes the type for the kind of image (UEFI 2.10, 24.7.3.3).
-		w.Header().Set("Content-Type", "application/efi")
+	req := LoaderRequest{Name: r.PathValue("name"), Remote: remote(r), Local: local(r)}
+	if strings.Contains(req.Name, "/") { // it came as %2f
+		s.refuse(w, r, fs.ErrNotExist)
+		return
 	}
-	c := &counter{ResponseWriter: w}
-	http.ServeFileFS(c, r, s.o.Loaders, name)
-	if r.Method == http.MethodGet && c.code < 300 && s.o.Fetched != nil {
-		s.o.Fetched(name, remote(r), c.n)
+	f, err := s.o.Loader(r.Context(), req)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
 	}
-}
-
-// counter notes a response's status and the bytes of its body.
-type counter struct {
-	http.ResponseWriter
-	code int
-	n    int64
-}
-
-func (c *counter) WriteHeader(code int) {
-	c.code = code
-	c.ResponseWriter.WriteHeader(code)
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(p)
-	c.n += int64(n)
-	return n, err
+	defer f.Close()
+	code, n := s.send(w, r, f)
+	if r.Method == http.MethodGet && code < 300 && s.o.Fetched != nil {
+		s.o.Fetched(req.Name, req.Remote, n)
+	}
 }
 
 func remote(r *http.Request) netip.AddrPort {

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"go.uber.org/goleak"
 )
@@ -21,7 +20,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // serve starts a server on loopback and returns its base URL.
 func serve(t *testing.T, o Options) string {
 	t.Helper()
-	o.Log = slog.New(slog.DiscardHandler)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -39,11 +40,15 @@ func serve(t *testing.T, o Options) string {
 	return "http://" + l.Addr().String()
 }
 
-func get(t *testing.T, method, url string) (int, http.Header, string) {
+func get(t *testing.T, method, url string, header ...string) (int, http.Header, string) {
 	t.Helper()
 	req, err := http.NewRequest(method, url, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, h := range header {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -87,11 +92,9 @@ func TestScript(t *testing.T) {
 
 func TestLoader(t *testing.T) {
 	var fetched string
+	root := folder(t, map[string]string{"snponly.efi": "MZ", "dir/file.efi": "MZ"})
 	base := serve(t, Options{
-		Loaders: fstest.MapFS{
-			"snponly.efi":  {Data: []byte("MZ")},
-			"dir/file.efi": {Data: []byte("MZ")},
-		},
+		Loader:  func(_ context.Context, r LoaderRequest) (File, error) { return open(root, r.Name) },
 		Fetched: func(name string, _ netip.AddrPort, n int64) { fetched += fmt.Sprint(name, n, " ") },
 	})
 	code, h, body := get(t, "GET", base+"/loader/snponly.efi")
@@ -102,7 +105,7 @@ func TestLoader(t *testing.T) {
 	if code != 200 || h.Get("Content-Length") != "2" {
 		t.Errorf("HEAD = %d %v", code, h)
 	}
-	for _, p := range []string{"missing", "..%2f..%2fetc%2fpasswd", "dir%2ffile.efi%2f..%2f..", ""} {
+	for _, p := range []string{"missing", "..%2f..%2fetc%2fpasswd", "dir%2ffile.efi", "dir%2ffile.efi%2f..%2f..", "dir", ""} {
 		if code, _, _ := get(t, "GET", base+"/loader/"+p); code < 400 {
 			t.Errorf("GET /loader/%s = %d, want refusal", p, code)
 		}

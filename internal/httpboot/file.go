@@ -1,0 +1,132 @@
+package httpboot
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// File is what is sent. An *os.File goes by sendfile.
+type File interface {
+	fs.File
+	io.Seeker
+}
+
+// types by the suffix of a name. The first three decide what UEFI HTTP boot
+// makes of a file: a program, a disc or a disk (UEFI 2.10, 24.7.3.3, and EDK2).
+var types = map[string]string{
+	".efi": "application/efi",
+	".iso": "application/vnd.efi-iso",
+	".img": "application/vnd.efi-img",
+
+	".cfg":  "text/plain; charset=utf-8",
+	".conf": "text/plain; charset=utf-8",
+	".html": "text/html; charset=utf-8",
+	".ipxe": "text/plain; charset=utf-8",
+	".json": "application/json",
+	".ks":   "text/plain; charset=utf-8",
+	".txt":  "text/plain; charset=utf-8",
+	".xml":  "text/xml; charset=utf-8",
+	".yaml": "text/plain; charset=utf-8",
+}
+
+// typeOf names the type of a file's content. It is never guessed from the
+// content: a kernel that begins like something else must stay a kernel.
+func typeOf(name string) string {
+	if t := types[strings.ToLower(path.Ext(name))]; t != "" {
+		return t
+	}
+	return "application/octet-stream"
+}
+
+// maxRanges bounds the parts of one request: iPXE and UEFI ask for one.
+const maxRanges = 16
+
+// send answers with a file or with the ranges of it that are asked for, and
+// returns the status and the bytes of the body.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, f File) (code int, n int64) {
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("open %q: not a regular file: %w", info.Name(), fs.ErrPermission)
+	}
+	if err != nil {
+		return s.refuse(w, r, err), 0
+	}
+	asked := r.Header.Get("Range")
+	switch {
+	case !strings.HasPrefix(asked, "bytes="):
+		r.Header.Del("Range") // RFC 9110, 14.2: of a unit that we do not know
+	case strings.Count(asked, ",") >= maxRanges:
+		r.Header.Set("Range", "bytes=-") // is refused
+	}
+	h := w.Header()
+	h.Set("Content-Type", typeOf(info.Name()))
+	h.Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
+	c := &counter{ResponseWriter: w}
+	http.ServeContent(c, r, info.Name(), info.ModTime(), f)
+	if c.code == http.StatusRequestedRangeNotSatisfiable {
+		s.o.Log.Log(r.Context(), s.ranges.level(time.Now()), "no such range", "remote", remote(r), "path", r.URL.Path,
+			"range", fmt.Sprintf("%.100s", asked), "size", info.Size())
+	}
+	return c.code, c.n
+}
+
+// sparingly says how loudly to tell of what a client may do thousands of times:
+// as a warning once a minute.
+type sparingly struct{ last atomic.Int64 }
+
+func (s *sparingly) level(now time.Time) slog.Level {
+	last := s.last.Load()
+	if now.Sub(time.Unix(last, 0)) >= time.Minute && s.last.CompareAndSwap(last, now.Unix()) {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
+
+// refuse answers that a file cannot be had, and returns the status.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) int {
+	code, text := http.StatusInternalServerError, "file could not be read; the server's log says why"
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ELOOP):
+		code, text = http.StatusNotFound, "no such file"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENXIO): // a socket
+		code, text = http.StatusForbidden, "access denied"
+	default:
+		s.o.Log.Error("file could not be read", "path", r.URL.Path, "err", err)
+	}
+	http.Error(w, text, code)
+	return code
+}
+
+// counter notes a response's status and the bytes of its body.
+type counter struct {
+	http.ResponseWriter
+	code int
+	n    int64
+}
+
+func (c *counter) WriteHeader(code int) {
+	c.code = code
+	c.ResponseWriter.WriteHeader(code)
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// ReadFrom lets the response find the file, for sendfile.
+func (c *counter) ReadFrom(r io.Reader) (int64, error) {
+	n, err := io.Copy(c.ResponseWriter, r)
+	c.n += n
+	return n, err
+}
