@@ -80,7 +80,7 @@ func benchCommand() *cobra.Command {
 	eng := cowbench.Options{Out: os.Stdout}
 	engine := true
 	c := &cobra.Command{
-		Use: "bench", Short: "Measure beside plain files, qcow2, dnsmasq and tgt", Args: cobra.NoArgs,
+		Use: "bench", Short: "Measure beside plain files, qcow2, dnsmasq, tgt, tftpd-hpa and nginx", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if engine {
 				if err := cowbench.Run(cmd.Context(), eng); err != nil {
@@ -102,7 +102,9 @@ func benchCommand() *cobra.Command {
 		},
 	}
 	c.Flags().IntVar(&o.Rounds, "rounds", 3, "boots of each firmware on each server; 0: none")
-	c.Flags().Float64Var(&o.Seconds, "seconds", 4, "length of each iSCSI measurement; 0: none")
+	c.Flags().Float64Var(&o.Seconds, "seconds", 4, "length of each measurement of a server; 0: none")
+	c.Flags().BoolVar(&o.ISCSI, "iscsi", true, "measure the iSCSI target")
+	c.Flags().BoolVar(&o.Files, "files", true, "measure TFTP and HTTP")
 	c.Flags().IntSliceVar(&o.Storm, "storm", []int{1, 10, 50}, "how many machines boot at once, rising; 1000 takes minutes")
 	c.Flags().BoolVar(&o.UEFI, "uefi", false, "boots of UEFI only")
 	c.Flags().BoolVar(&engine, "engine", true, "measure the copy-on-write engine")

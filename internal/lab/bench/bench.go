@@ -22,9 +22,11 @@ type Options struct {
 	Program string    // path of bootes
 	Lab     string    // path of this program, which is started as client
 	Rounds  int       // boots of each kind
-	Seconds float64   // length of each iSCSI measurement; 0: none
+	Seconds float64   // length of each measurement of a server; 0: none
+	ISCSI   bool      // the target, beside tgt
 	UEFI    bool      // boots of UEFI only
 	Storm   []int     // how many machines boot at once, rising
+	Files   bool      // files by TFTP and HTTP, beside tftpd-hpa, dnsmasq and nginx
 	Quick   bool      // small disks and one round: shows that it works
 	Out     io.Writer // Markdown tables
 }
@@ -59,6 +61,15 @@ type bench struct {
 
 // Run measures everything and prints it.
 func Run(ctx context.Context, o Options) error {
+	if o.Files && o.Seconds > 0 {
+		if err := (&bench{Options: o}).files(ctx); err != nil {
+			return err
+		}
+	}
+	o.ISCSI = o.ISCSI && o.Seconds > 0
+	if o.Rounds == 0 && !o.ISCSI {
+		return nil
+	}
 	image, err := site.GoldenImage(ctx, func(stage string, done, total int) {
 		fmt.Fprintf(o.Out, "building the golden image: %d of %d: %s\n", done, total, stage)
 	})
@@ -66,7 +77,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	b := &bench{Options: o, image: image}
-	if b.Seconds > 0 {
+	if b.ISCSI {
 		if err := b.iscsi(ctx); err != nil {
 			return err
 		}

@@ -1,4 +1,5 @@
-// Package load puts load on an iSCSI target and tells what came of it. It runs
+// Package load puts load on an iSCSI target, or on a server of files, and tells
+// what came of it. It runs
 // in a process of its own (`lab load`), on the client's side of a lab's network,
 // so that what the client costs is told apart from what the target costs.
 package load
@@ -28,6 +29,8 @@ type Job struct {
 
 	Replay []Endpoint // each replays the reads of a boot
 	Idle   *Idle
+	TFTP   *TFTP
+	HTTP   *HTTP
 
 	Server  int    // process id of the target, whose CPU is counted; 0: nobody's
 	Metrics string // unix socket on which it tells of its allocations, or ""
@@ -57,6 +60,8 @@ type Report struct {
 
 	Replay Figures // all sessions together
 	Idle   IdleReport
+	TFTP   TFTPReport
+	HTTP   HTTPReport
 }
 
 // Figures of one stream.
@@ -71,6 +76,10 @@ func Run(ctx context.Context, j Job) (Report, error) {
 	case j.Idle != nil:
 		r, err := j.Idle.run(ctx, j.Server)
 		return Report{Idle: r}, err
+	case j.TFTP != nil:
+		return j.TFTP.run(ctx, &j)
+	case j.HTTP != nil:
+		return j.HTTP.run(ctx, &j)
 	case len(j.Replay) > 0:
 		return replay(ctx, j)
 	}

@@ -25,17 +25,26 @@ func CPU(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * tick, errors.Join(err1, err2)
 }
 
-var resident = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
+var (
+	resident = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
+	highest  = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+)
 
 // Resident is the memory of a process, in bytes.
-func Resident(pid int) (int64, error) {
+func Resident(pid int) (int64, error) { return status(pid, resident) }
+
+// peak is the most memory that a process has had, in bytes.
+func peak(pid int) (int64, error) { return status(pid, highest) }
+
+// status reads a figure in kB of a process's status.
+func status(pid int, field *regexp.Regexp) (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
-	m := resident.FindSubmatch(b)
+	m := field.FindSubmatch(b)
 	if m == nil {
-		return 0, fmt.Errorf("no VmRSS of process %d", pid)
+		return 0, fmt.Errorf("no %s in the status of process %d", field, pid)
 	}
 	kib, err := strconv.ParseInt(string(m[1]), 10, 64)
 	return kib << 10, err
