@@ -205,7 +205,7 @@ func askFrom(t testing.TB, l *link, in datagram) (*dhcpv4.DHCPv4, netip.AddrPort
 
 func exchanged(t testing.TB, l *link, in datagram) (packet *dhcpv4.DHCPv4, dest netip.AddrPort, source netip.Addr) {
 	t.Helper()
-	l.handle(context.Background(), in, func(b []byte, from netip.Addr, to netip.AddrPort) error {
+	l.handle(context.Background(), in, func(b []byte, from netip.Addr, to netip.AddrPort, _ net.HardwareAddr) error {
 		m, err := dhcpv4.FromBytes(b)
 		if err != nil || packet != nil {
 			t.Fatalf("second or unreadable answer: %v", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 
@@ -31,8 +32,9 @@ type datagram struct {
 	port int        // of ours
 }
 
-// sender sends an answer from one of our addresses.
-type sender func(data []byte, from netip.Addr, to netip.AddrPort) error
+// sender sends an answer from one of our addresses. A client whose stack does
+// not have its address yet, and answers no ARP, is named by mac.
+type sender func(data []byte, from netip.Addr, to netip.AddrPort, mac net.HardwareAddr) error
 
 // exchange is one client message on its way to an answer.
 type exchange struct {
@@ -168,7 +170,8 @@ func (x *exchange) selector() netip.Addr {
 // answer completes a packet into an outcome. Firmware is told what to boot; if
 // not, the reply says why.
 func (x *exchange) answer(t MessageType, p *dhcpv4.DHCPv4) outcome {
-	out := outcome{packet: p, reply: Reply{Type: t, Addr: addr(p.YourIPAddr.To4()), To: x.destination(t)}}
+	given := addr(p.YourIPAddr.To4())
+	out := outcome{packet: p, reply: Reply{Type: t, Addr: given, To: x.destination(t, given)}}
 	if t == NAK || !x.q.NetBoot {
 		return out
 	}
@@ -187,7 +190,12 @@ func (x *exchange) send(out outcome, send sender) Reply {
 	if out.packet == nil {
 		return r
 	}
-	if err := send(out.packet.ToBytes(), x.q.Server, r.To); err != nil {
+	var mac net.HardwareAddr
+	if r.Addr.IsValid() && r.To.Addr() == r.Addr && !x.q.CIAddr.IsValid() {
+		mac = x.q.MAC
+	}
+	data := encode(out.packet, x.m.Options[optParameters], x.m.Options[optMaxSize])
+	if err := send(data, x.q.Server, r.To, mac); err != nil {
 		r.Err = fmt.Errorf("send %s to %s: %w", r.Type, r.To, err)
 		r.Reason, r.Type, r.Boot = r.Err.Error(), 0, false
 	}

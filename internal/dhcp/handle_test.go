@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -28,13 +29,14 @@ type say struct {
 	to                          string // broadcast if empty
 	from                        string
 	port                        int // 67 if 0
+	flags                       uint16
 	options                     dhcpv4.Options
 }
 
 func (s say) datagram() datagram {
 	m := &dhcpv4.DHCPv4{
 		OpCode: dhcpv4.OpcodeBootRequest, HWType: 1, TransactionID: dhcpv4.TransactionID{1, 2, 3, 4},
-		ClientHWAddr: mac(or(s.mac, knownMAC)), Options: dhcpv4.Options{optMessageType: {byte(s.t)}},
+		Flags: s.flags, ClientHWAddr: mac(or(s.mac, knownMAC)), Options: dhcpv4.Options{optMessageType: {byte(s.t)}},
 	}
 	if s.ciaddr != "" {
 		m.ClientIPAddr = ip(s.ciaddr).AsSlice()
@@ -97,23 +99,29 @@ func TestServerMode(t *testing.T) {
 		reason string // part of it
 	}{
 		{name: "DISCOVER of a known machine's OS",
-			say: say{t: Discover}, want: "OFFER 10.77.0.100 to " + all},
+			say: say{t: Discover}, want: "OFFER 10.77.0.100 to 10.77.0.100:68"},
 		{name: "DISCOVER of a known machine's firmware",
-			say: say{t: Discover, class: classEFI}, want: "OFFER 10.77.0.100 to " + all + " boot snponly.efi"},
+			say: say{t: Discover, class: classEFI}, want: "OFFER 10.77.0.100 to 10.77.0.100:68 boot snponly.efi"},
 		{name: "DISCOVER that wants a free address",
-			say: say{t: Discover, requested: "10.77.0.150"}, want: "OFFER 10.77.0.150 to " + all},
+			say: say{t: Discover, requested: "10.77.0.150"}, want: "OFFER 10.77.0.150 to 10.77.0.150:68"},
 		{name: "DISCOVER of unknown firmware: an address, nothing to boot",
-			say: say{t: Discover, mac: unknownMAC, class: classEFI}, want: "OFFER 10.77.0.100 to " + all, reason: "unknown machine"},
+			say: say{t: Discover, mac: unknownMAC, class: classEFI}, want: "OFFER 10.77.0.100 to 10.77.0.100:68", reason: "unknown machine"},
 		{name: "DISCOVER of an unknown OS",
 			say: say{t: Discover, mac: unknownMAC}, want: "silence", reason: "unknown machine"},
 		{name: "DISCOVER of an unknown OS, served",
-			say: say{t: Discover, mac: unknownMAC}, config: func(c *InterfaceConfig) { c.ServeUnknown = true }, want: "OFFER 10.77.0.100 to " + all},
+			say: say{t: Discover, mac: unknownMAC}, config: func(c *InterfaceConfig) { c.ServeUnknown = true }, want: "OFFER 10.77.0.100 to 10.77.0.100:68"},
+		{name: "DISCOVER of a client that wants a broadcast",
+			say: say{t: Discover, flags: flagBroadcast}, want: "OFFER 10.77.0.100 to " + all},
+		{name: "REQUEST of a client that wants a broadcast",
+			say: say{t: Request, flags: flagBroadcast, requested: "10.77.0.100"}, want: "ACK 10.77.0.100 to " + all},
+		{name: "renewing, with the broadcast flag",
+			say: say{t: Request, flags: flagBroadcast, ciaddr: "10.77.0.100", to: "10.77.0.1"}, want: "ACK 10.77.0.100 to 10.77.0.100:68"},
 		{name: "DISCOVER through a relay of this network",
 			say: say{t: Discover, giaddr: "10.77.0.8"}, want: "OFFER 10.77.0.100 to 10.77.0.8:67"},
 		{name: "DISCOVER through a relay of another network",
 			say: say{t: Discover, giaddr: "10.99.0.8"}, want: "silence", reason: "relay 10.99.0.8"},
 		{name: "selecting us",
-			say: say{t: Request, serverID: "10.77.0.1", requested: "10.77.0.100"}, want: "ACK 10.77.0.100 to " + all},
+			say: say{t: Request, serverID: "10.77.0.1", requested: "10.77.0.100"}, want: "ACK 10.77.0.100 to 10.77.0.100:68"},
 		{name: "selecting another server",
 			say: say{t: Request, serverID: "10.77.0.2", requested: "10.77.0.100"}, want: "silence", reason: "took the offer of server 10.77.0.2"},
 		{name: "selecting an address out of the pool",
@@ -121,7 +129,7 @@ func TestServerMode(t *testing.T) {
 		{name: "selecting another's address",
 			say: say{t: Request, serverID: "10.77.0.1", requested: "10.77.0.120"}, want: "NAK to " + all, reason: "another machine"},
 		{name: "init-reboot",
-			say: say{t: Request, requested: "10.77.0.111"}, want: "ACK 10.77.0.111 to " + all},
+			say: say{t: Request, requested: "10.77.0.111"}, want: "ACK 10.77.0.111 to 10.77.0.111:68"},
 		{name: "init-reboot on the wrong network",
 			say: say{t: Request, requested: "192.168.1.5"}, want: "NAK to " + all, reason: "not on this network"},
 		{name: "init-reboot on the wrong network, by an unknown machine",
@@ -291,7 +299,7 @@ func TestSendFails(t *testing.T) {
 	l := testLink(serverConfig(), m, newPool())
 	fault := errors.New("network is down")
 	l.handle(context.Background(), say{t: Discover, class: classEFI}.datagram(),
-		func([]byte, netip.Addr, netip.AddrPort) error { return fault })
+		func([]byte, netip.Addr, netip.AddrPort, net.HardwareAddr) error { return fault })
 	if r := m.sent[0].r; len(m.sent) != 1 || !errors.Is(r.Err, fault) || r.Type != 0 || r.Boot {
 		t.Errorf("Sent %+v", m.sent)
 	}
@@ -304,7 +312,7 @@ func TestSecondAddressOfTheInterface(t *testing.T) {
 	var from netip.Addr
 	var siaddr string
 	s := say{t: Request, class: classEFI, port: 4011, to: "10.88.0.1", from: "10.88.0.9:4011", ciaddr: "10.88.0.9"}
-	l.handle(context.Background(), s.datagram(), func(b []byte, a netip.Addr, _ netip.AddrPort) error {
+	l.handle(context.Background(), s.datagram(), func(b []byte, a netip.Addr, _ netip.AddrPort, _ net.HardwareAddr) error {
 		p, err := dhcpv4.FromBytes(b)
 		from, siaddr = a, p.ServerIPAddr.String()
 		return err

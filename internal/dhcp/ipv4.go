@@ -36,32 +36,46 @@ func assemble(program []bpf.Instruction) []bpf.RawInstruction {
 }
 
 // appendUDP appends an IPv4 packet (RFC 791, 3.1) that holds a UDP datagram
-// (RFC 768) without a checksum, which UDP over IPv4 allows.
+// (RFC 768).
 func appendUDP(b []byte, from, to netip.Addr, fromPort, toPort uint16, payload []byte) []byte {
 	start := len(b)
+	length := uint16(udpHeaderLen + len(payload))
 	b = append(b, 0x45, 0)
-	b = binary.BigEndian.AppendUint16(b, uint16(ipv4HeaderLen+udpHeaderLen+len(payload)))
+	b = binary.BigEndian.AppendUint16(b, ipv4HeaderLen+length)
 	b = append(b, 0, 0, 0, 0, 64, protocolUDP, 0, 0)
 	b = append(append(b, from.AsSlice()...), to.AsSlice()...)
 	header := b[start : start+ipv4HeaderLen]
-	binary.BigEndian.PutUint16(header[10:], checksum(header))
+	binary.BigEndian.PutUint16(header[10:], ^fold(sum(header)))
 	b = binary.BigEndian.AppendUint16(b, fromPort)
 	b = binary.BigEndian.AppendUint16(b, toPort)
-	b = binary.BigEndian.AppendUint16(b, uint16(udpHeaderLen+len(payload)))
-	b = append(b, 0, 0)
-	return append(b, payload...)
+	b = binary.BigEndian.AppendUint16(b, length)
+	b = append(append(b, 0, 0), payload...)
+	udp := b[start+ipv4HeaderLen:]
+	// The pseudo header: both addresses, the protocol, the length.
+	check := ^fold(sum(header[12:]) + protocolUDP + uint32(length) + sum(udp))
+	if check == 0 {
+		check = 0xffff // 0 says that there is none
+	}
+	binary.BigEndian.PutUint16(udp[6:], check)
+	return b
 }
 
-// checksum is the Internet checksum (RFC 1071) of an even number of bytes.
-func checksum(b []byte) uint16 {
-	var sum uint32
+// sum adds up 16-bit words, as the Internet checksum (RFC 1071) does.
+func sum(b []byte) (s uint32) {
 	for ; len(b) >= 2; b = b[2:] {
-		sum += uint32(binary.BigEndian.Uint16(b))
+		s += uint32(binary.BigEndian.Uint16(b))
 	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
+	if len(b) == 1 {
+		s += uint32(b[0]) << 8
 	}
-	return ^uint16(sum)
+	return s
+}
+
+func fold(s uint32) uint16 {
+	for s > 0xffff {
+		s = s>>16 + s&0xffff
+	}
+	return uint16(s)
 }
 
 // parseUDP takes a UDP datagram to a port out of an IPv4 packet. Checksums are

@@ -66,11 +66,13 @@ const (
 	optNTP             = 42  // RFC 2132, 8.3
 	optVendor          = 43  // RFC 2132, 8.4; contents: PXE specification 2.1, table 2-1
 	optRequestedIP     = 50  // RFC 2132, 9.1
+	optOverload        = 52  // RFC 2132, 9.3
 	optLeaseTime       = 51  // RFC 2132, 9.2
 	optMessageType     = 53  // RFC 2132, 9.6
 	optServerID        = 54  // RFC 2132, 9.7
 	optParameters      = 55  // RFC 2132, 9.8
 	optMessage         = 56  // RFC 2132, 9.9
+	optMaxSize         = 57  // RFC 2132, 9.10
 	optRenewalTime     = 58  // RFC 2132, 9.11
 	optRebindTime      = 59  // RFC 2132, 9.12
 	optVendorClass     = 60  // RFC 2132, 9.13
@@ -82,6 +84,7 @@ const (
 	optUUID            = 97  // RFC 4578, 2.3
 	optSubnetSelection = 118 // RFC 3011
 	optRoutes          = 121 // RFC 3442
+	optEnd             = 255 // RFC 2132, 3.2
 	optIPXE            = 175 // iPXE's encapsulated options (ipxe.org/howto/dhcpd)
 )
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -108,6 +109,10 @@ func TestDhclientRenews(t *testing.T) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// It has no address yet that could answer ARP, and heard us all the same.
+	if i := slices.IndexFunc(m.sent, func(s sent) bool { return s.r.Type == Offer }); i < 0 || m.sent[i].r.To.Addr() != ip("10.77.0.100") {
+		t.Errorf("the offer was no unicast: %+v", m.sent)
+	}
 	for _, s := range m.sent {
 		if s.q.CIAddr == ip("10.77.0.100") && s.r.Type == ACK && s.r.To.Addr() == s.q.CIAddr {
 			return

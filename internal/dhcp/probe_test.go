@@ -15,7 +15,7 @@ func TestUDP(t *testing.T) {
 	got := appendUDP(nil, netip.IPv4Unspecified(), broadcast, 68, 67, []byte("abc"))
 	want := unhex(t, `
 		45 00 00 1f  00 00 00 00  40 11 7a cf  00 00 00 00  ff ff ff ff
-		00 44 00 43  00 0b 00 00
+		00 44 00 43  00 0b 3a ef
 		61 62 63`)
 	if !bytes.Equal(got, want) {
 		t.Fatalf("got  % x\nwant % x", got, want)

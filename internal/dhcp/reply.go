@@ -11,6 +11,10 @@ import (
 	"github.com/insomniacslk/dhcp/iana"
 )
 
+// flagBroadcast is set by clients that take no unicast before they have an
+// address (RFC 2131, figure 2).
+const flagBroadcast = 0x8000
+
 // maxFile is what the header's file field holds besides its NUL.
 const maxFile = 127
 
@@ -113,17 +117,19 @@ func (x *exchange) nextServer() netip.Addr {
 	return x.q.Server
 }
 
-// destination is where an answer goes (RFC 2131, 4.1). A client without an
-// address is answered by broadcast, whether it asked for that or not: to reach
-// its future address by unicast takes a raw socket.
-func (x *exchange) destination(t MessageType) netip.AddrPort {
-	switch relay := addr(x.m.GatewayIPAddr.To4()); {
-	case relay.IsValid():
-		return netip.AddrPortFrom(relay, ServerPort)
+// destination is where an answer goes (RFC 2131, 4.1). given is the address in
+// it; a proxy gives none, and can only broadcast to a client without one.
+func (x *exchange) destination(t MessageType, given netip.Addr) netip.AddrPort {
+	switch {
+	case x.q.Relay.IsValid():
+		return netip.AddrPortFrom(x.q.Relay, ServerPort)
 	case x.q.Port == ProxyPort && !x.in.from.Addr().IsUnspecified():
 		return x.in.from // EDK2 listens on 4011, others on 68: where they sent from
-	case t != NAK && x.q.CIAddr.IsValid():
+	case t == NAK:
+	case x.q.CIAddr.IsValid():
 		return netip.AddrPortFrom(x.q.CIAddr, ClientPort)
+	case given.IsValid() && x.m.Flags&flagBroadcast == 0:
+		return netip.AddrPortFrom(given, ClientPort)
 	}
 	return netip.AddrPortFrom(broadcast, ClientPort)
 }

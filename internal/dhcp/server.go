@@ -97,6 +97,11 @@ func (s *Server) open(c InterfaceConfig) ([]*port, error) {
 			return ports, err
 		}
 		ports = append(ports, p)
+		if c.Mode == ModeServer {
+			if p.frames, err = openFrames(ifc); err != nil {
+				return ports, err
+			}
+		}
 	}
 	return ports, nil
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"bootes.dev/internal/netif"
+	"github.com/mdlayher/packet"
+	"golang.org/x/net/bpf"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +25,7 @@ type port struct {
 	number int
 	raw    net.PacketConn
 	conn   *ipv4.PacketConn
+	frames *packet.Conn // server mode
 }
 
 // openPort binds a port to one interface only. SO_REUSEADDR is left off on
@@ -60,10 +63,34 @@ func bindToDevice(name string) func(network, address string, c syscall.RawConn) 
 // send sends from one of our addresses. A socket bound to a device would
 // otherwise take the interface's first, and EDK2 drops what does not come from
 // the address that it asked on port 4011.
-func (p *port) send(data []byte, from netip.Addr, to netip.AddrPort) error {
+func (p *port) send(data []byte, from netip.Addr, to netip.AddrPort, mac net.HardwareAddr) error {
+	if mac != nil && p.frames != nil {
+		b := appendUDP(make([]byte, 0, ipv4HeaderLen+udpHeaderLen+len(data)), from, to.Addr(), uint16(p.number), to.Port(), data)
+		_, err := p.frames.WriteTo(b, &packet.Addr{HardwareAddr: mac})
+		return err
+	}
 	cm := &ipv4.ControlMessage{Src: from.AsSlice()}
 	_, err := p.conn.WriteTo(data, cm, net.UDPAddrFromAddrPort(to))
 	return err
 }
 
-func (p *port) Close() error { return p.raw.Close() }
+func (p *port) Close() error {
+	if p.frames != nil {
+		p.frames.Close()
+	}
+	return p.raw.Close()
+}
+
+// nothing is the kernel filter of a socket that only sends.
+var nothing = assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
+
+// openFrames opens what answers to clients without an address go out by: the
+// kernel's own way to them is ARP, which they do not answer yet.
+func openFrames(ifc netif.Interface) (*packet.Conn, error) {
+	ifi := &net.Interface{Index: ifc.Index, Name: ifc.Name, MTU: ifc.MTU, HardwareAddr: ifc.MAC}
+	c, err := packet.Listen(ifi, packet.Datagram, etherIPv4, &packet.Config{Filter: nothing})
+	if err != nil {
+		return nil, fmt.Errorf("serve DHCP on interface %q: open a packet socket: %w", ifc.Name, err)
+	}
+	return c, nil
+}
