@@ -125,7 +125,9 @@ func (w *world) Volume(ctx context.Context, id string) (api.Volume, error) {
 	return api.Volume{}, api.Errorf(api.NotFound, "no volume %q", id)
 }
 func (w *world) SetVolume(_ context.Context, id string, c api.VolumeChange) (api.Volume, error) {
+	w.mu.Lock()
 	v := w.volumes.Volumes[0]
+	w.mu.Unlock()
 	set(&v.Limit, c.Limit)
 	set(&v.WriteThrough, c.WriteThrough)
 	set(&v.Shared, c.Shared)
