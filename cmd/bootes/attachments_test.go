@@ -196,6 +196,7 @@ func TestAttachmentRefusals(t *testing.T) {
 		{"machine detach pc01", 2, "detach from \"pc01\": --lun is missing: `bootes machine show pc01` lists what it has"},
 		{"machine detach pc01 --lun 2", 4, `volume "data1" is in use`},
 		{"volume set data1 --iops 0", 2, `--iops "0": write a number from 1 on, or none`},
+		{"volume set data1 --iops 5none", 2, `--iops "5none": write a number from 1 on, or none`},
 		{"volume set data1 --iops x", 2, `--iops "x": write a number from 1 on, or none`},
 		{"volume set data1 --bandwidth x", 2, `--bandwidth "x" is no size: write one such as 50M, for a second, or none`},
 		{"volume io pc01 --over 1h", 2, `--over 1h0m0s: write a time from 10ms to 1m`},

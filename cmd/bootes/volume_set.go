@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -71,9 +72,11 @@ func (f *volumeFlags) change() (ch api.VolumeChange, err error) {
 
 func (f *volumeFlags) speed() (iops, bandwidth *int64, err error) {
 	if f.iops != "" {
-		n, err := strconv.ParseInt(strings.TrimSuffix(f.iops, "none"), 10, 64)
-		if f.iops != "none" && (err != nil || n < 1) {
-			return nil, nil, usage("--iops %q: write a number from 1 on, or none", f.iops)
+		n := int64(0)
+		if f.iops != "none" {
+			if n, err = strconv.ParseInt(f.iops, 10, 64); err != nil || n < 1 {
+				return nil, nil, usage("--iops %q: write a number from 1 on, or none", f.iops)
+			}
 		}
 		iops = &n
 	}
@@ -130,19 +133,12 @@ func changedText(v api.Volume, ch api.VolumeChange) string {
 		fmt.Fprintf(&b, "shared use of %s: %s\n", of, onOff(v.Shared))
 	}
 	if ch.IOPS != nil || ch.Bandwidth != nil {
-		fmt.Fprintf(&b, "speed of %s: %s\n", of, dashNone(speedText(v)))
+		fmt.Fprintf(&b, "speed of %s: %s\n", of, cmp.Or(speedText(v), "no limit"))
 	}
 	if ch.ClearReservations {
 		fmt.Fprintf(&b, "reservations of %s: none\n", of)
 	}
 	return b.String()
-}
-
-func dashNone(s string) string {
-	if s == "" {
-		return "no limit"
-	}
-	return s
 }
 
 // attachedTo tells who has a data volume.
