@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 
 	"bootes.dev/internal/api"
@@ -54,7 +53,7 @@ func (h credentials) Credentials(ctx context.Context, machine string) (api.Crede
 		return api.Credentials{}, apiError(err)
 	}
 	st, err := h.inv.Static(ctx, machine)
-	if missing := (*inventory.NotFoundError)(nil); errors.As(err, &missing) {
+	if is[*inventory.NotFoundError](err) {
 		return api.Credentials{}, api.Errorf(api.NotFound, "machine %q has no static credentials: `bootes machine credentials %s --new` makes them", machine, machine)
 	}
 	return h.show(st), apiError(err)
@@ -76,7 +75,7 @@ func (h credentials) RevokeCredentials(ctx context.Context, machine string) erro
 		return apiError(err)
 	}
 	st, err := h.inv.RevokeStatic(ctx, machine)
-	if missing := (*inventory.NotFoundError)(nil); errors.As(err, &missing) {
+	if is[*inventory.NotFoundError](err) {
 		return api.Errorf(api.NotFound, "machine %q has no static credentials", machine)
 	}
 	if err != nil {
