@@ -22,7 +22,7 @@ func (s *Service) allowed(ctx context.Context, m inventory.Machine, in Initiator
 	if !hba && in.Name != s.InitiatorName(m.Name) && !slices.Contains(m.Access.Initiators, in.Name) {
 		names := append([]string{in.Name}, m.Access.Initiators...)
 		return denied("%s is not the initiator name of %s, nor one that its rule \"initiator\" names: `bootes machine set %s --initiator %s` lets it in",
-			in.Name, m.Name, m.Name, strings.Join(names, ","))
+			in.Name, m.Name, m.Name, shellWord(strings.Join(names, ",")))
 	}
 	if err := from(m, in.Remote); err != nil {
 		return err
@@ -66,6 +66,15 @@ func (s *Service) leased(ctx context.Context, m inventory.Machine, remote netip.
 	}
 	return denied("%s, %s, is not the address of %s (%s), which its rule \"lease\" asks for: `bootes machine set %s --lease=false` ends that",
 		remote, who, m.Name, strings.Join(m.MACs, ", "), m.Name)
+}
+
+// shellWord is s as a shell takes it literally: an initiator calls itself what it
+// likes, and whoever reads its refusal may paste the remedy.
+func shellWord(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:,-_") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func denied(format string, args ...any) error { return &Denied{Reason: fmt.Sprintf(format, args...)} }

@@ -51,6 +51,9 @@ func TestAccessRules(t *testing.T) {
 		{"another's name", inventory.Access{}, prefix + ":init:pc2", "pc1", addr1,
 			prefix + `:init:pc2 is not the initiator name of pc1, nor one that its rule "initiator" names: ` +
 				"`bootes machine set pc1 --initiator " + prefix + ":init:pc2` lets it in"},
+		{"a name that is a command", inventory.Access{}, "$(reboot)'`x`", "pc1", addr1,
+			"$(reboot)'`x` is not the initiator name of pc1, nor one that its rule \"initiator\" names: " +
+				"`bootes machine set pc1 --initiator '$(reboot)'\\''`x`'` lets it in"},
 		{"a name beside it", inventory.Access{Initiators: []string{other}}, other, "pc1", addr1, ""},
 		{"its own beside that", inventory.Access{Initiators: []string{other}}, own, "pc1", addr1, ""},
 		{"not that name", inventory.Access{Initiators: []string{"iqn.x:y"}}, other, "pc1", addr1,
