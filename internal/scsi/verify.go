@@ -96,7 +96,7 @@ func (d *Disk) compareEach(c *Command, one []byte) Sense {
 	if int64(len(one)) != d.blockSize {
 		return paramListLength
 	}
-	want := repeat(one, min(verifyPiece, c.span))
+	want := bytes.Repeat(one, int(min(verifyPiece, c.span)/d.blockSize))
 	for done := int64(0); done < c.span; done += int64(len(want)) {
 		s := d.compare(want[:min(int64(len(want)), c.span-done)], c.offset+done)
 		if !s.OK() {
@@ -107,15 +107,6 @@ func (d *Disk) compareEach(c *Command, one []byte) Sense {
 		}
 	}
 	return Sense{}
-}
-
-// repeat returns n bytes of block after block.
-func repeat(block []byte, n int64) []byte {
-	p := make([]byte, n)
-	for at := 0; at < len(p); at += len(block) {
-		copy(p[at:], block)
-	}
-	return p
 }
 
 func firstDifference(a, b []byte) int {

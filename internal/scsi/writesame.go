@@ -1,5 +1,7 @@
 package scsi
 
+import "bytes"
+
 // samePiece is how much WRITE SAME writes at a time.
 const samePiece = 64 << 10
 
@@ -46,7 +48,7 @@ func (d *Disk) writeSame(c *Command, one []byte) Sense {
 	if zero(one) { // or none: NDOB
 		return senseOf(d.dev.Unmap(c.offset, c.span))
 	}
-	p := repeat(one, min(samePiece, c.span))
+	p := bytes.Repeat(one, int(min(samePiece, c.span)/d.blockSize))
 	for done := int64(0); done < c.span; {
 		n := min(int64(len(p)), c.span-done)
 		if _, err := d.dev.WriteAt(p[:n], c.offset+done); err != nil {
