@@ -133,7 +133,7 @@ func (l *slowLog) add(o SlowIO) {
 func (l *slowLog) last() []SlowIO {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]SlowIO(nil), l.list...)
+	return slices.Clone(l.list)
 }
 
 // UnitIO is what a logical unit has done since it was opened.
