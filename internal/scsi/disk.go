@@ -15,12 +15,14 @@
 // for long (dirty page throttling, fsync), so they must not run where a
 // connection is read. Each step returns a Sense; the zero Sense is success.
 //
-// Disks are the logical units of Targets, each of one or of several. Each initiator joins it as a Nexus,
-// by which its commands come, and Decode sees to what others have done to the
-// disk meanwhile: unit attentions, reservations, mode parameters.
+// Disks are the logical units of Targets, each of one or of several. Each
+// initiator joins it as a Nexus, by which its commands come, and Decode sees to
+// what others have done to the disk meanwhile: unit attentions, reservations,
+// mode parameters.
 //
 // Locks, in the order in which they may be taken: Target.moving,
-// reservations.making, Disk.mu, Disk.placed, Target.mu, Nexus.mu; and, while blocks are changed, Disk.order.
+// reservations.making, Disk.mu, Disk.placed, Target.mu, Nexus.mu; and, while
+// blocks are changed, Disk.order.
 package scsi
 
 import (
@@ -37,8 +39,8 @@ import (
 const physicalBlock = 4096
 
 // Identity is what INQUIRY tells of a disk. Vendor, Product and Revision are
-// cut to 8, 16 and 4 bytes, Serial to 64; UUID makes the identifiers of VPD page 83h and is
-// the same for the life of the volume.
+// cut to 8, 16 and 4 bytes, Serial to 64; UUID makes the identifiers of VPD page
+// 83h and is the same for the life of the volume.
 type Identity struct {
 	Vendor   string
 	Product  string
@@ -67,7 +69,8 @@ const (
 )
 
 // Disk is one logical unit: a direct-access block device (SBC-3) with 4 KiB
-// physical blocks, or a CD-ROM (NewCDROM). All methods may be called from any number of goroutines.
+// physical blocks, or a CD-ROM (NewCDROM). All methods may be called from any
+// number of goroutines.
 type Disk struct {
 	dev       block.Device
 	id        Identity
