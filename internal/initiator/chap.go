@@ -8,13 +8,13 @@ import (
 	"crypto/sha256"
 	"crypto/sha3"
 	"crypto/subtle"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"strconv"
 	"strings"
+
+	"bootes.dev/internal/iscsi/pdu"
 )
 
 // chapHash returns the hash of a CHAP_A value (RFC 7143, 12.1.3), nil for
@@ -63,16 +63,16 @@ func (c *chap) answer(o *Options, keys map[string]string) (text []byte, err erro
 	if err != nil {
 		return nil, fmt.Errorf("read CHAP_I %q: %w", keys["CHAP_I"], err)
 	}
-	challenge, err := binaryValue(keys["CHAP_C"])
+	challenge, err := pdu.ParseBinary(keys["CHAP_C"])
 	if err != nil {
 		return nil, fmt.Errorf("read CHAP_C: %w", err)
 	}
-	text = appendKeys(nil, "CHAP_N", o.User, "CHAP_R", hexValue(chapResponse(h, byte(id), o.Secret, challenge)))
+	text = appendKeys(nil, "CHAP_N", o.User, "CHAP_R", pdu.FormatBinary(chapResponse(h, byte(id), o.Secret, challenge)))
 	if o.ReverseUser != "" {
 		c.challenge = make([]byte, h.Size())
 		_, _ = rand.Read(c.challenge) // never fails
 		c.id = c.challenge[0]
-		text = appendKeys(text, "CHAP_I", strconv.Itoa(int(c.id)), "CHAP_C", hexValue(c.challenge))
+		text = appendKeys(text, "CHAP_I", strconv.Itoa(int(c.id)), "CHAP_C", pdu.FormatBinary(c.challenge))
 	}
 	if bytes.Equal(c.challenge, challenge) {
 		return nil, errNotProved
@@ -85,7 +85,7 @@ func (c *chap) check(o *Options, keys map[string]string) error {
 	if c.challenge == nil {
 		return nil
 	}
-	response, err := binaryValue(keys["CHAP_R"])
+	response, err := pdu.ParseBinary(keys["CHAP_R"])
 	want := chapResponse(chapHash(c.algorithm), c.id, o.ReverseSecret, c.challenge)
 	if err != nil || keys["CHAP_N"] != o.ReverseUser || subtle.ConstantTimeCompare(response, want) != 1 {
 		return errNotProved
@@ -100,20 +100,4 @@ func offered(list, value string) bool {
 		}
 	}
 	return false
-}
-
-func hexValue(b []byte) string { return "0x" + hex.EncodeToString(b) }
-
-// binaryValue reads a large binary value: 0x and hex, or 0b and base64
-// (RFC 7143, 6.1).
-func binaryValue(s string) ([]byte, error) {
-	if len(s) > 2 && s[0] == '0' {
-		switch s[1] {
-		case 'x', 'X':
-			return hex.DecodeString(strings.Repeat("0", len(s)%2) + s[2:])
-		case 'b', 'B':
-			return base64.StdEncoding.DecodeString(s[2:])
-		}
-	}
-	return nil, fmt.Errorf("%.20q is no binary value", s)
 }

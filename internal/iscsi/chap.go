@@ -7,8 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha3"
 	"crypto/subtle"
-	"encoding/base64"
-	"encoding/hex"
 	"hash"
 	"slices"
 	"strings"
@@ -63,26 +61,3 @@ func (c *chap) respond(secret string) []byte {
 func (c *chap) verify(secret string, response []byte) bool {
 	return subtle.ConstantTimeCompare(c.respond(secret), response) == 1
 }
-
-// binaryValue reads a large binary value: 0x and hex, or 0b and base64
-// (RFC 7143, 6.1), of at most 1024 bytes.
-func binaryValue(s string) ([]byte, bool) {
-	if len(s) < 3 || len(s) > 2050 || s[0] != '0' {
-		return nil, false
-	}
-	switch s[1] {
-	case 'x', 'X':
-		digits := s[2:]
-		if len(digits)%2 == 1 {
-			digits = "0" + digits
-		}
-		b, err := hex.DecodeString(digits)
-		return b, err == nil
-	case 'b', 'B':
-		b, err := base64.StdEncoding.DecodeString(s[2:])
-		return b, err == nil
-	}
-	return nil, false
-}
-
-func hexValue(b []byte) string { return "0x" + hex.EncodeToString(b) }

@@ -96,7 +96,7 @@ func TestMutualCHAP(t *testing.T) {
 			}
 			want, _ := newChap("7")
 			want.id, want.challenge = 7, []byte{1, 2}
-			if got, ok := binaryValue(m["CHAP_R"]); !ok || !want.verify(own, got) || m["CHAP_N"] != "target" {
+			if got, err := pdu.ParseBinary(m["CHAP_R"]); err != nil || !want.verify(own, got) || m["CHAP_N"] != "target" {
 				t.Errorf("answer %q", m)
 			}
 			i.exchange(pdu.LoginRequest{Stage: pdu.OperationalStage, Transit: true, Next: pdu.FullFeature}, "")
@@ -131,7 +131,7 @@ func TestWrongAccountsAreTheSameWork(t *testing.T) {
 	near := c.respond(testSecret)
 	near[md5.Size-1] ^= 1
 	wantBytes, wantSums := work(testUser, "0x00")
-	for user, response := range map[string]string{"nobody": "0x00", testUser: hexValue(near), "": ""} {
+	for user, response := range map[string]string{"nobody": "0x00", testUser: pdu.FormatBinary(near), "": ""} {
 		if bytes, sums := work(user, response); bytes != wantBytes || sums != wantSums || sums != 1 {
 			t.Errorf("%q: %d bytes in %d sums, want %d in %d", user, bytes, sums, wantBytes, wantSums)
 		}

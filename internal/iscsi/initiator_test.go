@@ -198,13 +198,13 @@ func (i *initiator) names() string {
 
 func (i *initiator) answerCHAP(m map[string]string) string {
 	id, _ := strconv.Atoi(m["CHAP_I"])
-	challenge, _ := binaryValue(m["CHAP_C"])
+	challenge, _ := pdu.ParseBinary(m["CHAP_C"])
 	c, ok := newChap(m["CHAP_A"])
 	if !ok {
 		i.t.Fatalf("chosen algorithm %q", m["CHAP_A"])
 	}
 	c.id, c.challenge = byte(id), challenge
-	return "CHAP_N=" + i.user + "\x00CHAP_R=" + hexValue(c.respond(i.secret)) + "\x00"
+	return "CHAP_N=" + i.user + "\x00CHAP_R=" + pdu.FormatBinary(c.respond(i.secret)) + "\x00"
 }
 
 // tryLogin logs in, as far as it gets, and returns the status.

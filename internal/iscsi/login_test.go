@@ -100,22 +100,9 @@ func TestLoginNotFirst(t *testing.T) {
 func TestCHAPResponse(t *testing.T) {
 	c := chap{hash: md5.New, id: 0x17, challenge: []byte{1, 2}}
 	const want = "0xea068e58e890c0010100b3912b2c2d00"
-	got := hexValue(c.respond("secret"))
+	got := pdu.FormatBinary(c.respond("secret"))
 	if got != want || !c.verify("secret", c.respond("secret")) || c.verify("secrets", c.respond("secret")) || c.verify("secret", nil) {
 		t.Errorf("got %s", got)
-	}
-}
-
-func TestBinaryValue(t *testing.T) {
-	for in, want := range map[string]string{"0x0102": "\x01\x02", "0X102": "\x01\x02", "0bAQI=": "\x01\x02"} {
-		if got, ok := binaryValue(in); !ok || string(got) != want {
-			t.Errorf("%s: %x, %v", in, got, ok)
-		}
-	}
-	for _, in := range []string{"", "0x", "01", "0xzz", "0b!", "1x01", "0x" + strings.Repeat("00", 2000)} {
-		if _, ok := binaryValue(in); ok {
-			t.Errorf("%.10q was read", in)
-		}
 	}
 }
 

@@ -82,9 +82,9 @@ func (n *negotiator) prove(ctx context.Context, user, secret, id, challenge stri
 		return refuse(StatusAuthFailure, "initiator wants the target to prove itself by mutual CHAP, which is not set up")
 	}
 	number, okID := number(id, 0, 255)
-	c, okChallenge := binaryValue(challenge)
+	c, err := pdu.ParseBinary(challenge)
 	switch {
-	case !okID || !okChallenge || len(c) > maxChallenge:
+	case !okID || err != nil:
 		return refuse(StatusInitiatorError, "initiator's CHAP challenge cannot be read")
 	case bytes.Equal(c, n.chap.challenge):
 		return refuse(StatusAuthFailure, "initiator sent back our own CHAP challenge")
@@ -94,12 +94,9 @@ func (n *negotiator) prove(ctx context.Context, user, secret, id, challenge stri
 	n.mutual = true
 	theirs := chap{hash: n.chap.hash, id: byte(number), challenge: c}
 	a.add("CHAP_N", name)
-	a.add("CHAP_R", hexValue(theirs.respond(own)))
+	a.add("CHAP_R", pdu.FormatBinary(theirs.respond(own)))
 	return nil
 }
-
-// maxChallenge is the longest CHAP_C, in bytes (RFC 7143, 12.1.3).
-const maxChallenge = 1024
 
 func (n *negotiator) challenge(offer string, a *answer) error {
 	if !n.chosen || n.chap != nil {
@@ -112,7 +109,7 @@ func (n *negotiator) challenge(offer string, a *answer) error {
 	n.chap = c
 	a.add("CHAP_A", c.algorithm)
 	a.add("CHAP_I", itoa(int(c.id)))
-	a.add("CHAP_C", hexValue(c.challenge))
+	a.add("CHAP_C", pdu.FormatBinary(c.challenge))
 	return nil
 }
 
@@ -128,13 +125,13 @@ func (n *negotiator) verify(ctx context.Context, user, response string) (string,
 		return "", refuse(StatusAuthFailure, "CHAP name of %d bytes", len(user))
 	}
 	n.user = printable(user)
-	got, ok := binaryValue(response)
+	got, err := pdu.ParseBinary(response)
 	secret, known := n.authority.Account(ctx, n.req, user)
 	if !known {
 		// The same work as for a known name, so that time tells nothing.
 		secret = hex.EncodeToString(n.chap.challenge[:usualSecret/2])
 	}
-	if proved := n.chap.verify(secret, got); !ok || !known || !proved || secret == "" {
+	if proved := n.chap.verify(secret, got); err != nil || !known || !proved || secret == "" {
 		if !known {
 			return "", refuse(StatusAuthFailure, "no account %q", n.user)
 		}
