@@ -64,14 +64,14 @@ func (r *redirector) Admit(_ context.Context, l iscsi.Login, _ string) (*iscsi.G
 func (r *redirector) open(machine string) (iscsi.Units, error) {
 	f, err := os.OpenFile(r.recipe.DiskOf(machine), os.O_RDWR, 0)
 	if err != nil {
-		return iscsi.Units{}, err
+		return nil, err
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return iscsi.Units{}, err
+		return nil, err
 	}
 	disk := scsi.NewDisk(fileDisk{f, info.Size()}, scsi.Identity{Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: machine})
-	return iscsi.Units{LUNs: map[uint8]iscsi.Unit{1: {Disk: disk}}, Close: func() { f.Close() }}, nil
+	return iscsi.Units{1: {Disk: disk, Close: func() { f.Close() }}}, nil
 }
 
 func (r *redirector) Visible(context.Context, iscsi.Login, string) []string { return nil }

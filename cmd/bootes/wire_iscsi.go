@@ -79,17 +79,17 @@ func (g *gate) open(ctx context.Context, ad *boot.Admitted) (iscsi.Units, error)
 func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, error) {
 	v, err := g.inv.Volume(ctx, ad.Boot.Volume)
 	if err != nil {
-		return iscsi.Units{}, err
+		return nil, err
 	}
-	luns := map[uint8]iscsi.Unit{}
+	luns := iscsi.Units{}
 	if g.givesIdentity(ctx, v) {
 		m, err := boot.IdentityFor(ad.Machine, v)
 		if err != nil {
-			return iscsi.Units{}, err
+			return nil, err
 		}
 		content, err := boot.IdentityDisk(m)
 		if err != nil {
-			return iscsi.Units{}, err
+			return nil, err
 		}
 		luns[1] = iscsi.Unit{Disk: scsi.NewDisk(scsi.ReadOnlyBytes(content), scsi.Identity{
 			Vendor: "BOOTES", Product: "IDENTITY", Revision: "1", Serial: v.ID + "-id",
@@ -97,10 +97,10 @@ func (g *gate) openDisk(ctx context.Context, ad *boot.Admitted) (iscsi.Units, er
 		})}
 	}
 	if luns[bootDisk], err = g.bootUnit(ctx, ad, v); err != nil {
-		return iscsi.Units{}, err
+		return nil, err
 	}
 	g.addAttached(ctx, ad, luns)
-	return iscsi.Units{LUNs: luns}, nil
+	return luns, nil
 }
 
 // openVolume opens the disk of a boot, or that of static credentials. The latter

@@ -53,7 +53,7 @@ func (g *gate) identity(vol *storage.Opened, v inventory.Volume, id scsi.Identit
 
 // addAttached opens what a machine has beside its own disk. It boots without
 // what cannot be opened.
-func (g *gate) addAttached(ctx context.Context, ad *boot.Admitted, luns map[uint8]iscsi.Unit) {
+func (g *gate) addAttached(ctx context.Context, ad *boot.Admitted, luns iscsi.Units) {
 	// Not ad's machine: while the older boot was fenced, a command may have
 	// changed what it has.
 	m, err := g.inv.Machine(ctx, ad.Machine.Name)

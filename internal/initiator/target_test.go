@@ -80,7 +80,7 @@ func (a authority) Admit(_ context.Context, req iscsi.Login, name string) (*iscs
 	}
 	open := func(context.Context) (iscsi.Units, error) {
 		disk := scsi.NewDisk(a.disk, scsi.Identity{Vendor: "BOOTES"})
-		return iscsi.Units{LUNs: map[uint8]iscsi.Unit{0: {Disk: disk}}}, nil
+		return iscsi.Units{0: {Disk: disk}}, nil
 	}
 	return &iscsi.Grant{Owner: name, Open: open}, nil
 }

@@ -52,16 +52,14 @@ func (a *authority) open(owner string) Units {
 	defer a.mu.Unlock()
 	a.opened = append(a.opened, owner)
 	id := scsi.Identity{Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: "0001", UUID: [16]byte{1, 2, 3, 15: 4}}
+	closed := func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.closed = append(a.closed, owner)
+	}
 	return Units{
-		LUNs: map[uint8]Unit{
-			0: {Name: "disk", Disk: scsi.NewDisk(a.dev, id)},
-			1: {Disk: scsi.NewDisk(scsi.ReadOnlyBytes([]byte("identity")), scsi.Identity{Vendor: "BOOTES", Product: "IDENTITY", ReadOnly: true})},
-		},
-		Close: func() {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.closed = append(a.closed, owner)
-		},
+		0: {Name: "disk", Disk: scsi.NewDisk(a.dev, id), Close: closed},
+		1: {Disk: scsi.NewDisk(scsi.ReadOnlyBytes([]byte("identity")), scsi.Identity{Vendor: "BOOTES", Product: "IDENTITY", ReadOnly: true})},
 	}
 }
 

@@ -20,7 +20,7 @@ func TestCDROM(t *testing.T) {
 	}
 	unit := scsi.NewCDROM(disc, scsi.Identity{Vendor: "BOOTES", Product: "CD-ROM", Revision: "1"})
 	a := prover{authority: newAuthority(nil), secret: "another secret 22"}
-	_, addr := serve(t, Options{Authority: unitsAuthority{a, map[string]map[uint8]Unit{testTarget: {3: {Disk: unit}}}}})
+	_, addr := serve(t, Options{Authority: unitsAuthority{a, map[string]Units{testTarget: {3: {Disk: unit}}}}})
 	u := url(addr, account, testTarget+"/3")
 	back := filepath.Join(t.TempDir(), "back")
 	for _, c := range []struct {
@@ -49,7 +49,7 @@ func TestQEMUOnBigBlocks(t *testing.T) {
 	disk := newMemory(16 << 20)
 	unit := scsi.NewDisk(disk, scsi.Identity{Vendor: "BOOTES", Product: "DISK", Revision: "1", BlockSize: 4096})
 	a := prover{authority: newAuthority(nil), secret: "another secret 22"}
-	_, addr := serve(t, Options{Authority: unitsAuthority{a, map[string]map[uint8]Unit{testTarget: {0: {Disk: unit}}}}})
+	_, addr := serve(t, Options{Authority: unitsAuthority{a, map[string]Units{testTarget: {0: {Disk: unit}}}}})
 	u := url(addr, account, testTarget+"/0")
 	out, err := tool(t, "qemu-io", "-f", "raw", "-t", "none", "-c", "write -P 0x5a 4k 3M", "-c", "discard 1M 64k", "-c", "flush",
 		"-c", "read -P 0 1M 16k", "-c", "read -P 0x5a 2M 16k", u)

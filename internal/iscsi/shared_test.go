@@ -16,7 +16,7 @@ func TestClearAcrossTargets(t *testing.T) {
 		disk.gate = make(chan struct{})
 		unit := scsi.NewDisk(disk, scsi.Identity{Vendor: "BOOTES", Product: "DISK"})
 		a := prover{authority: newAuthority(nil), secret: "another secret 22"}
-		_, addr := serve(t, Options{Authority: unitsAuthority{a, map[string]map[uint8]Unit{
+		_, addr := serve(t, Options{Authority: unitsAuthority{a, map[string]Units{
 			testTarget: {0: {Disk: unit}}, otherTarget: {0: {Disk: unit}},
 		}}})
 		near, far := dial(t, addr), dial(t, addr)

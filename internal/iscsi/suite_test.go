@@ -97,7 +97,7 @@ func TestLibiscsiSuite(t *testing.T) {
 		wg.Go(func() {
 			t.Run(name, func(t *testing.T) {
 				a := prover{authority: newAuthority(nil), secret: "another secret 22"}
-				_, addr := serve(t, Options{Authority: unitsAuthority{a, map[string]map[uint8]Unit{
+				_, addr := serve(t, Options{Authority: unitsAuthority{a, map[string]Units{
 					testTarget: {0: {Disk: c.unit}}, otherTarget: {5: {Disk: c.unit}},
 				}}})
 				args := []string{"-d", "-S", "-V", "-t", c.tests}
@@ -115,7 +115,7 @@ const otherTarget = "iqn.2026-01.dev.bootes:pc2"
 // unitsAuthority has the units given, by target.
 type unitsAuthority struct {
 	prover
-	units map[string]map[uint8]Unit
+	units map[string]Units
 }
 
 func (a unitsAuthority) Admit(_ context.Context, req Login, _ string) (*Grant, error) {
@@ -123,7 +123,7 @@ func (a unitsAuthority) Admit(_ context.Context, req Login, _ string) (*Grant, e
 	if units == nil {
 		return nil, refuse(StatusNotFound, "no target %q", req.Target)
 	}
-	return &Grant{Owner: req.Target, Open: func(context.Context) (Units, error) { return Units{LUNs: units}, nil }}, nil
+	return &Grant{Owner: req.Target, Open: func(context.Context) (Units, error) { return units, nil }}, nil
 }
 
 // newVolume is a disk of the engine that serves machines, on an image that has

@@ -20,13 +20,8 @@ type Unit struct {
 	Close func()
 }
 
-// Units are the logical units of one target.
-type Units struct {
-	LUNs map[uint8]Unit
-
-	// Close is called after that of each unit. It may be nil.
-	Close func()
-}
+// Units are the logical units of one target, by LUN.
+type Units map[uint8]Unit
 
 // unit is a Unit while it can be reached.
 type unit struct {
@@ -124,16 +119,15 @@ var unitGone = scsi.Sense{Key: 0x5, Code: 0x2500}
 type holding struct {
 	device *scsi.Target
 	units  [256]atomic.Pointer[unit] // by LUN; changed under target.busy
-	close  func()
-	past   atomic.Pointer[Usage] // of units that are detached; changed under target.busy
+	past   atomic.Pointer[Usage]     // of units that are detached; changed under target.busy
 
 	detaching sync.WaitGroup // units that are on their way out
 }
 
 func (s *Server) newHolding(name string, u Units) *holding {
 	disks := make(map[uint8]*scsi.Disk)
-	h := &holding{close: u.Close}
-	for lun, one := range u.LUNs {
+	h := new(holding)
+	for lun, one := range u {
 		disks[lun] = one.Disk
 		h.units[lun].Store(s.newUnit(lun, one))
 	}
@@ -166,7 +160,4 @@ func (h *holding) end() {
 		}
 	}
 	h.detaching.Wait()
-	if h.close != nil {
-		h.close()
-	}
 }

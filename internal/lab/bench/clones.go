@@ -126,10 +126,10 @@ func (c *clones) open(name string) (iscsi.Units, error) {
 	defer c.mu.Unlock()
 	v, err := c.eng.OpenVolume("clone" + name)
 	if err != nil {
-		return iscsi.Units{}, err
+		return nil, err
 	}
 	disk := scsi.NewDisk(v, scsi.Identity{Vendor: "BOOTES", Product: "DISK", Serial: name})
-	return iscsi.Units{LUNs: map[uint8]iscsi.Unit{0: {Disk: disk, Close: func() { _ = v.Close() }}}}, nil
+	return iscsi.Units{0: {Disk: disk, Close: func() { _ = v.Close() }}}, nil
 }
 
 func (c *clones) Visible(context.Context, iscsi.Login, string) []string { return nil }

@@ -58,7 +58,7 @@ func (a authority) Account(context.Context, iscsi.Login, string) (string, bool) 
 
 func (a authority) Admit(_ context.Context, req iscsi.Login, _ string) (*iscsi.Grant, error) {
 	return &iscsi.Grant{Owner: req.Target, Open: func(context.Context) (iscsi.Units, error) {
-		return iscsi.Units{LUNs: map[uint8]iscsi.Unit{0: {Disk: scsi.NewDisk(a.disk, scsi.Identity{Vendor: "BOOTES"})}}}, nil
+		return iscsi.Units{0: {Disk: scsi.NewDisk(a.disk, scsi.Identity{Vendor: "BOOTES"})}}, nil
 	}}, nil
 }
 
