@@ -209,7 +209,7 @@ func (s *Server) SetLimits(name string, lun uint8, l Limits) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.targets[name]; t != nil {
-		if h, _ := t.inUse(); h != nil {
+		if h := t.inUse(); h != nil {
 			if u := h.units[lun].Load(); u != nil {
 				u.throttle.set(l)
 				return nil

@@ -138,13 +138,12 @@ func (l *slowLog) last() []SlowIO {
 
 // UnitIO is what a logical unit has done since it was opened.
 type UnitIO struct {
-	Target, Owner string
-	LUN           uint8
-	Name          string // Unit.Name
-	Since         time.Time
-	Ops           [opKinds]Latency // by Op
-	Slow          []SlowIO         // the last ones, oldest first
-	Limits        Limits
+	LUN    uint8
+	Name   string // Unit.Name
+	Since  time.Time
+	Ops    [opKinds]Latency // by Op
+	Slow   []SlowIO         // the last ones, oldest first
+	Limits Limits
 }
 
 // Plus is what two logical units of the same disk have done together.
@@ -166,24 +165,21 @@ func (s *Server) Latencies() []UnitIO {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.targets {
-		h, owner := t.inUse()
+		h := t.inUse()
 		if h == nil {
 			continue
 		}
 		for lun := range h.units {
 			if u := h.units[lun].Load(); u != nil {
-				list = append(list, u.describe(t.name, owner))
+				list = append(list, u.describe())
 			}
 		}
 	}
 	return list
 }
 
-func (u *unit) describe(target, owner string) UnitIO {
-	d := UnitIO{
-		Target: target, Owner: owner, LUN: u.lun, Name: u.Name, Since: u.since,
-		Slow: u.slow.last(), Limits: u.throttle.current(),
-	}
+func (u *unit) describe() UnitIO {
+	d := UnitIO{LUN: u.lun, Name: u.Name, Since: u.since, Slow: u.slow.last(), Limits: u.throttle.current()}
 	for op := range d.Ops {
 		d.Ops[op] = u.io[op].snapshot()
 	}
@@ -192,11 +188,11 @@ func (u *unit) describe(target, owner string) UnitIO {
 
 // inUse returns what the sessions of t share, nil if there are none. Server.mu
 // is held.
-func (t *target) inUse() (h *holding, owner string) {
+func (t *target) inUse() *holding {
 	for sess := range t.sessions {
-		return sess.hold, sess.info.Owner
+		return sess.hold
 	}
-	return nil, ""
+	return nil
 }
 
 // attribute is a task attribute that is not SIMPLE, or 0.
