@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -84,6 +83,7 @@ type house struct {
 	inv     *inventory.Inventory
 	storage *storage.Storage
 	rec     *recorder.Recorder
+	loaders *boot.Folders
 	boot    *boot.Service
 	gate    *gate
 	metrics *metrics.Server
@@ -112,7 +112,7 @@ func (h *house) close() error {
 }
 
 func (h *house) open(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{h.openState, h.settle, h.openServices, h.openSockets} {
+	for _, step := range []func(context.Context) error{h.openState, h.settle, h.openLoaders, h.openServices, h.openSockets} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -178,7 +178,7 @@ func (h *house) openServices(context.Context) error {
 		addresses[i.Name] = boot.Addresses{HTTP: i.HTTP, Portal: i.Portal}
 	}
 	h.boot = boot.New(boot.Options{
-		Inventory: h.inv, Disks: h.storage, Recorder: h.rec, Locate: locate, Log: h.log,
+		Inventory: h.inv, Disks: h.storage, Recorder: h.rec, Locate: locate, Log: h.log, Loaders: h.loaders,
 		IQNPrefix: h.cfg.IQNPrefix, HTTPPort: uint16(h.cfg.Ports.HTTP), ISCSIPort: uint16(h.cfg.Ports.ISCSI),
 		Addresses: addresses, Targets: &h.targets, OneWayCHAP: !h.cfg.Auth.Mutual,
 	})
@@ -268,11 +268,6 @@ func ignoreClosed(f func() error) func() error {
 
 // run serves until ctx ends or a server fails.
 func (h *house) run(ctx context.Context) error {
-	loaders, err := os.OpenRoot(h.cfg.Loaders)
-	if err != nil {
-		return withCode(exitNotFound, fmt.Errorf("open loaders folder: %w: install the package ipxe, or set loaders: in the config", err))
-	}
-	defer loaders.Close()
 	mirrors, err := openMirrors(h.cfg)
 	defer closeMirrors(mirrors)
 	if err != nil {
@@ -281,9 +276,9 @@ func (h *house) run(ctx context.Context) error {
 	h.sessions = &sessions{boot: h.boot, log: h.log, known: map[string]*ownerBoot{}}
 	target := iscsi.New(iscsi.Options{Authority: h.gate, Events: h.sessions, Log: h.log, SlowIO: h.cfg.Log.SlowIO})
 	files := httpboot.New(httpboot.Options{
-		Script: h.script, Loader: loaderByHTTP(loaders), Mirrors: mirrors, Fetched: h.fetchedHTTP, Log: h.log,
+		Script: h.script, Loader: h.loaderByHTTP, Mirrors: mirrors, Fetched: h.fetchedHTTP, Log: h.log,
 	})
-	loader := &tftp.Server{Open: h.openLoader(loaders), Done: h.fetchedTFTP}
+	loader := &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP}
 	h.targets.serve(target, h.boot)
 	dhcpd := dhcp.New(dhcp.Options{
 		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot}, Leases: leaseBook{h.inv}, Log: h.log,
@@ -340,25 +335,4 @@ func (h *house) fetchedTFTP(t tftp.Transfer) {
 	h.boot.LoaderFetched(context.Background(), boot.Fetched{
 		Name: t.Name, Proto: "TFTP", Remote: t.Client.Addr(), Bytes: t.Bytes, Took: t.Duration, Aborted: t.Aborted, Err: t.Err,
 	})
-}
-
-// loaderByHTTP opens files of one folder, as openLoader does for TFTP.
-func loaderByHTTP(root *os.Root) func(context.Context, httpboot.LoaderRequest) (httpboot.File, error) {
-	return func(_ context.Context, r httpboot.LoaderRequest) (httpboot.File, error) {
-		return root.Open(r.Name)
-	}
-}
-
-// openLoader opens files of one folder and nothing outside it.
-func (h *house) openLoader(root *os.Root) func(context.Context, tftp.Request) (tftp.File, error) {
-	return func(_ context.Context, r tftp.Request) (tftp.File, error) {
-		if !served(h.cfg, r.Local) {
-			return nil, notServed(r.Local)
-		}
-		f, err := root.Open(r.Name)
-		if err != nil {
-			return nil, err
-		}
-		return tftp.OSFile(f)
-	}
 }

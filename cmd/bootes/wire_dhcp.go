@@ -47,6 +47,9 @@ func client(q dhcp.Query) boot.Client {
 		Discover:  q.Type == dhcp.Discover,
 		Relay:     q.Relay,
 		UUID:      q.UUID,
+
+		Features:   q.Features,
+		AsksAsIPXE: q.AsksAsIPXE,
 	}
 	if !q.NetBoot {
 		c.Firmware, c.IPXE = boot.NoFirmware, false

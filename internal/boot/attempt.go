@@ -28,6 +28,11 @@ type attempt struct {
 	stage    recorder.Stage
 	said     map[string]bool // texts already recorded: a client repeats itself
 	silence  *time.Timer     // fires when a fetched loader stays silent
+
+	loader   string         // the file that it was told last
+	lacks    string         // what its iPXE lacks
+	unmasked bool           // it is iPXE without iPXE's marks; see unmask
+	reloads  map[string]int // files that iPXE has fetched instead of its script
 }
 
 // attempts holds the newest attempt of every machine. Lock order: opening, mu.

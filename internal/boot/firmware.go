@@ -27,13 +27,10 @@ const (
 	OtherROM    Firmware = "unknown firmware"
 )
 
-// loaders names iPXE's build for each firmware. snponly.efi and undionly.kpxe
-// drive the NIC through the firmware's own driver, the one that has just been
-// seen to work; native drivers sometimes hang when they take over.
-var loaders = map[Firmware]string{
-	BIOS:   "undionly.kpxe",
-	EFI64:  "snponly.efi",
-	HTTP64: "snponly.efi",
+// Firmwares are the kinds that there can be a loader for.
+var Firmwares = []Firmware{
+	BIOS, EFI64, HTTP64, EFI32, HTTP32, EFIARM64, HTTPARM64, EFIARM32, HTTPARM32,
+	UBootARM64, UBootARM32, RaspberryPi, EFIRISCV64, HTTPRISCV64, EFILoong64, HTTPLoong64,
 }
 
 // uefi reports whether Secure Boot may stand between f and an unsigned loader.

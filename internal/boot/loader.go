@@ -1,9 +1,14 @@
 package boot
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"path"
+	"strings"
 	"time"
 
 	"bootes.dev/internal/inventory"
@@ -21,6 +26,54 @@ type Fetched struct {
 	Err     error // the transfer failed
 }
 
+// bootFile is what firmware, or iPXE, of the machine m is told to fetch: its
+// script if it can run one, else its loader; or the reason for neither.
+func (s *Service) bootFile(m inventory.Machine, c Client) (name, reason string) {
+	a := s.attempts.current(cmp.Or(m.Name, c.MAC.String()))
+	lacks := c.lacks()
+	if c.IPXE && lacks == "" {
+		if c.Unmasked {
+			s.note(a, recorder.Warn, "iPXE without its marks: something between it and this server takes options 77 and 175 out of its messages")
+		}
+		return s.scriptURL(c), ""
+	}
+	if c.IPXE {
+		s.note(a, recorder.Info, fmt.Sprintf("its iPXE was built without %s, so it is given another one", lacks))
+	}
+	loader, err := s.loader(m.Loader, c.Firmware)
+	if err != nil {
+		s.note(a, recorder.Error, err.Error())
+		return "", err.Error()
+	}
+	if a != nil {
+		s.attempts.with(a, func() { a.loader = loader })
+	}
+	if c.Firmware.http() && !c.IPXE {
+		return fmt.Sprintf("http://%s/loader/%s", s.httpAddr(c), loader), ""
+	}
+	return loader, ""
+}
+
+// note records text once, if there is an attempt to record it of.
+func (s *Service) note(a *attempt, level recorder.Level, text string) {
+	if a != nil {
+		s.sayOnce(a, recorder.Event{Level: level, Text: text})
+	}
+}
+
+// loader is the file that a machine is given: the one that is pinned to it, or
+// what its firmware can run.
+func (s *Service) loader(pinned string, fw Firmware) (string, error) {
+	if pinned == "" {
+		l, err := s.Loaders.Loader(fw)
+		return l.Name, err
+	}
+	if _, ok := s.Loaders.Has(pinned); !ok {
+		return "", fmt.Errorf("its loader %s is in no folder of loaders: put it back, or let the server choose: `bootes machine set NAME --loader auto`", pinned)
+	}
+	return pinned, nil
+}
+
 // LoaderFetched records a loader's transfer and begins to listen for the
 // silence that follows one that the firmware refuses to run.
 func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
@@ -33,10 +86,10 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 		return
 	}
 	if f.Err != nil {
-		s.say(a, recorder.Event{Level: recorder.Warn, Stage: recorder.StageFirmware,
-			Text: fmt.Sprintf("%s transfer of %s broke off after %d bytes: %v", f.Proto, f.Name, f.Bytes, f.Err)})
+		s.notFetched(a, f)
 		return
 	}
+	s.attempts.with(a, func() { a.reloaded(f.Name) })
 	s.attempts.reach(a, recorder.StageLoader)
 	s.say(a, recorder.Event{Stage: recorder.StageLoader,
 		Text: fmt.Sprintf("%s sent by %s, %d bytes in %s", f.Name, f.Proto, f.Bytes, f.Took.Round(time.Millisecond))})
@@ -44,6 +97,21 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 		a.stopTimer()
 		a.silence = time.AfterFunc(s.Silence, func() { s.silent(a, f.Name) })
 	})
+}
+
+// notFetched records a transfer that failed. Firmware asks for much that need
+// not be there; a Raspberry Pi for a dozen such files.
+func (s *Service) notFetched(a *attempt, f Fetched) {
+	if !errors.Is(f.Err, fs.ErrNotExist) {
+		s.say(a, recorder.Event{Level: recorder.Warn, Stage: recorder.StageFirmware,
+			Text: fmt.Sprintf("%s transfer of %s broke off after %d bytes: %v", f.Proto, f.Name, f.Bytes, f.Err)})
+		return
+	}
+	var fw Firmware
+	s.attempts.with(a, func() { fw = a.firmware })
+	if fw != RaspberryPi {
+		s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: fmt.Sprintf("asks by %s for %s, which no folder of loaders has", f.Proto, f.Name)})
+	}
 }
 
 // silent says why a loader that was fetched has not been heard of.
@@ -54,14 +122,24 @@ func (s *Service) silent(a *attempt, loader string) {
 	if !stuck {
 		return
 	}
-	text := fmt.Sprintf("%s was fetched, then silence for %s: it did not start, or found no network", loader, s.Silence)
-	if fw.uefi() {
-		text = fmt.Sprintf("%s was fetched, then silence for %s: most likely Secure Boot is on and the firmware refused the unsigned loader. "+
-			"Remedy: switch Secure Boot off in the machine's firmware set-up", loader, s.Silence)
-	}
+	text := fmt.Sprintf("%s was fetched, then silence for %s: %s", loader, s.Silence, whySilent(loader, fw))
 	if s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: text}) {
 		s.Log.Warn("loader fetched, then silence", "machine", a.subject, "loader", loader, "firmware", fw)
 	}
+}
+
+func whySilent(loader string, fw Firmware) string {
+	switch {
+	case path.Base(loader) == autoexecName:
+		return "iPXE runs, but found no network, or no DHCP server answered it"
+	case !fw.uefi():
+		return "it did not start, or found no network"
+	case isShim(loader):
+		return "most likely Secure Boot is on and the firmware does not trust what the shim is signed with. " +
+			"Remedy: allow Microsoft's third-party certificate in the machine's firmware set-up, or switch Secure Boot off"
+	}
+	return "most likely Secure Boot is on and the firmware refused the unsigned loader. " +
+		"Remedy: switch Secure Boot off in the machine's firmware set-up, or put the files of iPXE's signed release into a folder of loaders: in the config"
 }
 
 // attemptAt returns the attempt of the machine that holds an address, or nil.
@@ -75,4 +153,9 @@ func (s *Service) attemptAt(ctx context.Context, addr netip.Addr) *attempt {
 		m = inventory.Machine{Name: mac.String()}
 	}
 	return s.attempts.current(m.Name)
+}
+
+// scriptURL is where c's iPXE fetches its script.
+func (s *Service) scriptURL(c Client) string {
+	return fmt.Sprintf("http://%s/ipxe/%s", s.httpAddr(c), strings.ReplaceAll(c.MAC.String(), ":", "-"))
 }

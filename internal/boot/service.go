@@ -59,6 +59,7 @@ type Options struct {
 	Recorder  *recorder.Recorder
 	Locate    Locate
 	Log       *slog.Logger
+	Loaders   *Folders // nil: there are none
 
 	IQNPrefix string
 	HTTPPort  uint16
@@ -85,6 +86,9 @@ func New(o Options) *Service {
 	if o.Silence == 0 {
 		o.Silence = 45 * time.Second
 	}
+	if o.Loaders == nil {
+		o.Loaders = NewFolders()
+	}
 	if o.Targets == nil {
 		o.Targets = noTargets{}
 	}
@@ -107,6 +111,10 @@ type Client struct {
 	Discover  bool       // a DISCOVER, which may begin a boot
 	Relay     netip.Addr // zero: on our wire
 	UUID      [16]byte   // of its firmware, in canonical byte order; zero: not told
+
+	Features   []byte // what its iPXE says it can do; empty: it does not say
+	AsksAsIPXE bool   // as only iPXE asks, whatever it calls itself
+	Unmasked   bool   // IPXE by nothing but that
 }
 
 // Answer is what a DHCP client should be told.
@@ -134,25 +142,10 @@ func (s *Service) DHCP(ctx context.Context, c Client) Answer {
 		ans.RootPath = s.rootPath(ctx, m.Name, c)
 		return ans
 	}
+	c = s.unmask(m.Name, c)
 	s.asked(ctx, m.Name, true, c)
 	ans.Filename, ans.Reason = s.bootFile(m, c)
 	return ans
-}
-
-// bootFile is what a client of the machine m is told to fetch, or why nothing is
-// there for it.
-func (s *Service) bootFile(_ inventory.Machine, c Client) (name, reason string) {
-	if c.IPXE {
-		return fmt.Sprintf("http://%s/ipxe/%s", s.httpAddr(c), strings.ReplaceAll(c.MAC.String(), ":", "-")), ""
-	}
-	loader, ok := loaders[c.Firmware]
-	switch {
-	case !ok:
-		return "", fmt.Sprintf("no loader is known for its firmware (%s)", c.Firmware)
-	case c.Firmware.http():
-		return fmt.Sprintf("http://%s/loader/%s", s.httpAddr(c), loader), ""
-	}
-	return loader, ""
 }
 
 // InIPXE reports whether the machine with a MAC has come as far as iPXE, and
@@ -186,6 +179,8 @@ func (s *Service) asked(ctx context.Context, subject string, known bool, c Clien
 	s.attempts.with(a, func() {
 		a.iface = c.Interface
 		a.mac = c.MAC.String()
+		a.unmasked = c.Unmasked
+		a.lacks = c.lacks()
 		if !c.IPXE {
 			a.firmware = c.Firmware
 		}

@@ -94,7 +94,7 @@ func newHouse(t *testing.T) *house {
 	}
 	d := &disks{inv: inv}
 	s := New(Options{
-		Inventory: inv, Disks: d, Recorder: recorder.New(log), Log: log,
+		Inventory: inv, Disks: d, Recorder: recorder.New(log), Log: log, Loaders: debianLoaders(),
 		Locate: func(_ context.Context, a netip.Addr) (net.HardwareAddr, bool) {
 			mac, ok := map[netip.Addr]string{addr1: mac1, addr2: mac2}[a]
 			return parseMAC(mac), ok
@@ -153,7 +153,7 @@ func TestLoaderByFirmware(t *testing.T) {
 		{BIOS, false, Answer{Filename: "undionly.kpxe"}},
 		{EFI64, false, Answer{Filename: "snponly.efi"}},
 		{HTTP64, false, Answer{Filename: "http://10.77.0.1/loader/snponly.efi"}},
-		{EFIARM64, false, Answer{Reason: "no loader is known for its firmware (UEFI arm64)"}},
+		{EFIARM64, false, Answer{Reason: "no loader for its firmware (UEFI arm64): put iPXE's snponly.efi for arm64 as arm64/snponly.efi into a folder of loaders: in the config"}},
 		{EFI64, true, Answer{Filename: "http://10.77.0.1/ipxe/52-54-00-00-00-01"}},
 		{NoFirmware, false, Answer{}},
 	} {

@@ -31,9 +31,9 @@ const maxFile = 1 << 20
 type Config struct {
 	File string // the name it was read by
 
-	Data       string // folder of everything that must be kept
-	Loaders    string // folder of the network boot programs (Debian: package ipxe)
-	IQNPrefix  string // before ":MACHINE" in target names
+	Data       string   // folder of everything that must be kept
+	Loaders    []string // folders of the network boot programs (Debian: package ipxe), searched in order
+	IQNPrefix  string   // before ":MACHINE" in target names
 	API        API
 	Ports      Ports
 	TFTP       TFTP
@@ -111,7 +111,7 @@ type Interface struct {
 func Default() *Config {
 	return &Config{
 		Data:      "/var/lib/bootes",
-		Loaders:   "/usr/lib/ipxe",
+		Loaders:   []string{"/usr/lib/ipxe"},
 		IQNPrefix: "iqn.2026-01.dev.bootes",
 		API:       API{Socket: "/run/bootes/bootes.sock", Group: "bootes"},
 		Ports:     Ports{HTTP: 80, TFTP: 69, ISCSI: 3260},

@@ -75,7 +75,7 @@ interfaces:
 `)
 	addr := netip.MustParseAddr
 	want := &Config{
-		File: "bootes.yaml", Data: "/srv/bootes", Loaders: "/opt/ipxe", IQNPrefix: "iqn.2020-12.org.example:lab",
+		File: "bootes.yaml", Data: "/srv/bootes", Loaders: []string{"/opt/ipxe"}, IQNPrefix: "iqn.2020-12.org.example:lab",
 		API:     API{Socket: "/tmp/b.sock", Group: "root"},
 		Ports:   Ports{HTTP: 8080, TFTP: 6969, ISCSI: 3261},
 		TFTP:    TFTP{SinglePort: true},

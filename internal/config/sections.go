@@ -15,7 +15,7 @@ func (r *reader) config(root ast.Node, c *Config) {
 	var ports, metrics value
 	r.block(value{node: root, at: root}, fields{
 		"data":       r.path(&c.Data, 0),
-		"loaders":    r.path(&c.Loaders, 0),
+		"loaders":    r.folders(&c.Loaders),
 		"iqn_prefix": r.iqn(&c.IQNPrefix),
 		"api":        r.api(&c.API),
 		"ports":      func(v value) { ports = v; r.ports(v, &c.Ports) },

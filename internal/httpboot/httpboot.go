@@ -3,6 +3,7 @@
 //
 //	GET /ipxe/52-54-00-12-34-56        the machine's script
 //	GET /loader/snponly.efi            a loader, also for UEFI HTTP boot
+//	GET /autoexec.ipxe                 what newer iPXE looks for beside its loader, and then here
 //	GET /files/isos/rescue.iso         a file of the mirror "isos"
 //	GET /files/debian/dists/           what is in a folder of a mirror
 //
@@ -21,7 +22,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"strings"
 	"sync"
 	"time"
 )
@@ -51,7 +51,7 @@ func facts(r *http.Request) url.Values {
 
 // LoaderRequest is who asks for a loader, and through which of our addresses.
 type LoaderRequest struct {
-	Name   string // without a slash
+	Name   string // relative, with slashes; it never leaves its root
 	Remote netip.AddrPort
 	Local  netip.AddrPort
 }
@@ -82,7 +82,11 @@ func New(o Options) *Server {
 	s := &Server{o: o}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ipxe/{mac}", s.script)
-	mux.HandleFunc("GET /loader/{name}", s.loader)
+	mux.HandleFunc("GET /loader/{name...}", s.loader)
+	mux.HandleFunc("GET /autoexec.ipxe", func(w http.ResponseWriter, r *http.Request) {
+		r.SetPathValue("name", "autoexec.ipxe")
+		s.loader(w, r)
+	})
 	mux.HandleFunc("GET /files/{mirror}/{path...}", s.mirror)
 	s.h = noBodies(mux)
 	return s
@@ -164,7 +168,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) loader(w http.ResponseWriter, r *http.Request) {
 	req := LoaderRequest{Name: r.PathValue("name"), Remote: remote(r), Local: local(r)}
-	if strings.Contains(req.Name, "/") { // it came as %2f
+	if !fs.ValidPath(req.Name) {
 		s.refuse(w, r, fs.ErrNotExist)
 		return
 	}

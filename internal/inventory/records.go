@@ -31,7 +31,8 @@ type Machine struct {
 	Address netip.Addr `json:"address,omitzero"` // reserved for it by the DHCP server; zero: from the pool
 	Image   string     `json:"image"`            // name:tag, of an image or a tag
 	Mode    Mode       `json:"mode"`
-	Limit   int64      `json:"limit,omitempty"` // bytes that a volume made for it may hold of its own; 0: none
+	Limit   int64      `json:"limit,omitempty"`  // bytes that a volume made for it may hold of its own; 0: none
+	Loader  string     `json:"loader,omitempty"` // file that its firmware is given; "": what fits
 	Access  Access     `json:"access,omitzero"`
 	Update  *Update    `json:"update,omitempty"` // in place of its own disk, until it is published or cancelled
 	// Disks are those beside the one that it boots from, by LUN.

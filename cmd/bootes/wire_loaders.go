@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+
+	"bootes.dev/internal/boot"
+	"bootes.dev/internal/httpboot"
+	"bootes.dev/internal/tftp"
+)
+
+// openLoaders opens the folders of loaders, and says which firmware they have
+// nothing for.
+func (h *house) openLoaders(context.Context) error {
+	var all []boot.Folder
+	for _, path := range h.cfg.Loaders {
+		root, err := os.OpenRoot(path)
+		if err != nil {
+			return withCode(exitNotFound, fmt.Errorf("open loaders folder: %w: install the package ipxe, or set loaders: in the config", err))
+		}
+		h.onClose(root.Close)
+		all = append(all, boot.Folder{Path: path, FS: root.FS()})
+	}
+	h.loaders = boot.NewFolders(all...)
+	for _, fw := range []boot.Firmware{boot.BIOS, boot.EFI64} {
+		if _, err := h.loaders.Loader(fw); err != nil {
+			h.log.Warn("machines cannot be booted", "firmware", fw, "reason", err)
+		}
+	}
+	if lack := h.loaders.Lack(); len(lack) > 0 {
+		h.log.Info("no loaders for some firmware: `bootes loaders` says what would help", "firmware", lack)
+	}
+	return nil
+}
+
+// openLoader opens files of the folders of loaders and nothing outside them.
+func (h *house) openLoader(ctx context.Context, r tftp.Request) (tftp.File, error) {
+	if !served(h.cfg, r.Local) {
+		return nil, notServed(r.Local)
+	}
+	f, text, err := h.loaderFile(ctx, r.Name, r.Client.Addr(), r.Local)
+	if err != nil || text != "" {
+		return tftp.Bytes([]byte(text)), err
+	}
+	return tftp.OSFile(f)
+}
+
+// loaderByHTTP opens files as openLoader does for TFTP.
+func (h *house) loaderByHTTP(ctx context.Context, r httpboot.LoaderRequest) (httpboot.File, error) {
+	f, text, err := h.loaderFile(ctx, r.Name, r.Remote.Addr(), r.Local.Addr())
+	if err != nil {
+		return nil, err
+	}
+	if text != "" {
+		return httpboot.Text("script.ipxe", text), nil
+	}
+	return f, nil
+}
+
+// loaderFile lets package boot decide what somebody is sent: a file, or a text.
+func (h *house) loaderFile(ctx context.Context, name string, remote, local netip.Addr) (*os.File, string, error) {
+	what := h.boot.File(ctx, name, remote, local)
+	if what.Text != "" {
+		return nil, what.Text, nil
+	}
+	f, err := h.loaders.Open(what.Name)
+	if err != nil {
+		return nil, "", err
+	}
+	file, ok := f.(*os.File)
+	if !ok {
+		f.Close()
+		return nil, "", fmt.Errorf("open %q: not a file of this computer: %w", name, fs.ErrPermission)
+	}
+	return file, "", nil
+}

@@ -1,0 +1,119 @@
+package boot
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// build is the kind of file that a firmware runs.
+type build struct {
+	arch    string // as iPXE names it in its releases' folders
+	machine uint16 // of the PE header (PE format, "Machine Types"); 0: not a PE file
+}
+
+var builds = map[Firmware]build{
+	BIOS:  {arch: "i386"},
+	EFI32: {"i386", 0x014c}, HTTP32: {"i386", 0x014c},
+	EFI64: {"x86_64", 0x8664}, HTTP64: {"x86_64", 0x8664},
+	EFIARM32: {"arm32", 0x01c2}, HTTPARM32: {"arm32", 0x01c2}, UBootARM32: {"arm32", 0x01c2},
+	EFIARM64: {"arm64", 0xaa64}, HTTPARM64: {"arm64", 0xaa64}, UBootARM64: {"arm64", 0xaa64},
+	EFIRISCV64: {"riscv64", 0x5064}, HTTPRISCV64: {"riscv64", 0x5064},
+	EFILoong64: {"loong64", 0x6264}, HTTPLoong64: {"loong64", 0x6264},
+}
+
+// piFile is what every tree of boot files for a Raspberry Pi has. Its name is
+// told to nobody: a Pi knows what it wants.
+const piFile = "rpi/config.txt"
+
+// names are the loaders that fw can run, the best first: a signed shim, for it
+// alone passes Secure Boot; then snponly.efi and undionly.kpxe, which drive the
+// NIC through the firmware's own driver, the one that has just been seen to
+// work: native drivers sometimes hang when they take over. The folders are
+// those of iPXE's releases and of Fedora's packages.
+func names(fw Firmware) []string {
+	b, ok := builds[fw]
+	switch {
+	case fw == RaspberryPi:
+		return []string{piFile}
+	case !ok:
+		return nil
+	case b.machine == 0:
+		return []string{"undionly.kpxe", "x86_64/undionly.kpxe", "i386/undionly.kpxe", "ipxe.pxe"}
+	}
+	var all []string
+	for _, name := range []string{"snponly-shim.efi", "ipxe-shim.efi"} {
+		all = append(all, b.arch+"-sb/"+name, name)
+	}
+	for _, name := range []string{"snponly", "ipxe"} {
+		all = append(all, b.arch+"/"+name+".efi", b.arch+"-efi/"+name+".efi", name+".efi", name+"-"+b.arch+".efi")
+	}
+	return append(all, "ipxe-snponly-"+b.arch+".efi")
+}
+
+// isShim reports whether a loader is one that loads a second, signed one.
+func isShim(name string) bool { return strings.HasSuffix(name, "-shim.efi") }
+
+// secondStages are what a shim loads from its own folder. iPXE's takes "-shim"
+// out of its own name where the firmware tells that, and else ipxe.efi
+// (ipxe/ipxe issue 1684).
+func secondStages(shim string) []string {
+	return []string{strings.TrimSuffix(shim, "-shim.efi") + ".efi", path.Join(path.Dir(shim), "ipxe.efi")}
+}
+
+// errOtherKind: a folder may well have loaders for others, too.
+var errOtherKind = errors.New("it is for another processor or firmware")
+
+// fits says why fw cannot run a file of a folder, nil if it can.
+func fits(fsys fs.FS, name string, fw Firmware) error {
+	b := builds[fw]
+	machine, err := machineOf(fsys, name)
+	if err != nil {
+		return err
+	}
+	if fw != RaspberryPi && machine != b.machine {
+		return errOtherKind
+	}
+	if !isShim(name) {
+		return nil
+	}
+	for _, second := range secondStages(name) {
+		if m, err := machineOf(fsys, second); err == nil && m == machine {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s has nothing to load: beside it is no %s", name, path.Base(secondStages(name)[0]))
+}
+
+// machineOf is the machine type in a file's PE header, 0 if it has none.
+func machineOf(fsys fs.FS, name string) (uint16, error) {
+	f, err := openRegular(fsys, name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	head := make([]byte, 1024)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.ErrUnexpectedEOF {
+		return 0, fmt.Errorf("read %s: %w", name, err)
+	}
+	return peMachine(head[:n]), nil
+}
+
+// peMachine reads the beginning of a file: at 3Ch the offset of the PE header,
+// there "PE\0\0" and the machine type (PE format, "Signature" and "COFF file
+// header").
+func peMachine(head []byte) uint16 {
+	if len(head) < 0x40 || head[0] != 'M' || head[1] != 'Z' {
+		return 0
+	}
+	at := int64(binary.LittleEndian.Uint32(head[0x3c:]))
+	if at+6 > int64(len(head)) || string(head[at:at+4]) != "PE\x00\x00" {
+		return 0
+	}
+	return binary.LittleEndian.Uint16(head[at+4:])
+}

@@ -1,0 +1,288 @@
+package boot
+
+import (
+	"io/fs"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/recorder"
+)
+
+// old is an iPXE, such as a NIC's own, without iSCSI.
+func (h *house) old(mac string, fw Firmware) Answer {
+	return h.says(mac, Client{Firmware: fw, IPXE: true, Features: []byte{0x15, 0x13, 0x17}})
+}
+
+func (h *house) says(mac string, c Client) Answer {
+	h.clock = h.clock.Add(2e9)
+	c.MAC, c.Interface, c.Server, c.Discover = parseMAC(mac), "br0", server, true
+	return h.DHCP(h.t.Context(), c)
+}
+
+func (h *house) fetches(name string) {
+	h.LoaderFetched(h.t.Context(), Fetched{Name: name, Proto: "TFTP", Remote: addr1, Bytes: 100})
+}
+
+// told reports whether the newest boot of pc1 has an event that holds text.
+func (h *house) told(text string) bool {
+	h.t.Helper()
+	for _, e := range h.Recorder.Boots("pc1")[0].Events {
+		if strings.Contains(e.Text, text) {
+			return true
+		}
+	}
+	return false
+}
+
+const script1 = "http://10.77.0.1/ipxe/52-54-00-00-00-01"
+
+// An iPXE that cannot do what the plan needs is given another one, which can.
+func TestPoorIPXEIsChainloaded(t *testing.T) {
+	for fw, loader := range map[Firmware]string{BIOS: "undionly.kpxe", EFI64: "snponly.efi"} {
+		h := newHouse(t)
+		if got := h.old(mac1, fw).Filename; got != loader {
+			t.Errorf("%s: told %q, want %s", fw, got, loader)
+		}
+		if !h.told("its iPXE was built without iSCSI, so it is given another one") {
+			t.Errorf("%s: nothing is said: %+v", fw, h.Recorder.Boots("pc1")[0].Events)
+		}
+		h.fetches(loader)
+		if got := h.says(mac1, Client{Firmware: fw, IPXE: true, Features: []byte{0x11, 0x13}}).Filename; got != script1 {
+			t.Errorf("%s: the full one is told %q", fw, got)
+		}
+	}
+}
+
+func TestLacks(t *testing.T) {
+	for features, want := range map[string]string{
+		"": "", "\x13\x11": "", "\x13\x15": "iSCSI", "\x11": "HTTP", "\x15": "HTTP and iSCSI",
+	} {
+		if got := (Client{Features: []byte(features)}).lacks(); got != want {
+			t.Errorf("% x lacks %q, want %q", features, got, want)
+		}
+	}
+}
+
+func TestPoorIPXEWithoutRemedy(t *testing.T) {
+	h := newHouse(t)
+	h.Loaders = NewFolders()
+	got := h.old(mac1, EFI64)
+	if got.Filename != "" || !strings.HasPrefix(got.Reason, "no loader for its firmware (UEFI x86-64): ") || !h.told(got.Reason) {
+		t.Errorf("%+v; %+v", got, h.Recorder.Boots("pc1")[0].Events)
+	}
+}
+
+// A loader that is no better than what loaded it: the third time its file is a
+// message.
+func TestLoopOfPoorLoaders(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac1, BIOS, false)
+	h.fetches("undionly.kpxe") // by the ROM
+	for range maxReloads {
+		h.old(mac1, BIOS)
+		if f := h.File(t.Context(), "undionly.kpxe", addr1, server); f != (File{Name: "undionly.kpxe"}) {
+			t.Fatalf("ended too early: %+v", f)
+		}
+		h.fetches("undionly.kpxe")
+	}
+	h.old(mac1, BIOS)
+	f := h.File(t.Context(), "undionly.kpxe", addr1, server)
+	for _, want := range []string{"#!ipxe\n", "echo Bootes: pc1 has loaded undionly.kpxe 2 times, and would for ever:\n", "without iSCSI. Remedy: put a build of iPXE", "bootes boot log pc1"} {
+		if !strings.Contains(f.Text, want) {
+			t.Errorf("the screen lacks %q:\n%s", want, f.Text)
+		}
+	}
+	if !h.told("a loop is broken: iPXE has loaded undionly.kpxe 2 times, and would for ever: undionly.kpxe is iPXE without iSCSI. Remedy: ") {
+		t.Errorf("not recorded: %+v", h.Recorder.Boots("pc1")[0].Events)
+	}
+	if f := h.File(t.Context(), "snponly.efi", addr1, server); f.Text != "" {
+		t.Errorf("another file is a message, too: %s", f.Text)
+	}
+	// Switched off and on, it is given its chance again.
+	h.discover(mac1, BIOS, false)
+	if f := h.File(t.Context(), "undionly.kpxe", addr1, server); f.Text != "" {
+		t.Errorf("the next boot gets the message: %s", f.Text)
+	}
+}
+
+// A foreign server names the loader to iPXE, too, which prefers that to its
+// script.
+func TestLoopByAnotherServer(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac1, BIOS, false)
+	h.fetches("undionly.kpxe")
+	for range maxReloads {
+		h.discover(mac1, BIOS, true)
+		h.fetches("undionly.kpxe")
+	}
+	h.discover(mac1, BIOS, true)
+	f := h.File(t.Context(), "undionly.kpxe", addr1, server)
+	if !strings.Contains(f.Text, "another DHCP server names that file to iPXE, too") {
+		t.Errorf("the screen shows:\n%s", f.Text)
+	}
+}
+
+// Firmware that tries again and again is not iPXE, and a text would help it
+// nothing.
+func TestFirmwareIsNoLoop(t *testing.T) {
+	h := newHouse(t)
+	for range 5 {
+		h.discover(mac1, EFI64, false)
+		if f := h.File(t.Context(), "snponly.efi", addr1, server); f.Text != "" {
+			t.Fatalf("firmware was sent %s", f.Text)
+		}
+		h.fetches("snponly.efi")
+	}
+}
+
+// Whoever wants option 175 is iPXE: without its marks it is given the loader
+// once, and then its script.
+func TestIPXEWithoutItsMarks(t *testing.T) {
+	h := newHouse(t)
+	masked := Client{Firmware: BIOS, AsksAsIPXE: true}
+	for range 2 {
+		if got := h.says(mac1, masked).Filename; got != "undionly.kpxe" {
+			t.Fatalf("at first it is told %q", got)
+		}
+	}
+	h.fetches("undionly.kpxe")
+	for range 2 {
+		if got := h.says(mac1, masked).Filename; got != script1 {
+			t.Fatalf("then it is told %q", got)
+		}
+	}
+	if !h.told("something between it and this server takes options 77 and 175 out of its messages") {
+		t.Error("not recorded")
+	}
+	if _, text := h.script(mac1, addr1); !strings.Contains(text, "sanboot") {
+		t.Errorf("script:\n%s", text)
+	}
+}
+
+func TestPinnedLoader(t *testing.T) {
+	h := newHouse(t)
+	h.Loaders = NewFolders(debianLoaders().all[0], release())
+	pin := func(name string) {
+		t.Helper()
+		if _, err := h.Inventory.SetMachine(t.Context(), "pc1", func(m *inventory.Machine) error { m.Loader = name; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pin("x86_64-sb/snponly-shim.efi")
+	if got := h.discover(mac1, EFI64, false).Filename; got != "x86_64-sb/snponly-shim.efi" {
+		t.Errorf("told %q", got)
+	}
+	if got := h.discover(mac1, HTTP64, false).Filename; got != "http://10.77.0.1/loader/x86_64-sb/snponly-shim.efi" {
+		t.Errorf("told %q", got)
+	}
+	if got := h.discover(mac1, EFI64, true).Filename; got != script1 {
+		t.Errorf("iPXE is told %q", got)
+	}
+	pin("gone.efi")
+	const want = "its loader gone.efi is in no folder of loaders: put it back, or let the server choose: `bootes machine set NAME --loader auto`"
+	if got := h.discover(mac1, EFI64, false); got.Filename != "" || got.Reason != want {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What the folders lack is said where the machine's boot is shown.
+func TestLackIsRecorded(t *testing.T) {
+	h := newHouse(t)
+	reason := h.discover(mac1, EFIARM64, false).Reason
+	e := h.Recorder.Boots("pc1")[0].Events
+	if last := e[len(e)-1]; last.Text != reason || last.Level != recorder.Error {
+		t.Errorf("%+v, want an error: %s", last, reason)
+	}
+}
+
+func TestFilesThatAreNotThere(t *testing.T) {
+	h := newHouse(t)
+	missing := func(name string) {
+		h.LoaderFetched(t.Context(), Fetched{Name: name, Proto: "TFTP", Remote: addr1, Err: &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}})
+	}
+	h.discover(mac1, EFI64, false)
+	missing("revocations.efi")
+	if !h.told("asks by TFTP for revocations.efi, which no folder of loaders has") {
+		t.Errorf("%+v", h.Recorder.Boots("pc1")[0].Events)
+	}
+	h = newHouse(t)
+	h.discover(mac1, RaspberryPi, false)
+	missing("12345678/recovery.elf")
+	if h.told("recovery.elf") {
+		t.Errorf("a Pi's habits are recorded: %+v", h.Recorder.Boots("pc1")[0].Events)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	own := Folder{"/srv/own", fstest.MapFS{"custom/autoexec.ipxe": {Data: []byte("#!ipxe\n")}}}
+	pi := Folder{"/srv/pi", fstest.MapFS{"rpi/config.txt": kpxe, "rpi/start4.elf": kpxe, "rpi/1234abcd/config.txt": kpxe}}
+	h := newHouse(t)
+	h.Loaders = NewFolders(debianLoaders().all[0], release(), own, pi)
+	h.discover(mac1, EFI64, false)
+	h.attempts.current("pc1").loader = "x86_64-sb/snponly-shim.efi"
+	h.discover(mac2, RaspberryPi, false)
+	for _, tt := range []struct {
+		name   string
+		remote int
+		want   string
+	}{
+		{"undionly.kpxe", 1, "undionly.kpxe"},
+		{"snponly.efi", 1, "x86_64-sb/snponly.efi"}, // the shim's second stage, asked for at the top
+		{"ipxe.efi", 1, "x86_64-sb/ipxe.efi"},
+		{"x86_64-sb/ipxe.efi", 1, "x86_64-sb/ipxe.efi"},
+		{"snponly.efi", 2, "snponly.efi"},
+		{"none.efi", 1, "none.efi"},
+		{"custom/autoexec.ipxe", 1, "custom/autoexec.ipxe"},
+		{"1234abcd/config.txt", 2, "rpi/1234abcd/config.txt"},
+		{"0000abcd/config.txt", 2, "rpi/config.txt"},
+		{"dc-a6-32-00-00-01/start4.elf", 0, "rpi/start4.elf"},
+		{"start4.elf", 2, "rpi/start4.elf"},
+		{"start4.elf", 1, "start4.elf"},
+		{"1234abcd/none.bin", 2, "1234abcd/none.bin"},
+	} {
+		remote := []string{"10.77.0.7", "10.77.0.101", "10.77.0.102"}[tt.remote]
+		if got := h.File(t.Context(), tt.name, netip.MustParseAddr(remote), server); got != (File{Name: tt.want}) {
+			t.Errorf("%s to %s: %+v, want %s", tt.name, remote, got, tt.want)
+		}
+	}
+}
+
+func TestAutoexec(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac1, EFI64, false)
+	for _, name := range []string{"autoexec.ipxe", "x86_64-sb/autoexec.ipxe"} {
+		f := h.File(t.Context(), name, addr1, server)
+		for _, want := range []string{"#!ipxe\n", "iseq ${net${i}/mac} " + mac1 + " ||", "chain http://10.77.0.1/ipxe/${netX/mac:hexhyp} ||"} {
+			if !strings.Contains(f.Text, want) {
+				t.Errorf("%s lacks %q:\n%s", name, want, f.Text)
+			}
+		}
+	}
+	if f := h.File(t.Context(), "autoexec.ipxe", netip.MustParseAddr("10.77.0.7"), server); strings.Contains(f.Text, "iseq") || !strings.Contains(f.Text, "dhcp ||") {
+		t.Errorf("for somebody unknown:\n%s", f.Text)
+	}
+	h.fetches("autoexec.ipxe")
+	h.fetches("autoexec.ipxe")
+	if why := whySilent("x86_64-sb/autoexec.ipxe", EFI64); !strings.HasPrefix(why, "iPXE runs, but found no network") {
+		t.Error(why)
+	}
+}
+
+func TestWhySilent(t *testing.T) {
+	for _, tt := range []struct {
+		loader string
+		fw     Firmware
+		want   string
+	}{
+		{"undionly.kpxe", BIOS, "it did not start, or found no network"},
+		{"snponly.efi", EFI64, "most likely Secure Boot is on and the firmware refused the unsigned loader. Remedy: switch Secure Boot off in the machine's firmware set-up, or put the files of iPXE's signed release into a folder of loaders: in the config"},
+		{"arm64-sb/ipxe-shim.efi", EFIARM64, "most likely Secure Boot is on and the firmware does not trust what the shim is signed with. Remedy: allow Microsoft's third-party certificate in the machine's firmware set-up, or switch Secure Boot off"},
+	} {
+		if got := whySilent(tt.loader, tt.fw); got != tt.want {
+			t.Errorf("%s, %s: %s", tt.loader, tt.fw, got)
+		}
+	}
+}

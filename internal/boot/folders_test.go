@@ -1,0 +1,152 @@
+package boot
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// pe is the beginning of a PE file for a machine type.
+func pe(machine uint16) *fstest.MapFile {
+	b := make([]byte, 0x86)
+	copy(b, "MZ")
+	b[0x3c] = 0x80
+	copy(b[0x80:], "PE\x00\x00")
+	b[0x84], b[0x85] = byte(machine), byte(machine>>8)
+	return &fstest.MapFile{Data: b}
+}
+
+const x64, ia32, arm64 = 0x8664, 0x014c, 0xaa64
+
+var kpxe = &fstest.MapFile{Data: []byte("\xea\x05\x00\xc0\x07 a boot sector's kind of program")}
+
+// debianLoaders are those of Debian 12's package ipxe.
+func debianLoaders() *Folders {
+	return NewFolders(Folder{"/usr/lib/ipxe", fstest.MapFS{"undionly.kpxe": kpxe, "snponly.efi": pe(x64)}})
+}
+
+// release is the tree of an iPXE release.
+func release() Folder {
+	return Folder{"/srv/ipxe", fstest.MapFS{
+		"undionly.kpxe": kpxe, "snponly.efi": pe(x64), "ipxe.efi": pe(x64),
+		"x86_64/snponly.efi": pe(x64), "i386/snponly.efi": pe(ia32), "arm64/snponly.efi": pe(arm64),
+		"x86_64-sb/snponly-shim.efi": pe(x64), "x86_64-sb/snponly.efi": pe(x64), "x86_64-sb/ipxe.efi": pe(x64),
+		"arm64-sb/ipxe-shim.efi": pe(arm64), // and nothing for it to load
+	}}
+}
+
+func TestLoaderSearch(t *testing.T) {
+	debian := debianLoaders().all[0]
+	flat := Folder{"/srv/arm", fstest.MapFS{"snponly.efi": pe(arm64)}}
+	fedora := Folder{"/usr/share/ipxe", fstest.MapFS{
+		"ipxe-snponly-x86_64.efi": pe(x64), "ipxe-i386.efi": pe(ia32), "arm64-efi/snponly.efi": pe(arm64),
+	}}
+	pi := Folder{"/srv/pi", fstest.MapFS{"rpi/config.txt": {Data: []byte("arm_64bit=1\n")}}}
+	for _, tt := range []struct {
+		name    string
+		folders []Folder
+		fw      Firmware
+		want    string
+	}{
+		{"Debian", []Folder{debian}, BIOS, "/usr/lib/ipxe undionly.kpxe"},
+		{"Debian", []Folder{debian}, EFI64, "/usr/lib/ipxe snponly.efi"},
+		{"Debian", []Folder{debian}, HTTP64, "/usr/lib/ipxe snponly.efi"},
+		{"Debian", []Folder{debian}, EFI32, "no loader for its firmware (UEFI IA32): put iPXE's snponly.efi for i386 as i386/snponly.efi into a folder of loaders: in the config"},
+		{"a release", []Folder{release()}, EFI64, "/srv/ipxe x86_64-sb/snponly-shim.efi"},
+		{"a release", []Folder{release()}, HTTP32, "/srv/ipxe i386/snponly.efi"},
+		{"a release", []Folder{release()}, EFIARM64, "/srv/ipxe arm64/snponly.efi"},
+		{"a release", []Folder{release()}, UBootARM64, "/srv/ipxe arm64/snponly.efi"},
+		{"a release", []Folder{release()}, BIOS, "/srv/ipxe undionly.kpxe"},
+		{"the first folder counts", []Folder{debian, release()}, EFI64, "/usr/lib/ipxe snponly.efi"},
+		{"a later one has more", []Folder{debian, release()}, EFIARM64, "/srv/ipxe arm64/snponly.efi"},
+		{"by the file, not its name", []Folder{flat}, EFIARM64, "/srv/arm snponly.efi"},
+		{"by the file, not its name", []Folder{flat}, EFI64, "no loader for its firmware (UEFI x86-64): install the package ipxe, or put snponly.efi into a folder of loaders: in the config"},
+		{"one name, two files", []Folder{debian, flat}, EFIARM64, "no loader for its firmware (UEFI arm64): put iPXE's snponly.efi for arm64 as arm64/snponly.efi into a folder of loaders: in the config; " +
+			"in /srv/arm, snponly.efi is hidden by that of /usr/lib/ipxe: put it into the folder arm64 there"},
+		{"Fedora", []Folder{fedora}, EFI64, "/usr/share/ipxe ipxe-snponly-x86_64.efi"},
+		{"Fedora", []Folder{fedora}, EFI32, "/usr/share/ipxe ipxe-i386.efi"},
+		{"Fedora", []Folder{fedora}, HTTPARM64, "/usr/share/ipxe arm64-efi/snponly.efi"},
+		{"a shim alone", []Folder{{"/srv/sb", fstest.MapFS{"ipxe-shim.efi": pe(x64)}}}, EFI64,
+			"no loader for its firmware (UEFI x86-64): install the package ipxe, or put snponly.efi into a folder of loaders: in the config; in /srv/sb, ipxe-shim.efi has nothing to load: beside it is no ipxe.efi"},
+		{"none", nil, BIOS, "no loader for its firmware (BIOS): install the package ipxe, or put undionly.kpxe into a folder of loaders: in the config"},
+		{"none", nil, RaspberryPi, "no loader for its firmware (Raspberry Pi): put the Raspberry Pi's boot files (config.txt and those that it names, such as UEFI firmware's) as rpi/ into a folder of loaders: in the config"},
+		{"none", []Folder{release()}, OtherROM, "no loader for its firmware (unknown firmware): Boötes does not know it; if iPXE can run there, pin a file of the folders of loaders: with `bootes machine set NAME --loader FILE`"},
+		{"a Pi's", []Folder{debian, pi}, RaspberryPi, "/srv/pi rpi/config.txt"},
+	} {
+		l, err := NewFolders(tt.folders...).Loader(tt.fw)
+		got := l.Folder + " " + l.Name
+		if err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%s, %s:\n%s, want\n%s", tt.name, tt.fw, got, tt.want)
+		}
+		if l.Signed != strings.Contains(tt.want, "shim.efi") && err == nil {
+			t.Errorf("%s, %s: signed: %v", tt.name, tt.fw, l.Signed)
+		}
+	}
+}
+
+func TestEveryFirmwareHasNames(t *testing.T) {
+	for _, fw := range Firmwares {
+		if len(names(fw)) == 0 {
+			t.Errorf("%s: no file would be its loader", fw)
+		}
+	}
+}
+
+func TestFoldersAreOneFileSystem(t *testing.T) {
+	f := NewFolders(debianLoaders().all[0], release())
+	file, err := f.Open("i386/snponly.efi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if b, err := io.ReadAll(file); err != nil || peMachine(b) != ia32 {
+		t.Errorf("read %d bytes, %v", len(b), err)
+	}
+	if _, err := f.Open("none.efi"); !errors.Is(err, fs.ErrNotExist) || err.Error() != `open "none.efi" in the folders of loaders: file does not exist` {
+		t.Errorf("open a file that is not there: %v", err)
+	}
+	if _, ok := f.Has("i386"); ok {
+		t.Error("a folder is taken for a file")
+	}
+	if _, err := f.Open("i386"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("open a folder: %v", err)
+	}
+}
+
+// One search serves all who ask at once, and a file that is put there counts soon.
+func TestSearchIsRemembered(t *testing.T) {
+	files := fstest.MapFS{}
+	f := NewFolders(Folder{"/srv", files})
+	if _, err := f.Loader(BIOS); err == nil {
+		t.Fatal("a loader in an empty folder")
+	}
+	files["undionly.kpxe"] = kpxe
+	if _, err := f.Loader(BIOS); err == nil {
+		t.Error("searched again at once")
+	}
+	s := f.found[BIOS]
+	s.at = s.at.Add(-searchAgain)
+	f.found[BIOS] = s
+	if l, err := f.Loader(BIOS); err != nil || l.Name != "undionly.kpxe" {
+		t.Errorf("%+v, %v", l, err)
+	}
+}
+
+func FuzzPEMachine(f *testing.F) {
+	f.Add(pe(x64).Data)
+	f.Add([]byte("MZ"))
+	far := pe(x64).Data
+	copy(far[0x3c:], "\xff\xff\xff\xff")
+	f.Add(far)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m := peMachine(b); m != 0 && !strings.Contains(string(b), "PE\x00\x00") {
+			t.Errorf("machine %#x of what is no PE file", m)
+		}
+	})
+}

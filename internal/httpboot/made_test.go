@@ -1,0 +1,33 @@
+package httpboot
+
+import (
+	"context"
+	"strings"
+	"testing"
+)
+
+// Texts that are made for who asks, in place of files.
+func TestMadeFiles(t *testing.T) {
+	var asked string
+	base := serve(t, Options{Loader: func(_ context.Context, r LoaderRequest) (File, error) {
+		asked += r.Name + " "
+		if !r.Remote.Addr().IsLoopback() || !r.Local.Addr().IsLoopback() {
+			t.Errorf("asked by %s of %s", r.Remote, r.Local)
+		}
+		return Text("script.ipxe", "#!ipxe\n"), nil
+	}})
+	for _, path := range []string{"/autoexec.ipxe", "/loader/x86_64-sb/autoexec.ipxe"} {
+		code, h, body := get(t, "GET", base+path)
+		if code != 200 || body != "#!ipxe\n" || h.Get("Content-Type") != "text/plain; charset=utf-8" {
+			t.Errorf("%s: %d %q %v", path, code, body, h)
+		}
+	}
+	for _, path := range []string{"/other.ipxe", "/loader/", "/loader/..%2fa"} {
+		if code, _, _ := get(t, "GET", base+path); code < 301 {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
+	if strings.TrimSpace(asked) != "autoexec.ipxe x86_64-sb/autoexec.ipxe" {
+		t.Errorf("asked for %s", asked)
+	}
+}
