@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -68,9 +67,43 @@ func checkInterfaces(cfg *config.Config) error {
 		}
 		if _, ok := n.IPv4(); !ok {
 			faults = append(faults, fmt.Errorf("%s: interface %q has no IPv4 address: give it one, for machines to boot from: ip addr add ADDRESS/LENGTH dev %s", at, i.Name, i.Name))
+			continue
+		}
+		if err := checkNetwork(i, n); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", at, err))
 		}
 	}
 	return withCode(exitNotFound, errors.Join(faults...))
+}
+
+// checkNetwork refuses a range for the interface's own network that lies in
+// none of its networks: its clients could not reach us.
+func checkNetwork(i config.Interface, n netif.Interface) error {
+	if len(i.Ranges) == 0 {
+		return nil
+	}
+	for _, a := range n.Addrs {
+		if i.Prefix.IsValid() && i.Prefix.Contains(a.Addr()) {
+			return nil
+		}
+		if !i.Prefix.IsValid() && a.Contains(i.Ranges[0].First) {
+			return checkRanges(i, a.Masked())
+		}
+	}
+	in := "the network of " + i.Ranges[0].String()
+	if i.Prefix.IsValid() {
+		in = i.Prefix.String()
+	}
+	return fmt.Errorf("interface %q has no address in %s: give it one, or move the range under subnets: with its prefix: if a relay is in front of it", i.Name, in)
+}
+
+func checkRanges(i config.Interface, p netip.Prefix) error {
+	for _, r := range i.Ranges {
+		if !p.Contains(r.First) || !p.Contains(r.Last) {
+			return fmt.Errorf("range %s is not all in %s, the network of interface %q: write a range inside it, or prefix: if the network is larger", r, p, i.Name)
+		}
+	}
+	return nil
 }
 
 // house is the running server: what was opened, in the order of opening.
@@ -85,6 +118,7 @@ type house struct {
 	rec     *recorder.Recorder
 	loaders *boot.Folders
 	boot    *boot.Service
+	locator *locator
 	gate    *gate
 	metrics *metrics.Server
 
@@ -177,8 +211,9 @@ func (h *house) openServices(context.Context) error {
 	for _, i := range h.cfg.Interfaces {
 		addresses[i.Name] = boot.Addresses{HTTP: i.HTTP, Portal: i.Portal}
 	}
+	h.locator = &locator{inv: h.inv}
 	h.boot = boot.New(boot.Options{
-		Inventory: h.inv, Disks: h.storage, Recorder: h.rec, Locate: locate, Log: h.log, Loaders: h.loaders,
+		Inventory: h.inv, Disks: h.storage, Recorder: h.rec, Locate: h.locator.locate, Log: h.log, Loaders: h.loaders,
 		IQNPrefix: h.cfg.IQNPrefix, HTTPPort: uint16(h.cfg.Ports.HTTP), ISCSIPort: uint16(h.cfg.Ports.ISCSI),
 		Addresses: addresses, Targets: &h.targets, OneWayCHAP: !h.cfg.Auth.Mutual,
 	})
@@ -186,13 +221,6 @@ func (h *house) openServices(context.Context) error {
 	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn, shelf: &h.shelf}
 	h.metrics = h.newMetrics()
 	return nil
-}
-
-// locate asks the neighbour table which machine has an address.
-func locate(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	return netif.MACOf(ctx, "", a)
 }
 
 func (h *house) openSockets(context.Context) (err error) {
@@ -281,7 +309,7 @@ func (h *house) run(ctx context.Context) error {
 	loader := &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP}
 	h.targets.serve(target, h.boot)
 	dhcpd := dhcp.New(dhcp.Options{
-		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot}, Leases: leaseBook{h.inv}, Log: h.log,
+		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator}, Leases: leaseBook{h.inv}, Log: h.log,
 	})
 	control := api.New(h.apiOptions())
 

@@ -14,7 +14,10 @@ import (
 )
 
 // dhcpPolicy lets package boot decide what DHCP clients are told.
-type dhcpPolicy struct{ boot *boot.Service }
+type dhcpPolicy struct {
+	boot    *boot.Service
+	locator *locator
+}
 
 var firmwares = map[dhcp.Firmware]boot.Firmware{
 	dhcp.FirmwareNone:  boot.NoFirmware,
@@ -72,6 +75,7 @@ func (p dhcpPolicy) Decide(ctx context.Context, q dhcp.Query) dhcp.Decision {
 
 func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 	c := client(q)
+	p.locator.hear(q)
 	switch {
 	case r.Err != nil:
 		p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %v", q.Type, r.Err), true)

@@ -134,7 +134,7 @@ func (s *Service) DHCP(ctx context.Context, c Client) Answer {
 	case notFound(err):
 		return s.stranger(ctx, c)
 	case err != nil:
-		s.Log.Error("machine could not be looked up", "mac", c.MAC, "err", err)
+		s.Log.Error("machine could not be looked up", "mac", c.MAC.String(), "err", err)
 		return Answer{Reason: "the inventory did not answer"}
 	}
 	ans := Answer{Machine: m.Name, Hostname: m.Name, Known: true}
@@ -200,7 +200,7 @@ func (s *Service) stranger(ctx context.Context, c Client) Answer {
 	if a := s.asked(ctx, c.MAC.String(), false, c); a != nil {
 		remedy := s.howToAdd(ctx, c.MAC)
 		if s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: "unknown machine: it gets no boot. To add it: " + remedy}) {
-			s.Log.Warn("unknown machine asks to boot", "mac", c.MAC, "interface", c.Interface, "remedy", remedy)
+			s.Log.Warn("unknown machine asks to boot", "mac", c.MAC.String(), "interface", c.Interface, "remedy", remedy)
 		}
 	}
 	return ans

@@ -22,6 +22,8 @@ type link struct {
 	leases Leases
 	log    *slog.Logger
 	place  func() (*place, error)
+
+	strangers strangers
 }
 
 // datagram is one packet that came in.

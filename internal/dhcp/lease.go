@@ -46,7 +46,9 @@ func (x *exchange) server(ctx context.Context) outcome {
 		return x.giveBack(ctx, "declined", x.q.Requested, x.l.leases.Decline)
 	}
 	if x.seg == nil {
-		return silence("%s", x.noSegment())
+		reason := x.noSegment()
+		x.l.strangers.warn(x, reason)
+		return silence("%s", reason)
 	}
 	if ok, reason := x.mayLease(); !ok {
 		return silence("%s", reason)

@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"net/netip"
+	"sync"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 )
@@ -40,4 +41,30 @@ func relayOf(m *dhcpv4.DHCPv4) (r relayAgent) {
 		b = b[2+int(b[1]):]
 	}
 	return r
+}
+
+// maxStrangers bounds how many relays are told of.
+const maxStrangers = 64
+
+// strangers are the relays, or networks behind them, that we do not serve.
+type strangers struct {
+	mu   sync.Mutex
+	seen map[netip.Addr]bool
+}
+
+// warn tells the operator once of each: somebody made that relay send to us.
+func (s *strangers) warn(x *exchange, reason string) {
+	at := x.selector()
+	s.mu.Lock()
+	told := s.seen[at] || len(s.seen) >= maxStrangers || !at.IsValid()
+	if !told {
+		if s.seen == nil {
+			s.seen = map[netip.Addr]bool{}
+		}
+		s.seen[at] = true
+	}
+	s.mu.Unlock()
+	if !told {
+		x.l.log.Warn("no answer to a relayed client", "mac", x.q.MAC.String(), "reason", reason)
+	}
 }

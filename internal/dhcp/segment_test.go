@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
@@ -212,5 +213,23 @@ func TestSubnetOptions(t *testing.T) {
 	}
 	if len(o) != 9 {
 		t.Errorf("%d options", len(o))
+	}
+}
+
+func TestForeignRelayIsToldOfOnce(t *testing.T) {
+	var log strings.Builder
+	l := siteLink(known(), newPool())
+	l.log = slog.New(slog.NewTextHandler(&log, nil))
+	for range 3 {
+		askFrom(t, l, say{t: Discover, giaddr: "10.99.0.8"}.datagram())
+	}
+	if got := log.String(); strings.Count(got, "relay 10.99.0.8, and no network of interface") != 1 || !strings.Contains(got, knownMAC) {
+		t.Errorf("log:\n%s", got)
+	}
+	for i := range 3 * maxStrangers {
+		askFrom(t, l, say{t: Discover, giaddr: fmt.Sprintf("10.99.1.%d", i+1)}.datagram())
+	}
+	if n := strings.Count(log.String(), "no answer"); n != maxStrangers {
+		t.Errorf("%d lines", n)
 	}
 }

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"bootes.dev/internal/dhcp"
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/netif"
+)
+
+// locator tells which machine has an address. On a wire of ours the neighbour
+// table knows, and nothing else counts. Behind a router it knows the router
+// alone: there it is who has the lease or, if another server gives the
+// addresses, whose REQUEST for it came to us through a relay. Either takes the
+// power to send DHCP in the machine's name on its own wire, as it takes on ours
+// to answer ARP in its name.
+type locator struct {
+	inv *inventory.Inventory
+
+	mu    sync.Mutex
+	heard map[netip.Addr]hearing
+}
+
+// hearing is a client of another server, behind a relay.
+type hearing struct {
+	mac net.HardwareAddr
+	at  time.Time
+}
+
+const (
+	// hearingTime is longer than the leases that sites give.
+	hearingTime = 24 * time.Hour
+	maxHeard    = 4096
+)
+
+func (l *locator) locate(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if mac, ok := netif.MACOf(ctx, "", a); ok || onWire(a) {
+		return mac, ok
+	}
+	if lease, err := l.inv.LeaseAt(ctx, a); err == nil {
+		mac, err := net.ParseMAC(lease.MAC)
+		return mac, err == nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h, ok := l.heard[a]
+	return h.mac, ok && time.Since(h.at) < hearingTime
+}
+
+// onWire reports whether a is reached without a router.
+func onWire(a netip.Addr) bool {
+	all, err := netif.List()
+	for _, i := range all {
+		for _, p := range i.Addrs {
+			if p.Contains(a) {
+				return true
+			}
+		}
+	}
+	return err != nil
+}
+
+// hear notes the address that a relayed client of another server is about to
+// have. When there are too many the oldest goes.
+func (l *locator) hear(q dhcp.Query) {
+	a := q.Requested
+	if !a.IsValid() {
+		a = q.CIAddr
+	}
+	if q.Mode != dhcp.ModeProxy || q.Type != dhcp.Request || q.Port != dhcp.ServerPort || !q.Relay.IsValid() || !a.IsValid() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, known := l.heard[a]; !known && len(l.heard) >= maxHeard {
+		delete(l.heard, l.oldest())
+	}
+	if l.heard == nil {
+		l.heard = map[netip.Addr]hearing{}
+	}
+	l.heard[a] = hearing{q.MAC, time.Now()}
+}
+
+func (l *locator) oldest() (a netip.Addr) {
+	var at time.Time
+	for addr, h := range l.heard {
+		if !a.IsValid() || h.at.Before(at) {
+			a, at = addr, h.at
+		}
+	}
+	return a
+}
