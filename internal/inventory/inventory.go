@@ -34,7 +34,7 @@ import (
 )
 
 // Inventory is safe for use by any number of goroutines. It keeps no state of
-// its own: everything is in the store.
+// its own but offers of addresses: everything else is in the store.
 type Inventory struct {
 	s   *store.Store
 	now func() time.Time
@@ -53,8 +53,8 @@ type Inventory struct {
 	removals *store.Collection[Removal]  // what is still to be removed from disk
 	// volume ID → its persistent reservations, as package scsi writes them
 	reservations *store.Collection[[]byte]
-	leases       *store.Collection[Lease]  // address in hex
-	holders      *store.Collection[string] // first subnet of a link/MAC → address in hex
+	leases       *store.Collection[Lease] // address in hex
+	desk         *desk
 }
 
 // New is the inventory kept in s.
@@ -76,8 +76,8 @@ func New(s *store.Store) *Inventory {
 
 		reservations: store.Of[[]byte](s, "reservations"),
 
-		leases:  store.Of[Lease](s, "leases"),
-		holders: store.Of[string](s, "holders"),
+		leases: store.Of[Lease](s, "leases"),
+		desk:   newDesk(),
 	}
 }
 

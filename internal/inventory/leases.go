@@ -21,13 +21,8 @@ const (
 	Declined LeaseState = "declined" // found in use by a stranger; nobody's until Expires
 )
 
-const (
-	// offerTime is how long an offered address waits for its REQUEST. PXE
-	// ROMs collect offers for up to 60 s (PXE 2.1, 2.2.2: 4, 8, 16, 32 s).
-	offerTime = 60 * time.Second
-	// declineTime keeps an address out of use after a client found it taken.
-	declineTime = time.Hour
-)
+// declineTime keeps an address out of use after a client found it taken.
+const declineTime = time.Hour
 
 // Lease is an address and who has it. An expired lease stays on record until
 // its address is needed, so that a client finds its old address again.
@@ -66,99 +61,169 @@ func (l Lease) expired(now time.Time) bool { return !now.Before(l.Expires) }
 // Offer picks an address and holds it for a minute: the one reserved for the
 // machine; else the client's last one; else the wanted one if nobody ever had
 // it; else one that nobody ever had; else the one that expired first.
-// ErrPoolFull when there is none.
+// ErrPoolFull when there is none. Nothing is written.
 func (in *Inventory) Offer(ctx context.Context, q LeaseRequest) (Lease, error) {
-	var got Lease
-	err := in.s.Update(ctx, func(tx *store.Tx) error {
-		p := picker{in: in, tx: tx, q: q, mac: q.MAC.String(), now: in.now()}
-		addr, err := p.pick()
-		if err != nil {
-			return err
-		}
-		got, err = p.take(addr, Offered, p.now.Add(offerTime))
-		return err
-	})
-	return got, err
+	p, err := in.picker(ctx, q)
+	if err != nil {
+		return Lease{}, err
+	}
+	defer p.close()
+	addr, err := p.pick()
+	if err != nil {
+		return Lease{}, err
+	}
+	// An offer neither shortens a lease nor ends the one that the client runs
+	// on: anyone can send a DISCOVER in its name.
+	old, until := p.d.leases[addr], p.now.Add(offerTime).UTC()
+	if old.MAC == p.me.mac && old.State == Bound && old.Expires.After(until) {
+		return old, nil
+	}
+	p.hold(addr)
+	return Lease{
+		Addr: addr, MAC: p.me.mac, Interface: q.Interface, Network: p.me.network, Hostname: q.Hostname, State: Offered, Expires: until,
+		New: old.MAC != p.me.mac,
+	}, nil
 }
 
-// Commit binds the wanted address to the client for q.TTL. ErrLeaseTaken if it
-// is another's, ErrOutOfPool if it is none that this client may have here.
+// Commit binds the wanted address to the client for q.TTL, and returns when that
+// is on disk. ErrLeaseTaken if it is another's, ErrOutOfPool if it is none that
+// this client may have here.
 func (in *Inventory) Commit(ctx context.Context, q LeaseRequest) (Lease, error) {
+	p, err := in.picker(ctx, q)
+	if err != nil {
+		return Lease{}, err
+	}
+	before, err := p.claim()
+	p.close()
+	if err != nil {
+		return Lease{}, err
+	}
 	var got Lease
-	err := in.s.Update(ctx, func(tx *store.Tx) error {
-		p := picker{in: in, tx: tx, q: q, mac: q.MAC.String(), now: in.now()}
-		if err := p.allowed(q.Wanted); err != nil {
-			return err
-		}
-		free, err := p.free(q.Wanted)
-		if err != nil {
-			return err
-		}
-		if !free {
-			return ErrLeaseTaken
-		}
-		got, err = p.take(q.Wanted, Bound, p.now.Add(q.TTL))
+	err = in.s.Update(ctx, func(tx *store.Tx) error {
+		got, err = p.bind(tx, before)
 		return err
 	})
-	return got, err
+	return got, in.settle(ctx, err, before, q.Wanted)
+}
+
+// settle has the desk follow what was written of some addresses, or may have
+// been, and returns err.
+func (in *Inventory) settle(ctx context.Context, err error, addrs ...netip.Addr) error {
+	d := in.desk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, a := range addrs {
+		if !a.IsValid() {
+			continue
+		}
+		r, rerr := in.leases.Get(context.WithoutCancel(ctx), addrKey(a))
+		switch {
+		case errors.Is(rerr, store.ErrNotFound):
+			d.erase(a)
+		case rerr != nil:
+			d.loaded = false // what it knows of this address may be wrong
+			return errors.Join(err, rerr)
+		default:
+			d.record(r.Value)
+		}
+		if o := d.offers[a]; err == nil && o.to == r.Value.seat() {
+			d.drop(o)
+		}
+	}
+	return err
 }
 
 // Release ends a lease before its time, if it is that client's. The address
 // remains its first choice.
 func (in *Inventory) Release(ctx context.Context, mac net.HardwareAddr, addr netip.Addr) error {
-	return in.endLease(ctx, mac, addr, func(_ *store.Tx, l *Lease) {
-		l.Expires = in.now().UTC()
-	})
+	return in.endLease(ctx, mac, addr, func(l *Lease) { l.Expires = in.now().UTC() })
 }
 
-// Decline takes an address out of use for an hour: its client found that
-// someone else answers to it.
+// Decline takes an address out of use for an hour: its client, or whoever made
+// sure for it, found that someone else answers to it.
 func (in *Inventory) Decline(ctx context.Context, mac net.HardwareAddr, addr netip.Addr) error {
-	return in.endLease(ctx, mac, addr, func(tx *store.Tx, l *Lease) {
-		in.holders.In(tx).Delete(holderKey(l.Network, l.MAC))
+	return in.endLease(ctx, mac, addr, func(l *Lease) {
 		l.MAC, l.Hostname = "", ""
 		l.State, l.Expires = Declined, in.now().Add(declineTime).UTC()
 	})
 }
 
-// endLease changes a lease that is mac's; another's is left alone in silence,
-// as RFC 2131, 4.3.3 and 4.3.4 leave the client no answer anyhow.
-func (in *Inventory) endLease(ctx context.Context, mac net.HardwareAddr, addr netip.Addr, end func(*store.Tx, *Lease)) error {
-	return in.s.Update(ctx, func(tx *store.Tx) error {
-		l, err := in.leases.In(tx).Get(addrKey(addr))
-		if errors.Is(err, store.ErrNotFound) || err == nil && l.MAC != mac.String() {
+// endLease changes a lease or an offer that is mac's; another's is left alone in
+// silence, as RFC 2131, 4.3.3 and 4.3.4 leave the client no answer anyhow.
+func (in *Inventory) endLease(ctx context.Context, mac net.HardwareAddr, addr netip.Addr, end func(*Lease)) error {
+	if !addr.Is4() {
+		return nil
+	}
+	d, err := in.open(ctx)
+	if err != nil {
+		return err
+	}
+	o := d.offers[addr]
+	offered := o.live(in.now()) && o.to.mac == mac.String()
+	mine := offered || d.leases[addr].MAC == mac.String()
+	if offered {
+		d.drop(o)
+	}
+	if mine {
+		d.freed()
+	}
+	d.mu.Unlock()
+	if !mine {
+		return nil
+	}
+	err = in.s.Update(ctx, func(tx *store.Tx) error {
+		l, err := absentIsZero(in.leases.In(tx).Get(addrKey(addr)))
+		switch {
+		case err != nil:
+			return err
+		case offered && l.expired(in.now()):
+			l = Lease{Addr: addr, MAC: mac.String(), Network: o.to.network, State: Offered}
+		case l.MAC != mac.String():
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		end(tx, &l)
+		end(&l)
 		return in.leases.In(tx).Put(addrKey(addr), l)
 	})
+	return in.settle(ctx, err, addr)
 }
 
-// Leases are all leases on record in the order of their addresses, expired
-// ones too.
+// Leases are all leases in the order of their addresses, expired ones and what
+// is on offer too.
 func (in *Inventory) Leases(ctx context.Context) ([]Lease, error) {
-	return values(in.leases.List(ctx))
+	d, err := in.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer d.mu.Unlock()
+	now, all := in.now(), make([]Lease, 0, len(d.leases)+len(d.offers))
+	for addr, l := range d.leases {
+		if l.expired(now) && d.offers[addr].live(now) {
+			continue
+		}
+		all = append(all, l)
+	}
+	for addr, o := range d.offers {
+		if l := d.leases[addr]; l.expired(now) && o.live(now) {
+			all = append(all, Lease{Addr: addr, MAC: o.to.mac, Network: o.to.network, State: Offered, Expires: o.made.Add(offerTime).UTC()})
+		}
+	}
+	slices.SortFunc(all, func(a, b Lease) int { return a.Addr.Compare(b.Addr) })
+	return all, nil
 }
 
-// LeaseOf is the lease that a client holds now on a link, which the first of
-// its subnets names. *NotFoundError when there is none.
+// LeaseOf is the lease or the offer that a client has now on a link, which the
+// first of its subnets names. *NotFoundError when there is none.
 func (in *Inventory) LeaseOf(ctx context.Context, network netip.Prefix, mac string) (Lease, error) {
-	missing := &NotFoundError{Kind: "lease of", Name: mac}
-	r, err := in.holders.Get(ctx, holderKey(network, mac))
-	if errors.Is(err, store.ErrNotFound) {
-		return Lease{}, missing
-	}
+	all, err := in.Leases(ctx)
 	if err != nil {
 		return Lease{}, err
 	}
-	l, err := absentIsZero(in.leases.Get(ctx, r.Value))
-	if err == nil && (l.Value.MAC != mac || l.Value.expired(in.now())) {
-		err = missing
+	for _, l := range all {
+		if l.seat() == (seat{network, mac}) && !l.expired(in.now()) {
+			return l, nil
+		}
 	}
-	return l.Value, err
+	return Lease{}, &NotFoundError{Kind: "lease of", Name: mac}
 }
 
 // LeaseAt is the lease of an address that is bound now. *NotFoundError when
@@ -174,7 +239,11 @@ func (in *Inventory) LeaseAt(ctx context.Context, addr netip.Addr) (Lease, error
 // addrKey sorts as the addresses do.
 func addrKey(a netip.Addr) string { return hex.EncodeToString(a.AsSlice()) }
 
-func holderKey(network netip.Prefix, mac string) string { return network.String() + "/" + mac }
+func addrOf(key string) netip.Addr {
+	b, _ := hex.DecodeString(key)
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
 
 // network names the client's link.
 func (q LeaseRequest) network() (p netip.Prefix) {
