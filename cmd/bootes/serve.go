@@ -203,7 +203,7 @@ func (h *house) settle(ctx context.Context) error {
 		}
 		h.log.Log(ctx, level, f.Text, "bytes", f.Bytes)
 	}
-	return err
+	return errors.Join(err, h.inv.IndexIdentities(ctx))
 }
 
 func (h *house) openServices(context.Context) error {
@@ -215,7 +215,7 @@ func (h *house) openServices(context.Context) error {
 	h.boot = boot.New(boot.Options{
 		Inventory: h.inv, Disks: h.storage, Recorder: h.rec, Locate: h.locator.locate, Log: h.log, Loaders: h.loaders,
 		IQNPrefix: h.cfg.IQNPrefix, HTTPPort: uint16(h.cfg.Ports.HTTP), ISCSIPort: uint16(h.cfg.Ports.ISCSI),
-		Addresses: addresses, Targets: &h.targets, OneWayCHAP: !h.cfg.Auth.Mutual,
+		Addresses: addresses, Targets: &h.targets, OneWayCHAP: !h.cfg.Auth.Mutual, Unknown: unknownMachines(h.cfg),
 	})
 	h.onClose(func() error { h.boot.Close(); return nil })
 	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn, shelf: &h.shelf}

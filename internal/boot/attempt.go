@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
 )
 
@@ -33,12 +34,19 @@ type attempt struct {
 	lacks    string         // what its iPXE lacks
 	unmasked bool           // it is iPXE without iPXE's marks; see unmask
 	reloads  map[string]int // files that iPXE has fetched instead of its script
+
+	cards      []string           // those that it was seen by, mac among them
+	hardware   inventory.Hardware // of what asks
+	asked      bool               // iPXE has said what it knows of that
+	byHardware bool               // and that made it this machine
+	addressed  time.Time          // when it last asked for an address
 }
 
 // attempts holds the newest attempt of every machine. Lock order: opening, mu.
 type attempts struct {
-	mu sync.Mutex
-	m  map[string]*attempt
+	mu    sync.Mutex
+	m     map[string]*attempt
+	cards map[string]*attempt // the newest attempt of each network card
 
 	// opening is held while an attempt is opened, which waits for the store;
 	// machines share its locks by their names.
@@ -85,7 +93,7 @@ func (as *attempts) take(subject, mac string, s step, now time.Time, newID func(
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	if a := as.m[subject]; a != nil {
-		a.stopTimer()
+		as.drop(a)
 	}
 	as.makeRoom()
 	a := &attempt{id: id, subject: subject, mac: mac, opened: now, active: now, said: map[string]bool{}}
@@ -126,8 +134,18 @@ func (as *attempts) forget(a *attempt) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	if as.m[a.subject] == a {
-		a.stopTimer()
-		delete(as.m, a.subject)
+		as.drop(a)
+	}
+}
+
+// drop takes a out. The caller holds mu.
+func (as *attempts) drop(a *attempt) {
+	a.stopTimer()
+	delete(as.m, a.subject)
+	for _, card := range a.cards {
+		if as.cards[card] == a {
+			delete(as.cards, card)
+		}
 	}
 }
 
@@ -175,8 +193,7 @@ func (as *attempts) makeRoom() {
 			oldest = a
 		}
 	}
-	oldest.stopTimer()
-	delete(as.m, oldest.subject)
+	as.drop(oldest)
 }
 
 func (a *attempt) stopTimer() {

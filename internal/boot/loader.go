@@ -148,11 +148,7 @@ func (s *Service) attemptAt(ctx context.Context, addr netip.Addr) *attempt {
 	if !ok {
 		return nil
 	}
-	m, err := s.Inventory.MachineByMAC(ctx, mac.String())
-	if err != nil {
-		m = inventory.Machine{Name: mac.String()}
-	}
-	return s.attempts.current(m.Name)
+	return s.attempts.byCard(mac.String())
 }
 
 // scriptURL is where c's iPXE fetches its script.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/ipxe"
@@ -28,29 +29,48 @@ type Asker struct {
 // Script returns the iPXE script for a machine. Within one boot it always gives
 // the same disk and the same credentials.
 func (s *Service) Script(ctx context.Context, by Asker) (string, error) {
-	mac, remote, local := by.MAC, by.Remote, by.Local
-	m, err := s.Inventory.MachineByMAC(ctx, mac.String())
-	if notFound(err) {
-		return ipxe.Message(
-			fmt.Sprintf("Bootes does not know this machine, %s.", mac),
-			"To add it, type on the server:",
-			"  "+s.howToAdd(ctx, mac)), nil
-	}
+	v, err := s.consider(ctx, by)
 	if err != nil {
 		return "", err
 	}
-	if err := s.checkAddress(ctx, m, remote); err != nil {
+	if !v.known() {
+		m, text, err := s.unknown(ctx, by, v)
+		if err != nil || text != "" {
+			return text, err
+		}
+		v = verdict{machine: m}
+	}
+	m := v.machine
+	if err := s.checkAddress(ctx, v, by); err != nil {
 		return "", err
 	}
-	a := s.attempts.scripted(m.Name, s.now())
-	if a == nil {
-		s.Log.Warn("script asked for by a machine that is not booting", "machine", m.Name, "remote", remote)
-		return ipxe.Message("Bootes has not seen " + m.Name + " start: it starts over."), nil
+	if by.Facts.Has("report") {
+		return ipxe.Nothing, s.learn(ctx, v, by)
 	}
+	a, err := s.own(ctx, v, by)
+	switch {
+	case err != nil:
+		return "", err
+	case a == nil && by.polls() >= 0:
+		return ipxe.Renew(s.ownURL(nil, by)), nil
+	case a == nil:
+		s.Log.Warn("script asked for by a machine that is not booting", "machine", m.Name, "remote", by.Remote)
+		return ipxe.Message("Bootes has not seen " + m.Name + " start: it starts over."), nil
+	case v.ask:
+		return ipxe.Ask(s.ownURL(a, by)), nil
+	}
+	if err := s.sure(ctx, a, v); err != nil {
+		return ipxe.Message(fmt.Sprintf("Bootes does not boot %s as %s:", by.MAC, m.Name), err.Error()), nil
+	}
+	return s.bootScript(ctx, m, a, by)
+}
+
+// bootScript is the script of a machine that may have its disk.
+func (s *Service) bootScript(ctx context.Context, m inventory.Machine, a *attempt, by Asker) (string, error) {
 	var portal netip.Addr
 	s.attempts.with(a, func() { portal = s.Addresses[a.iface].Portal })
 	if !portal.IsValid() {
-		portal = local
+		portal = by.Local
 	}
 	b, v, err := s.plan(ctx, m, a)
 	if err != nil {
@@ -72,6 +92,7 @@ func (s *Service) Script(ctx context.Context, by Asker) (string, error) {
 		Label:     fmt.Sprintf("%s, %s", imageOf(v), v.Mode),
 
 		ReverseUser: reverse.User, ReverseSecret: reverse.Secret,
+		Report: s.report(m, a, by),
 	})
 	if err != nil {
 		return "", err
@@ -122,17 +143,24 @@ func (s *Service) advise(ctx context.Context, a *attempt, v inventory.Volume) {
 
 // checkAddress refuses a script to whoever is not that machine: the script
 // carries the key to its disk.
-func (s *Service) checkAddress(ctx context.Context, m inventory.Machine, remote netip.Addr) error {
-	holder, ok := s.Locate(ctx, remote)
-	if !ok {
-		return fmt.Errorf("script of %q asked for from %s, whose MAC is unknown: %w", m.Name, remote, ErrForbidden)
+func (s *Service) checkAddress(ctx context.Context, v verdict, by Asker) error {
+	cards := v.machine.MACs
+	if v.byHardware {
+		cards = []string{by.MAC.String()}
 	}
-	for _, mac := range m.MACs {
-		if mac == holder.String() {
-			return nil
-		}
+	return s.checkHolder(ctx, fmt.Sprintf("script of %q", v.machine.Name), by, cards)
+}
+
+// checkHolder refuses whoever asks from an address that none of the cards has.
+func (s *Service) checkHolder(ctx context.Context, what string, by Asker, cards []string) error {
+	holder, ok := s.Locate(ctx, by.Remote)
+	switch {
+	case !ok:
+		return fmt.Errorf("%s asked for from %s, whose MAC is unknown: %w", what, by.Remote, ErrForbidden)
+	case !slices.Contains(cards, holder.String()):
+		return fmt.Errorf("%s asked for from %s, which is %s: %w", what, by.Remote, holder, ErrForbidden)
 	}
-	return fmt.Errorf("script of %q asked for from %s, which is %s: %w", m.Name, remote, holder, ErrForbidden)
+	return nil
 }
 
 // plan returns the stored boot of a with its volume, which is chosen when a's

@@ -71,6 +71,8 @@ type Options struct {
 
 	// OneWayCHAP leaves it out of scripts that targets prove themselves.
 	OneWayCHAP bool
+
+	Unknown map[string]Unknown // by interface; what is not there is ignored
 }
 
 // Service decides. Its methods may be called from any goroutine.
@@ -78,6 +80,8 @@ type Service struct {
 	Options
 	attempts attempts
 	refusals refusals
+	newcomer newcomers
+	flooded  seldom
 	now      func() time.Time
 }
 
@@ -129,33 +133,48 @@ type Answer struct {
 
 // DHCP decides what c is told.
 func (s *Service) DHCP(ctx context.Context, c Client) Answer {
-	m, err := s.Inventory.MachineByMAC(ctx, c.MAC.String())
-	switch {
-	case notFound(err):
-		return s.stranger(ctx, c)
-	case err != nil:
+	v, err := s.who(ctx, c)
+	if err != nil {
 		s.Log.Error("machine could not be looked up", "mac", c.MAC.String(), "err", err)
 		return Answer{Reason: "the inventory did not answer"}
 	}
+	if !v.known() {
+		return s.stranger(ctx, c, v)
+	}
+	m := v.machine
 	ans := Answer{Machine: m.Name, Hostname: m.Name, Known: true}
 	if !c.IPXE && c.Firmware == NoFirmware {
 		ans.RootPath = s.rootPath(ctx, m.Name, c)
 		return ans
 	}
 	c = s.unmask(m.Name, c)
-	s.asked(ctx, m.Name, true, c)
+	s.asked(ctx, m.Name, v, c)
 	ans.Filename, ans.Reason = s.bootFile(m, c)
 	return ans
+}
+
+// who is the machine of a DHCP client.
+func (s *Service) who(ctx context.Context, c Client) (verdict, error) {
+	if c.IPXE || c.Firmware != NoFirmware {
+		return s.whose(ctx, c.MAC, inventory.Hardware{UUID: firmwareUUID(c.UUID)}, false)
+	}
+	// Systems do not say what they run on: they have booted here as something.
+	subject, by := "", false
+	if a := s.attempts.byCard(c.MAC.String()); a != nil {
+		s.attempts.with(a, func() { subject, by = a.subject, a.byHardware })
+	}
+	if by {
+		if m, err := s.Inventory.Machine(ctx, subject); err == nil {
+			return verdict{machine: m, byHardware: true}, nil
+		}
+	}
+	return s.whose(ctx, c.MAC, inventory.Hardware{}, false)
 }
 
 // InIPXE reports whether the machine with a MAC has come as far as iPXE, and
 // not yet to its script.
 func (s *Service) InIPXE(mac net.HardwareAddr) (yes bool) {
-	m, err := s.Inventory.MachineByMAC(context.Background(), mac.String())
-	if err != nil {
-		return false
-	}
-	if a := s.attempts.current(m.Name); a != nil {
+	if a := s.attempts.byCard(mac.String()); a != nil {
 		s.attempts.with(a, func() { yes = a.stage == recorder.StageIPXE })
 	}
 	return yes
@@ -163,7 +182,7 @@ func (s *Service) InIPXE(mac net.HardwareAddr) (yes bool) {
 
 // asked files a request under its attempt, opening one where it begins one.
 // It returns nil for a message that belongs to no attempt.
-func (s *Service) asked(ctx context.Context, subject string, known bool, c Client) *attempt {
+func (s *Service) asked(ctx context.Context, subject string, v verdict, c Client) *attempt {
 	if !c.Discover {
 		return s.attempts.current(subject)
 	}
@@ -171,16 +190,20 @@ func (s *Service) asked(ctx context.Context, subject string, known bool, c Clien
 	if c.IPXE {
 		by, st, who = ipxeAsks, recorder.StageIPXE, "iPXE"
 	}
-	a, err := s.take(ctx, subject, known, c.MAC, by)
+	if !s.attempts.part(subject, c.MAC.String(), v.byHardware, s.now()) {
+		return nil
+	}
+	a, err := s.take(ctx, subject, v.known(), c.MAC, by)
 	if err != nil {
 		s.Log.Error("boot could not be opened", "machine", subject, "err", err)
 		return nil
 	}
-	s.attempts.with(a, func() {
-		a.iface = c.Interface
-		a.mac = c.MAC.String()
-		a.unmasked = c.Unmasked
-		a.lacks = c.lacks()
+	s.attempts.seen(a, c.MAC.String(), func() {
+		a.iface, a.byHardware, a.addressed = c.Interface, v.byHardware, s.now()
+		a.unmasked, a.lacks = c.Unmasked, c.lacks()
+		if u := firmwareUUID(c.UUID); u != "" {
+			a.hardware.UUID = u
+		}
 		if !c.IPXE {
 			a.firmware = c.Firmware
 		}
@@ -188,22 +211,6 @@ func (s *Service) asked(ctx context.Context, subject string, known bool, c Clien
 	s.attempts.reach(a, st)
 	s.sayOnce(a, recorder.Event{Stage: st, Text: fmt.Sprintf("DISCOVER from %s on %s", who, c.Interface)})
 	return a
-}
-
-// stranger answers a machine that nobody has added: with no boot, and with a
-// record of how to add it.
-func (s *Service) stranger(ctx context.Context, c Client) Answer {
-	ans := Answer{Reason: "unknown machine"}
-	if !c.IPXE && c.Firmware == NoFirmware {
-		return ans
-	}
-	if a := s.asked(ctx, c.MAC.String(), false, c); a != nil {
-		remedy := s.howToAdd(ctx, c.MAC)
-		if s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: "unknown machine: it gets no boot. To add it: " + remedy}) {
-			s.Log.Warn("unknown machine asks to boot", "mac", c.MAC.String(), "interface", c.Interface, "remedy", remedy)
-		}
-	}
-	return ans
 }
 
 // howToAdd is the command that adds the machine with a MAC, with an image that

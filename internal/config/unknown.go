@@ -76,8 +76,8 @@ func (r *reader) pattern(dst *string) func(value) {
 		if !ok {
 			return
 		}
-		name := strings.NewReplacer("%serial", "1", "%mac", "1", "%", "1").Replace(s)
-		if strings.Count(s, "%") != 1 || len(name) > 31 || !domainForm.MatchString(name) {
+		name := strings.NewReplacer("%serial", "s", "%mac", "m", "%", "1").Replace(s)
+		if strings.Count(s, "%") != 1 || len(name) > 31 || !domainForm.MatchString(name) || strings.Trim(name, "0123456789.") == "" {
 			r.fault(v, fmt.Sprintf("%q is no pattern of names", s), "%s", right)
 			return
 		}

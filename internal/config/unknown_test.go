@@ -33,12 +33,12 @@ func TestFaultsAboutUnknownMachines(t *testing.T) {
 		iface + "    enrol: {image: debian:12}\n":    `f:3:13: interfaces[0].enrol: has no meaning with unknown: ignore; write unknown: hold or enrol, or take the line out`,
 		enrol:                                  `f:2:5: interfaces[0]: unknown: enrol has no image; write what they boot, such as enrol: {image: debian:12}`,
 		enrol + "    enrol: {image: debian}\n": "f:2:5: interfaces[0]: unknown: enrol has no image; write what they boot, such as enrol: {image: debian:12}\nf:4:20: interfaces[0].enrol.image: \"debian\" is no image; write name:tag, such as debian:12",
-		enrol + "    enrol: {image: debian:12, mode: kept}\n":              `f:4:37: interfaces[0].enrol.mode: "kept" is no mode of a disk; write persistent (kept from boot to boot) or ephemeral`,
-		enrol + "    enrol: {image: debian:12, name: pc}\n":                `f:4:37: interfaces[0].enrol.name: "pc" is no pattern of names; ` + name,
-		enrol + "    enrol: {image: debian:12, name: PC%}\n":               `f:4:37: interfaces[0].enrol.name: "PC%" is no pattern of names; ` + name,
-		enrol + "    enrol: {image: debian:12, name: pc-%serial-%mac}\n":   `f:4:37: interfaces[0].enrol.name: "pc-%serial-%mac" is no pattern of names; ` + name,
-		enrol + "    enrol: {image: debian:12, size: 5}\n":                 `f:4:31: interfaces[0].enrol: unknown key "size"; the keys here are image, mode, name`,
-		enrol + "    enrol: {image: debian:12, name: '%', mode: x y}\n   ": `f:4:48: interfaces[0].enrol.mode: "x y" is no mode of a disk; write persistent (kept from boot to boot) or ephemeral`,
+		enrol + "    enrol: {image: debian:12, mode: kept}\n":               `f:4:37: interfaces[0].enrol.mode: "kept" is no mode of a disk; write persistent (kept from boot to boot) or ephemeral`,
+		enrol + "    enrol: {image: debian:12, name: pc}\n":                 `f:4:37: interfaces[0].enrol.name: "pc" is no pattern of names; ` + name,
+		enrol + "    enrol: {image: debian:12, name: PC%}\n":                `f:4:37: interfaces[0].enrol.name: "PC%" is no pattern of names; ` + name,
+		enrol + "    enrol: {image: debian:12, name: pc-%serial-%mac}\n":    `f:4:37: interfaces[0].enrol.name: "pc-%serial-%mac" is no pattern of names; ` + name,
+		enrol + "    enrol: {image: debian:12, size: 5}\n":                  `f:4:31: interfaces[0].enrol: unknown key "size"; the keys here are image, mode, name`,
+		enrol + "    enrol: {image: debian:12, name: 'a%', mode: x y}\n   ": `f:4:49: interfaces[0].enrol.mode: "x y" is no mode of a disk; write persistent (kept from boot to boot) or ephemeral`,
 	} {
 		_, err := Parse("f", []byte(text))
 		var faults Faults

@@ -21,7 +21,7 @@ const (
 
 // CheckPattern says whether machines can be named after a pattern.
 func CheckPattern(pattern string) error {
-	if strings.Count(pattern, "%") != 1 || CheckName(fill(pattern, "525400123456", "525400123456", 1234)) != nil {
+	if strings.Count(pattern, "%") != 1 || CheckName(fill(pattern, "s1", "m1", 1234)) != nil {
 		return &InvalidError{What: "pattern of names", Value: pattern,
 			Want: "it is a host name in which % stands for a number, %serial for the serial number or %mac for the MAC address, such as pc-%"}
 	}

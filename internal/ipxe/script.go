@@ -33,6 +33,9 @@ type Disk struct {
 	// CHAP in one direction.
 	ReverseUser   string
 	ReverseSecret string
+
+	// Report is where iPXE says first what it knows of its machine; empty: nowhere.
+	Report string
 }
 
 // BootDisk returns the script that opens d and boots from it. On failure the
@@ -51,6 +54,9 @@ func BootDisk(d Disk) (string, error) {
 	var b strings.Builder
 	fmt.Fprintln(&b, "#!ipxe")
 	fmt.Fprintf(&b, "echo Bootes: %s boots %s\n", d.Hostname, printable(d.Label))
+	if d.Report != "" {
+		fmt.Fprintf(&b, "imgfetch --name facts %s?report=1&%s && imgfree facts ||\n", d.Report, facts)
+	}
 	fmt.Fprintf(&b, "set initiator-iqn %s\n", d.Initiator)
 	fmt.Fprintf(&b, "set hostname %s\n", d.Hostname)
 	fmt.Fprintf(&b, "set username %s\n", d.User)

@@ -1,0 +1,41 @@
+package boot
+
+import (
+	"net/url"
+	"testing"
+
+	"bootes.dev/internal/inventory"
+)
+
+func TestHardwareByFacts(t *testing.T) {
+	for query, want := range map[string]inventory.Hardware{
+		"": {},
+		"uuid=4c4c4544-0042-3510-8057-b4c04f4a4d32&manufacturer=Dell+Inc.&product=OptiPlex%207090&serial=5CG12&chip=snponly&bus=01-80-86-10-0e&m0=0020&m1=0020&m2=&m3=0000&x0=&x1=": {
+			UUID: "4c4c4544-0042-3510-8057-b4c04f4a4d32", Serial: "5CG12", Manufacturer: "Dell Inc.", Product: "OptiPlex 7090", Memory: 16 << 30, NIC: "snponly 8086:100e",
+		},
+		"uuid=03000200-0400-0500-0006-000700080009&serial=Default+string&bus=02:12:34": {},
+		"m0=ff7f&x0=00000100&m1=ffff&m2=0082&m3=zz&m4=00&chip=rtl8168":                 {Memory: 64<<30 + 512<<10, NIC: "rtl8168"},
+	} {
+		f, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := hardware(f); got != want {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", query, got, want)
+		}
+	}
+}
+
+func FuzzHardware(f *testing.F) {
+	f.Add("uuid=4c4c4544-0042-3510-8057-b4c04f4a4d32&serial=x&m0=0020&x0=00000100&bus=01-80-86-10-0e")
+	f.Fuzz(func(t *testing.T, query string) {
+		v, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		if h := hardware(v); h.Memory < 0 || len(v) < 40 && h.Memory > 10*(2<<50) {
+			t.Errorf("%+v", h)
+		}
+		describe(hardware(v))
+	})
+}
