@@ -47,7 +47,7 @@ func TestEveryCommandHelps(t *testing.T) {
 	walk((&app{}).root())
 	for _, want := range []string{
 		"serve", "image build", "image import", "image list", "image show", "image rm", "machine add", "machine list", "machine show", "machine set",
-		"machine rm", "volume list", "volume show", "volume rm", "volume set", "boot log", "boot watch", "version", "df",
+		"machine rm", "volume list", "volume show", "volume rm", "volume set", "boot log", "boot watch", "version", "df", "loaders",
 		"image export", "image verify", "image tag", "image history", "image flatten", "image update", "image publish", "image ls", "image cat",
 		"volume snapshot", "volume rollback", "volume clone", "volume resize", "volume reset", "volume commit", "volume diff", "volume io", "volume flatten",
 		"volume export", "volume backup", "volume restore", "volume ls", "volume cat",
@@ -268,7 +268,7 @@ func TestRefusals(t *testing.T) {
 		{"machine add pc02 --mac 52:54:00:00:00:01 --image debian:12", 4, `MAC 52:54:00:00:00:01 belongs to machine pc01`},
 		{"machine set pc01 --from=", 2, `--from is empty: to take the rule away, write none`},
 		{"machine set pc01 --initiator=", 2, `--initiator is empty: to take the rule away, write none`},
-		{"machine set pc01", 2, `nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit, --from, --initiator, --lease`},
+		{"machine set pc01", 2, `nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit, --loader, --from, --initiator, --lease`},
 		{"machine set pc01 --address pc", 2, `--address "pc" is no IPv4 address: write one such as 192.168.1.50, or none`},
 		{"machine set pc01 --persistent --ephemeral", 2, `--persistent and --ephemeral exclude each other: give one`},
 		{"image rm debian:12", 4, `MAC 52:54:00:00:00:01 belongs to machine pc01`},

@@ -226,6 +226,16 @@ update   it boots a writable copy of debian:13 (7 MiB written) instead of its ow
 mode     persistent
 limit    none
 `},
+		{"loaders", `
+folders: /srv/ipxeboot, /usr/lib/ipxe
+
+FIRMWARE     FILE                        FOLDER         SIGNED
+BIOS         undionly.kpxe               /usr/lib/ipxe  no
+UEFI x86-64  x86_64-sb/snponly-shim.efi  /srv/ipxeboot  yes
+
+nothing yet for:
+UEFI arm64  put iPXE's snponly.efi there
+`},
 		{"df", `
 folder       /var/lib/bootes
 disk         320 GiB free of 500 GiB; machines leave 5 GiB of it free
@@ -304,6 +314,7 @@ func TestDiskJSON(t *testing.T) {
 		"volume snapshot pc01 s":      api.Snapshot{Volume: "0f3a-1111-aaaa", Name: "s", Own: 3 << 20, Size: 4 << 30, Consistent: api.Crash, Created: now},
 		"image update --cancel pc01":  api.Update{Machine: "pc01", Image: "debian:12", Written: 312 << 20},
 		"df":                          w.space,
+		"loaders":                     w.loaders,
 		"volume rm pc01":              removed{Removed: []string{"pc01"}, Lost: 5 << 20},
 		"image rm debian:stable":      removed{Removed: []string{"debian:stable"}},
 	} {

@@ -33,6 +33,11 @@ func newLab() *world {
 		api.Volume{ID: "99cc-4444-dddd", Machine: "builder", Image: "debian:12", Mode: api.Persistent, Size: 4 << 30, Created: now},
 		api.Volume{ID: "99cc-5555-eeee", Machine: "builder", Image: "debian:13", Mode: api.Updating, Size: 4 << 30, Created: now})
 	w.verified = api.Verified{Ref: "debian:13", Digest: "sha256:0123456789abcdef", Size: 4 << 30}
+	w.loaders = api.Loaders{Folders: []string{"/srv/ipxeboot", "/usr/lib/ipxe"}, Loaders: []api.Loader{
+		{Firmware: "BIOS", File: "undionly.kpxe", Folder: "/usr/lib/ipxe"},
+		{Firmware: "UEFI x86-64", File: "x86_64-sb/snponly-shim.efi", Folder: "/srv/ipxeboot", Signed: true},
+		{Firmware: "UEFI arm64", Lack: "put iPXE's snponly.efi there"},
+	}}
 	w.space = api.Space{
 		Dir: "/var/lib/bootes", Capacity: 500 << 30, Free: 320 << 30, MinFree: 5 << 30, Freeing: 1 << 30, TotalOwn: 3 << 30,
 		Images:  []api.ImageSpace{{Ref: "debian:12", Virtual: 4 << 30, Own: 1 << 30}, {Ref: "debian:13", Virtual: 4 << 30, Own: 312 << 20, Shared: 1 << 30}},
@@ -168,4 +173,5 @@ func (w *world) Open(_ context.Context, r api.FileRef) (*api.Content, error) {
 	}, w.call("open", r)
 }
 
+func (w *world) Loaders(context.Context) (api.Loaders, error) { return w.loaders, w.err }
 func (w *world) Space(context.Context) (api.Space, error) { return w.space, w.err }

@@ -32,6 +32,7 @@ type world struct {
 	place     api.Place
 	content   string
 	space     api.Space
+	loaders   api.Loaders
 	onExport  func(context.Context, api.Export, func(api.Progress)) error
 	onBackup  func(context.Context, api.Backup, func(api.Progress)) error
 	onRestore func(context.Context, api.Restore, func(api.Progress)) error
@@ -147,7 +148,7 @@ func serveWorld(t *testing.T, w *world) string {
 	}
 	s := api.New(api.Options{
 		Images: w, Machines: w, Volumes: w, Boots: w, Version: "9.9", Log: slog.New(slog.DiscardHandler),
-		Tags: w, Layers: w, Snapshots: w, Disks: w, Attachments: w, Updates: w, Streams: w, Files: w, Space: w, Credentials: w, IO: w,
+		Tags: w, Layers: w, Snapshots: w, Disks: w, Attachments: w, Updates: w, Streams: w, Files: w, Space: w, Loaders: w, Credentials: w, IO: w,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

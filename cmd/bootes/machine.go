@@ -43,7 +43,7 @@ func (a *app) machineAdd() *cobra.Command {
 			}
 			m, err := a.client().AddMachine(cmd.Context(), api.NewMachine{
 				Name: args[0], MACs: ch.MACs, UUID: value(ch.UUID), Address: value(ch.Address), Image: *ch.Image,
-				Mode: cmp.Or(value(ch.Mode), api.Persistent), Limit: ch.Limit, Access: ch.Access,
+				Mode: cmp.Or(value(ch.Mode), api.Persistent), Limit: ch.Limit, Loader: value(ch.Loader), Access: ch.Access,
 			})
 			if err != nil {
 				return err
@@ -73,7 +73,8 @@ func (a *app) machineSet() *cobra.Command {
 			"Each boot has a secret of its own, without which nobody opens the machine's disks. --from, --initiator\n" +
 			"and --lease are rules beside that, asked at each login.",
 		Example: "  bootes machine set pc01 --image debian:13\n  bootes machine set pc01 --ephemeral --limit none\n" +
-			"  bootes machine set pc01 --from 10.0.0.0/24,10.1.0.7 --lease\n  bootes machine set pc01 --from none --lease=false",
+			"  bootes machine set pc01 --from 10.0.0.0/24,10.1.0.7 --lease\n  bootes machine set pc01 --from none --lease=false\n" +
+			"  bootes machine set pc01 --loader x86_64/ipxe.efi",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ch, err := f.change(cmd)
 			if err != nil {
@@ -158,6 +159,7 @@ func (a *app) machineSheet(m api.Machine) string {
 		"update", updateText(m.Update),
 		"mode", m.Mode,
 		"limit", limitText(m.Limit),
+		"loader", m.Loader,
 		"machine-id", m.MachineID,
 	}
 	lines = append(lines, accessLines(m.Access)...)

@@ -15,6 +15,7 @@ type machineFlags struct {
 	macs                  []string
 	uuid, image, limit    string
 	address               string
+	loader                string
 	persistent, ephemeral bool
 	access                accessFlags
 }
@@ -28,6 +29,7 @@ func (f *machineFlags) register(c *cobra.Command) {
 	s.BoolVar(&f.persistent, "persistent", false, "keep the disk from boot to boot")
 	s.BoolVar(&f.ephemeral, "ephemeral", false, "start from the image at each boot")
 	s.StringVar(&f.limit, "limit", "", "what the disk may hold beyond the image, a `size` such as 10G, or none")
+	s.StringVar(&f.loader, "loader", "", "`file` of the folders of loaders that its firmware is given, or auto: what fits")
 	f.access.register(c)
 }
 
@@ -58,6 +60,12 @@ func (f *machineFlags) change(c *cobra.Command) (ch api.MachineChange, err error
 	if given("image") {
 		ch.Image = &f.image
 	}
+	if given("loader") {
+		if f.loader == "auto" {
+			f.loader = ""
+		}
+		ch.Loader = &f.loader
+	}
 	if given("limit") {
 		n, err := parseLimit(f.limit)
 		if err != nil {
@@ -75,8 +83,8 @@ func (f *machineFlags) change(c *cobra.Command) (ch api.MachineChange, err error
 	if f.persistent || f.ephemeral {
 		ch.Mode = &mode
 	}
-	if c.Name() == "set" && ch.MACs == nil && ch.UUID == nil && ch.Address == nil && ch.Image == nil && ch.Limit == nil && ch.Mode == nil && ch.Access == nil {
-		return ch, usage("nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit, --from, --initiator, --lease")
+	if c.Name() == "set" && ch.MACs == nil && ch.UUID == nil && ch.Address == nil && ch.Image == nil && ch.Limit == nil && ch.Mode == nil && ch.Loader == nil && ch.Access == nil {
+		return ch, usage("nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit, --loader, --from, --initiator, --lease")
 	}
 	return ch, nil
 }

@@ -37,6 +37,7 @@ func (h *house) apiOptions() api.Options {
 		Streams:     streams{h},
 		Files:       files{h},
 		Space:       space{h},
+		Loaders:     loaders{h},
 		Metrics:     h.metrics,
 		Credentials: credentials{h},
 		IO:          volumes{h},

@@ -28,7 +28,7 @@ func apiMachine(m inventory.Machine, volumes []storage.VolumeInfo, names invento
 		address = m.Address.String()
 	}
 	out := api.Machine{
-		Name: m.Name, MACs: m.MACs, UUID: m.UUID, Address: address, Image: m.Image, ImageGone: !names.Has(m.Image), Mode: string(m.Mode), Limit: m.Limit,
+		Name: m.Name, MACs: m.MACs, UUID: m.UUID, Address: address, Image: m.Image, ImageGone: !names.Has(m.Image), Mode: string(m.Mode), Limit: m.Limit, Loader: m.Loader,
 		MachineID: m.Identity.MachineID, HostKeys: public, Created: m.Created,
 	}
 	if a := m.Access; len(a.From) > 0 || len(a.Initiators) > 0 || a.Lease {
@@ -101,6 +101,9 @@ func (h machines) AddMachine(ctx context.Context, n api.NewMachine) (api.Machine
 	add := inventory.Machine{
 		Name: n.Name, MACs: n.MACs, UUID: n.UUID, Address: address, Image: n.Image, Mode: inventory.Mode(mode), Limit: limit,
 	}
+	if add.Loader, err = h.pinned(n.Loader); err != nil {
+		return api.Machine{}, err
+	}
 	if err := setAccess(&add.Access, n.Access); err != nil {
 		return api.Machine{}, apiError(err)
 	}
@@ -121,6 +124,13 @@ func (h machines) SetMachine(ctx context.Context, name string, c api.MachineChan
 		set(&m.UUID, c.UUID)
 		set(&m.Image, c.Image)
 		set(&m.Limit, c.Limit)
+		if c.Loader != nil {
+			loader, err := h.pinned(*c.Loader)
+			if err != nil {
+				return err
+			}
+			m.Loader = loader
+		}
 		if c.Address != nil {
 			address, err := parseAddress(*c.Address)
 			if err != nil {

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
+	"path"
+	"strings"
 
+	"bootes.dev/internal/api"
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/httpboot"
 	"bootes.dev/internal/tftp"
@@ -76,4 +80,35 @@ func (h *house) loaderFile(ctx context.Context, name string, remote, local netip
 		return nil, "", fmt.Errorf("open %q: not a file of this computer: %w", name, fs.ErrPermission)
 	}
 	return file, "", nil
+}
+
+type loaders struct{ *house }
+
+func (h loaders) Loaders(context.Context) (api.Loaders, error) {
+	out := api.Loaders{Folders: h.cfg.Loaders}
+	for _, fw := range boot.Firmwares {
+		l, err := h.loaders.Find(fw)
+		x := api.Loader{Firmware: string(fw), File: l.Name, Folder: l.Folder, Signed: l.Signed}
+		var lack *boot.LackError
+		if errors.As(err, &lack) {
+			x.Lack = lack.Remedy()
+			if lack.Note != "" {
+				x.Lack += "; " + lack.Note
+			}
+		}
+		out.Loaders = append(out.Loaders, x)
+	}
+	return out, nil
+}
+
+// pinned is the loader that a machine is to be given, if there is such a file.
+func (h *house) pinned(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	name = strings.TrimPrefix(path.Clean("/"+name), "/")
+	if _, ok := h.loaders.Has(name); !ok {
+		return "", api.Errorf(api.NotFound, "loader %q is in no folder of loaders (%s): put it there first, or write auto", name, strings.Join(h.cfg.Loaders, ", "))
+	}
+	return name, nil
 }

@@ -40,7 +40,11 @@ func newWired(t *testing.T) *wired {
 	cfg := config.Default()
 	cfg.Data, cfg.Limits.MinFree = filepath.Join(dir, "data"), config.Space{Bytes: 1 << 20}
 	log := slog.New(slog.DiscardHandler)
+	cfg.Loaders = []string{t.TempDir()}
 	h := &house{cfg: cfg, log: log}
+	if err := h.openLoaders(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := h.openState(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -133,6 +133,11 @@ type Files interface {
 	Open(ctx context.Context, f FileRef) (*Content, error)
 }
 
+// LoaderOverview is what the server asks about loaders.
+type LoaderOverview interface {
+	Loaders(ctx context.Context) (Loaders, error)
+}
+
 // SpaceOverview is what the server asks about space.
 type SpaceOverview interface {
 	Space(ctx context.Context) (Space, error)
@@ -163,6 +168,7 @@ type Options struct {
 	Streams     Streams
 	Files       Files
 	Space       SpaceOverview
+	Loaders     LoaderOverview
 	Metrics     http.Handler
 	Credentials StaticCredentials
 	IO          IO

@@ -118,6 +118,10 @@ func (f *fake) Open(_ context.Context, r FileRef) (*Content, error) {
 
 var place = Place{Partition: 2, System: "ext4", Unclean: true}
 
+func (f *fake) Loaders(context.Context) (Loaders, error) {
+	return Loaders{Loaders: []Loader{{Firmware: "BIOS", File: "undionly.kpxe", Folder: "/l"}}}, f.fault()
+}
+
 func (f *fake) Space(context.Context) (Space, error) {
 	return Space{Dir: "/d", Free: 5, Volumes: []VolumeSpace{{ID: "v1"}}}, f.fault()
 }

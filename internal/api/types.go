@@ -92,6 +92,7 @@ type Machine struct {
 	Newer     string    `json:"newer,omitempty" doc:"image that its tag points to now, if its disk is of another"`
 	Mode      string    `json:"mode" enum:"persistent,ephemeral"`
 	Limit     int64     `json:"limit" doc:"bytes its disk may hold beyond the image; 0: no limit"`
+	Loader    string    `json:"loader,omitempty" doc:"file that its firmware is given; none: what fits"`
 	MachineID string    `json:"machine_id,omitempty"`
 	HostKeys  []string  `json:"host_keys,omitempty" doc:"public SSH host keys"`
 	Created   time.Time `json:"created"`
@@ -121,6 +122,7 @@ type NewMachine struct {
 	Address string   `json:"address,omitempty" doc:"IPv4 address to keep for it"`
 	Mode    string   `json:"mode,omitempty" enum:"persistent,ephemeral" default:"persistent"`
 	Limit   *int64   `json:"limit,omitempty" minimum:"0" doc:"bytes, 0 for none; default: the server's limits.volume"`
+	Loader  string   `json:"loader,omitempty" doc:"file of the folders of loaders that its firmware is given; default: what fits"`
 
 	Access *AccessChange `json:"access,omitempty" doc:"rules for who may open its disks; default: none"`
 }
@@ -134,6 +136,7 @@ type MachineChange struct {
 	Image   *string  `json:"image,omitempty" doc:"from the next boot on"`
 	Mode    *string  `json:"mode,omitempty" enum:"persistent,ephemeral"`
 	Limit   *int64   `json:"limit,omitempty" minimum:"0"`
+	Loader  *string  `json:"loader,omitempty" doc:"file of the folders of loaders that its firmware is given; empty: what fits"`
 
 	Access *AccessChange `json:"access,omitempty" doc:"rules for who may open its disks, from the next login on"`
 }

@@ -95,13 +95,14 @@ func (f *Folders) Loader(fw Firmware) (Loader, error) {
 	s, ok := f.found[fw]
 	if !ok || time.Since(s.at) > searchAgain {
 		s = search{at: time.Now()}
-		s.loader, s.err = f.look(fw)
+		s.loader, s.err = f.Find(fw)
 		f.found[fw] = s
 	}
 	return s.loader, s.err
 }
 
-func (f *Folders) look(fw Firmware) (Loader, error) {
+// Find is what Loader would find if it had not searched lately.
+func (f *Folders) Find(fw Firmware) (Loader, error) {
 	lack := &LackError{Firmware: fw}
 	for _, dir := range f.all {
 		for _, name := range names(fw) {
