@@ -156,7 +156,7 @@ func dhcpInterfaces(cfg *config.Config) []dhcp.InterfaceConfig {
 		if i.DHCP == config.Off {
 			continue
 		}
-		c := dhcp.InterfaceConfig{Name: i.Name, Mode: dhcp.ModeProxy, Force: i.Force, ServeUnknown: i.ServeUnknown}
+		c := dhcp.InterfaceConfig{Name: i.Name, Mode: dhcp.ModeProxy, Force: i.Force, ServeUnknown: i.ServeUnknown, Probe: i.Conflicts}
 		if i.DHCP == config.Server {
 			c.Mode = dhcp.ModeServer
 			c.Subnets = dhcpSubnets(i)

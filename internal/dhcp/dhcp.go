@@ -178,6 +178,7 @@ type InterfaceConfig struct {
 	Subnets      []Subnet
 	Force        bool // serve though another DHCP server answers
 	ServeUnknown bool // lease to machines that nobody added, too
+	Probe        bool // look whether an address is in use before it is first offered
 }
 
 // Subnet is one network on which we give addresses. It is on the interface's

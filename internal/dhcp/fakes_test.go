@@ -80,11 +80,12 @@ type pool struct {
 	mu       sync.Mutex
 	byAddr   map[netip.Addr]string
 	declined map[netip.Addr]bool
+	bound    map[netip.Addr]bool
 	err      error // what every call fails with
 }
 
 func newPool() *pool {
-	return &pool{byAddr: map[netip.Addr]string{}, declined: map[netip.Addr]bool{}}
+	return &pool{byAddr: map[netip.Addr]string{}, declined: map[netip.Addr]bool{}, bound: map[netip.Addr]bool{}}
 }
 
 func (p *pool) Offer(_ context.Context, r LeaseRequest) (Lease, error) {
@@ -96,12 +97,12 @@ func (p *pool) Offer(_ context.Context, r LeaseRequest) (Lease, error) {
 	mac := r.MAC.String()
 	for a, m := range p.byAddr {
 		if m == mac && r.inPool(a) {
-			return Lease{Addr: a, MAC: mac}, nil
+			return Lease{Addr: a, MAC: mac, New: !p.bound[a]}, nil
 		}
 	}
 	if r.Wanted.IsValid() && p.free(r, r.Wanted) {
 		p.byAddr[r.Wanted] = mac
-		return Lease{Addr: r.Wanted, MAC: mac}, nil
+		return Lease{Addr: r.Wanted, MAC: mac, New: true}, nil
 	}
 	for _, part := range r.Pools {
 		for a := part.First; a.Compare(part.Last) <= 0; a = a.Next() {
@@ -141,7 +142,7 @@ func (p *pool) Commit(_ context.Context, r LeaseRequest) (Lease, error) {
 	case !p.free(r, r.Wanted):
 		return Lease{}, ErrOutOfPool
 	}
-	p.byAddr[r.Wanted] = mac
+	p.byAddr[r.Wanted], p.bound[r.Wanted] = mac, true
 	return Lease{Addr: r.Wanted, MAC: mac}, nil
 }
 

@@ -24,6 +24,7 @@ type link struct {
 	place  func() (*place, error)
 
 	strangers strangers
+	conflicts *conflicts // nil: addresses are offered without a look
 }
 
 // datagram is one packet that came in.
@@ -55,6 +56,7 @@ type exchange struct {
 type outcome struct {
 	packet *dhcpv4.DHCPv4 // nil: stay silent
 	reply  Reply
+	look   netip.Addr // valid: to be offered once it is known that nobody uses it
 }
 
 func silence(format string, args ...any) outcome {
@@ -79,7 +81,6 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, handleTime)
-	defer cancel()
 	x := &exchange{l: l, in: in, m: m, q: query(m, t)}
 	x.q.Interface, x.q.Mode, x.q.Port = l.config.Name, l.config.Mode, in.port
 	bad := x.locate()
@@ -93,7 +94,18 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 	default:
 		out = x.proxy()
 	}
-	l.policy.Sent(x.q, x.send(out, send))
+	end := func(out outcome) {
+		l.policy.Sent(x.q, x.send(out, send))
+		cancel()
+	}
+	if !out.look.IsValid() {
+		end(out)
+		return
+	}
+	if !l.conflicts.spawn(func() { end(x.looked(ctx, out.look)) }) {
+		l.conflicts.end(out.look, false)
+		end(x.give(ctx, Offer, out.look))
+	}
 }
 
 // locate finds the client's link, and the address by which it reaches us.

@@ -55,7 +55,7 @@ func (x *exchange) server(ctx context.Context) outcome {
 	}
 	switch x.q.Type {
 	case Discover:
-		return x.discover(ctx)
+		return x.offer(ctx)
 	case Request:
 		return x.request(ctx)
 	}
@@ -94,14 +94,6 @@ func (x *exchange) noSegment() string {
 		return fmt.Sprintf("came through relay %s, and no network of interface %q has that address: write one under its subnets:", at, x.l.config.Name)
 	}
 	return fmt.Sprintf("came from network %s, which interface %q does not serve: write it under its subnets:", at, x.l.config.Name)
-}
-
-func (x *exchange) discover(ctx context.Context) outcome {
-	lease, err := x.l.leases.Offer(ctx, x.leaseRequest(x.q.Requested))
-	if err != nil {
-		return failure(fmt.Errorf("offer an address of %s: %w", x.seg, err))
-	}
-	return x.give(ctx, Offer, lease.Addr)
 }
 
 func (x *exchange) request(ctx context.Context) outcome {

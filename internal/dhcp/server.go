@@ -98,7 +98,7 @@ func (s *Server) open(c InterfaceConfig) ([]*port, error) {
 		}
 		ports = append(ports, p)
 		if c.Mode == ModeServer {
-			if p.frames, err = openFrames(ifc); err != nil {
+			if err := p.openRaw(ifc); err != nil {
 				return ports, err
 			}
 		}
@@ -139,6 +139,13 @@ func (s *Server) serve(ctx context.Context, ports []*port) error {
 		queues[i] = make(chan job, queued)
 		group.Go(func() error { work(ctx, queues[i]); return nil })
 	}
+	spawn := bounded(group, maxLooking)
+	for _, p := range ports {
+		if p.neighbours != nil {
+			p.link.conflicts.spawn = spawn
+			group.Go(func() error { return p.neighbours.serve(ctx) })
+		}
+	}
 	seed := maphash.MakeSeed()
 	for _, p := range ports {
 		group.Go(func() error {
@@ -152,6 +159,24 @@ func (s *Server) serve(ctx context.Context, ports []*port) error {
 	}
 	close(s.ready)
 	return group.Wait()
+}
+
+// bounded runs functions in a group, at most so many at a time; false: it does not.
+func bounded(group *errgroup.Group, limit int) func(func()) bool {
+	running := make(chan struct{}, limit)
+	return func(f func()) bool {
+		select {
+		case running <- struct{}{}:
+		default:
+			return false
+		}
+		group.Go(func() error {
+			defer func() { <-running }()
+			f()
+			return nil
+		})
+		return true
+	}
 }
 
 func work(ctx context.Context, queue <-chan job) {

@@ -26,6 +26,19 @@ type port struct {
 	raw    net.PacketConn
 	conn   *ipv4.PacketConn
 	frames *packet.Conn // server mode
+
+	neighbours *neighbours // server mode, if addresses are looked at
+}
+
+// openRaw opens what a server needs besides its port.
+func (p *port) openRaw(ifc netif.Interface) (err error) {
+	if p.frames, err = openFrames(ifc); err != nil || !p.link.config.Probe {
+		return err
+	}
+	if p.neighbours, err = openNeighbours(ifc); err == nil {
+		p.link.conflicts = &conflicts{inUse: p.neighbours.inUse}
+	}
+	return err
 }
 
 // openPort binds a port to one interface only. SO_REUSEADDR is left off on
@@ -77,6 +90,9 @@ func (p *port) send(data []byte, from netip.Addr, to netip.AddrPort, mac net.Har
 func (p *port) Close() error {
 	if p.frames != nil {
 		p.frames.Close()
+	}
+	if p.neighbours != nil {
+		p.neighbours.Close()
 	}
 	return p.raw.Close()
 }
