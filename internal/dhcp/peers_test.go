@@ -81,12 +81,13 @@ func (p *program) expect(t *testing.T, pattern string, n int) {
 	t.Fatalf("no %d × %q in:\n%s", n, pattern, p)
 }
 
-// dhclient starts ISC dhclient, with a script that only sets the address.
+// dhclient starts ISC dhclient, with a script that only sets address and router.
 func dhclient(t *testing.T, p *nettest.Peer) *program {
 	t.Helper()
 	dir := t.TempDir()
 	script := filepath.Join(dir, "script")
-	os.WriteFile(script, []byte("#!/bin/sh\n[ -z \"$new_ip_address\" ] || ip addr replace $new_ip_address/24 dev $interface\n"), 0o755)
+	os.WriteFile(script, []byte("#!/bin/sh\n[ -z \"$new_ip_address\" ] || ip addr replace $new_ip_address/24 dev $interface\n"+
+		"[ -z \"$new_routers\" ] || ip route replace default via $new_routers\n"), 0o755)
 	return start(t, p.Command(t.Context(), "dhclient", "-4", "-d", "-v", "-cf", "/dev/null",
 		"-sf", script, "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "eth0"))
 }

@@ -96,16 +96,31 @@ func Join(t testing.TB, bridge, mac, prefix string) *Peer {
 	}
 	t.Cleanup(func() { holder.Process.Kill(); holder.Wait() })
 	p := &Peer{pid: holder.Process.Pid}
+	p.ip(t, "link set lo up")
+	p.plug(t, bridge, "eth0", mac, prefix)
+	return p
+}
+
+// Router makes of a host a router between its network and another bridge, on
+// which its eth1 has an address.
+func (p *Peer) Router(t testing.TB, bridge, mac, prefix string) {
+	t.Helper()
+	p.plug(t, bridge, "eth1", mac, prefix)
+	if out, err := p.Command(t.Context(), "sysctl", "-qw", "net.ipv4.ip_forward=1").CombinedOutput(); err != nil {
+		t.Fatalf("sysctl: %v: %s", err, out)
+	}
+}
+
+func (p *Peer) plug(t testing.TB, bridge, name, mac, prefix string) {
+	t.Helper()
 	peers++
 	port := fmt.Sprintf("port%d", peers)
-	IP(t, fmt.Sprintf("link add %s type veth peer name eth0 address %s netns %d", port, mac, p.pid))
+	IP(t, fmt.Sprintf("link add %s type veth peer name %s address %s netns %d", port, name, mac, p.pid))
 	IP(t, "link set "+port+" master "+bridge+" up")
-	p.ip(t, "link set lo up")
-	p.ip(t, "link set eth0 up")
+	p.ip(t, "link set "+name+" up")
 	if prefix != "" {
-		p.ip(t, "addr add "+prefix+" dev eth0")
+		p.ip(t, "addr add "+prefix+" dev "+name)
 	}
-	return p
 }
 
 func (p *Peer) ip(t testing.TB, args string) {
