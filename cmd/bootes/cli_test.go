@@ -47,7 +47,7 @@ func TestEveryCommandHelps(t *testing.T) {
 	walk((&app{}).root())
 	for _, want := range []string{
 		"serve", "image build", "image import", "image list", "image show", "image rm", "machine add", "machine list", "machine show", "machine set",
-		"machine rm", "volume list", "volume show", "volume rm", "volume set", "boot log", "boot watch", "version", "df", "loaders",
+		"machine rm", "machine waiting", "machine approve", "machine dismiss", "volume list", "volume show", "volume rm", "volume set", "boot log", "boot watch", "version", "df", "loaders",
 		"image export", "image verify", "image tag", "image history", "image flatten", "image update", "image publish", "image ls", "image cat",
 		"volume snapshot", "volume rollback", "volume clone", "volume resize", "volume reset", "volume commit", "volume diff", "volume io", "volume flatten",
 		"volume export", "volume backup", "volume restore", "volume ls", "volume cat",
@@ -202,6 +202,8 @@ func TestMachineFlags(t *testing.T) {
 		}},
 		"set pc01 --address 10.0.0.7":              {"pc01", api.MachineChange{Address: text("10.0.0.7")}},
 		"set pc01 --address none":                  {"pc01", api.MachineChange{Address: text("")}},
+		"set pc01 --uuid none --serial none":       {"pc01", api.MachineChange{UUID: text(""), Serial: text("")}},
+		"set pc01 --uuid U --serial S":             {"pc01", api.MachineChange{UUID: text("U"), Serial: text("S")}},
 		"set pc01 --image debian:13":               {"pc01", api.MachineChange{Image: text("debian:13")}},
 		"set pc01 --persistent --limit none":       {"pc01", api.MachineChange{Mode: text(api.Persistent), Limit: limit(0)}},
 		"set pc01 --mac 52:54:00:00:00:01 --uuid=": {"pc01", api.MachineChange{MACs: []string{"52:54:00:00:00:01"}, UUID: text("")}},
@@ -268,7 +270,7 @@ func TestRefusals(t *testing.T) {
 		{"machine add pc02 --mac 52:54:00:00:00:01 --image debian:12", 4, `MAC 52:54:00:00:00:01 belongs to machine pc01`},
 		{"machine set pc01 --from=", 2, `--from is empty: to take the rule away, write none`},
 		{"machine set pc01 --initiator=", 2, `--initiator is empty: to take the rule away, write none`},
-		{"machine set pc01", 2, `nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit, --loader, --from, --initiator, --lease`},
+		{"machine set pc01", 2, `nothing to change: give one of --mac, --uuid, --serial, --address, --image, --persistent, --ephemeral, --limit, --loader, --from, --initiator, --lease`},
 		{"machine set pc01 --address pc", 2, `--address "pc" is no IPv4 address: write one such as 192.168.1.50, or none`},
 		{"machine set pc01 --persistent --ephemeral", 2, `--persistent and --ephemeral exclude each other: give one`},
 		{"image rm debian:12", 4, `MAC 52:54:00:00:00:01 belongs to machine pc01`},

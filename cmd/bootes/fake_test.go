@@ -23,6 +23,7 @@ type world struct {
 	*recorder.Recorder
 	images   []api.Image
 	machines []api.Machine
+	waiting  []api.Waiting
 	volumes  api.VolumeList
 	err      error // of every call that changes something
 	onImport func(context.Context, api.Import, func(api.Progress)) (api.Image, error)
@@ -148,7 +149,7 @@ func serveWorld(t *testing.T, w *world) string {
 	}
 	s := api.New(api.Options{
 		Images: w, Machines: w, Volumes: w, Boots: w, Version: "9.9", Log: slog.New(slog.DiscardHandler),
-		Tags: w, Layers: w, Snapshots: w, Disks: w, Attachments: w, Updates: w, Streams: w, Files: w, Space: w, Loaders: w, Credentials: w, IO: w,
+		Tags: w, Layers: w, Snapshots: w, Disks: w, Attachments: w, Updates: w, Streams: w, Files: w, Space: w, Loaders: w, Credentials: w, IO: w, Waiting: w,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -19,7 +19,7 @@ func (a *app) machineCommand() *cobra.Command {
 		Long:    "A machine is a computer that boots from here. It is known by the MAC addresses of its network cards.",
 		Example: "  bootes machine add pc01 --mac 52:54:00:12:34:56 --image debian:12 --ephemeral\n  bootes machine list",
 	}
-	c.AddCommand(a.machineAdd(), a.machineList(), a.machineShow(), a.machineSet(), a.machineCredentials(), a.machineAttach(), a.machineDetach(), a.machineRemove())
+	c.AddCommand(a.machineAdd(), a.machineList(), a.machineShow(), a.machineSet(), a.machineWaiting(), a.machineApprove(), a.machineDismiss(), a.machineCredentials(), a.machineAttach(), a.machineDetach(), a.machineRemove())
 	return group(c)
 }
 
@@ -42,7 +42,7 @@ func (a *app) machineAdd() *cobra.Command {
 				return usage("add machine %q: --image is missing: what it boots, such as --image debian:12", args[0])
 			}
 			m, err := a.client().AddMachine(cmd.Context(), api.NewMachine{
-				Name: args[0], MACs: ch.MACs, UUID: value(ch.UUID), Address: value(ch.Address), Image: *ch.Image,
+				Name: args[0], MACs: ch.MACs, UUID: value(ch.UUID), Serial: value(ch.Serial), Address: value(ch.Address), Image: *ch.Image,
 				Mode: cmp.Or(value(ch.Mode), api.Persistent), Limit: ch.Limit, Loader: value(ch.Loader), Access: ch.Access,
 			})
 			if err != nil {
@@ -152,7 +152,6 @@ func (a *app) machineSheet(m api.Machine) string {
 	lines := []string{
 		"machine", m.Name,
 		"mac", strings.Join(m.MACs, ", "),
-		"uuid", m.UUID,
 		"address", m.Address,
 		"image", image,
 		"newer", newer(m.Newer, m.Name),
@@ -162,6 +161,7 @@ func (a *app) machineSheet(m api.Machine) string {
 		"loader", m.Loader,
 		"machine-id", m.MachineID,
 	}
+	lines = append(lines, hardwareLines(m)...)
 	lines = append(lines, accessLines(m.Access)...)
 	lines = append(lines, diskLines(m.Disks)...)
 	for _, k := range m.HostKeys {

@@ -13,7 +13,8 @@ import (
 // machineFlags are the flags of `machine add` and `machine set`.
 type machineFlags struct {
 	macs                  []string
-	uuid, image, limit    string
+	uuid, serial          string
+	image, limit          string
 	address               string
 	loader                string
 	persistent, ephemeral bool
@@ -23,7 +24,8 @@ type machineFlags struct {
 func (f *machineFlags) register(c *cobra.Command) {
 	s := c.Flags()
 	s.StringSliceVar(&f.macs, "mac", nil, "MAC `address` of a network card; more than one may be given")
-	s.StringVar(&f.uuid, "uuid", "", "system `UUID`, if known")
+	s.StringVar(&f.uuid, "uuid", "", "system `UUID`, or none: what the machine says at its next boot")
+	s.StringVar(&f.serial, "serial", "", "`number` of the system, or none, likewise")
 	s.StringVar(&f.address, "address", "", "IPv4 `address` that the DHCP server keeps for it, or none")
 	s.StringVar(&f.image, "image", "", "`name:tag` of the image to boot")
 	s.BoolVar(&f.persistent, "persistent", false, "keep the disk from boot to boot")
@@ -47,7 +49,10 @@ func (f *machineFlags) change(c *cobra.Command) (ch api.MachineChange, err error
 	}
 	given := c.Flags().Changed
 	if given("uuid") {
-		ch.UUID = &f.uuid
+		ch.UUID = noneIsEmpty(f.uuid)
+	}
+	if given("serial") {
+		ch.Serial = noneIsEmpty(f.serial)
 	}
 	if given("address") {
 		if f.address == "none" {
@@ -83,10 +88,17 @@ func (f *machineFlags) change(c *cobra.Command) (ch api.MachineChange, err error
 	if f.persistent || f.ephemeral {
 		ch.Mode = &mode
 	}
-	if c.Name() == "set" && ch.MACs == nil && ch.UUID == nil && ch.Address == nil && ch.Image == nil && ch.Limit == nil && ch.Mode == nil && ch.Loader == nil && ch.Access == nil {
-		return ch, usage("nothing to change: give one of --mac, --uuid, --address, --image, --persistent, --ephemeral, --limit, --loader, --from, --initiator, --lease")
+	if c.Name() == "set" && ch.MACs == nil && ch.UUID == nil && ch.Serial == nil && ch.Address == nil && ch.Image == nil && ch.Limit == nil && ch.Mode == nil && ch.Loader == nil && ch.Access == nil {
+		return ch, usage("nothing to change: give one of --mac, --uuid, --serial, --address, --image, --persistent, --ephemeral, --limit, --loader, --from, --initiator, --lease")
 	}
 	return ch, nil
+}
+
+func noneIsEmpty(s string) *string {
+	if s == "none" {
+		s = ""
+	}
+	return &s
 }
 
 // parseLimit reads a --limit.

@@ -40,6 +40,7 @@ func (h *house) apiOptions() api.Options {
 		Loaders:     loaders{h},
 		Metrics:     h.metrics,
 		Credentials: credentials{h},
+		Waiting:     waiting{h},
 		IO:          volumes{h},
 	}
 }

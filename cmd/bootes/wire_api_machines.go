@@ -28,7 +28,7 @@ func apiMachine(m inventory.Machine, volumes []storage.VolumeInfo, names invento
 		address = m.Address.String()
 	}
 	out := api.Machine{
-		Name: m.Name, MACs: m.MACs, UUID: m.UUID, Address: address, Image: m.Image, ImageGone: !names.Has(m.Image), Mode: string(m.Mode), Limit: m.Limit, Loader: m.Loader,
+		Name: m.Name, MACs: m.MACs, UUID: m.UUID, Serial: m.Serial, Address: address, Image: m.Image, ImageGone: !names.Has(m.Image), Mode: string(m.Mode), Limit: m.Limit, Loader: m.Loader,
 		MachineID: m.Identity.MachineID, HostKeys: public, Created: m.Created,
 	}
 	if a := m.Access; len(a.From) > 0 || len(a.Initiators) > 0 || a.Lease {
@@ -36,6 +36,9 @@ func apiMachine(m inventory.Machine, volumes []storage.VolumeInfo, names invento
 		for _, p := range a.From {
 			out.Access.From = append(out.Access.From, inventory.FromText(p))
 		}
+	}
+	if m.Hardware != (inventory.Hardware{}) {
+		out.Hardware = new(api.Hardware(m.Hardware))
 	}
 	if m.Update != nil {
 		out.Update = &api.Update{Machine: m.Name, Image: m.Update.Image, Volume: m.Update.Volume, Started: m.Update.Started}
@@ -99,7 +102,7 @@ func (h machines) AddMachine(ctx context.Context, n api.NewMachine) (api.Machine
 		return api.Machine{}, err
 	}
 	add := inventory.Machine{
-		Name: n.Name, MACs: n.MACs, UUID: n.UUID, Address: address, Image: n.Image, Mode: inventory.Mode(mode), Limit: limit,
+		Name: n.Name, MACs: n.MACs, UUID: n.UUID, Serial: n.Serial, Address: address, Image: n.Image, Mode: inventory.Mode(mode), Limit: limit,
 	}
 	if add.Loader, err = h.pinned(n.Loader); err != nil {
 		return api.Machine{}, err
@@ -121,7 +124,12 @@ func (h machines) SetMachine(ctx context.Context, name string, c api.MachineChan
 		if len(c.MACs) > 0 {
 			m.MACs = c.MACs
 		}
-		set(&m.UUID, c.UUID)
+		if c.UUID != nil {
+			m.UUID, m.Hardware.UUID = *c.UUID, ""
+		}
+		if c.Serial != nil {
+			m.Serial, m.Hardware.Serial = *c.Serial, ""
+		}
 		set(&m.Image, c.Image)
 		set(&m.Limit, c.Limit)
 		if c.Loader != nil {

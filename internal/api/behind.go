@@ -51,6 +51,13 @@ type Machines interface {
 	RemoveMachine(ctx context.Context, name string) error
 }
 
+// WaitingMachines is what the server asks about machines that wait for approval.
+type WaitingMachines interface {
+	Waiting(ctx context.Context) ([]Waiting, error)
+	Approve(ctx context.Context, mac string, a Approval) (Machine, error)
+	Dismiss(ctx context.Context, mac string) error
+}
+
 // StaticCredentials is what the server asks about machines' static credentials.
 type StaticCredentials interface {
 	// Credentials leaves the secrets out.
@@ -172,4 +179,5 @@ type Options struct {
 	Metrics     http.Handler
 	Credentials StaticCredentials
 	IO          IO
+	Waiting     WaitingMachines
 }

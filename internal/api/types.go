@@ -85,7 +85,8 @@ type Line[T any] struct {
 type Machine struct {
 	Name      string    `json:"name"`
 	MACs      []string  `json:"macs"`
-	UUID      string    `json:"uuid,omitempty" doc:"of the system, if known"`
+	UUID      string    `json:"uuid,omitempty" doc:"of the system, by a person's word"`
+	Serial    string    `json:"serial,omitempty" doc:"of the system, by a person's word"`
 	Address   string    `json:"address,omitempty" doc:"IPv4 address that the DHCP server keeps for it; none: from the pool"`
 	Image     string    `json:"image" doc:"name:tag of an image, or a tag"`
 	ImageGone bool      `json:"image_gone,omitempty" doc:"no image and no tag has that name any more: the machine boots the disk that it has, which stands alone"`
@@ -100,7 +101,8 @@ type Machine struct {
 	Access    *Access   `json:"access,omitempty" doc:"rules for who may open its disks, if there are any"`
 	Update    *Update   `json:"update,omitempty" doc:"the update of an image that it boots instead of its own disk"`
 
-	Disks []Attachment `json:"disks,omitempty" doc:"that it has beside its own, by LUN"`
+	Disks    []Attachment `json:"disks,omitempty" doc:"that it has beside its own, by LUN"`
+	Hardware *Hardware    `json:"hardware,omitempty" doc:"what it has said of itself, if anything"`
 }
 
 // LastBoot is the end of a machine's newest timeline.
@@ -118,6 +120,7 @@ type NewMachine struct {
 	Name    string   `json:"name" minLength:"1"`
 	MACs    []string `json:"macs" minItems:"1"`
 	UUID    string   `json:"uuid,omitempty"`
+	Serial  string   `json:"serial,omitempty"`
 	Image   string   `json:"image" minLength:"1" doc:"name:tag"`
 	Address string   `json:"address,omitempty" doc:"IPv4 address to keep for it"`
 	Mode    string   `json:"mode,omitempty" enum:"persistent,ephemeral" default:"persistent"`
@@ -131,7 +134,8 @@ type NewMachine struct {
 // stays.
 type MachineChange struct {
 	MACs    []string `json:"macs,omitempty" doc:"replace all of the machine's MACs"`
-	UUID    *string  `json:"uuid,omitempty"`
+	UUID    *string  `json:"uuid,omitempty" doc:"empty: what the machine says at its next boot"`
+	Serial  *string  `json:"serial,omitempty" doc:"likewise"`
 	Address *string  `json:"address,omitempty" doc:"IPv4 address to keep for it; empty: none"`
 	Image   *string  `json:"image,omitempty" doc:"from the next boot on"`
 	Mode    *string  `json:"mode,omitempty" enum:"persistent,ephemeral"`

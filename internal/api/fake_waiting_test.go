@@ -1,0 +1,11 @@
+package api
+
+import "context"
+
+func (f *fake) Waiting(context.Context) ([]Waiting, error) {
+	return []Waiting{{MAC: "52:54:00:00:00:99", Interface: "br0", Since: born, Seen: born, Like: "pc01", Hardware: Hardware{Serial: "SN9", Memory: 1 << 30}}}, f.fault()
+}
+func (f *fake) Approve(_ context.Context, mac string, a Approval) (Machine, error) {
+	return Machine{Name: a.Name, MACs: []string{mac}, Image: a.Image, Mode: a.Mode}, f.call("approve", mac, a)
+}
+func (f *fake) Dismiss(_ context.Context, mac string) error { return f.call("dismiss", mac) }
