@@ -126,17 +126,19 @@ func (e *Engine) settle(ctx context.Context) {
 }
 
 func (e *Engine) settleOne(ctx context.Context) (more bool) {
-	j := e.nextJob()
+	within, j, end := e.begin(ctx)
 	if j == nil {
 		return false
 	}
-	err := j.run(ctx)
+	err := j.run(within)
+	ended := within.Err() != nil
+	end()
 	switch {
 	case err == nil:
 		e.mu.Lock()
 		delete(e.skip, j.name)
 		e.mu.Unlock()
-	case ctx.Err() == nil:
+	case !ended:
 		e.setBack(j.name, err)
 	}
 	return true
@@ -145,13 +147,12 @@ func (e *Engine) settleOne(ctx context.Context) (more bool) {
 // job is one piece of background work, named for the log.
 type job struct {
 	name string
+	on   string // the layer that it makes another one on; "" for none
 	run  func(ctx context.Context) error
 }
 
-// nextJob prefers hashing: people wait for digests.
+// nextJob prefers hashing: people wait for digests. The caller holds mu.
 func (e *Engine) nextJob() *job {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if j := e.nextToHash(); j != nil {
 		return j
 	}

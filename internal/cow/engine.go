@@ -106,6 +106,8 @@ type Engine struct {
 	chains   map[string]*chain // by the layer on top; a chain over layers that were merged since is no longer in it
 	made     map[*LayerBuilder]struct{}
 	skip     map[string]setback // background work that failed
+	running  *running           // background work under way
+	leaving  map[string]int     // layers that it has given way for
 	doubt    doubt
 }
 
@@ -119,7 +121,7 @@ func Open(dir string, o Options) (*Engine, error) {
 	e := &Engine{
 		dir: path.Clean(dir), o: o, fs: o.FS, log: o.Log, boot: o.BootID, jobs: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 		layers: map[string]*layerState{}, volumes: map[string]*volumeState{},
-		chains: map[string]*chain{}, made: map[*LayerBuilder]struct{}{}, skip: map[string]setback{}, doubt: doubt{},
+		chains: map[string]*chain{}, made: map[*LayerBuilder]struct{}{}, skip: map[string]setback{}, leaving: map[string]int{}, doubt: doubt{},
 	}
 	if err := o.check(); err != nil {
 		return nil, err

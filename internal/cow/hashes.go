@@ -14,7 +14,7 @@ func (e *Engine) nextToHash() *job {
 	for id, l := range e.layers {
 		name := "hash layer " + id
 		if l.bad == nil && l.meta.Keep && l.meta.Digest == "" && !e.skips(name) {
-			return &job{name, func(ctx context.Context) error {
+			return &job{name, "", func(ctx context.Context) error {
 				err := e.hashLayer(ctx, id, 1)
 				if errors.Is(err, ErrNotExist) { // removed meanwhile
 					return nil

@@ -58,7 +58,8 @@ func TestHashLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	job := e.nextJob()
+	_, job, end := e.begin(t.Context())
+	defer end()
 	if err := e.RemoveLayer(gone.ID); err != nil {
 		t.Fatal(err)
 	}

@@ -255,7 +255,14 @@ func (e *Engine) RemoveLayer(id string) error {
 	if l == nil {
 		return fmt.Errorf("layer %q: %w", id, ErrNotExist)
 	}
-	if err := e.removeLayer(l); err != nil {
+	err = e.removeLayer(l)
+	if errors.Is(err, ErrInUse) || errors.Is(err, ErrDependents) {
+		if resume, ended := e.giveWay(id); ended {
+			defer resume()
+			err = e.removeLayer(l)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("remove layer %q: %w", id, err)
 	}
 	e.collect(l.meta.Parent)

@@ -2,6 +2,7 @@ package cow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -62,12 +63,22 @@ func (e *Engine) mergeJob(base string, above *layerState, volume string, refs **
 	}
 	top := line[first].id
 	name := fmt.Sprintf("merge %d layers from %s down", end-first, top)
-	if e.skips(name) {
+	if e.skips(name) || e.leaving[stop] > 0 {
 		return nil
 	}
-	return &job{name, func(ctx context.Context) error {
-		return e.flatten(ctx, top, stop, volume, above, newPace(true, nil))
+	return &job{name, stop, func(ctx context.Context) error {
+		err := e.flatten(ctx, top, stop, volume, above, newPace(true, nil))
+		if errors.Is(err, errChanged) || e.gone(top) || stop != "" && e.gone(stop) { // overtaken
+			return nil
+		}
+		return err
 	}}
+}
+
+func (e *Engine) gone(layer string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.layers[layer] == nil
 }
 
 // longestRun returns the longest run of layers that have no name and serve
