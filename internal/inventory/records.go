@@ -128,6 +128,18 @@ type Volume struct {
 	// Snapshots says of the volume's snapshots what the storage engine does
 	// not know. One that is missing here stands on the volume's image.
 	Snapshots map[string]Snapshot `json:"snapshots,omitempty"`
+	// Next is there while the disk is being put on another layer.
+	Next *Replacement `json:"next,omitempty"`
+}
+
+// Replacement is what a record becomes once the disk stands on the layer Base.
+type Replacement struct {
+	Base      string `json:"base"`
+	Image     string `json:"image"` // as in Volume
+	Digest    string `json:"digest"`
+	Layer     string `json:"layer"`
+	Identity  bool   `json:"identity,omitempty"`
+	BlockSize int64  `json:"blockSize,omitempty"`
 }
 
 // Snapshot is a named earlier state of a volume.

@@ -179,6 +179,10 @@ func (r *reconciler) checkRecord(ctx context.Context, v inventory.Volume, info c
 			r.problem(v.ID, 0, "limit of volume %s cannot be set: %v", v.ID, err)
 		}
 	}
+	v, err := r.endReplacement(ctx, v, info)
+	if err != nil {
+		return err
+	}
 	changed, err := r.follow(ctx, v, info, r.images, r.parents, false)
 	if !changed || err != nil {
 		return err
@@ -189,6 +193,24 @@ func (r *reconciler) checkRecord(ctx context.Context, v inventory.Volume, info c
 	}
 	r.settled(v.ID, 0, "%s stands on %s, and its record says so now", whose(v), on)
 	return nil
+}
+
+// endReplacement settles by the note what became of a volume whose disk was
+// being replaced. Where the disk is what it was, so is what the record says.
+func (r *reconciler) endReplacement(ctx context.Context, v inventory.Volume, info cow.VolumeInfo) (inventory.Volume, error) {
+	if v.Next == nil {
+		return v, nil
+	}
+	replaced := info.Base == v.Next.Base
+	v, err := r.inv.EndReplacement(ctx, v.ID, replaced)
+	switch {
+	case err != nil:
+	case replaced:
+		r.settled(v.ID, 0, "the content of %s was replaced, and its record says so now", whose(v))
+	default:
+		r.settled(v.ID, 0, "the content of %s was to be replaced, and is what it was", whose(v))
+	}
+	return v, err
 }
 
 // checkUpdates looks for the volumes of machines in update mode.

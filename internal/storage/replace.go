@@ -17,25 +17,19 @@ func (s *Storage) Rollback(ctx context.Context, id, name string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := s.inv.DetachVolume(ctx, id); err != nil {
-			return err
-		}
-		if err := s.eng.Rollback(id, name); err != nil {
-			return err
-		}
 		images, err := s.inv.Images(ctx)
 		if err != nil {
 			return err
 		}
 		below := s.lineage().image(snap.Layer, images, v.Image)
-		_, err = s.inv.SetVolume(ctx, id, func(v *inventory.Volume) {
+		becomes := func(v *inventory.Volume) {
 			if _, ok := v.Snapshots[snap.Name]; ok {
 				*v = v.At(snap.Name)
 			} else if below.Layer != "" {
 				standOn(v, below)
 			}
-		})
-		return err
+		}
+		return s.rebase(ctx, id, snap.Layer, becomes, func() error { return s.eng.Rollback(id, name) })
 	})
 }
 
@@ -59,23 +53,36 @@ func (s *Storage) Reset(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := s.inv.DetachVolume(ctx, id); err != nil {
-			return err
-		}
-		if err := s.eng.SetBase(id, img.Layer); err != nil {
-			return fmt.Errorf("reset to image %q: %w", img.Ref(), err)
-		}
-		_, err = s.inv.SetVolume(ctx, id, func(v *inventory.Volume) {
+		becomes := func(v *inventory.Volume) {
 			standOn(v, img)
 			v.BlockSize = img.BlockSize
+		}
+		return s.rebase(ctx, id, img.Layer, becomes, func() error {
+			if err := s.eng.SetBase(id, img.Layer); err != nil {
+				return fmt.Errorf("reset to image %q: %w", img.Ref(), err)
+			}
+			return nil
 		})
-		return err
 	})
 }
 
 // standOn notes in a record what its disk has been made of.
 func standOn(v *inventory.Volume, img inventory.Image) {
 	v.Image, v.Digest, v.Layer, v.Identity = img.Ref(), img.Digest, img.Layer, img.Identity
+}
+
+// rebase has do put the disk of a volume on the layer base, and its record say
+// what becomes makes of it. A note of that comes first, by which Reconcile
+// settles what a crash cut off, or an error that leaves open what was done.
+func (s *Storage) rebase(ctx context.Context, id, base string, becomes func(*inventory.Volume), do func() error) error {
+	if err := s.inv.BeginReplacement(ctx, id, base, becomes); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	_, err := s.inv.EndReplacement(ctx, id, true)
+	return err
 }
 
 // replace runs do, which replaces the content of a volume that nobody uses, with

@@ -287,11 +287,14 @@ func (r *restore) place(ctx context.Context, layer string) (inventory.Volume, er
 	if err := r.mayReplace(ctx, *cur); err != nil {
 		return *cur, err
 	}
-	if _, err := r.inv.DetachVolume(ctx, cur.ID); err != nil {
+	err = r.rebase(ctx, cur.ID, layer, stand, func() error {
+		if err := r.eng.SetBase(cur.ID, layer); err != nil {
+			return fmt.Errorf("replace the content of volume %q: %w", cur.ID, err)
+		}
+		return nil
+	})
+	if err != nil {
 		return *cur, err
 	}
-	if err := r.eng.SetBase(cur.ID, layer); err != nil {
-		return *cur, fmt.Errorf("replace the content of volume %q: %w", cur.ID, err)
-	}
-	return r.inv.SetVolume(ctx, cur.ID, stand)
+	return r.inv.Volume(ctx, cur.ID)
 }

@@ -7,7 +7,8 @@
 // Reconcile finishes the work. When making a volume: such a note first, then
 // the disk, then the record instead of the note. When making an image: its
 // layer first, then the record; a crash between these two leaves a layer that
-// Reconcile reports. Disk space is never freed only because a record is
+// Reconcile reports. When replacing what a volume holds: a note of what its
+// record becomes, then the disk, then the record. Disk space is never freed only because a record is
 // missing: a store restored from an old backup must not cost anyone a disk.
 package storage
 
