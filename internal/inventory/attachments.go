@@ -132,33 +132,39 @@ func (m Machine) Attached(lun uint8) (Attachment, error) {
 	return Attachment{}, missing
 }
 
+// Seats are the places of each data volume that is attached.
+func (in *Inventory) Seats(ctx context.Context) (map[string][]Seat, error) {
+	machines, err := in.Machines(ctx)
+	return seats(machines, Attachment.volume), err
+}
+
 // AttachedTo are the places where a data volume is attached.
 func (in *Inventory) AttachedTo(ctx context.Context, volume string) ([]Seat, error) {
-	machines, err := in.Machines(ctx)
-	var all []Seat
-	for _, m := range machines {
-		all = append(all, seats(m, func(a Attachment) bool { return a.Volume == volume })...)
-	}
-	return all, err
+	at, err := in.Seats(ctx)
+	return at[volume], err
 }
 
-func (in *Inventory) attachedTo(tx *store.Tx, volume string) (all []Seat, err error) {
-	machines, err := in.machines.In(tx).List()
-	for _, m := range machines {
-		all = append(all, seats(m.Value, func(a Attachment) bool { return a.Volume == volume })...)
-	}
-	return all, err
+func (in *Inventory) attachedTo(tx *store.Tx, volume string) ([]Seat, error) {
+	machines, err := values(in.machines.In(tx).List())
+	return seats(machines, Attachment.volume)[volume], err
 }
 
-// seats are the places of m that hold what which picks.
-func seats(m Machine, which func(Attachment) bool) (at []Seat) {
-	for _, a := range m.Disks {
-		if which(a) {
-			at = append(at, Seat{m.Name, a.LUN})
+// seats are the places where machines hold something, by what it is; "" is
+// nothing.
+func seats(machines []Machine, what func(Attachment) string) map[string][]Seat {
+	at := map[string][]Seat{}
+	for _, m := range machines {
+		for _, a := range m.Disks {
+			if w := what(a); w != "" {
+				at[w] = append(at[w], Seat{m.Name, a.LUN})
+			}
 		}
 	}
 	return at
 }
+
+func (a Attachment) volume() string { return a.Volume }
+func (a Attachment) image() string  { return a.Image }
 
 func seated(at []Seat) []string {
 	names := make([]string, 0, len(at))

@@ -53,14 +53,14 @@ func (in *Inventory) usersOf(tx *store.Tx, ref string) (u Users, err error) {
 			}
 		}
 	}
-	machines, err := in.machines.In(tx).List()
+	machines, err := values(in.machines.In(tx).List())
 	if err != nil {
 		return u, err
 	}
+	u.Attached = seats(machines, Attachment.image)[ref]
 	for _, m := range machines {
-		u.Attached = append(u.Attached, seats(m.Value, func(a Attachment) bool { return a.Image == ref })...)
-		if m.Value.Image == ref && !(m.Value.Mode == Persistent && alone[m.Key]) {
-			u.Machines = append(u.Machines, m.Key)
+		if m.Image == ref && !(m.Mode == Persistent && alone[m.Name]) {
+			u.Machines = append(u.Machines, m.Name)
 		}
 	}
 	tags, err := in.tags.In(tx).List()

@@ -116,7 +116,7 @@ func (s *Storage) describeVolumes(ctx context.Context, some []inventory.Volume) 
 	for _, i := range images {
 		digests[i.Layer] = i.Digest
 	}
-	seats, err := s.seats(ctx)
+	seats, err := s.inv.Seats(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -132,18 +132,4 @@ func (s *Storage) describeVolumes(ctx context.Context, some []inventory.Volume) 
 		list = append(list, info)
 	}
 	return list, nil
-}
-
-// seats are the places of each data volume that is attached.
-func (s *Storage) seats(ctx context.Context) (map[string][]inventory.Seat, error) {
-	machines, err := s.inv.Machines(ctx)
-	at := map[string][]inventory.Seat{}
-	for _, m := range machines {
-		for _, a := range m.Disks {
-			if a.Volume != "" {
-				at[a.Volume] = append(at[a.Volume], inventory.Seat{Machine: m.Name, LUN: a.LUN})
-			}
-		}
-	}
-	return at, err
 }
