@@ -309,7 +309,7 @@ func (h *house) run(ctx context.Context) error {
 	loader := &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP}
 	h.targets.serve(target, h.boot)
 	dhcpd := dhcp.New(dhcp.Options{
-		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator}, Leases: leaseBook{h.inv}, Log: h.log,
+		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator}, Leases: leaseBook{h.inv}, Known: h.knows, Log: h.log,
 	})
 	control := api.New(h.apiOptions())
 

@@ -106,6 +106,10 @@ func sentText(r dhcp.Reply) string {
 	return text
 }
 
+func (h *house) knows(mac net.HardwareAddr) bool {
+	return h.inv.Knows(context.Background(), mac)
+}
+
 // leaseBook keeps DHCP's leases in the inventory.
 type leaseBook struct{ inv *inventory.Inventory }
 

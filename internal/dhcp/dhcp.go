@@ -228,7 +228,10 @@ type Options struct {
 	Interfaces []InterfaceConfig
 	Policy     Policy
 	Leases     Leases // may be nil if every interface is a proxy
-	Log        *slog.Logger
+	// Known reports whether a hardware address is a known machine's: those are
+	// served first when there is too much to do. May be nil.
+	Known func(net.HardwareAddr) bool
+	Log   *slog.Logger
 	// ProbeTime is how long Run listens for a rival before it serves
 	// (default 5 s: dnsmasq pings an address for 3 s before it offers it).
 	ProbeTime time.Duration

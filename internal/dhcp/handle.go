@@ -25,6 +25,7 @@ type link struct {
 
 	strangers strangers
 	conflicts *conflicts // nil: addresses are offered without a look
+	flood     flood
 }
 
 // datagram is one packet that came in.

@@ -2,26 +2,18 @@ package dhcp
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
-	"net"
-	"net/netip"
 	"sync"
 	"time"
 
 	"bootes.dev/internal/netif"
-	"golang.org/x/sync/errgroup"
 )
 
 const (
-	workers       = 16 // messages handled at a time
-	queued        = 64 // messages waiting per worker; the rest waits in the kernel
-	maxDatagram   = 4096
-	addressTTL    = time.Second
-	defaultProbe  = 5 * time.Second
-	readErrorWait = 100 * time.Millisecond
+	maxDatagram  = 4096
+	addressTTL   = time.Second
+	defaultProbe = 5 * time.Second
 )
 
 // Server serves the configured interfaces.
@@ -121,112 +113,5 @@ func cached(c InterfaceConfig) func() (*place, error) {
 			now, asked = newPlace(ifc, c), time.Now()
 		}
 		return now, err
-	}
-}
-
-// job is a datagram and the socket that it came in by.
-type job struct {
-	port *port
-	in   datagram
-}
-
-// serve reads every socket and hands the messages to the workers. A client's
-// messages all go to one worker, so that they are handled in their order.
-func (s *Server) serve(ctx context.Context, ports []*port) error {
-	group, ctx := errgroup.WithContext(ctx)
-	var queues [workers]chan job
-	for i := range queues {
-		queues[i] = make(chan job, queued)
-		group.Go(func() error { work(ctx, queues[i]); return nil })
-	}
-	spawn := bounded(group, maxLooking)
-	for _, p := range ports {
-		if p.neighbours != nil {
-			p.link.conflicts.spawn = spawn
-			group.Go(func() error { return p.neighbours.serve(ctx) })
-		}
-	}
-	seed := maphash.MakeSeed()
-	for _, p := range ports {
-		group.Go(func() error {
-			return p.read(ctx, func(in datagram) {
-				select {
-				case queues[maphash.Bytes(seed, client(in.data))%workers] <- job{p, in}:
-				case <-ctx.Done():
-				}
-			})
-		})
-	}
-	close(s.ready)
-	return group.Wait()
-}
-
-// bounded runs functions in a group, at most so many at a time; false: it does not.
-func bounded(group *errgroup.Group, limit int) func(func()) bool {
-	running := make(chan struct{}, limit)
-	return func(f func()) bool {
-		select {
-		case running <- struct{}{}:
-		default:
-			return false
-		}
-		group.Go(func() error {
-			defer func() { <-running }()
-			f()
-			return nil
-		})
-		return true
-	}
-}
-
-func work(ctx context.Context, queue <-chan job) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case j := <-queue:
-			j.port.link.handle(ctx, j.in, j.port.send)
-		}
-	}
-}
-
-// client cuts chaddr out of a packet that may yet prove malformed.
-func client(b []byte) []byte {
-	const chaddr = 28
-	return b[min(chaddr, len(b)):min(chaddr+ethernetLen, len(b))]
-}
-
-// read hands each packet to take until ctx ends.
-func (p *port) read(ctx context.Context, take func(datagram)) error {
-	stop := context.AfterFunc(ctx, func() { p.conn.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
-	buf := make([]byte, maxDatagram)
-	for {
-		n, cm, from, err := p.conn.ReadFrom(buf)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("read DHCP messages on interface %q: %w", p.link.config.Name, err)
-		case err != nil: // the link is down, for instance
-			p.link.log.Warn("cannot read DHCP messages", "interface", p.link.config.Name, "error", err)
-			wait(ctx, readErrorWait)
-			continue
-		}
-		in := datagram{data: append([]byte(nil), buf[:n]...), port: p.number}
-		if u, ok := from.(*net.UDPAddr); ok {
-			in.from = netip.AddrPortFrom(u.AddrPort().Addr().Unmap(), u.AddrPort().Port())
-		}
-		if cm != nil {
-			in.to = addr(cm.Dst.To4())
-		}
-		take(in)
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }

@@ -103,7 +103,25 @@ func (in *Inventory) Commit(ctx context.Context, q LeaseRequest) (Lease, error) 
 		got, err = p.bind(tx, before)
 		return err
 	})
-	return got, in.settle(ctx, err, before, q.Wanted)
+	if err != nil {
+		return got, in.settle(ctx, err, before, q.Wanted)
+	}
+	in.desk.bound(p.me, before, got)
+	return got, nil
+}
+
+// bound notes that a client has a lease, and has left the address that it had
+// before. Whoever wrote since about either has another client.
+func (d *desk) bound(me seat, before netip.Addr, l Lease) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.leases[before].seat() == me {
+		d.erase(before)
+	}
+	d.record(l)
+	if o := d.offers[l.Addr]; o.to == me {
+		d.drop(o)
+	}
 }
 
 // settle has the desk follow what was written of some addresses, or may have
@@ -125,9 +143,6 @@ func (in *Inventory) settle(ctx context.Context, err error, addrs ...netip.Addr)
 			return errors.Join(err, rerr)
 		default:
 			d.record(r.Value)
-		}
-		if o := d.offers[a]; err == nil && o.to == r.Value.seat() {
-			d.drop(o)
 		}
 	}
 	return err

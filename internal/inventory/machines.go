@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -123,6 +124,12 @@ func (in *Inventory) MachineByMAC(ctx context.Context, mac string) (Machine, err
 		return Machine{}, err
 	}
 	return find(ctx, in.machines, "machine", r.Value, false)
+}
+
+// Knows reports whether somebody has added a machine with this network card.
+func (in *Inventory) Knows(ctx context.Context, mac net.HardwareAddr) bool {
+	_, err := in.macs.Get(ctx, mac.String())
+	return err == nil
 }
 
 // WatchMachines calls fn with all machines, then with every change, until ctx

@@ -205,12 +205,8 @@ func (p *picker) bind(tx *store.Tx, before netip.Addr) (Lease, error) {
 	if old.MAC != p.me.mac && !old.expired(p.now) {
 		return Lease{}, ErrLeaseTaken
 	}
-	owner, err := absentIsZero(p.in.reserved.In(tx).Get(addrKey(p.q.Wanted)))
-	if err != nil {
+	if err := p.stillMine(tx); err != nil {
 		return Lease{}, err
-	}
-	if owner != p.c.reserved[p.q.Wanted] {
-		return Lease{}, ErrLeaseTaken
 	}
 	if before.IsValid() {
 		l, err := absentIsZero(leases.Get(addrKey(before)))
@@ -223,6 +219,20 @@ func (p *picker) bind(tx *store.Tx, before netip.Addr) (Lease, error) {
 	}
 	l := Lease{Addr: p.q.Wanted, MAC: p.me.mac, Interface: p.q.Interface, Network: p.q.network(), Hostname: p.q.Hostname, State: Bound, Expires: p.now.Add(p.q.TTL).UTC()}
 	return l, leases.Put(addrKey(l.Addr), l)
+}
+
+// stillMine makes sure that the wanted address has not been reserved meanwhile.
+// Usually that costs one look for all that are written together.
+func (p *picker) stillMine(tx *store.Tx) error {
+	reserved := p.in.reserved.In(tx)
+	if at, err := reserved.Revision(); err != nil || at == p.c.reservedAt {
+		return err
+	}
+	owner, err := absentIsZero(reserved.Get(addrKey(p.q.Wanted)))
+	if err == nil && owner != p.c.reserved[p.q.Wanted] {
+		err = ErrLeaseTaken
+	}
+	return err
 }
 
 func number(a netip.Addr) uint32 {

@@ -39,6 +39,16 @@ func (v View[T]) List() ([]Record[T], error) {
 	return v.c.decodeAll(kvs)
 }
 
+// Revision is that of the collection's last change, 0 if there was none. The
+// transaction is tried again if any record of the collection changes meanwhile.
+func (v View[T]) Revision() (int64, error) {
+	kv, err := v.tx.get(v.c.gen)
+	if err != nil || kv == nil {
+		return 0, err
+	}
+	return kv.ModRevision, nil
+}
+
 // Put writes a record, new or not.
 func (v View[T]) Put(key string, value T) error {
 	if key == "" {
