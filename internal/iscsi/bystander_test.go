@@ -2,12 +2,14 @@ package iscsi
 
 import (
 	"context"
+	"maps"
 	"runtime"
 	"slices"
 	"testing"
 	"time"
 
 	client "bootes.dev/internal/initiator"
+	"bootes.dev/internal/iscsi/pdu"
 )
 
 // bystander is a machine that reads its disk while others misbehave. It comes
@@ -129,4 +131,39 @@ func (before footprint) back(t *testing.T, s *Server) {
 		}
 	}
 	t.Errorf("%d goroutines and %d KiB of heap, before it %d and %d KiB", now.goroutines, now.heap>>10, before.goroutines, before.heap>>10)
+}
+
+// Who ends the last command that another's task management request waits for
+// does not wait for that other's initiator, who may not read.
+func TestTaskManagementOfTheDeaf(t *testing.T) {
+	disk := newMemory(1 << 20)
+	disk.gate = make(chan struct{})
+	s, addr := serve(t, Options{Authority: newAuthority(disk), WriteTimeout: time.Minute})
+	one, deaf := dial(t, addr).login(), dial(t, addr).as(testUser, testSecret, 2).login()
+	one.command(pdu.SCSICommand{Final: true, Write: true, Expected: 512}, make([]byte, 512), writeCDB(0, 1)...)
+	eventually(t, "a write is under way", func() bool { return disk.busy.Load() == 1 })
+	deaf.manage(pdu.TaskRequest{Function: pdu.TaskClearTaskSet})
+	for range 100 {
+		deaf.attributed(pdu.AttrHeadOfQueue, pdu.SCSICommand{Final: true, Read: true, Expected: 1 << 20}, nil, 0x28, 0, 0, 0, 0, 0, 0, 8, 0)
+	}
+	eventually(t, "its answers fill what there is room for", func() bool {
+		for _, sess := range sessionsOf(s) {
+			sess.out.mu.Lock()
+			full := sess.out.writing && sess.out.fill != nil && sess.out.fill.full()
+			sess.out.mu.Unlock()
+			if full {
+				return true
+			}
+		}
+		return false
+	})
+	disk.gate <- struct{}{}
+	one.conn.Close()
+	eventually(t, "the other session has ended", func() bool { return len(s.Sessions()) == 1 })
+}
+
+func sessionsOf(s *Server) []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.targets[testTarget].sessions))
 }

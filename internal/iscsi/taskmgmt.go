@@ -21,10 +21,12 @@ func newEnding(then func()) *ending {
 }
 
 func (e *ending) done() {
-	if e.left.Add(-1) == 0 {
+	if e.last() {
 		e.then()
 	}
 }
+
+func (e *ending) last() bool { return e.left.Add(-1) == 0 }
 
 // taskManagement is a task management request, whose response promises that
 // the tasks meant have ended.
@@ -32,6 +34,7 @@ type taskManagement struct {
 	s       *session
 	itt     uint32
 	counted bool
+	cold    bool // resets the target
 	tasks   *ending
 	answer  byte
 }
@@ -46,29 +49,32 @@ func (s *session) manageTasks() error {
 		return err
 	}
 	m := &taskManagement{s: s, itt: p.ITT, counted: !p.Immediate}
-	m.tasks = newEnding(m.respond)
-	if p.Function == pdu.TaskTargetColdReset && !s.discovery {
-		m.tasks = newEnding(func() {
-			m.respond()
-			s.coldReset()
-		})
-	}
+	m.cold = p.Function == pdu.TaskTargetColdReset && !s.discovery
+	m.tasks = newEnding(func() { // by whoever ended the last task, of any session
+		m.reset()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.aside(m.respond)
+	})
 	m.answer = s.manage(m.tasks, &p)
-	m.tasks.done()
+	if m.tasks.last() {
+		m.reset()
+		m.respond()
+	}
 	return nil
 }
 
-// coldReset ends all sessions of the target, this one last: its initiator is
-// still to get its answer.
-func (s *session) coldReset() {
-	const reason = "the target was reset"
-	s.everySession(func(other *session) {
-		if other != s {
-			other.end(reason)
-		}
-	})
-	s.out.settle()
-	s.end(reason)
+const targetReset = "the target was reset"
+
+// reset ends the other sessions of the target, if that was asked for.
+func (m *taskManagement) reset() {
+	if m.cold {
+		m.s.everySession(func(other *session) {
+			if other != m.s {
+				other.end(targetReset)
+			}
+		})
+	}
 }
 
 // manage ends the tasks meant and returns why it could not.
@@ -217,7 +223,17 @@ func (s *session) abort(e *ending, t *task) (idle bool) {
 	return true
 }
 
+// respond answers, and may wait for the initiator. After a reset its own session
+// ends, too.
 func (m *taskManagement) respond() {
+	m.send()
+	if m.cold {
+		m.s.out.settle()
+		m.s.end(targetReset)
+	}
+}
+
+func (m *taskManagement) send() {
 	o := &m.s.out
 	if !o.begin() {
 		return
