@@ -183,5 +183,9 @@ func (s *session) runJob(j job, skip, now bool) {
 		t.ran(begin, s.srv.now())
 	}
 	j.drop()
+	if t.cmd.Preempts() {
+		s.endPreempted(t)
+		return
+	}
 	s.stepEnds(t, sense, answered, now)
 }

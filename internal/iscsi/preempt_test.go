@@ -65,6 +65,32 @@ func TestPreemptAndAbort(t *testing.T) {
 	}
 }
 
+// Who waits for the commands of the preempted keeps neither a worker nor its own
+// session from ending.
+func TestPreemptAndAbortEnds(t *testing.T) {
+	disk := newMemory(1 << 20)
+	disk.gate = make(chan struct{})
+	s, addr := serve(t, Options{Authority: newAuthority(disk)})
+	one, two := dial(t, addr).login(), dial(t, addr).as(testUser, testSecret, 2).login()
+	one.persistentOut(0, 0, 0, 1)
+	one.expectGood()
+	two.persistentOut(0, 0, 0, 2)
+	two.expectGood()
+	two.command(pdu.SCSICommand{Final: true, Write: true, Expected: 512}, make([]byte, 512), writeCDB(0, 1)...)
+	eventually(t, "a write is under way", func() bool { return disk.busy.Load() == 1 })
+	one.persistentOut(5, 0, 1, 2)
+	eventually(t, "the other is preempted", func() bool {
+		two.testUnitReady(0)
+		var r pdu.SCSIResponse
+		two.expect(&r)
+		return r.Status == 2
+	})
+	one.conn.Close()
+	eventually(t, "its session has ended", func() bool { return len(s.Sessions()) == 1 })
+	disk.gate <- struct{}{}
+	eventually(t, "the write has ended", func() bool { return disk.busy.Load() == 0 })
+}
+
 // RESERVE (6) has gone when a logout is answered.
 func TestReserveEndsWithLogout(t *testing.T) {
 	_, addr := serve(t, Options{Authority: newAuthority(newMemory(1 << 20))})

@@ -204,6 +204,16 @@ func (s *session) abortFor(lun uint8, then func()) bool {
 	return found
 }
 
+// endPreempted ends the commands of those whom t has preempted, and with the
+// last of them t.
+func (s *session) endPreempted(t *task) {
+	t.unit.Disk.EndPreempted(&t.cmd, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.aside(func() { s.stepDone(t, scsi.Sense{}, false) })
+	})
+}
+
 // abort marks t, and takes it out at once (true) if nothing of it is running.
 // mu is held.
 func (s *session) abort(e *ending, t *task) (idle bool) {

@@ -38,6 +38,8 @@ type Command struct {
 	span   int64 // on the disk, in bytes, where it is not Length
 	verb   verb
 	fua    bool
+
+	preempted []ports // whose commands EndPreempted ends
 }
 
 // verb is what a Write does with its data, and what Execute does.

@@ -1,6 +1,7 @@
 package scsi
 
-// Execute runs a Parameters command with its data, or a Slow one without.
+// Execute runs a Parameters command with its data, or a Slow one without. If it
+// then Preempts, it is over when EndPreempted says so.
 func (d *Disk) Execute(c *Command, params []byte) Sense {
 	s := d.execute(c, params)
 	if s.OK() {

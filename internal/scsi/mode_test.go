@@ -31,7 +31,15 @@ func do(t testing.TB, d *Disk, n *Nexus, s string, params []byte) ([]byte, Sense
 	if c.Kind == Control {
 		return d.Answer(&c, nil)
 	}
-	return nil, d.Execute(&c, params)
+	sense, over := d.Execute(&c, params), true
+	if c.Preempts() {
+		over = false
+		d.EndPreempted(&c, func() { over = true })
+	}
+	if !over {
+		t.Errorf("%s is not over", s)
+	}
+	return nil, sense
 }
 
 func TestModeSelect(t *testing.T) {

@@ -3,7 +3,7 @@ package scsi
 import (
 	"encoding/binary"
 	"slices"
-	"sync"
+	"sync/atomic"
 )
 
 // Service actions of PERSISTENT RESERVE OUT (SPC-4, 6.16.2).
@@ -60,7 +60,7 @@ func (d *Disk) reservePersistent(c *Command, p []byte) Sense {
 		}
 	})
 	if c.CDB[1]&serviceActionMask == actPreemptAbort {
-		d.abortOf(done.abort)
+		c.preempted = done.abort
 	}
 	return Sense{}
 }
@@ -107,18 +107,29 @@ func (d *Disk) serviceAction(c *Command, p []byte) (change, Sense) {
 	return now.preempt(who, actionKey, kind)
 }
 
-// abortOf ends the commands of the preempted, and returns when they have ended.
-func (d *Disk) abortOf(preempted []ports) {
-	var ending sync.WaitGroup
+// Preempts tells whether Execute has left EndPreempted to be called.
+func (c *Command) Preempts() bool { return len(c.preempted) > 0 }
+
+// EndPreempted ends the commands of those whom c, a PREEMPT AND ABORT, has
+// preempted, and calls then once they have ended. It does not wait itself, so
+// that none who does this waits for another.
+func (d *Disk) EndPreempted(c *Command, then func()) {
+	var left atomic.Int32
+	left.Store(1) // while they are being looked for
+	done := func() {
+		if left.Add(-1) == 0 {
+			then()
+		}
+	}
 	d.everyNexus(func(n *Nexus, lun uint8) {
-		if slices.ContainsFunc(preempted, func(p ports) bool { return p.covers(n.ports) }) {
-			ending.Add(1)
-			n.Abort(lun, ending.Done)
+		if slices.ContainsFunc(c.preempted, func(p ports) bool { return p.covers(n.ports) }) {
+			left.Add(1)
+			n.Abort(lun, done)
 		}
 	})
-	ending.Wait()
+	done()
 }
 
-// ChangesReservations tells whether the command waits for others to end: whoever
-// ends commands must not wait for it.
+// ChangesReservations tells whether the command's end waits for others to end:
+// whoever ends commands must not wait for it.
 func (c *Command) ChangesReservations() bool { return c.CDB[0] == opPersistentOut }
