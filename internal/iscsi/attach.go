@@ -101,7 +101,7 @@ func (t *target) detach(lun uint8) *unit {
 	for sess := range t.sessions {
 		sess.failUnit(u)
 	}
-	u.leave()
+	u.detach()
 	return u
 }
 
@@ -118,6 +118,7 @@ func (s *session) failUnit(u *unit) {
 		}
 		t.fail(unitGone)
 		s.stopWaiting(t)
+		t.unpark()
 		if t.over() {
 			t.ending = true
 			s.aside(func() { s.taskDone(t, true) })

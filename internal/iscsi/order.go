@@ -8,8 +8,8 @@ import (
 	"bootes.dev/internal/iscsi/pdu"
 )
 
-// order keeps the task attributes (SAM-5, 8.6) of one logical unit, whose
-// sessions share one task set:
+// order keeps the task attributes (SAM-5, 8.6) of one disk. It has one task set
+// for all I_T nexuses (TST 000b in the control mode page), of whatever target:
 //
 //	SIMPLE         waits for ORDERED and HEAD OF QUEUE commands that are older
 //	ORDERED        waits for all commands that are older
@@ -21,6 +21,7 @@ type order struct {
 	barriers atomic.Int32 // ORDERED and HEAD OF QUEUE commands that have not ended
 
 	mu      sync.Mutex // after session.mu
+	units   []*unit    // of this disk
 	running int        // barriers that have begun
 	dormant []sleeper  // those that wait, in order of arrival
 }
@@ -75,14 +76,21 @@ func (o *order) leave(t *task) (others bool) {
 	return len(o.dormant) > 0
 }
 
-// wakeable takes out those who need not wait any more. users is the unit's:
-// everything in it is older than the first of the dormant but they themselves.
-func (o *order) wakeable(users *atomic.Int64) (wake []sleeper) {
+// wake begins the commands that have no more to wait for in the task set.
+func (o *order) wake() {
+	for _, d := range o.wakeable() {
+		d.wake()
+	}
+}
+
+// wakeable takes out those who need not wait any more. All tasks are older than
+// the first of the dormant but they themselves.
+func (o *order) wakeable() (wake []sleeper) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.dormant) > 0 && o.running == 0 {
 		if o.dormant[0].t.attr == pdu.AttrOrdered {
-			if users.Load() > int64(1+len(o.dormant)) {
+			if o.tasks() > len(o.dormant) {
 				break
 			}
 			o.running++

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -223,9 +222,11 @@ func TestOrderForgets(t *testing.T) {
 			t.Fatal("need not wait")
 		}
 	}
-	var users atomic.Int64
-	users.Store(3)
-	if woken := o.wakeable(&users); len(woken) != 1 || woken[0].t != barrier {
+	u := new(unit)
+	u.users.Store(3)
+	u.attached.Store(1)
+	o.join(u)
+	if woken := o.wakeable(); len(woken) != 1 || woken[0].t != barrier {
 		t.Fatalf("woken: %v", woken)
 	}
 	if !o.leave(barrier) {

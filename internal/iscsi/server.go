@@ -67,7 +67,7 @@ type Server struct {
 	tsih    uint16             // last one given
 	refused map[string]uint64  // logins, by status or by what became of them
 
-	throttles map[any]*throttle // by scsi.Disk.Key, of the disks that are open
+	disks map[any]*common // by scsi.Disk.Key, those that are open
 }
 
 // New returns a server that is not listening yet.
@@ -82,7 +82,7 @@ func New(o Options) *Server {
 		logins:  make(map[netip.Addr]int),
 		refused: make(map[string]uint64),
 
-		throttles: make(map[any]*throttle),
+		disks: make(map[any]*common),
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"bootes.dev/internal/scsi"
 )
 
 // Limits are the most that may be read and written on a logical unit, by all
@@ -21,11 +19,10 @@ const throttleBurst = int64(50 * time.Millisecond)
 
 // throttle holds the I/O of one disk to its limits. The sessions that wait for
 // it take turns, so that one with many commands does not keep out one with
-// few. A disk that is a unit of several targets has one throttle.
+// few.
 type throttle struct {
 	on    atomic.Bool // limits are set; else nobody looks further
 	clock func() int64
-	refs  int // units that have it; guarded by Server.mu
 
 	mu     sync.Mutex // after session.mu
 	limits Limits
@@ -179,26 +176,6 @@ func (s *session) unlimit(u *unit, all bool) {
 	}
 	for _, j := range u.throttle.drop(s, all) {
 		s.dispatch(j)
-	}
-}
-
-// throttleOf returns the throttle of a disk, counting one more unit. s.mu is
-// held.
-func (s *Server) throttleOf(d *scsi.Disk) *throttle {
-	h := s.throttles[d.Key()]
-	if h == nil {
-		h = &throttle{clock: s.now}
-		s.throttles[d.Key()] = h
-	}
-	h.refs++
-	return h
-}
-
-func (s *Server) leaveThrottle(u *unit) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if u.throttle.refs--; u.throttle.refs == 0 {
-		delete(s.throttles, u.Disk.Key())
 	}
 }
 

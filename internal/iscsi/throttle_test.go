@@ -148,8 +148,8 @@ func TestAbortLimited(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.throttles) != 0 {
-		t.Errorf("%d throttles are left", len(s.throttles))
+	if len(s.disks) != 0 {
+		t.Errorf("%d disks are left", len(s.disks))
 	}
 }
 
@@ -166,7 +166,7 @@ func TestLimitsOfReadOnlyUnits(t *testing.T) {
 		u.leave()
 		<-u.gone
 	}
-	if len(s.throttles) != 0 {
-		t.Errorf("%d throttles are left", len(s.throttles))
+	if len(s.disks) != 0 {
+		t.Errorf("%d disks are left", len(s.disks))
 	}
 }

@@ -30,10 +30,11 @@ type unit struct {
 	lun uint8
 	// users is one for each command that is being served and one while the
 	// unit is attached. Whoever brings it to 0 closes the unit.
-	users atomic.Int64
-	gone  chan struct{} // closed when the unit is
+	users    atomic.Int64
+	attached atomic.Int64  // that one; 0 from just before it is taken away
+	gone     chan struct{} // closed when the unit is
 
-	order    order
+	order    *order
 	throttle *throttle
 	since    time.Time
 	io       [opKinds]histogram
@@ -43,9 +44,10 @@ type unit struct {
 func (s *Server) newUnit(lun uint8, u Unit) *unit {
 	n := &unit{Unit: u, srv: s, lun: lun, gone: make(chan struct{}), since: time.Now()}
 	n.users.Store(1)
+	n.attached.Store(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n.throttle = s.throttleOf(u.Disk)
+	s.openDisk(n)
 	if u.Limits != (Limits{}) {
 		n.throttle.set(u.Limits)
 	}
@@ -71,8 +73,14 @@ func (u *unit) leave() {
 	case u.users.Add(-1) == 0:
 		go u.shut() // closing may wait for the disk, and a reader must not
 	case u.order.barriers.Load() != 0:
-		u.wake()
+		u.order.wake()
 	}
+}
+
+// detach ends what newUnit began.
+func (u *unit) detach() {
+	u.attached.Store(0) // first: a task too many only waits to be counted again
+	u.leave()
 }
 
 // end ends a task, which has entered u.
@@ -80,19 +88,13 @@ func (u *unit) end(t *task) {
 	others := u.order.leave(t)
 	u.leave()
 	if others {
-		u.wake()
-	}
-}
-
-// wake begins the commands that have no more to wait for in the task set.
-func (u *unit) wake() {
-	for _, d := range u.order.wakeable(&u.users) {
-		d.wake()
+		u.order.wake()
 	}
 }
 
 func (u *unit) shut() {
-	u.srv.leaveThrottle(u)
+	u.srv.closeDisk(u)
+	u.order.wake()
 	if u.Close != nil {
 		u.Close()
 	}
@@ -103,8 +105,10 @@ func (u *unit) shut() {
 var absent = newAbsent()
 
 func newAbsent() *unit {
-	u := &unit{Unit: Unit{Disk: scsi.Absent}, throttle: new(throttle)}
+	u := &unit{Unit: Unit{Disk: scsi.Absent}, order: new(order), throttle: new(throttle)}
 	u.users.Store(1)
+	u.attached.Store(1)
+	u.order.join(u)
 	return u
 }
 
@@ -155,7 +159,7 @@ func (h *holding) end() {
 	h.device.Close()
 	for lun := range h.units {
 		if u := h.units[lun].Swap(nil); u != nil {
-			u.leave()
+			u.detach()
 			<-u.gone
 		}
 	}
