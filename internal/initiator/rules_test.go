@@ -210,7 +210,7 @@ func TestAbortOfWhatIsGone(t *testing.T) {
 	} {
 		s := dial(t, scripted(t, func(conn net.Conn, c pdu.SCSICommand) {
 			var abort pdu.TaskRequest
-			if request(bufio.NewReader(conn), &abort) == nil && abort.RefITT == c.ITT {
+			if request(bufio.NewReader(conn), &abort) == nil && abort.RefITT == c.ITT && abort.RefCmdSN == c.CmdSN {
 				send(conn, &pdu.TaskResponse{Response: code, ITT: abort.ITT, Sequence: pdu.Sequence{StatSN: 2, MaxCmdSN: 5}}, nil)
 			}
 		}), initiator.Options{Initiator: initiatorName, Target: targetName})

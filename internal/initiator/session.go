@@ -43,6 +43,8 @@ type slot struct {
 	tag  uint32 // of its present or last request
 	kind kind
 
+	cmdSN uint32 // of its present or last SCSI command
+
 	unsent int // pieces of cmd.Out in batches not sent yet; guarded by mu
 
 	// The reader's.
@@ -200,13 +202,22 @@ func (s *Session) manage(ctx context.Context, place int, function, lun uint8, re
 	a, err := s.request(ctx, place, taskRequest, nil, func(tag uint32) appender {
 		return &pdu.TaskRequest{
 			Immediate: true, Function: function, LUN: pdu.LUNField(lun), ITT: tag, RefITT: ref,
-			CmdSN: s.cmdSN, ExpStatSN: s.expStatSN, RefCmdSN: s.cmdSN,
+			CmdSN: s.cmdSN, ExpStatSN: s.expStatSN, RefCmdSN: s.refCmdSN(function, ref),
 		}
 	})
 	if err != nil {
 		return 0, fmt.Errorf("manage tasks: %w", err)
 	}
 	return a.code, nil
+}
+
+// refCmdSN is the CmdSN of the task to be aborted, by which a target knows one that
+// never came to it (RFC 7143, 11.5.5). mu is held.
+func (s *Session) refCmdSN(function byte, ref uint32) uint32 {
+	if i := int(ref & 0xffff); function == pdu.TaskAbortTask && i < len(s.table) && s.table[i].tag == ref {
+		return s.table[i].cmdSN
+	}
+	return 0
 }
 
 type appender interface {

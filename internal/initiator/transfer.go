@@ -15,6 +15,7 @@ func (s *Session) encode(sl *slot) error {
 	if p.Attr == 0 {
 		p.Attr = pdu.AttrSimple
 	}
+	sl.cmdSN = s.cmdSN
 	s.cmdSN++
 	unsolicited := min(len(c.Out), g.FirstBurst)
 	if g.ImmediateData {
