@@ -40,8 +40,9 @@ type session struct {
 	// Owned by the reader.
 	scratch   task // the command being looked at
 	req       pdu.SCSICommand
-	text      []byte // what a text request has brought so far
-	answer    []byte // what of a text response is still to be sent
+	text      []byte          // what a text request has brought so far
+	answer    []byte          // what of a text response is still to be sent
+	missing   map[uint32]bool // CmdSNs forgone that are not yet expected
 	readSeen  bool
 	writeSeen bool
 
@@ -270,24 +271,6 @@ func (s *session) serveOne() error {
 	default:
 		return s.logout()
 	}
-}
-
-// order checks and counts CmdSN. A request outside the window is dropped
-// without an answer (RFC 7143, 4.2.2.1); a gap within it cannot be filled on
-// the only connection there is.
-func (s *session) order(immediate bool, cmdSN uint32) (ok bool, err error) {
-	if immediate {
-		return true, nil
-	}
-	exp := s.out.expCmdSN.Load()
-	if int32(cmdSN-exp) < 0 || int32(s.out.maxCmdSN.Load()-cmdSN) < 0 {
-		return false, nil
-	}
-	if cmdSN != exp {
-		return false, protocolError("CmdSN %d where %d was expected", cmdSN, exp)
-	}
-	s.out.expCmdSN.Store(exp + 1)
-	return true, nil
 }
 
 // reject refuses the PDU being read. counted: it has a place in the command

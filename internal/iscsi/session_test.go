@@ -563,6 +563,35 @@ func TestAbortTask(t *testing.T) {
 	}
 }
 
+// Who aborts a command that never came is told that it has ended, and goes on
+// with the next number (RFC 7143, 11.6.1 b).
+func TestAbortOfMissing(t *testing.T) {
+	i, _ := start(t, nil)
+	lost := i.cmdSN
+	i.cmdSN += 3
+	for _, tt := range []struct {
+		ref  uint32
+		want byte
+	}{
+		{lost - 1, pdu.TaskNoSuchTask}, // received
+		{lost + 3, pdu.TaskNoSuchTask}, // not older than the request
+		{lost + 1<<20, pdu.TaskNoSuchTask},
+		{lost + 1, pdu.TaskComplete},
+		{lost, pdu.TaskComplete},
+		{lost, pdu.TaskNoSuchTask}, // now it counts as received
+		{lost + 2, pdu.TaskComplete},
+	} {
+		i.manage(pdu.TaskRequest{Function: pdu.TaskAbortTask, RefITT: 77, RefCmdSN: tt.ref})
+		var r pdu.TaskResponse
+		if i.expect(&r); r.Response != tt.want || r.MaxCmdSN-r.ExpCmdSN != fullWindow-1 && tt.ref == lost+2 {
+			t.Errorf("abort of %d: %+v", int32(tt.ref-lost), r)
+		}
+	}
+	if r := i.write10(0, make([]byte, 512)); r.Status != 0 || r.ExpCmdSN != lost+4 {
+		t.Errorf("the next command: %+v", r)
+	}
+}
+
 // A LUN reset ends the tasks of all sessions and tells each of it.
 func TestLUNReset(t *testing.T) {
 	disk := newMemory(1 << 20)

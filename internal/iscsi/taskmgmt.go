@@ -89,7 +89,7 @@ func (s *session) manage(e *ending, p *pdu.TaskRequest) byte {
 	}
 	switch p.Function {
 	case pdu.TaskAbortTask:
-		if !s.abortTask(e, p.RefITT) {
+		if !s.abortTask(e, p.RefITT) && !s.forgo(p.RefCmdSN, p.CmdSN) {
 			return pdu.TaskNoSuchTask
 		}
 		return pdu.TaskComplete
