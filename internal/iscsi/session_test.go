@@ -216,7 +216,7 @@ func (i *initiator) expectSense(key, asc, ascq byte) {
 	if r.Status != 2 || len(data) != 20 || data[1] != 18 {
 		i.t.Fatalf("response %+v with % x", r, data)
 	}
-	if s := data[2:]; s[0] != 0x70 || s[2] != key || s[12] != asc || s[13] != ascq {
+	if s := data[2:]; s[0]&0x7f != 0x70 || s[2] != key || s[12] != asc || s[13] != ascq {
 		i.t.Errorf("sense % x, want %x/%02x/%02x", s, key, asc, ascq)
 	}
 }

@@ -14,8 +14,8 @@ func (d *Disk) orWrite(p []byte, off int64) Sense {
 	have := make([]byte, min(verifyPiece, len(p)))
 	for len(p) > 0 {
 		n := min(len(have), len(p))
-		if _, err := d.dev.ReadAt(have[:n], off); err != nil {
-			return senseOf(err)
+		if s := d.read(have[:n], off); !s.OK() {
+			return s
 		}
 		for i, b := range p[:n] {
 			have[i] |= b

@@ -265,7 +265,7 @@ func TestCompareAndWrite(t *testing.T) {
 }
 
 // differsAt is a miscompare at byte n of the data.
-func differsAt(n uint32) Sense {
+func differsAt(n uint64) Sense {
 	s := miscompare
 	s.At = n + 1
 	return s
@@ -320,8 +320,69 @@ func TestVerify(t *testing.T) {
 		t.Error("takes another number of bytes, or writes")
 	}
 	r.err = block.ErrCorrupt
-	if s := execute(t, d, "2f 00 00000000 00 0800 00", nil); s != unrecoveredRead {
+	if s := execute(t, d, "2f 00 00000000 00 0800 00", nil); s != unreadable(0) {
 		t.Error(s)
+	}
+}
+
+// unreadable is a medium error at a block.
+func unreadable(lba uint64) Sense {
+	s := unrecoveredRead
+	s.At = lba + 1
+	return s
+}
+
+// scratched is a disk of which some sectors cannot be read.
+type scratched struct {
+	*ram
+	from, to int64 // bytes
+}
+
+func (s scratched) ReadAt(p []byte, off int64) (int, error) {
+	if off < s.to && off+int64(len(p)) > s.from {
+		return 0, block.ErrCorrupt
+	}
+	return s.ram.ReadAt(p, off)
+}
+
+// INFORMATION is the first block that cannot be read.
+func TestMediumErrorSaysWhere(t *testing.T) {
+	for _, size := range []int{512, 4096} {
+		id := testID
+		id.BlockSize = size
+		for _, bad := range []int64{0, 512, 8192, 15 * 4096, 16*4096 - 512} {
+			d := NewDisk(scratched{&ram{data: make([]byte, 1<<20)}, bad, bad + 4096}, id)
+			lba := uint64(bad) / uint64(size)
+			if s := d.read(make([]byte, 16*4096), 0); s != unreadable(lba) {
+				t.Errorf("READ, %d unreadable in blocks of %d: %v at %d", bad, size, s, s.At)
+			}
+			if s := d.check(0, 1<<20); s != unreadable(lba) {
+				t.Errorf("VERIFY, %d unreadable in blocks of %d: %v at %d", bad, size, s, s.At)
+			}
+			if s := d.compare(make([]byte, 16*4096), 0); s != unreadable(lba) {
+				t.Errorf("comparison, %d unreadable in blocks of %d: %v at %d", bad, size, s, s.At)
+			}
+		}
+	}
+	d := NewDisk(scratched{&ram{data: make([]byte, 1<<20)}, 3 * 4096, 4 * 4096}, testID)
+	if s := execute(t, d, "2f 00 00000008 00 0100 00", nil); s != unreadable(24) {
+		t.Errorf("VERIFY: %v at %d", s, s.At)
+	}
+	var c Command
+	decode(d, cdb(t, "28 00 00000010 00 0010 00"), &c)
+	if s := d.ReadAt(&c, make([]byte, 4096), 4096); s != unreadable(24) {
+		t.Errorf("READ: %v at %d", s, s.At)
+	}
+	decode(d, cdb(t, "2f 02 00000010 00 0010 00"), &c)
+	if s := d.WriteAt(&c, make([]byte, 4096), 4096); s != unreadable(24) {
+		t.Errorf("VERIFY of bytes: %v at %d", s, s.At)
+	}
+	far := unreadable(1 << 32)
+	if b := far.appendFixed(nil); !bytes.Equal(b, unhex(t, "70 00 03 00000000 0a 00000000 11 00 00 00 0000")) {
+		t.Errorf("% x", b)
+	}
+	if b := far.appendDescriptors(nil); !bytes.Equal(b, unhex(t, "72 03 11 00 000000 0c  00 0a 80 00 0000000100000000")) {
+		t.Errorf("% x", b)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"bootes.dev/internal/block"
 )
@@ -26,7 +27,7 @@ type Sense struct {
 	Key   byte   // sense key
 	Code  uint16 // additional sense code and qualifier
 	Field uint16 // CDB or parameter byte at fault, with fieldInCDB or fieldInData
-	At    uint32 // of MISCOMPARE: 1 + the first byte of the data that differs
+	At    uint64 // 1 + of MISCOMPARE the first byte of the data that differs, of MEDIUM ERROR the first block
 }
 
 const (
@@ -137,7 +138,7 @@ func (s Sense) appendDescriptors(b []byte) []byte {
 	if s.At > 0 {
 		const information, size, valid = 0x00, 10, 0x80
 		b = append(b, information, size, valid, 0)
-		b = binary.BigEndian.AppendUint64(b, uint64(s.At-1))
+		b = binary.BigEndian.AppendUint64(b, s.At-1)
 	}
 	if s.Field&fieldInData != 0 {
 		const keySpecific, size = 0x02, 6
@@ -154,9 +155,9 @@ func (s Sense) appendFixed(b []byte) []byte {
 	var f [fixedSize]byte
 	f[0] = 0x70 // current error
 	f[2] = s.Key
-	if s.At > 0 {
+	if s.At > 0 && s.At-1 <= math.MaxUint32 { // there is room for no more
 		f[0] |= 0x80 // VALID
-		binary.BigEndian.PutUint32(f[3:], s.At-1)
+		binary.BigEndian.PutUint32(f[3:], uint32(s.At-1))
 	}
 	f[7] = fixedSize - 8
 	binary.BigEndian.PutUint16(f[12:], s.Code)

@@ -1,5 +1,7 @@
 package scsi
 
+import "bootes.dev/internal/block"
+
 // extent sets what part of the disk c is about, in bytes, or refuses it. LBA
 // and count come from the wire: nothing may overflow.
 func (c *Command) extent(d *Disk, lba uint64, count uint32) Sense {
@@ -97,8 +99,32 @@ func decodeWrite16(d *Disk, cdb *CDB, c *Command) Sense {
 // ReadAt fills p with what the command reads from rel bytes after its
 // beginning. Both are multiples of block.SectorSize.
 func (d *Disk) ReadAt(c *Command, p []byte, rel int64) Sense {
-	_, err := d.dev.ReadAt(p, c.offset+rel)
-	return senseOf(err)
+	return d.read(p, c.offset+rel)
+}
+
+// read tells of a medium error at which block it is: the INFORMATION field
+// (SPC-4, 4.5.2.2).
+func (d *Disk) read(p []byte, off int64) Sense {
+	_, err := d.dev.ReadAt(p, off)
+	s := senseOf(err)
+	if s.Key == keyMediumError {
+		s.At = 1 + uint64(d.firstUnreadable(p, off)/d.blockSize)
+	}
+	return s
+}
+
+// firstUnreadable returns the first sector that fails of a range of which one
+// does, by halves. It uses p, the range's buffer.
+func (d *Disk) firstUnreadable(p []byte, off int64) int64 {
+	for len(p) > block.SectorSize {
+		half := p[:len(p)/2&^(block.SectorSize-1)]
+		if _, err := d.dev.ReadAt(half, off); err != nil {
+			p = half
+		} else {
+			p, off = p[len(half):], off+int64(len(half))
+		}
+	}
+	return off
 }
 
 // WriteAt does with p what the command does with the data at rel bytes after
@@ -117,8 +143,8 @@ func (d *Disk) WriteAt(c *Command, p []byte, rel int64) Sense {
 	}
 	if c.verb != store {
 		s := d.compare(p, c.offset+rel)
-		if s.At > 0 {
-			s.At += uint32(rel)
+		if s.Key == keyMiscompare {
+			s.At += uint64(rel)
 		}
 		return s
 	}

@@ -78,12 +78,12 @@ func (d *Disk) compare(want []byte, off int64) Sense {
 	have := make([]byte, min(verifyPiece, len(want)))
 	for done := 0; len(want) > 0; done += len(have) {
 		n := min(len(have), len(want))
-		if _, err := d.dev.ReadAt(have[:n], off); err != nil {
-			return senseOf(err)
+		if s := d.read(have[:n], off); !s.OK() {
+			return s
 		}
 		if !bytes.Equal(have[:n], want[:n]) {
 			s := miscompare
-			s.At = uint32(done+firstDifference(have[:n], want[:n])) + 1
+			s.At = uint64(done+firstDifference(have[:n], want[:n])) + 1
 			return s
 		}
 		want, off = want[n:], off+int64(n)
@@ -100,8 +100,8 @@ func (d *Disk) compareEach(c *Command, one []byte) Sense {
 	for done := int64(0); done < c.span; done += int64(len(want)) {
 		s := d.compare(want[:min(int64(len(want)), c.span-done)], c.offset+done)
 		if !s.OK() {
-			if s.At > 0 { // where in the block, which is all that was sent
-				s.At = (s.At-1)%uint32(d.blockSize) + 1
+			if s.Key == keyMiscompare { // where in the block, which is all that was sent
+				s.At = (s.At-1)%uint64(d.blockSize) + 1
 			}
 			return s
 		}
@@ -123,8 +123,8 @@ func (d *Disk) check(off, length int64) Sense {
 	p := make([]byte, min(verifyPiece, length))
 	for length > 0 {
 		n := min(int64(len(p)), length)
-		if _, err := d.dev.ReadAt(p[:n], off); err != nil {
-			return senseOf(err)
+		if s := d.read(p[:n], off); !s.OK() {
+			return s
 		}
 		off, length = off+n, length-n
 	}
