@@ -31,7 +31,7 @@ func (a *app) dhcpSnippetCommand() *cobra.Command {
 	var f snippetFlags
 	names := strings.Join(dhcpsnippet.Servers(), "|")
 	c := &cobra.Command{
-		Use: "dhcp-snippet " + names, Short: "Print what an existing DHCP server must be told", Args: exactly("the DHCP server's name ("+names+")"),
+		Use: "dhcp-snippet " + names, Short: "Print what an existing DHCP server must be told", Args: exactly("the DHCP server's name (" + names + ")"),
 		Long: "Print what the DHCP server of a network must be told so that its machines boot from here, ready to\n" +
 			"paste. Only networks where the offers of `dhcp: proxy` do not get through to the machines need it.\n" +
 			"The address comes from the config file and the interface that it names, or from --server.",

@@ -236,6 +236,12 @@ UEFI x86-64  x86_64-sb/snponly-shim.efi  /srv/ipxeboot  yes
 nothing yet for:
 UEFI arm64  put iPXE's snponly.efi there
 `},
+		{"lease ls", `
+ADDRESS      MAC                MACHINE  HOST NAME  STATE     NETWORK       UNTIL
+10.77.0.100  52:54:00:00:00:01  pc01     pc01       bound     10.77.0.0/24  ` + now.Local().Format("2006-01-02 15:04:05") + `
+10.77.0.101  -                  -        -          declined  10.77.0.0/24  ` + now.Local().Format("2006-01-02 15:04:05") + `
+`},
+		{"lease rm 10.77.0.101", "\nremoved lease of 10.77.0.101\n"},
 		{"df", `
 folder       /var/lib/bootes
 disk         320 GiB free of 500 GiB; machines leave 5 GiB of it free
@@ -282,6 +288,7 @@ func TestDiskCalls(t *testing.T) {
 		"volume reset pc01":                             {"reset", pc01},
 		"volume flatten pc01":                           {"flatten volume", pc01},
 		"image flatten debian:13":                       {"flatten image", "debian:13"},
+		"lease rm 10.77.0.100 --force":                  {"rm lease", "10.77.0.100", true},
 		"image verify debian:13":                        {"verify", "debian:13"},
 		"image update --cancel pc01":                    {"cancel", "pc01"},
 		"volume rollback pc01 2026-01-02-120000":        {"rollback", pc01, "2026-01-02-120000"},
@@ -315,6 +322,7 @@ func TestDiskJSON(t *testing.T) {
 		"image update --cancel pc01":  api.Update{Machine: "pc01", Image: "debian:12", Written: 312 << 20},
 		"df":                          w.space,
 		"loaders":                     w.loaders,
+		"lease ls":                    w.leases,
 		"volume rm pc01":              removed{Removed: []string{"pc01"}, Lost: 5 << 20},
 		"image rm debian:stable":      removed{Removed: []string{"debian:stable"}},
 	} {

@@ -38,6 +38,10 @@ func newLab() *world {
 		{Firmware: "UEFI x86-64", File: "x86_64-sb/snponly-shim.efi", Folder: "/srv/ipxeboot", Signed: true},
 		{Firmware: "UEFI arm64", Lack: "put iPXE's snponly.efi there"},
 	}}
+	w.leases = []api.Lease{
+		{Address: "10.77.0.100", MAC: "52:54:00:00:00:01", Machine: "pc01", Hostname: "pc01", State: api.LeaseBound, Network: "10.77.0.0/24", Interface: "br0", Expires: now},
+		{Address: "10.77.0.101", State: api.LeaseDeclined, Network: "10.77.0.0/24", Expires: now},
+	}
 	w.space = api.Space{
 		Dir: "/var/lib/bootes", Capacity: 500 << 30, Free: 320 << 30, MinFree: 5 << 30, Freeing: 1 << 30, TotalOwn: 3 << 30,
 		Images:  []api.ImageSpace{{Ref: "debian:12", Virtual: 4 << 30, Own: 1 << 30}, {Ref: "debian:13", Virtual: 4 << 30, Own: 312 << 20, Shared: 1 << 30}},
@@ -173,5 +177,9 @@ func (w *world) Open(_ context.Context, r api.FileRef) (*api.Content, error) {
 	}, w.call("open", r)
 }
 
+func (w *world) Leases(context.Context) ([]api.Lease, error) { return w.leases, w.err }
+func (w *world) RemoveLease(_ context.Context, address string, force bool) error {
+	return w.call("rm lease", address, force)
+}
 func (w *world) Loaders(context.Context) (api.Loaders, error) { return w.loaders, w.err }
-func (w *world) Space(context.Context) (api.Space, error) { return w.space, w.err }
+func (w *world) Space(context.Context) (api.Space, error)     { return w.space, w.err }

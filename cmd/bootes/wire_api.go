@@ -38,6 +38,7 @@ func (h *house) apiOptions() api.Options {
 		Files:       files{h},
 		Space:       space{h},
 		Loaders:     loaders{h},
+		Leases:      leases{h},
 		Metrics:     h.metrics,
 		Credentials: credentials{h},
 		Waiting:     waiting{h},

@@ -145,6 +145,12 @@ type LoaderOverview interface {
 	Loaders(ctx context.Context) (Loaders, error)
 }
 
+// Leases is what the server asks about addresses that DHCP has given.
+type Leases interface {
+	Leases(ctx context.Context) ([]Lease, error)
+	RemoveLease(ctx context.Context, address string, force bool) error
+}
+
 // SpaceOverview is what the server asks about space.
 type SpaceOverview interface {
 	Space(ctx context.Context) (Space, error)
@@ -176,6 +182,7 @@ type Options struct {
 	Files       Files
 	Space       SpaceOverview
 	Loaders     LoaderOverview
+	Leases      Leases
 	Metrics     http.Handler
 	Credentials StaticCredentials
 	IO          IO

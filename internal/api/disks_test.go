@@ -106,6 +106,8 @@ func TestDiskCalls(t *testing.T) {
 			"space", func() (any, error) { return c.Space(ctx) },
 			Space{Dir: "/d", Free: 5, Images: []ImageSpace{}, Volumes: []VolumeSpace{{ID: "v1"}}}, nil,
 		},
+		{"leases", func() (any, error) { return c.Leases(ctx) }, []Lease{{Address: "10.0.0.1", State: LeaseBound, Expires: born}}, nil},
+		{"rm lease", func() (any, error) { return nil, c.RemoveLease(ctx, "10.0.0.1", true) }, nil, []any{"rm lease", "10.0.0.1", true}},
 		{
 			"loaders", func() (any, error) { return c.Loaders(ctx) },
 			Loaders{Folders: []string{}, Loaders: []Loader{{Firmware: "BIOS", File: "undionly.kpxe", Folder: "/l"}}}, nil,
@@ -212,6 +214,7 @@ func TestServerThatLacksParts(t *testing.T) {
 		{"POST", "/v1/volumes/v1/backup", "this server does not offer exports and backups"},
 		{"GET", "/v1/volumes/v1/file?path=/", "this server does not offer a look into disks"},
 		{"GET", "/v1/volumes/v1/io", "this server does not offer the traffic of volumes"},
+		{"GET", "/v1/leases", "this server does not offer leases"},
 		{"GET", "/v1/loaders", "this server does not offer the loaders that firmware is given"},
 		{"GET", "/v1/space", "this server does not offer an overview of space"},
 		{"GET", "/metrics", "this server does not offer metrics"},

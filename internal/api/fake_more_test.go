@@ -122,6 +122,13 @@ func (f *fake) Loaders(context.Context) (Loaders, error) {
 	return Loaders{Loaders: []Loader{{Firmware: "BIOS", File: "undionly.kpxe", Folder: "/l"}}}, f.fault()
 }
 
+func (f *fake) Leases(context.Context) ([]Lease, error) {
+	return []Lease{{Address: "10.0.0.1", State: LeaseBound, Expires: born}}, f.fault()
+}
+func (f *fake) RemoveLease(_ context.Context, address string, force bool) error {
+	return f.call("rm lease", address, force)
+}
+
 func (f *fake) Space(context.Context) (Space, error) {
 	return Space{Dir: "/d", Free: 5, Volumes: []VolumeSpace{{ID: "v1"}}}, f.fault()
 }

@@ -43,6 +43,7 @@ func New(o Options) *Server {
 	s.streamRoutes(optional(a, s.o.Streams != nil, "exports and backups"))
 	s.fileRoutes(optional(a, s.o.Files != nil, "a look into disks"))
 	s.loaderRoutes(optional(a, s.o.Loaders != nil, "the loaders that firmware is given"))
+	s.leaseRoutes(optional(a, s.o.Leases != nil, "leases"))
 	s.spaceRoutes(optional(a, s.o.Space != nil, "an overview of space"))
 	s.eventRoutes(a)
 	s.metricsRoute()
