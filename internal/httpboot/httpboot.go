@@ -88,7 +88,7 @@ func New(o Options) *Server {
 		s.loader(w, r)
 	})
 	mux.HandleFunc("GET /files/{mirror}/{path...}", s.mirror)
-	s.h = noBodies(mux)
+	s.h = noBodies(oneSlash(mux))
 	return s
 }
 

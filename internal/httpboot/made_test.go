@@ -2,6 +2,7 @@ package httpboot
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -29,5 +30,25 @@ func TestMadeFiles(t *testing.T) {
 	}
 	if strings.TrimSpace(asked) != "autoexec.ipxe x86_64-sb/autoexec.ipxe" {
 		t.Errorf("asked for %s", asked)
+	}
+}
+
+// As shim 16.1 asks for its second stage.
+func TestTwoSlashes(t *testing.T) {
+	root := folder(t, map[string]string{"x86_64-sb/snponly.efi": "MZ"})
+	base := serve(t, Options{Loader: func(_ context.Context, r LoaderRequest) (File, error) { return open(root, r.Name) }})
+	c := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer c.CloseIdleConnections()
+	for path, want := range map[string]int{
+		"/loader/x86_64-sb//snponly.efi": 200, "/loader//x86_64-sb///snponly.efi": 200, "/loader/x86_64-sb//none.efi": 404,
+	} {
+		r, err := c.Get(base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != want {
+			t.Errorf("%s: %s, want %d", path, r.Status, want)
+		}
 	}
 }
