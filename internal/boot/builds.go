@@ -65,8 +65,12 @@ func secondStages(shim string) []string {
 	return []string{strings.TrimSuffix(shim, "-shim.efi") + ".efi", path.Join(path.Dir(shim), "ipxe.efi")}
 }
 
-// errOtherKind: a folder may well have loaders for others, too.
-var errOtherKind = errors.New("it is for another processor or firmware")
+var (
+	// errOtherKind: a folder may well have loaders for others, too.
+	errOtherKind = errors.New("is for another processor or firmware")
+	// errUnfit: it looks like what was wanted, and the operator should know.
+	errUnfit = errors.New("does not count")
+)
 
 // fits says why fw cannot run a file of a folder, nil if it can.
 func fits(fsys fs.FS, name string, fw Firmware) error {
@@ -86,7 +90,7 @@ func fits(fsys fs.FS, name string, fw Firmware) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s has nothing to load: beside it is no %s", name, path.Base(secondStages(name)[0]))
+	return fmt.Errorf("%s %w: beside it is no %s for it to load", name, errUnfit, path.Base(secondStages(name)[0]))
 }
 
 // machineOf is the machine type in a file's PE header, 0 if it has none.

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"io/fs"
 	"net/netip"
 	"strings"
@@ -204,8 +205,9 @@ func TestFilesThatAreNotThere(t *testing.T) {
 		h.LoaderFetched(t.Context(), Fetched{Name: name, Proto: "TFTP", Remote: addr1, Err: &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}})
 	}
 	h.discover(mac1, EFI64, false)
-	missing("revocations.efi")
-	if !h.told("asks by TFTP for revocations.efi, which no folder of loaders has") {
+	missing("grubx64.efi")
+	missing("x86_64-sb/revocations_sku.efi")
+	if !h.told("asks by TFTP for grubx64.efi, which no folder of loaders has") || h.told("revocations") {
 		t.Errorf("%+v", h.Recorder.Boots("pc1")[0].Events)
 	}
 	h = newHouse(t)
@@ -266,22 +268,23 @@ func TestAutoexec(t *testing.T) {
 	}
 	h.fetches("autoexec.ipxe")
 	h.fetches("autoexec.ipxe")
-	if why := whySilent("x86_64-sb/autoexec.ipxe", EFI64); !strings.HasPrefix(why, "iPXE runs, but found no network") {
+	if why := whySilent("x86_64-sb/autoexec.ipxe", "x86_64-sb/snponly-shim.efi", EFI64); !strings.HasPrefix(why, "iPXE runs, but found no network") {
 		t.Error(why)
 	}
 }
 
 func TestWhySilent(t *testing.T) {
 	for _, tt := range []struct {
-		loader string
-		fw     Firmware
-		want   string
+		loader, told string
+		fw           Firmware
+		want         string
 	}{
-		{"undionly.kpxe", BIOS, "it did not start, or found no network"},
-		{"snponly.efi", EFI64, "most likely Secure Boot is on and the firmware refused the unsigned loader. Remedy: switch Secure Boot off in the machine's firmware set-up, or put the files of iPXE's signed release into a folder of loaders: in the config"},
-		{"arm64-sb/ipxe-shim.efi", EFIARM64, "most likely Secure Boot is on and the firmware does not trust what the shim is signed with. Remedy: allow Microsoft's third-party certificate in the machine's firmware set-up, or switch Secure Boot off"},
+		{"undionly.kpxe", "", BIOS, "it did not start, or found no network"},
+		{"snponly.efi", "", EFI64, "most likely Secure Boot is on and the firmware refused the unsigned loader. Remedy: switch Secure Boot off in the machine's firmware set-up, or put the files of iPXE's signed release into a folder of loaders: in the config"},
+		{"x86_64-sb/snponly.efi", "x86_64-sb/snponly-shim.efi", EFI64, "most likely Secure Boot is on and the shim does not trust what snponly.efi is signed with. Remedy: take both from one release of iPXE"},
+		{"arm64-sb/ipxe-shim.efi", "", EFIARM64, "most likely Secure Boot is on and the firmware does not trust what the shim is signed with. Remedy: allow Microsoft's third-party certificate in the machine's firmware set-up, or switch Secure Boot off"},
 	} {
-		if got := whySilent(tt.loader, tt.fw); got != tt.want {
+		if got := whySilent(tt.loader, cmp.Or(tt.told, tt.loader), tt.fw); got != tt.want {
 			t.Errorf("%s, %s: %s", tt.loader, tt.fw, got)
 		}
 	}

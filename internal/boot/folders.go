@@ -108,12 +108,12 @@ func (f *Folders) Find(fw Firmware) (Loader, error) {
 		for _, name := range names(fw) {
 			err := fits(dir.FS, name, fw)
 			if first, ok := f.Has(name); err == nil && ok && first != dir.Path {
-				err = fmt.Errorf("%s is hidden by that of %s: put it into the folder %s there", name, first, builds[fw].arch)
+				err = fmt.Errorf("%s %w: another one in %s goes before it; put it into the folder %s there", name, errUnfit, first, builds[fw].arch)
 			}
 			if err == nil {
 				return Loader{Name: name, Folder: dir.Path, Signed: isShim(name)}, nil
 			}
-			if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errOtherKind) {
+			if errors.Is(err, errUnfit) || errors.Is(err, fs.ErrPermission) {
 				lack.Note = fmt.Sprintf("in %s, %v", dir.Path, err)
 			}
 		}

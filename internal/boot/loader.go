@@ -99,6 +99,10 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 	})
 }
 
+// optionalFile are what a shim looks for beside itself, and need not find (shim
+// 15.8 and 16.1, netboot).
+var optionalFile = map[string]bool{"revocations.efi": true, "revocations_sku.efi": true, "revocations_sbat.efi": true, "shim_certificate_0.efi": true}
+
 // notFetched records a transfer that failed. Firmware asks for much that need
 // not be there; a Raspberry Pi for a dozen such files.
 func (s *Service) notFetched(a *attempt, f Fetched) {
@@ -109,7 +113,7 @@ func (s *Service) notFetched(a *attempt, f Fetched) {
 	}
 	var fw Firmware
 	s.attempts.with(a, func() { fw = a.firmware })
-	if fw != RaspberryPi {
+	if fw != RaspberryPi && !optionalFile[path.Base(f.Name)] {
 		s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: fmt.Sprintf("asks by %s for %s, which no folder of loaders has", f.Proto, f.Name)})
 	}
 }
@@ -118,22 +122,28 @@ func (s *Service) notFetched(a *attempt, f Fetched) {
 func (s *Service) silent(a *attempt, loader string) {
 	var stuck bool
 	var fw Firmware
-	s.attempts.with(a, func() { stuck, fw = a.stage == recorder.StageLoader, a.firmware })
+	var told string
+	s.attempts.with(a, func() { stuck, fw, told = a.stage == recorder.StageLoader, a.firmware, a.loader })
 	if !stuck {
 		return
 	}
-	text := fmt.Sprintf("%s was fetched, then silence for %s: %s", loader, s.Silence, whySilent(loader, fw))
+	text := fmt.Sprintf("%s was fetched, then silence for %s: %s", loader, s.Silence, whySilent(loader, told, fw))
 	if s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: text}) {
 		s.Log.Warn("loader fetched, then silence", "machine", a.subject, "loader", loader, "firmware", fw)
 	}
 }
 
-func whySilent(loader string, fw Firmware) string {
+// whySilent explains the silence after a file, to firmware that was told
+// another one, or that one, at first.
+func whySilent(loader, told string, fw Firmware) string {
 	switch {
 	case path.Base(loader) == autoexecName:
 		return "iPXE runs, but found no network, or no DHCP server answered it"
 	case !fw.uefi():
 		return "it did not start, or found no network"
+	case isShim(told) && loader != told:
+		return fmt.Sprintf("most likely Secure Boot is on and the shim does not trust what %s is signed with. "+
+			"Remedy: take both from one release of iPXE", path.Base(loader))
 	case isShim(loader):
 		return "most likely Secure Boot is on and the firmware does not trust what the shim is signed with. " +
 			"Remedy: allow Microsoft's third-party certificate in the machine's firmware set-up, or switch Secure Boot off"
