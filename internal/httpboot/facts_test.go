@@ -14,6 +14,7 @@ func TestFacts(t *testing.T) {
 	for query, want := range map[string]string{
 		"":                                     "map[]",
 		"?serial=5CG%201&product=&m0=0003":     "map[m0:[0003] product:[] serial:[5CG 1]]",
+		"?product=PC%20(i440FX%20+%20PIIX)":    "map[product:[PC (i440FX + PIIX)]]",
 		"?serial=%zz&product=Box":              "map[product:[Box]]",
 		"?serial=" + strings.Repeat("x", 4088): "map[serial:[" + strings.Repeat("x", 4088) + "]]",
 		"?serial=" + strings.Repeat("x", 4090): "map[]",

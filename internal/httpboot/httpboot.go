@@ -46,7 +46,9 @@ func facts(r *http.Request) url.Values {
 	if len(r.URL.RawQuery) > maxQuery {
 		return nil
 	}
-	return r.URL.Query()
+	// iPXE writes a blank as %20, and a plus as it is.
+	v, _ := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, "+", "%2B")) // what is malformed is left out
+	return v
 }
 
 // LoaderRequest is who asks for a loader, and through which of our addresses.

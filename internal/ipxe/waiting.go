@@ -14,7 +14,7 @@ const slots = 8
 var facts = func() string {
 	var b strings.Builder
 	b.WriteString("facts=1&uuid=${uuid}&manufacturer=${manufacturer:uristring}&product=${product:uristring}" +
-		"&serial=${serial:uristring}&chip=${netX/chip:uristring}&bus=${netX/busid:uristring}")
+		"&serial=${serial:uristring}&chip=${netX/chip:uristring}&bus=${netX/busid:hexraw}")
 	for i := range slots {
 		fmt.Fprintf(&b, "&m%d=${smbios/%d.17.12.2:hexraw}&x%d=${smbios/%d.17.28.4:hexraw}", i, i, i, i)
 	}

@@ -40,6 +40,7 @@ type GuestOptions struct {
 	Firmware Firmware
 	MAC      string
 	UUID     string // system UUID; default: none
+	Serial   string // of the system; default: none
 	Memory   int    // MiB; default 768
 	NIC      NIC    // default VirtioNet
 	Accel    string // default: what Accelerator found

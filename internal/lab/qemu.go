@@ -43,6 +43,9 @@ func (g *Guest) qemuArgs(accel string) []string {
 	if g.opt.UUID != "" {
 		args = append(args, "-uuid", g.opt.UUID)
 	}
+	if g.opt.Serial != "" {
+		args = append(args, "-smbios", "type=1,serial="+g.opt.Serial)
+	}
 	args = append(args, g.firmwareArgs()...)
 	return append(args, g.opt.ExtraArgs...)
 }
