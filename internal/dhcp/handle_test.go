@@ -152,6 +152,8 @@ func TestServerMode(t *testing.T) {
 			say: say{t: Inform, ciaddr: "10.77.0.44"}, want: "ACK to 10.77.0.44:68"},
 		{name: "INFORM without an address",
 			say: say{t: Inform}, want: "silence", reason: "without an address"},
+		{name: "INFORM from another network",
+			say: say{t: Inform, ciaddr: "192.168.1.5"}, want: "silence", reason: "INFORM from 192.168.1.5, which is not on this network"},
 		{name: "INFORM of an unknown host",
 			say: say{t: Inform, mac: unknownMAC, ciaddr: "10.77.0.44"}, want: "silence"},
 		{name: "RELEASE to another server",
@@ -393,6 +395,9 @@ func TestRelayOptionComesBack(t *testing.T) {
 }
 
 func FuzzHandle(f *testing.F) {
+	f.Add(say{t: Discover, giaddr: "10.78.0.1", options: merge(relayInfo("5", "10.79.0.0", "11", "10.78.0.1"), dhcpv4.Options{optParameters: {121, 3, 6}})}.datagram().data, true, true)
+	f.Add(say{t: Request, giaddr: "10.78.0.1", serverID: "10.78.0.1", requested: "10.78.0.100", options: merge(relayInfo("11", "10.78.0.1"), dhcpv4.Options{optMaxSize: {2, 64}})}.datagram().data, true, true)
+	f.Add(say{t: Discover, options: dhcpv4.Options{optSubnetSelection: ip("10.79.0.0").AsSlice()}}.datagram().data, true, false)
 	f.Add(say{t: Discover, class: classEFI}.datagram().data, false, false)
 	f.Add(say{t: Request, ciaddr: "10.77.0.100"}.datagram().data, true, false)
 	f.Add(say{t: Request, class: classEFIWeb, serverID: "10.77.0.1", requested: "10.77.0.100"}.datagram().data, true, true)
@@ -402,19 +407,38 @@ func FuzzHandle(f *testing.F) {
 		l := testLink(InterfaceConfig{Name: "br0"}, m, nil)
 		in := datagram{data: b, from: netip.MustParseAddrPort("10.77.0.9:4011"), to: broadcast, port: ProxyPort}
 		if server {
-			c := serverConfig()
+			c := siteConfig()
 			c.ServeUnknown = true
-			l, in.port = testLink(c, m, newPool()), ServerPort
+			l, in.port = testLinkAt(c, m, newPool(), ourPrefix, netip.MustParsePrefix("10.88.0.1/24")), ServerPort
+			in.from = netip.MustParseAddrPort("10.77.0.9:67")
+			looking(l, "10.78.0.100")
 		}
 		if unicast {
 			in.to = ourAddress
 		}
-		p, _ := ask(t, l, in)
-		if m.decided != len(m.sent) || m.decided > 1 {
+		p, _ := askFrom(t, l, in)
+		if len(m.sent) > 1 || m.decided < len(m.sent) || m.decided > 2*len(m.sent) {
 			t.Fatalf("%d Decide, %d Sent", m.decided, len(m.sent))
 		}
-		if p != nil && (len(b) < 240 || b[0] != 1 || b[2] != 6 || m.decided != 1) {
+		if p != nil && (len(b) < 240 || b[0] != 1 || b[2] != 6 || m.decided == 0) {
 			t.Fatalf("answered % x", b)
 		}
+		if p != nil && server {
+			checkGiven(t, p)
+		}
 	})
+}
+
+// checkGiven: an address is of a network that we serve, and told with its mask.
+func checkGiven(t *testing.T, p *dhcpv4.DHCPv4) {
+	given := addr(p.YourIPAddr.To4())
+	if !given.IsValid() {
+		return
+	}
+	for _, s := range []string{"10.77.0.0/24", "10.78.0.0/24", "10.79.0.0/16", "10.88.0.0/24"} {
+		if n := netip.MustParsePrefix(s); n.Contains(given) && bytes.Equal(p.Options[optSubnetMask], mask(n)) {
+			return
+		}
+	}
+	t.Fatalf("gave %s with mask % d", given, p.Options[optSubnetMask])
 }

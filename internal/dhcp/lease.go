@@ -158,8 +158,11 @@ func (x *exchange) refuse(format string, args ...any) outcome {
 
 // inform tells a host that has its address from elsewhere the rest.
 func (x *exchange) inform() outcome {
-	if !x.q.CIAddr.IsValid() {
+	switch {
+	case !x.q.CIAddr.IsValid():
 		return silence("INFORM without an address to answer to")
+	case x.seg.network(x.q.CIAddr) == nil:
+		return silence("INFORM from %s, which is not on this network", x.q.CIAddr)
 	}
 	p := x.message(ACK)
 	p.ClientIPAddr = x.m.ClientIPAddr

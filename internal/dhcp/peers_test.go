@@ -41,6 +41,7 @@ func serveReal(t *testing.T, c InterfaceConfig, m *memory) {
 
 // program is a peer's program whose output a test reads while it runs.
 type program struct {
+	dir string // of its files
 	mu  sync.Mutex
 	out bytes.Buffer
 }
@@ -88,8 +89,10 @@ func dhclient(t *testing.T, p *nettest.Peer) *program {
 	script := filepath.Join(dir, "script")
 	os.WriteFile(script, []byte("#!/bin/sh\n[ -z \"$new_ip_address\" ] || ip addr replace $new_ip_address/24 dev $interface\n"+
 		"[ -z \"$new_routers\" ] || ip route replace default via $new_routers\n"), 0o755)
-	return start(t, p.Command(t.Context(), "dhclient", "-4", "-d", "-v", "-cf", "/dev/null",
+	started := start(t, p.Command(t.Context(), "dhclient", "-4", "-d", "-v", "-cf", "/dev/null",
 		"-sf", script, "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "eth0"))
+	started.dir = dir
+	return started
 }
 
 func TestDhclientRenews(t *testing.T) {

@@ -97,6 +97,9 @@ func (s *Server) serve(ctx context.Context, ports []*port) error {
 		group.Go(func() error { return p.read(ctx, func(in datagram) { q.put(job{p, in}) }) })
 	}
 	group.Go(func() error { watchFloods(ctx, ports); return nil })
+	for _, p := range ports {
+		p.link.introduce()
+	}
 	close(s.ready)
 	return group.Wait()
 }

@@ -132,6 +132,23 @@ func (p *place) ours(a netip.Addr) bool {
 	return slices.ContainsFunc(p.ifc.Addrs, func(q netip.Prefix) bool { return q.Addr() == a })
 }
 
+// introduce tells the log on which networks addresses are given.
+func (l *link) introduce() {
+	at, err := l.place()
+	if err != nil || l.config.Mode != ModeServer {
+		return
+	}
+	tell := func(g *segment, where string) {
+		if len(g.subnets) > 0 {
+			l.log.Info("gives addresses "+where, "interface", l.config.Name, "networks", g.subnets, "addresses", g)
+		}
+	}
+	tell(&at.wire, "on its wire")
+	for i := range at.far {
+		tell(&at.far[i], "behind relays")
+	}
+}
+
 func single(a netip.Addr) Pool { return Pool{a, a} }
 
 // without is pools less what is taken out of them.

@@ -216,6 +216,21 @@ func TestSubnetOptions(t *testing.T) {
 	}
 }
 
+func TestIntroduce(t *testing.T) {
+	var log strings.Builder
+	l := siteLink(known(), newPool())
+	l.log = slog.New(slog.NewTextHandler(&log, nil))
+	l.introduce()
+	for _, want := range []string{
+		`msg="gives addresses on its wire" interface=br0 networks="[10.77.0.0/24 10.88.0.0/24]" addresses="10.77.0.100 to 10.77.0.199, 10.88.0.100 to 10.88.0.199"`,
+		`msg="gives addresses behind relays" interface=br0 networks=[10.78.0.0/24] addresses="10.78.0.100 to 10.78.0.199"`,
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %s in:\n%s", want, log.String())
+		}
+	}
+}
+
 func TestForeignRelayIsToldOfOnce(t *testing.T) {
 	var log strings.Builder
 	l := siteLink(known(), newPool())
