@@ -368,7 +368,7 @@ func TestErrorsServe(t *testing.T) {
 			faults + `:1:7: data: "srv" is no absolute path; write a path that begins with /`,
 			faults + `:2:1: unknown key "port"; did you mean "ports"?*`,
 			faults + `:3:15: ports.http: "80000" is no port; write a port number from 1 to 65535`,
-			faults + `:6:11: interfaces[0].dhcp: "servre" is no DHCP mode; write proxy (gives no addresses), server or off`,
+			faults + `:6:11: interfaces[0].dhcp: "servre" is no DHCP mode; write proxy or auto (give no addresses), server or off`,
 			faults + `:7:5: interfaces[1]: has no name; write name: and the interface, such as eth0`,
 		}, "\n")},
 		{"several faults, only checked", command{args: []string{"serve", "--check-config", "-c", faults}}, exitUsage, "*\n*\n*\n*\n*"},

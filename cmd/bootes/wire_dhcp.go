@@ -81,15 +81,23 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 		p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %v", q.Type, r.Err), true)
 	case q.Mode == dhcp.ModeProxy && q.Type == dhcp.Request && q.Port == dhcp.ServerPort:
 		if q.ServerID.IsValid() {
-			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("takes address %s from DHCP server %s", q.Requested, q.ServerID), false)
+			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("takes address %s from DHCP server %s%s", q.Requested, q.ServerID, rogueText(r)), r.Rogue)
 		}
 	case r.Type == 0:
 		if r.Decision.Machine != "" {
-			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %s", q.Type, r.Reason), false)
+			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %s%s", q.Type, r.Reason, rogueText(r)), r.Rogue)
 		}
 	default:
 		p.boot.DHCPSent(c, r.Decision.Machine, sentText(r), false)
 	}
+}
+
+// rogueText says what is odd about the server whose offer a client takes.
+func rogueText(r dhcp.Reply) string {
+	if !r.Rogue {
+		return ""
+	}
+	return ", which was not here before: two DHCP servers on one network give out clashing addresses, switch one off"
 }
 
 func sentText(r dhcp.Reply) string {
@@ -160,7 +168,7 @@ func dhcpInterfaces(cfg *config.Config) []dhcp.InterfaceConfig {
 		if i.DHCP == config.Off {
 			continue
 		}
-		c := dhcp.InterfaceConfig{Name: i.Name, Mode: dhcp.ModeProxy, Force: i.Force, ServeUnknown: i.ServeUnknown, Probe: i.Conflicts}
+		c := dhcp.InterfaceConfig{Name: i.Name, Mode: dhcp.ModeProxy, Auto: i.DHCP == config.Auto, Force: i.Force, ServeUnknown: i.ServeUnknown, Probe: i.Conflicts}
 		if i.DHCP == config.Server {
 			c.Mode = dhcp.ModeServer
 			c.Subnets = dhcpSubnets(i)

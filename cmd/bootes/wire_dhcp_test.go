@@ -17,3 +17,13 @@ func TestEveryFirmwareIsKnownToBoot(t *testing.T) {
 		seen[fw] = f
 	}
 }
+
+func TestAnOfferOfAnIntruderIsNamed(t *testing.T) {
+	const want = ", which was not here before: two DHCP servers on one network give out clashing addresses, switch one off"
+	if got := rogueText(dhcp.Reply{Rogue: true}); got != want {
+		t.Errorf("%q", got)
+	}
+	if got := rogueText(dhcp.Reply{}); got != "" {
+		t.Errorf("%q", got)
+	}
+}

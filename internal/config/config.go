@@ -82,6 +82,7 @@ type Mode string
 // The DHCP modes.
 const (
 	Proxy  Mode = "proxy"  // boot information only, beside another DHCP server
+	Auto   Mode = "auto"   // as Proxy, while there is another DHCP server
 	Server Mode = "server" // addresses too
 	Off    Mode = "off"    // nothing
 )

@@ -72,6 +72,7 @@ interfaces:
     http: 10.77.0.2
   - name: br0.7
   - {name: eth2, dhcp: off, portal: 10.0.0.1}
+  - {name: eth3, dhcp: auto}
 `)
 	addr := netip.MustParseAddr
 	want := &Config{
@@ -106,6 +107,7 @@ interfaces:
 			},
 			{Name: "br0.7", DHCP: Proxy, Unknown: Ignore, Subnet: Subnet{Lease: time.Hour}, Conflicts: true, Line: 38, Column: 5},
 			{Name: "eth2", DHCP: Off, Unknown: Ignore, Subnet: Subnet{Lease: time.Hour}, Conflicts: true, Portal: addr("10.0.0.1"), Line: 39, Column: 6},
+			{Name: "eth3", DHCP: Auto, Unknown: Ignore, Subnet: Subnet{Lease: time.Hour}, Conflicts: true, Line: 40, Column: 6},
 		},
 	}
 	if !reflect.DeepEqual(c, want) {

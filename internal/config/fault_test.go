@@ -66,7 +66,7 @@ func TestFaults(t *testing.T) {
 		"bad name":              {"interfaces:\n  - name: eth0/1\n", `f:2:11: interfaces[0].name: "eth0/1" is no interface name; write the name of a network interface, such as eth0 (ip -br link lists them)`},
 		"long name":             {"interfaces:\n  - name: abcdefghijklmnop\n", `f:2:11: interfaces[0].name: "abcdefghijklmnop" is no interface name; write the name of a network interface, such as eth0 (ip -br link lists them)`},
 		"interface twice":       {iface + "  - name: eth1\n  - name: eth0\n", `f:4:5: interfaces[2]: interface "eth0" is here a second time; the first is in line 2: make them one`},
-		"bad mode":              {iface + "    dhcp: porxy\n    range: 10.0.0.1-10.0.0.2\n", `f:3:11: interfaces[0].dhcp: "porxy" is no DHCP mode; write proxy (gives no addresses), server or off`},
+		"bad mode":              {iface + "    dhcp: porxy\n    range: 10.0.0.1-10.0.0.2\n", `f:3:11: interfaces[0].dhcp: "porxy" is no DHCP mode; write proxy or auto (give no addresses), server or off`},
 		"range without server":  {iface + "    range: 10.0.0.1-10.0.0.2\n", `f:3:12: interfaces[0].range: has no meaning with dhcp: proxy; write dhcp: server if Boötes shall give addresses here, or take the line out`},
 		"force with off":        {iface + "    dhcp: off\n    force: true\n", `f:4:12: interfaces[0].force: has no meaning with dhcp: off; write dhcp: server if Boötes shall give addresses here, or take the line out`},
 		"server without range":  {iface + "    dhcp: server\n", `f:2:5: interfaces[0]: dhcp: server has no range; write range: and the addresses to give, such as 192.168.1.100-192.168.1.199`},
@@ -131,7 +131,7 @@ func TestFaults(t *testing.T) {
 		"portal with port":      {iface + "    portal: 10.0.0.1:3260\n", `f:3:13: interfaces[0].portal: "10.0.0.1:3260" is no such address; write the IPv4 address of a host, such as 192.168.1.10`},
 		"http everywhere":       {iface + "    http: 0.0.0.0\n", `f:3:11: interfaces[0].http: "0.0.0.0" is no such address; write the IPv4 address of a host, such as 192.168.1.10`},
 		"percent in the input":  {"data: '%d%s'\n", `f:1:7: data: "%d%s" is no absolute path; write a path that begins with /`},
-		"all at once, in order": {"log: {level: x}\n" + iface + "    dhcp: x\ndata: x\n", "f:1:14: log.level: \"x\" is no log level; write debug, info, warn or error\nf:4:11: interfaces[0].dhcp: \"x\" is no DHCP mode; write proxy (gives no addresses), server or off\nf:5:7: data: \"x\" is no absolute path; write a path that begins with /"},
+		"all at once, in order": {"log: {level: x}\n" + iface + "    dhcp: x\ndata: x\n", "f:1:14: log.level: \"x\" is no log level; write debug, info, warn or error\nf:4:11: interfaces[0].dhcp: \"x\" is no DHCP mode; write proxy or auto (give no addresses), server or off\nf:5:7: data: \"x\" is no absolute path; write a path that begins with /"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("f", []byte(tt.text))

@@ -118,10 +118,10 @@ func (r *reader) ifname(dst *string) func(value) {
 // mode leaves dst empty if the value is wrong, so that one fault is not
 // followed by others that are only its shadow.
 func (r *reader) mode(dst *Mode) func(value) {
-	const right = "write proxy (gives no addresses), server or off"
+	const right = "write proxy or auto (give no addresses), server or off"
 	return func(v value) {
 		s, ok := r.text(v, right)
-		if ok && !slices.Contains([]Mode{Proxy, Server, Off}, Mode(s)) {
+		if ok && !slices.Contains([]Mode{Proxy, Auto, Server, Off}, Mode(s)) {
 			r.fault(v, fmt.Sprintf("%q is no DHCP mode", s), right)
 			ok = false
 		}

@@ -101,6 +101,7 @@ type Reply struct {
 	Addr     netip.Addr     // the address given
 	To       netip.AddrPort // where the answer went
 	Boot     bool           // it said what to boot
+	Rogue    bool           // the client takes the offer of a server that came after we had looked who was there
 	Reason   string         // why nothing was sent, or why no boot options were
 	Err      error          // a fault of ours: leases unavailable, send failed
 }
@@ -174,6 +175,8 @@ func (m Mode) String() string {
 type InterfaceConfig struct {
 	Name string
 	Mode Mode
+	// Auto: with ModeProxy, answer nobody while no DHCP server is there.
+	Auto bool
 
 	Subnets      []Subnet
 	Force        bool // serve though another DHCP server answers
@@ -235,6 +238,9 @@ type Options struct {
 	// ProbeTime is how long Run listens for a rival before it serves
 	// (default 5 s: dnsmasq pings an address for 3 s before it offers it).
 	ProbeTime time.Duration
+	// ProbeEvery is the time from one look for other servers to the next
+	// (default 3 minutes).
+	ProbeEvery time.Duration
 }
 
 // Rival is a DHCP server that answered a probe.
@@ -243,6 +249,9 @@ type Rival struct {
 	Source    netip.Addr // where its offer came from
 	ServerID  netip.Addr // as it names itself (option 54)
 	Offered   netip.Addr // the address it would give; zero from a ProxyDHCP server
+
+	BootFile   string     // what it tells machines to boot itself
+	NextServer netip.Addr // and from where
 }
 
 // Proxy reports whether the rival gives no addresses.

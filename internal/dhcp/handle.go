@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,7 @@ type link struct {
 	strangers strangers
 	conflicts *conflicts // nil: addresses are offered without a look
 	flood     flood
+	others    *others // nil in tests that have none
 }
 
 // datagram is one packet that came in.
@@ -81,10 +83,15 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 		l.log.Debug("ignored", "interface", l.config.Name, "from", in.from, "reason", "neither a client's port nor a relay's: any user could have sent it")
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, handleTime)
 	x := &exchange{l: l, in: in, m: m, q: query(m, t)}
 	x.q.Interface, x.q.Mode, x.q.Port = l.config.Name, l.config.Mode, in.port
 	bad := x.locate()
+	if bad == nil && t == Discover && bytes.HasPrefix(m.ClientHWAddr, probeMAC[:]) {
+		_ = x.send(x.greet(), send)
+		return
+	}
+	l.named(x.q)
+	ctx, cancel := context.WithTimeout(ctx, handleTime)
 	x.d = l.policy.Decide(ctx, x.q)
 	var out outcome
 	switch {
@@ -95,6 +102,7 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 	default:
 		out = x.proxy()
 	}
+	out.reply.Rogue = t == Request && l.rogue(x.q.ServerID)
 	end := func(out outcome) {
 		l.policy.Sent(x.q, x.send(out, send))
 		cancel()

@@ -44,6 +44,7 @@ type program struct {
 	dir string // of its files
 	mu  sync.Mutex
 	out bytes.Buffer
+	cmd *exec.Cmd
 }
 
 func (p *program) Write(b []byte) (int, error) {
@@ -61,13 +62,18 @@ func (p *program) String() string {
 // start runs a command until the test ends.
 func start(t *testing.T, cmd *exec.Cmd) *program {
 	t.Helper()
-	p := &program{}
+	p := &program{cmd: cmd}
 	cmd.Stdout, cmd.Stderr = p, p
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(p.stop)
 	return p
+}
+
+func (p *program) stop() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
 }
 
 // expect waits until the program's output has n matches of a pattern.

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"bootes.dev/internal/netif"
@@ -33,12 +35,15 @@ func (e *RivalError) Error() string {
 
 // refuseRivals probes the interfaces on which we are to be the server.
 func (s *Server) refuseRivals(ctx context.Context) error {
+	watched := map[string]*others{}
 	var names []string
-	for _, c := range s.o.Interfaces {
+	for i, c := range s.o.Interfaces {
 		if c.Mode == ModeServer && !c.Force {
 			names = append(names, c.Name)
+			watched[c.Name] = s.others[i]
 		}
 	}
+	start := time.Now()
 	rivals, err := probe(ctx, names, s.o.ProbeTime)
 	if err != nil {
 		return err
@@ -47,12 +52,14 @@ func (s *Server) refuseRivals(ctx context.Context) error {
 	for _, r := range rivals {
 		if !r.Proxy() {
 			servers = append(servers, r)
-			continue
 		}
-		s.o.Log.Warn("another ProxyDHCP server answers", "interface", r.Interface, "from", r.Source)
+		watched[r.Interface].saw(sighting{Rival: r, probe: true}, time.Now())
 	}
 	if len(servers) > 0 {
 		return &RivalError{servers}
+	}
+	for _, n := range watched {
+		n.probed(start)
 	}
 	return nil
 }
@@ -94,6 +101,7 @@ func probe(ctx context.Context, names []string, timeout time.Duration) ([]Rival,
 type prober struct {
 	ifc    netif.Interface
 	conn   *packet.Conn
+	mu     sync.Mutex // over probes
 	probes []*dhcpv4.DHCPv4
 }
 
@@ -112,25 +120,33 @@ func newProber(ifname string) (*prober, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for DHCP servers on interface %q: %w", ifname, err)
 	}
-	// Some servers answer by unicast to the made-up MAC, broadcast flag or not.
-	// Without this those are missed, which is all that its failure costs.
-	_ = conn.SetPromiscuous(true)
-	return &prober{ifc: ifc, conn: conn, probes: []*dhcpv4.DHCPv4{madeUp(false), madeUp(true)}}, nil
+	p := &prober{ifc: ifc, conn: conn}
+	p.renew()
+	return p, nil
+}
+
+// renew makes up the clients of the next probe: the same ones, for servers keep
+// an address for a while for each that they have made an offer to.
+func (p *prober) renew() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.probes = []*dhcpv4.DHCPv4{madeUp(p.ifc.MAC, false), madeUp(p.ifc.MAC, true)}
 }
 
 // madeUp is a DISCOVER of a client that does not exist.
-func madeUp(pxe bool) *dhcpv4.DHCPv4 {
+func madeUp(own net.HardwareAddr, pxe bool) *dhcpv4.DHCPv4 {
+	mac := append(net.HardwareAddr(probeMAC[:]), 0, 0, 0)
+	copy(mac[4:], own[max(0, len(own)-2):])
 	p := &dhcpv4.DHCPv4{
-		OpCode: dhcpv4.OpcodeBootRequest, HWType: 1, Flags: 0x8000,
-		ClientHWAddr: net.HardwareAddr{0x02, 0xb0, 0x07, 0xe5, 0, 0}, // locally administered
+		OpCode: dhcpv4.OpcodeBootRequest, HWType: 1, Flags: 0x8000, ClientHWAddr: mac,
 		Options: dhcpv4.Options{
 			optMessageType: {byte(Discover)},
-			55:             {optSubnetMask, optRouter, optServerID, optBootFile},
+			optParameters:  {optSubnetMask, optRouter, optServerID, optBootFile},
 		},
 	}
 	rand.Read(p.TransactionID[:])
-	rand.Read(p.ClientHWAddr[4:])
 	if pxe {
+		mac[3] = 1
 		p.Options[optVendorClass] = []byte("PXEClient:Arch:00007:UNDI:003016")
 		p.Options[optArchitecture] = []byte{0, 7}
 	}
@@ -139,6 +155,9 @@ func madeUp(pxe bool) *dhcpv4.DHCPv4 {
 
 // run sends the probes once a second and gathers the offers.
 func (p *prober) run(ctx context.Context, timeout time.Duration) ([]Rival, error) {
+	// Some servers answer by unicast to the made-up MAC, broadcast flag or not.
+	// Without this those are missed, which is all that its failure costs.
+	_ = p.conn.SetPromiscuous(true)
 	stop := context.AfterFunc(ctx, func() { p.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	var rivals []Rival
@@ -159,6 +178,8 @@ func (p *prober) run(ctx context.Context, timeout time.Duration) ([]Rival, error
 // send broadcasts the probes. The Ethernet source is the interface's own
 // address: a switch with port security would shut our port for a stranger's.
 func (p *prober) send() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, d := range p.probes {
 		b := appendUDP(nil, netip.IPv4Unspecified(), broadcast, ClientPort, ServerPort, d.ToBytes())
 		if _, err := p.conn.WriteTo(b, &packet.Addr{HardwareAddr: net.HardwareAddr{255, 255, 255, 255, 255, 255}}); err != nil {
@@ -186,28 +207,61 @@ func (p *prober) listen(ctx context.Context, until time.Time, rivals []Rival) []
 			}
 			continue
 		}
-		if r, ok := p.rival(buf[:n]); ok {
-			rivals = addRival(rivals, r)
+		if s, ok := p.sighting(buf[:n]); ok && s.probe {
+			rivals = addRival(rivals, s.Rival)
 		}
 	}
 }
 
-// rival reads an IPv4 packet; ok if it is an offer for one of the probes.
-func (p *prober) rival(b []byte) (r Rival, ok bool) {
+// sighting reads an IPv4 packet; ok if it is a server's answer, to a probe or to
+// a client.
+func (p *prober) sighting(b []byte) (s sighting, ok bool) {
 	source, payload, ok := parseUDP(b, ClientPort)
 	if !ok {
-		return r, false
+		return s, false
 	}
 	m, err := dhcpv4.FromBytes(payload)
-	if err != nil || m.OpCode != dhcpv4.OpcodeBootReply {
-		return r, false
+	if err != nil || m.OpCode != dhcpv4.OpcodeBootReply || len(m.Options[optMessageType]) != 1 {
+		return s, false
 	}
-	for _, d := range p.probes {
-		if m.TransactionID == d.TransactionID && string(m.ClientHWAddr) == string(d.ClientHWAddr) {
-			return Rival{p.ifc.Name, source, addr(m.Options[optServerID]), addr(m.YourIPAddr.To4())}, true
-		}
+	t := MessageType(m.Options[optMessageType][0])
+	s = sighting{
+		Rival: Rival{Interface: p.ifc.Name, Source: source, ServerID: addr(m.Options[optServerID]), Offered: addr(m.YourIPAddr.To4())},
+		probe: p.asked(m), by: t.String() + " to " + m.ClientHWAddr.String(),
 	}
-	return r, false
+	if s.probe {
+		s.by = "our probe"
+	}
+	if file := bootFile(m); file != "" {
+		s.BootFile, s.NextServer = file, addr(m.ServerIPAddr.To4())
+	}
+	// An ACK without an address answers an INFORM, or comes from a boot server.
+	return s, t == Offer || t == ACK && s.Offered.IsValid()
+}
+
+func bootFile(m *dhcpv4.DHCPv4) string {
+	if file := text(m.Options[optBootFile]); file != "" {
+		return file
+	}
+	return m.BootFileName
+}
+
+// asked reports whether m answers a probe.
+func (p *prober) asked(m *dhcpv4.DHCPv4) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.probes, func(d *dhcpv4.DHCPv4) bool {
+		return m.TransactionID == d.TransactionID && string(m.ClientHWAddr) == string(d.ClientHWAddr)
+	})
+}
+
+// hardware is the Ethernet address that a packet came from.
+func hardware(from net.Addr) (net.HardwareAddr, bool) {
+	a, ok := from.(*packet.Addr)
+	if !ok || len(a.HardwareAddr) != ethernetLen {
+		return nil, false
+	}
+	return a.HardwareAddr, true
 }
 
 // addRival keeps one entry per server; that it gives addresses counts more

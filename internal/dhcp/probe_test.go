@@ -52,7 +52,7 @@ func FuzzParseUDP(f *testing.F) {
 }
 
 func TestRivalOffers(t *testing.T) {
-	p := &prober{ifc: netif.Interface{Name: "eth0"}, probes: []*dhcpv4.DHCPv4{madeUp(false), madeUp(true)}}
+	p := &prober{ifc: netif.Interface{Name: "eth0"}, probes: []*dhcpv4.DHCPv4{madeUp(mac(knownMAC), false), madeUp(mac(knownMAC), true)}}
 	offer := func(change func(*dhcpv4.DHCPv4)) []byte {
 		m := &dhcpv4.DHCPv4{
 			OpCode: dhcpv4.OpcodeBootReply, HWType: 1, TransactionID: p.probes[1].TransactionID, ClientHWAddr: p.probes[1].ClientHWAddr,
@@ -62,25 +62,29 @@ func TestRivalOffers(t *testing.T) {
 		change(m)
 		return appendUDP(nil, ip("10.0.0.3"), broadcast, 67, 68, m.ToBytes())
 	}
-	full := Rival{"eth0", ip("10.0.0.3"), ip("10.0.0.2"), ip("10.0.0.57")}
+	full := Rival{Interface: "eth0", Source: ip("10.0.0.3"), ServerID: ip("10.0.0.2"), Offered: ip("10.0.0.57")}
+	proxy := full
+	proxy.Offered = netip.Addr{}
 	for _, tt := range []struct {
 		name   string
 		change func(*dhcpv4.DHCPv4)
 		want   Rival
+		probe  bool
 		ok     bool
 	}{
-		{"offer", func(*dhcpv4.DHCPv4) {}, full, true},
-		{"proxy's offer", func(m *dhcpv4.DHCPv4) { m.YourIPAddr = nil }, Rival{"eth0", ip("10.0.0.3"), ip("10.0.0.2"), netip.Addr{}}, true},
-		{"for another client", func(m *dhcpv4.DHCPv4) { m.TransactionID[0]++ }, Rival{}, false},
-		{"for another MAC", func(m *dhcpv4.DHCPv4) { m.ClientHWAddr = mac(knownMAC) }, Rival{}, false},
-		{"our own request", func(m *dhcpv4.DHCPv4) { m.OpCode = dhcpv4.OpcodeBootRequest }, Rival{}, false},
+		{"offer", func(*dhcpv4.DHCPv4) {}, full, true, true},
+		{"proxy's offer", func(m *dhcpv4.DHCPv4) { m.YourIPAddr = nil }, proxy, true, true},
+		{"for another client", func(m *dhcpv4.DHCPv4) { m.TransactionID[0]++ }, full, false, true},
+		{"for another MAC", func(m *dhcpv4.DHCPv4) { m.ClientHWAddr = mac("02:00:00:00:00:77") }, full, false, true},
+		{"our own request", func(m *dhcpv4.DHCPv4) { m.OpCode = dhcpv4.OpcodeBootRequest }, Rival{}, false, false},
+		{"NAK", func(m *dhcpv4.DHCPv4) { m.Options[optMessageType] = []byte{byte(NAK)} }, full, true, false},
+		{"ACK of a boot server", func(m *dhcpv4.DHCPv4) { m.Options[optMessageType] = []byte{byte(ACK)}; m.YourIPAddr = nil }, proxy, true, false},
+		{"BOOTP", func(m *dhcpv4.DHCPv4) { delete(m.Options, optMessageType) }, Rival{}, false, false},
 	} {
-		if got, ok := p.rival(offer(tt.change)); got != tt.want || ok != tt.ok {
+		if got, ok := p.sighting(offer(tt.change)); got.Rival != tt.want || got.probe != tt.probe || ok != tt.ok {
 			t.Errorf("%s: %+v, %v", tt.name, got, ok)
 		}
 	}
-	proxy := full
-	proxy.Offered = netip.Addr{}
 	list := addRival(addRival(addRival(nil, proxy), full), proxy)
 	if !reflect.DeepEqual(list, []Rival{full}) {
 		t.Errorf("list %+v", list)
@@ -88,7 +92,7 @@ func TestRivalOffers(t *testing.T) {
 }
 
 func TestRivalErrorNamesTheRemedy(t *testing.T) {
-	msg := (&RivalError{[]Rival{{"eth0", ip("10.0.0.3"), ip("10.0.0.2"), ip("10.0.0.57")}}}).Error()
+	msg := (&RivalError{[]Rival{{Interface: "eth0", Source: ip("10.0.0.3"), ServerID: ip("10.0.0.2"), Offered: ip("10.0.0.57")}}}).Error()
 	for _, want := range []string{`"eth0"`, "10.0.0.3", "server id 10.0.0.2", "10.0.0.57", `"dhcp: proxy"`, `"force: true"`} {
 		if !strings.Contains(msg, want) {
 			t.Errorf("%q lacks %q", msg, want)

@@ -80,7 +80,7 @@ func (q *queues) put(j job) {
 }
 
 // serve reads every socket and hands the messages to the workers.
-func (s *Server) serve(ctx context.Context, ports []*port) error {
+func (s *Server) serve(ctx context.Context, ports []*port, watchers []*watcher) error {
 	group, ctx := errgroup.WithContext(ctx)
 	q := s.newQueues()
 	for _, queue := range append(q.all[:], q.known[:]...) {
@@ -95,6 +95,9 @@ func (s *Server) serve(ctx context.Context, ports []*port) error {
 	}
 	for _, p := range ports {
 		group.Go(func() error { return p.read(ctx, func(in datagram) { q.put(job{p, in}) }) })
+	}
+	for _, w := range watchers {
+		group.Go(func() error { return w.run(ctx) })
 	}
 	group.Go(func() error { watchFloods(ctx, ports); return nil })
 	for _, p := range ports {

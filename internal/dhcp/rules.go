@@ -41,6 +41,8 @@ func (x *exchange) proxy() outcome {
 		return silence("%s", reason)
 	}
 	switch {
+	case x.q.Type == Discover && x.l.config.Auto && x.l.others.alone():
+		return silence("no DHCP server answers on this network: %s", x.l.others.whenAlone())
 	case x.q.Port == ServerPort && x.q.Type == Discover:
 		return x.answer(Offer, x.message(Offer))
 	case x.q.Port == ProxyPort && (x.q.Type == Request || x.q.Type == Inform):

@@ -18,8 +18,9 @@ const (
 
 // Server serves the configured interfaces.
 type Server struct {
-	o     Options
-	ready chan struct{}
+	o      Options
+	ready  chan struct{}
+	others []*others // of each interface
 }
 
 // New makes a server; nothing is opened until Run.
@@ -30,7 +31,22 @@ func New(o Options) *Server {
 	if o.ProbeTime == 0 {
 		o.ProbeTime = defaultProbe
 	}
-	return &Server{o: o, ready: make(chan struct{})}
+	if o.ProbeEvery == 0 {
+		o.ProbeEvery = probeEvery
+	}
+	s := &Server{o: o, ready: make(chan struct{})}
+	for _, c := range o.Interfaces {
+		s.others = append(s.others, newOthers(c, o.Log))
+	}
+	return s
+}
+
+// Others are the other DHCP servers that were noticed since Run began.
+func (s *Server) Others() (all []Other) {
+	for _, n := range s.others {
+		all = append(all, n.list()...)
+	}
+	return all
 }
 
 // Ready is closed once all sockets are open, no rival was found, and messages
@@ -52,8 +68,8 @@ func (s *Server) Run(ctx context.Context) error {
 			p.Close()
 		}
 	}()
-	for _, c := range s.o.Interfaces {
-		opened, err := s.open(c)
+	for i, c := range s.o.Interfaces {
+		opened, err := s.open(c, s.others[i])
 		ports = append(ports, opened...)
 		if err != nil {
 			return err
@@ -62,14 +78,20 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.refuseRivals(ctx); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		return nil
+	watchers, err := s.openWatchers()
+	defer func() {
+		for _, w := range watchers {
+			w.prober.conn.Close()
+		}
+	}()
+	if err != nil || ctx.Err() != nil {
+		return err
 	}
-	return s.serve(ctx, ports)
+	return s.serve(ctx, ports, watchers)
 }
 
 // open opens an interface's sockets: port 67, and for a proxy 4011.
-func (s *Server) open(c InterfaceConfig) ([]*port, error) {
+func (s *Server) open(c InterfaceConfig, n *others) ([]*port, error) {
 	ifc, err := netif.ByName(c.Name)
 	if err != nil {
 		return nil, err
@@ -77,7 +99,7 @@ func (s *Server) open(c InterfaceConfig) ([]*port, error) {
 	if _, ok := ifc.IPv4(); !ok {
 		return nil, fmt.Errorf("serve DHCP on interface %q: it has no IPv4 address", c.Name)
 	}
-	l := &link{config: c, policy: s.o.Policy, leases: s.o.Leases, log: s.o.Log, place: cached(c)}
+	l := &link{config: c, policy: s.o.Policy, leases: s.o.Leases, log: s.o.Log, place: cached(c), others: n}
 	numbers := []int{ServerPort}
 	if c.Mode == ModeProxy {
 		numbers = append(numbers, ProxyPort)

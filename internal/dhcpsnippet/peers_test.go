@@ -76,7 +76,7 @@ func TestServersUnderstand(t *testing.T) {
 					file = string(o)
 				}
 				file = strings.TrimRight(file, "\x00") // dnsmasq ends it like the header's field
-			if file != c.file || string(offer.Options[60]) != c.class {
+				if file != c.file || string(offer.Options[60]) != c.class {
 					t.Errorf("%s is told to boot %q, option 60 %q; want %q, %q", c.name, file, offer.Options[60], c.file, c.class)
 				}
 				if c.file != "" && !offer.ServerIPAddr.Equal(net.IPv4(10, 77, 0, 1)) {
