@@ -39,7 +39,7 @@ func command() *cobra.Command {
 			return nil
 		},
 	}
-	c.AddCommand(demoCommand(), downCommand(), consoleCommand(), resetCommand(), benchCommand(), loadCommand(), floorCommand(), clonesCommand())
+	c.AddCommand(demoCommand(), downCommand(), consoleCommand(), resetCommand(), benchCommand(), loadCommand(), floorCommand(), clonesCommand(), roomCommand(), exchangeCommand())
 	return c
 }
 
