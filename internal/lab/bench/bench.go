@@ -26,6 +26,7 @@ type Options struct {
 	ISCSI   bool      // the target, beside tgt
 	UEFI    bool      // boots of UEFI only
 	Storm   []int     // how many machines boot at once, rising
+	DHCP    bool      // leases, beside Kea and dnsmasq, and rooms of machines
 	Files   bool      // files by TFTP and HTTP, beside tftpd-hpa, dnsmasq and nginx
 	Quick   bool      // small disks and one round: shows that it works
 	Out     io.Writer // Markdown tables
@@ -63,6 +64,11 @@ type bench struct {
 func Run(ctx context.Context, o Options) error {
 	if o.Files && o.Seconds > 0 {
 		if err := (&bench{Options: o}).files(ctx); err != nil {
+			return err
+		}
+	}
+	if o.DHCP && o.Seconds > 0 {
+		if err := (&bench{Options: o}).dhcp(ctx); err != nil {
 			return err
 		}
 	}
