@@ -203,6 +203,7 @@ func (h *house) settle(ctx context.Context) error {
 		}
 		h.log.Log(ctx, level, f.Text, "bytes", f.Bytes)
 	}
+	h.checkEnrolments(ctx)
 	return errors.Join(err, h.inv.IndexIdentities(ctx))
 }
 

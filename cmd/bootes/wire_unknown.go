@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/config"
 	"bootes.dev/internal/inventory"
@@ -18,4 +20,16 @@ func unknownMachines(cfg *config.Config) map[string]boot.Unknown {
 		}
 	}
 	return all
+}
+
+// checkEnrolments says at the start which interfaces cannot enrol anybody yet.
+func (h *house) checkEnrolments(ctx context.Context) {
+	for _, i := range h.cfg.Interfaces {
+		if i.Unknown != config.Enrol {
+			continue
+		}
+		if _, err := h.inv.Resolve(ctx, i.Enrol.Image); err != nil {
+			h.log.Warn("unknown machines cannot be enrolled yet: they wait for approval", "interface", i.Name, "err", err)
+		}
+	}
 }
