@@ -280,7 +280,7 @@ func TestWhySilent(t *testing.T) {
 		want         string
 	}{
 		{"undionly.kpxe", "", BIOS, "it did not start, or found no network"},
-		{"snponly.efi", "", EFI64, "most likely Secure Boot is on and the firmware refused the unsigned loader. Remedy: switch Secure Boot off in the machine's firmware set-up, or put the files of iPXE's signed release into a folder of loaders: in the config"},
+		{"snponly.efi", "", EFI64, "most likely Secure Boot is on and the firmware refused the unsigned loader. Remedy: switch Secure Boot off in the machine's firmware set-up, or put the files of iPXE's signed release into a folder of loaders: in the config; the image's own loader must be signed, too"},
 		{"x86_64-sb/snponly.efi", "x86_64-sb/snponly-shim.efi", EFI64, "most likely Secure Boot is on and the shim does not trust what snponly.efi is signed with. Remedy: take both from one release of iPXE"},
 		{"arm64-sb/ipxe-shim.efi", "", EFIARM64, "most likely Secure Boot is on and the firmware does not trust what the shim is signed with. Remedy: allow Microsoft's third-party certificate in the machine's firmware set-up, or switch Secure Boot off"},
 	} {

@@ -149,7 +149,7 @@ func whySilent(loader, told string, fw Firmware) string {
 			"Remedy: allow Microsoft's third-party certificate in the machine's firmware set-up, or switch Secure Boot off"
 	}
 	return "most likely Secure Boot is on and the firmware refused the unsigned loader. " +
-		"Remedy: switch Secure Boot off in the machine's firmware set-up, or put the files of iPXE's signed release into a folder of loaders: in the config"
+		"Remedy: switch Secure Boot off in the machine's firmware set-up, or put the files of iPXE's signed release into a folder of loaders: in the config; the image's own loader must be signed, too"
 }
 
 // attemptAt returns the attempt of the machine that holds an address, or nil.

@@ -10,21 +10,6 @@ import (
 	"time"
 )
 
-// Firmware is what a guest starts with.
-type Firmware int
-
-// The firmwares a guest may have. UEFISecureBoot has Microsoft's keys enrolled
-// and refuses unsigned loaders.
-const (
-	BIOS Firmware = iota
-	UEFI
-	UEFISecureBoot
-)
-
-func (f Firmware) String() string {
-	return [...]string{"BIOS", "UEFI", "UEFI with Secure Boot"}[f]
-}
-
 // NIC is the model of a guest's network card.
 type NIC string
 
@@ -118,7 +103,7 @@ func (g *Guest) open() (err error) {
 		return err
 	}
 	if g.opt.Firmware != BIOS {
-		if err := copyFile(g.path("vars.fd"), g.opt.Firmware.varsTemplate()); err != nil {
+		if err := copyFile(g.path("vars.fd"), platforms[g.opt.Firmware].vars); err != nil {
 			return fmt.Errorf("copy firmware variables: %w", err)
 		}
 	}

@@ -17,9 +17,10 @@ func (g *Guest) PowerOn(ctx context.Context) error {
 	if accel == "" {
 		accel = Accelerator(ctx)
 	}
+	accel = g.opt.Firmware.accel(accel)
 	g.resetFilters()
 	proc, err := g.net.Start(Program{
-		Path: qemuProgram, Args: g.qemuArgs(accel), Log: g.opt.Name + "-qemu.log",
+		Path: g.opt.Firmware.Program(), Args: g.qemuArgs(accel), Log: g.opt.Name + "-qemu.log",
 	})
 	if err != nil {
 		return fmt.Errorf("switch on guest %q: %w", g.opt.Name, err)

@@ -7,23 +7,6 @@ import (
 
 const qemuProgram = "qemu-system-x86_64"
 
-// ovmfDir is where Debian's ovmf puts the UEFI firmware.
-const ovmfDir = "/usr/share/OVMF/"
-
-func (f Firmware) varsTemplate() string {
-	if f == UEFISecureBoot {
-		return ovmfDir + "OVMF_VARS_4M.ms.fd"
-	}
-	return ovmfDir + "OVMF_VARS_4M.fd"
-}
-
-func (f Firmware) code() string {
-	if f == UEFISecureBoot {
-		return ovmfDir + "OVMF_CODE_4M.ms.fd"
-	}
-	return ovmfDir + "OVMF_CODE_4M.fd"
-}
-
 // qemuArgs are the arguments for a guest that has a NIC, a serial port and
 // nothing else.
 func (g *Guest) qemuArgs(accel string) []string {
@@ -31,7 +14,7 @@ func (g *Guest) qemuArgs(accel string) []string {
 		"-name", g.opt.Name,
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-accel", accel,
-		"-cpu", cpuFor(accel),
+		"-cpu", g.opt.Firmware.cpu(accel),
 		"-m", strconv.Itoa(g.opt.Memory),
 		"-chardev", "socket,id=serial,path=" + g.path("serial.sock"),
 		"-serial", "chardev:serial",
@@ -50,11 +33,14 @@ func (g *Guest) qemuArgs(accel string) []string {
 	return append(args, g.opt.ExtraArgs...)
 }
 
-// cpuFor names a processor. Under emulation it is a small one, for every wide
+// cpu names a processor. Under emulation it is a small one, for every wide
 // vector instruction that the C library would choose is emulated at length; with
 // RDRAND, as every PC has, or the guest waits for entropy.
-func cpuFor(accel string) string {
-	if accel == "kvm" {
+func (f Firmware) cpu(accel string) string {
+	switch {
+	case f == ARM64:
+		return "cortex-a57"
+	case accel == "kvm":
 		return "host"
 	}
 	return "qemu64,-svm,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand,+rdseed"
@@ -85,24 +71,17 @@ func (g *Guest) nicDevice() string {
 }
 
 func (g *Guest) firmwareArgs() []string {
-	if g.opt.Firmware == BIOS {
-		// Without graphics SeaBIOS sends its screen, and so the ROM's and
-		// iPXE's, to the serial port.
-		return []string{"-machine", "pc,graphics=off"}
+	p := platforms[g.opt.Firmware]
+	args := []string{"-machine", p.machine}
+	if p.code == "" {
+		return args
 	}
-	machine := "q35,graphics=off"
-	secure := g.opt.Firmware == UEFISecureBoot
-	if secure {
-		machine += ",smm=on"
-	}
-	args := []string{
-		"-machine", machine,
-		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + g.opt.Firmware.code(),
-		"-drive", "if=pflash,format=raw,unit=1,file=" + g.path("vars.fd"),
+	args = append(args,
+		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+p.code,
+		"-drive", "if=pflash,format=raw,unit=1,file="+g.path("vars.fd"),
 		// Each attempt that fails takes half a minute under emulation.
-		"-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=no",
-	}
-	if secure {
+		"-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=no")
+	if p.smm {
 		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on",
 			"-global", "ICH9-LPC.disable_s3=1")
 	}
