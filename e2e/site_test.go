@@ -170,18 +170,18 @@ func (f *fixture) volume(machine string) api.Volume {
 
 // otherServer starts the DHCP server that was there before us, dnsmasq, on a
 // host of its own.
-func (f *fixture) otherServer(mac, address, first, last string) *lab.Process {
+func (f *fixture) otherServer(mac, address, first, last string, more ...string) *lab.Process {
 	f.t.Helper()
 	lab.Require(f.t, "dnsmasq")
 	other, err := f.Net.NewHost(mac, netip.MustParseAddr(address))
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	p, err := other.Start(lab.Program{Path: "dnsmasq", Args: []string{
+	p, err := other.Start(lab.Program{Path: "dnsmasq", Args: append([]string{
 		"--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--bind-interfaces",
 		"--dhcp-range=" + first + "," + last + ",1h", "--dhcp-authoritative", "--log-dhcp", "--leasefile-ro", "--user=root",
 		"--log-facility=-", "--pid-file=",
-	}})
+	}, more...)})
 	if err != nil {
 		f.t.Fatal(err)
 	}

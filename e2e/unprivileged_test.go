@@ -53,7 +53,7 @@ func TestUnprivileged(t *testing.T) {
 		t.Fatal(err)
 	}
 	const uid, user = 64987, "64987"
-	f := prepare(t, proxyMode)
+	f := prepare(t, autoMode)
 	f.otherServer("52:54:00:00:00:02", "10.77.0.2", "10.77.0.50", "10.77.0.90")
 	for _, path := range []string{f.dataDir, f.Net.Dir(), f.Config} {
 		if err := os.Chown(path, uid, uid); err != nil {

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"bootes.dev/internal/boot"
 	"bootes.dev/internal/config"
 	"bootes.dev/internal/dhcpsnippet"
 	"bootes.dev/internal/netif"
@@ -60,7 +62,7 @@ func (a *app) dhcpSnippetCommand() *cobra.Command {
 }
 
 func (f snippetFlags) values() (v dhcpsnippet.Values, err error) {
-	v.Loaders = snippetLoaders
+	v.Loaders = snippetLoaders(nil)
 	if f.server != "" {
 		a, err := netip.ParseAddr(f.server)
 		if err != nil || !a.Is4() {
@@ -76,6 +78,7 @@ func (f snippetFlags) values() (v dhcpsnippet.Values, err error) {
 	if err != nil {
 		return v, err
 	}
+	v.Loaders = snippetLoaders(cfg.Loaders)
 	i, err := f.network(cfg)
 	if err != nil {
 		return v, err
@@ -132,11 +135,36 @@ func hostPort(a netip.Addr, port int) string {
 	return netip.AddrPortFrom(a, uint16(port)).String()
 }
 
-// snippetLoaders are the kinds of machines that snippets tell apart.
-var snippetLoaders = []dhcpsnippet.Loader{
-	{Name: "BIOS", Archs: []uint16{0}, File: "undionly.kpxe"},
-	{Name: "x86-64", Archs: []uint16{7, 9}, File: "snponly.efi"},
-	{Name: "x86-64 HTTP", Archs: []uint16{16}, File: "snponly.efi", HTTP: true},
-	{Name: "arm64", Archs: []uint16{11}, File: "snponly-arm64.efi"},
-	{Name: "arm64 HTTP", Archs: []uint16{19}, File: "snponly-arm64.efi", HTTP: true},
+// snippetKinds are the kinds of machines that snippets tell apart, with the
+// loader that they have if no folder has another; "": those without are left out.
+var snippetKinds = []struct {
+	firmware boot.Firmware
+	loader   dhcpsnippet.Loader
+}{
+	{boot.BIOS, dhcpsnippet.Loader{Name: "BIOS", Archs: []uint16{0}, File: "undionly.kpxe"}},
+	{boot.EFI64, dhcpsnippet.Loader{Name: "x86-64", Archs: []uint16{7, 9}, File: "snponly.efi"}},
+	{boot.HTTP64, dhcpsnippet.Loader{Name: "x86-64 HTTP", Archs: []uint16{16}, File: "snponly.efi", HTTP: true}},
+	{boot.EFIARM64, dhcpsnippet.Loader{Name: "arm64", Archs: []uint16{11}, File: "arm64/snponly.efi"}},
+	{boot.HTTPARM64, dhcpsnippet.Loader{Name: "arm64 HTTP", Archs: []uint16{19}, File: "arm64/snponly.efi", HTTP: true}},
+	{boot.EFI32, dhcpsnippet.Loader{Name: "IA32", Archs: []uint16{6}}},
+	{boot.HTTP32, dhcpsnippet.Loader{Name: "IA32 HTTP", Archs: []uint16{15}, HTTP: true}},
+}
+
+// snippetLoaders are the loaders that folders have for the kinds. A folder that
+// is not there has none: `bootes serve` complains of it.
+func snippetLoaders(folders []string) (all []dhcpsnippet.Loader) {
+	var found []boot.Folder
+	for _, path := range folders {
+		found = append(found, boot.Folder{Path: path, FS: os.DirFS(path)})
+	}
+	f := boot.NewFolders(found...)
+	for _, k := range snippetKinds {
+		if l, err := f.Loader(k.firmware); err == nil {
+			k.loader.File = l.Name
+		}
+		if k.loader.File != "" {
+			all = append(all, k.loader)
+		}
+	}
+	return all
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +35,32 @@ func TestSnippetOfTheConfig(t *testing.T) {
 	var s snippet
 	if err := json.Unmarshal([]byte(out), &s); code != 0 || err != nil || s.For != "kea" || s.Server != "10.0.0.1" || !strings.Contains(s.Text, "http://10.0.0.1:81/") {
 		t.Errorf("code %d, %v, %s\n%s", code, err, errs, out)
+	}
+}
+
+func TestSnippetNamesTheLoadersThatAreThere(t *testing.T) {
+	dir := t.TempDir()
+	for name, machine := range map[string]uint16{"arm64-efi/snponly.efi": 0xaa64, "i386/ipxe.efi": 0x014c} {
+		pe := make([]byte, 0x80)
+		copy(pe, "MZ")
+		pe[0x3c] = 0x40
+		copy(pe[0x40:], "PE\x00\x00")
+		binary.LittleEndian.PutUint16(pe[0x44:], machine)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755), os.WriteFile(filepath.Join(dir, name), pe, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, errs, code := bootes(t, "dhcp-snippet", "dnsmasq", "-c", configFile(t, "one.yaml", "loaders: ["+dir+"]\ninterfaces: [{name: lo}]\n"))
+	for _, want := range []string{
+		"tag:bootes-arm64,\"arm64-efi/snponly.efi\",,127.0.0.1", "/loader/arm64-efi/snponly.efi", "tag:bootes-ia32,\"i386/ipxe.efi\"",
+		"set:bootes-ia32,option:client-arch,6", "tag:bootes-bios,\"undionly.kpxe\"",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("code %d, %s: lacks %s:\n%s", code, errs, want, out)
+		}
+	}
+	if out, _, _ := bootes(t, "dhcp-snippet", "dnsmasq", "--server", "10.0.0.1"); !strings.Contains(out, "\"arm64/snponly.efi\"") || strings.Contains(out, "ia32") {
+		t.Error(out)
 	}
 }
 

@@ -28,6 +28,7 @@ type GuestOptions struct {
 	Serial   string // of the system; default: none
 	Memory   int    // MiB; default 768
 	NIC      NIC    // default VirtioNet
+	DeadNIC  string // MAC of a first network card, whose cable leads nowhere; default: none
 	Accel    string // default: what Accelerator found
 
 	// PlainROM makes the network believe that the guest's boot ROM is a plain

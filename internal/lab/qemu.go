@@ -23,6 +23,9 @@ func (g *Guest) qemuArgs(accel string) []string {
 		"-netdev", g.netdev(),
 		"-device", g.nicDevice(),
 	}
+	if g.opt.DeadNIC != "" {
+		args = append(args, "-netdev", "hubport,id=nowhere,hubid=1", "-device", g.nicModel("nowhere", g.opt.DeadNIC, 0))
+	}
 	if g.opt.UUID != "" {
 		args = append(args, "-uuid", g.opt.UUID)
 	}
@@ -55,7 +58,15 @@ func (g *Guest) netdev() string {
 }
 
 func (g *Guest) nicDevice() string {
-	d := fmt.Sprintf("%s,netdev=net0,mac=%s,bootindex=0", g.opt.NIC, g.opt.MAC)
+	if g.opt.DeadNIC != "" {
+		return g.nicModel("net0", g.opt.MAC, 1)
+	}
+	return g.nicModel("net0", g.opt.MAC, 0)
+}
+
+// nicModel is a network card on a netdev, at its turn among the boot devices.
+func (g *Guest) nicModel(netdev, mac string, turn int) string {
+	d := fmt.Sprintf("%s,netdev=%s,mac=%s,bootindex=%d", g.opt.NIC, netdev, mac, turn)
 	if g.opt.NIC == VirtioNet {
 		// Under TCG a notification is lost now and then, and with it the
 		// guest's network ("transmit queue 0 timed out"). Without these two
