@@ -26,6 +26,14 @@
 // get it from a proxy: EDK2 drops proxy offers that carry option 43; without
 // it, it takes the offer for Microsoft's BINL and asks siaddr on port 4011.
 //
+// Clients of other networks reach us through relays, which put their address on
+// the client's network into giaddr, by which we know it, and get the answer:
+//
+//	client                   relay                   us
+//	  │ DISCOVER ─ broadcast ▶ │ giaddr, 82 ─ unicast ─▶ :67
+//	  │ ◀────────── OFFER ──── │ ◀─────── giaddr:67, 82 ─┘
+//	  │ REQUEST to renew ─ unicast, through routers ───▶ :67
+//
 // Identity is chaddr alone. Option 61 is ignored: ROM, iPXE, initramfs and OS
 // each send another one, and the machine must keep one address through all.
 //

@@ -138,6 +138,13 @@ func TestServerMode(t *testing.T) {
 			say: say{t: Request, requested: "10.77.0.120"}, want: "NAK to " + all},
 		{name: "init-reboot of another's address, beside a rival",
 			say: say{t: Request, requested: "10.77.0.120"}, config: func(c *InterfaceConfig) { c.Force = true }, want: "silence", reason: "not ours to refuse"},
+		{name: "init-reboot without a record, beside a rival",
+			say: say{t: Request, requested: "10.77.0.111"}, config: func(c *InterfaceConfig) { c.Force = true }, want: "silence",
+			reason: "there is no record of a lease of 10.77.0.111: it is not ours to refuse"},
+		{name: "rebinding without a record, beside a rival",
+			say: say{t: Request, ciaddr: "10.77.0.111"}, config: func(c *InterfaceConfig) { c.Force = true }, want: "silence", reason: "no record"},
+		{name: "renewing without a record, beside a rival",
+			say: say{t: Request, ciaddr: "10.77.0.111", to: "10.77.0.1"}, config: func(c *InterfaceConfig) { c.Force = true }, want: "ACK 10.77.0.111 to 10.77.0.111:68"},
 		{name: "renewing",
 			say: say{t: Request, ciaddr: "10.77.0.100", to: "10.77.0.1", from: "10.77.0.100:68"}, want: "ACK 10.77.0.100 to 10.77.0.100:68"},
 		{name: "renewing another's address, beside a rival",
@@ -304,6 +311,20 @@ func TestSendFails(t *testing.T) {
 		func([]byte, netip.Addr, netip.AddrPort, net.HardwareAddr) error { return fault })
 	if r := m.sent[0].r; len(m.sent) != 1 || !errors.Is(r.Err, fault) || r.Type != 0 || r.Boot {
 		t.Errorf("Sent %+v", m.sent)
+	}
+}
+
+// Beside a rival, what is our own lease goes on.
+func TestForceKeepsItsLeases(t *testing.T) {
+	c := serverConfig()
+	c.Force = true
+	l := testLink(c, known(), newPool())
+	for _, s := range []say{
+		{t: Discover}, {t: Request, serverID: "10.77.0.1", requested: "10.77.0.100"}, {t: Request, requested: "10.77.0.100"}, {t: Request, ciaddr: "10.77.0.100"},
+	} {
+		if p, to := ask(t, l, s.datagram()); !strings.Contains(summary(p, to), " 10.77.0.100 ") {
+			t.Errorf("%s: %s", s.t, summary(p, to))
+		}
 	}
 }
 

@@ -106,6 +106,13 @@ func (x *exchange) request(ctx context.Context) outcome {
 	case x.seg.network(wanted) == nil:
 		return x.refuse("%s is not on this network", wanted)
 	}
+	// With force another server may serve here too. What was not asked of us
+	// alone may be about its lease: without a record of it we are silent, as
+	// RFC 2131, 4.3.2 has it, and only that server may refuse.
+	others := x.l.config.Force && (state == initReboot || state == rebinding)
+	if others && !x.recorded(ctx, wanted) {
+		return silence("there is no record of a lease of %s: it is not ours to refuse", wanted)
+	}
 	lease, err := x.l.leases.Commit(ctx, x.leaseRequest(wanted))
 	switch {
 	case err == nil && lease.Addr == wanted:
@@ -115,12 +122,16 @@ func (x *exchange) request(ctx context.Context) outcome {
 	case !refused(err):
 		return failure(fmt.Errorf("lease %s: %w", wanted, err))
 	}
-	// With force another server may serve here too. What was not asked of us
-	// alone may be about its lease, so only it may refuse.
-	if x.l.config.Force && (state == initReboot || state == rebinding) {
+	if others {
 		return silence("%s is not ours to refuse: %v", wanted, err)
 	}
 	return x.refuse("%s: %v", wanted, err)
+}
+
+// recorded reports whether the client has, or had, a lease of that address.
+func (x *exchange) recorded(ctx context.Context, a netip.Addr) bool {
+	lease, err := x.l.leases.Offer(ctx, x.leaseRequest(a))
+	return err != nil || lease.Addr == a && !lease.New // an error is told by what follows
 }
 
 // give answers with an address. On a wire with several networks it may lie in
