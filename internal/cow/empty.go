@@ -65,10 +65,8 @@ func writeMap(fs vfs.FS, name string, id uuid.UUID, own *presence) error {
 	if err := f.Truncate(pageOffset(own.blocks, int64(len(own.pages)), 0)); err != nil {
 		return err
 	}
-	for i := range own.pages {
-		if d.entries[i], err = writePage(f, own.blocks, int64(i), own.pages[i].Load(), entry{}); err != nil {
-			return err
-		}
+	if err := writeAllPages(f, own, d.entries); err != nil {
+		return err
 	}
 	if err := writeDirectory(f, d); err != nil {
 		return err

@@ -272,15 +272,19 @@ func (o *overlay) writePages(d delta) (*directory, error) {
 		next.Epoch++
 		next.Boot = o.e.boot
 	}
+	w := pageWriter{file: o.mapFile, blocks: o.blocks}
 	for _, p := range d.pages {
 		e := p.entry
 		if p.encoded != nil {
 			var err error
-			if e, err = writeEncoded(o.mapFile, o.blocks, p.i, p.encoded, o.dir.entries[p.i]); err != nil {
+			if e, err = w.write(p.i, p.encoded, o.dir.entries[p.i]); err != nil {
 				return nil, ioError(err)
 			}
 		}
 		next.entries[p.i] = e
+	}
+	if err := w.flush(); err != nil {
+		return nil, ioError(err)
 	}
 	return next, nil
 }

@@ -220,17 +220,6 @@ func readPages(f vfs.File, d *directory, m *presence) error {
 	return nil
 }
 
-// writePage stores page i in the place that the entry does not use and
-// returns the new entry.
-func writePage(f vfs.File, blocks int64, i int64, p *page, old entry) (entry, error) {
-	if e, ok := uniformEntry(p); ok {
-		return e, nil
-	}
-	var buf [pageBytes]byte
-	p.encode(&buf)
-	return writeEncoded(f, blocks, i, &buf, old)
-}
-
 // uniformEntry is for pages that are not stored.
 func uniformEntry(p *page) (e entry, ok bool) {
 	switch p {
@@ -242,17 +231,6 @@ func uniformEntry(p *page) (e entry, ok bool) {
 		return entry{Kind: kindZero}, true
 	}
 	return entry{}, false
-}
-
-func writeEncoded(f vfs.File, blocks int64, i int64, buf *[pageBytes]byte, old entry) (entry, error) {
-	side := uint8(0)
-	if old.Kind == kindA {
-		side = 1
-	}
-	if _, err := f.WriteAt(buf[:], pageOffset(blocks, i, side)); err != nil {
-		return old, fmt.Errorf("write map page %d: %w", i, err)
-	}
-	return entry{kindA + side, crc32.Checksum(buf[:], castagnoli)}, nil
 }
 
 // writeDirectory stores d in the slot that its generation gives.
