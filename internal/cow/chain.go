@@ -139,9 +139,11 @@ func (c *chain) ownPage(i int64) *sources {
 	if p != nil && c.mine[i] && p != c.solid[p[0]] {
 		return p
 	}
-	own := new(sources)
-	if p != nil {
-		*own = *p
+	var own *sources
+	if p == nil {
+		own = new(sources)
+	} else {
+		own = (*sources)(slices.Clone(p[:])) // new would clear it first
 	}
 	c.pages[i], c.mine[i] = own, true
 	return own

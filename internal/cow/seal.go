@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/cow/vfs"
+	"golang.org/x/sync/errgroup"
 )
 
 // sealing is an overlay on its way to becoming a layer, and the base of the
@@ -61,11 +62,25 @@ func (e *Engine) seal(s *volumeState, o *overlay, keep bool, edit func(m *volume
 }
 
 // prepare does what can be done while the volume goes on: it brings most of
-// the data to the disk, and makes the next chain.
+// the data to the disk, and meanwhile makes the next chain.
 func (x *sealing) prepare(edit func(m *volumeMeta)) error {
 	if err := x.e.roomAbove(x.s.meta.Base); err != nil {
 		return err
 	}
+	if x.v == nil {
+		return x.prepareFiles(edit)
+	}
+	var painting errgroup.Group
+	painting.Go(x.makeChain)
+	err := x.prepareFiles(edit)
+	if err = errors.Join(painting.Wait(), err); err != nil {
+		return err
+	}
+	x.repaint() // the disk may have taken long: what is left for the stall is less
+	return nil
+}
+
+func (x *sealing) prepareFiles(edit func(m *volumeMeta)) error {
 	for range 3 { // what is written meanwhile is less each time
 		start := time.Now()
 		if err := x.o.preflush(); err != nil {
@@ -82,10 +97,7 @@ func (x *sealing) prepare(edit func(m *volumeMeta)) error {
 	if x.v == nil {
 		return nil
 	}
-	if err := x.makeNext(edit); err != nil {
-		return err
-	}
-	return x.makeChain()
+	return x.makeNext(edit)
 }
 
 func (x *sealing) makeNext(edit func(m *volumeMeta)) (err error) {
@@ -111,9 +123,7 @@ func (x *sealing) makeChain() error {
 	x.chain.grow(x.l.meta.Size, x.l.meta.Clip)
 	x.under = slices.Clone(x.chain.pages)
 	clear(x.chain.mine)
-	x.o.mu.Lock()
-	x.o.repaint = newPageSet(len(x.chain.pages))
-	x.o.mu.Unlock()
+	x.takeStale()
 	x.chain.add(x.l, f, &x.o.own)
 	return nil
 }
@@ -263,15 +273,26 @@ func (x *sealing) enter(m volumeMeta) {
 	x.dataFile = nil
 }
 
-// repaint brings the chain up to date with what was written since prepare.
+// repaint brings the chain up to date with what was written since it was made,
+// or since the last time.
 func (x *sealing) repaint() {
-	c, o := x.chain, x.o
+	c, stale := x.chain, x.takeStale()
 	for i := range c.pages {
-		if o.repaint.has(i) {
+		if stale.has(i) {
 			c.pages[i], c.mine[i] = x.under[i], false
-			c.paintPage(&o.own, int64(i))
+			c.paintPage(&x.o.own, int64(i))
 		}
 	}
+}
+
+// takeStale returns the pages of the map that have changed since the last time,
+// and has the overlay note them from now on.
+func (x *sealing) takeStale() pageSet {
+	x.o.mu.Lock()
+	defer x.o.mu.Unlock()
+	stale := x.o.repaint
+	x.o.repaint = newPageSet(len(x.chain.pages))
+	return stale
 }
 
 // retire lets the overlay's own files go. It may still be giving space back:
