@@ -2,6 +2,7 @@ package boot
 
 import (
 	"hash/maphash"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,7 +12,11 @@ import (
 
 // Limits on attempts held in memory.
 const (
-	maxAttempts = 4096
+	maxMachines  = 16384
+	maxStrangers = 2048 // beside them: anybody can make up strangers, and takes no machine's place
+	// fewLooked is how many attempts are looked at for the one that goes: all of
+	// them, at each message of a flood, are too many.
+	fewLooked = 32
 	// stale is the silence after which a machine that asks again is taken to
 	// have been switched on again, whatever stage it had reached.
 	stale = 3 * time.Minute
@@ -47,6 +52,8 @@ type attempts struct {
 	mu    sync.Mutex
 	m     map[string]*attempt
 	cards map[string]*attempt // the newest attempt of each network card
+
+	strangers int // among m
 
 	// opening is held while an attempt is opened, which waits for the store;
 	// machines share its locks by their names.
@@ -95,9 +102,12 @@ func (as *attempts) take(subject, mac string, s step, now time.Time, newID func(
 	if a := as.m[subject]; a != nil {
 		as.drop(a)
 	}
-	as.makeRoom()
 	a := &attempt{id: id, subject: subject, mac: mac, opened: now, active: now, said: map[string]bool{}}
+	as.makeRoom(a.stranger())
 	as.m[subject] = a
+	if a.stranger() {
+		as.strangers++
+	}
 	return a, nil
 }
 
@@ -142,6 +152,9 @@ func (as *attempts) forget(a *attempt) {
 func (as *attempts) drop(a *attempt) {
 	a.stopTimer()
 	delete(as.m, a.subject)
+	if a.stranger() {
+		as.strangers--
+	}
 	for _, card := range a.cards {
 		if as.cards[card] == a {
 			delete(as.cards, card)
@@ -183,14 +196,30 @@ func (as *attempts) first(a *attempt, text string) (yes bool) {
 	return yes
 }
 
-func (as *attempts) makeRoom() {
-	if len(as.m) < maxAttempts {
+// stranger reports whether nobody has added the machine. A name has no colons.
+func (a *attempt) stranger() bool { return strings.Contains(a.subject, ":") }
+
+// makeRoom keeps attempts of strangers, or those of machines, within their bound:
+// of some of them, the one that has been silent for longest goes.
+func (as *attempts) makeRoom(strangers bool) {
+	n, most := len(as.m)-as.strangers, maxMachines
+	if strangers {
+		n, most = as.strangers, maxStrangers
+	}
+	if n < most {
 		return
 	}
 	var oldest *attempt
-	for _, a := range as.m {
+	looked := 0
+	for _, a := range as.m { // in another order each time
+		if a.stranger() != strangers {
+			continue
+		}
 		if oldest == nil || a.active.Before(oldest.active) {
 			oldest = a
+		}
+		if looked++; looked == fewLooked {
+			break
 		}
 	}
 	as.drop(oldest)

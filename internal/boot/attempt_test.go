@@ -98,10 +98,17 @@ func TestSilenceEndsAnAttempt(t *testing.T) {
 func TestAttemptsAreBounded(t *testing.T) {
 	as := attempts{m: map[string]*attempt{}}
 	now := time.Now()
-	for i := range maxAttempts + 100 {
+	take(t, &as, "pc", romAsks, now)
+	for i := range maxStrangers + 100 {
+		take(t, &as, fmt.Sprint("52:54:", i), romAsks, now.Add(time.Duration(i+1)))
+	}
+	if len(as.m) != maxStrangers+1 || as.strangers != maxStrangers || as.m["pc"] == nil {
+		t.Errorf("%d attempts held, %d of strangers, want %d; the machine's: %v", len(as.m), as.strangers, maxStrangers, as.m["pc"])
+	}
+	for i := range maxMachines + 100 {
 		take(t, &as, fmt.Sprint("pc", i), romAsks, now.Add(time.Duration(i)))
 	}
-	if len(as.m) != maxAttempts {
-		t.Errorf("%d attempts held, want %d", len(as.m), maxAttempts)
+	if len(as.m) != maxStrangers+maxMachines || as.strangers != maxStrangers {
+		t.Errorf("%d attempts held, %d of strangers", len(as.m), as.strangers)
 	}
 }

@@ -80,8 +80,10 @@ type Service struct {
 	Options
 	attempts attempts
 	refusals refusals
-	newcomer newcomers
-	flooded  seldom
+	enrolled bucket
+	met      bucket // strangers
+	full     seldom // told that the list of those that wait is full
+	flooded  seldom // told that strangers are too many
 	now      func() time.Time
 }
 

@@ -46,6 +46,13 @@ func (s *Service) stranger(ctx context.Context, c Client, v verdict) Answer {
 	if !c.IPXE && c.Firmware == NoFirmware {
 		return ans
 	}
+	if s.attempts.current(c.MAC.String()) == nil && c.Discover && !s.met.take(newcomers, s.now()) {
+		if s.flooded.again(s.now(), time.Hour) {
+			s.Log.Warn("flood of unknown machines: those that come now have no timeline and do not boot, machines that were added do. "+
+				"Surely most are made up: find the port of the switch that they come from", "interface", c.Interface, "mac", c.MAC.String())
+		}
+		return ans
+	}
 	c = s.unmask(c.MAC.String(), c)
 	a := s.asked(ctx, c.MAC.String(), v, c)
 	if s.Unknown[c.Interface].Policy != Ignore {
@@ -121,8 +128,8 @@ func (s *Service) enrol(ctx context.Context, a *attempt, mac net.HardwareAddr, h
 	if _, err := s.Inventory.Resolve(ctx, u.Image); err != nil {
 		return none, err
 	}
-	if !s.newcomer.take(s.now()) {
-		return none, fmt.Errorf("%d machines were enrolled within the hour, more than people unpack", newcomersAtOnce)
+	if !s.enrolled.take(enrolling, s.now()) {
+		return none, fmt.Errorf("%.0f machines were enrolled within the hour, more than people unpack", enrolling.atOnce)
 	}
 	name, err := s.Inventory.NameFor(ctx, cmp.Or(u.Name, inventory.DefaultPattern), mac.String(), h)
 	if err != nil {
@@ -151,7 +158,9 @@ func (s *Service) hold(ctx context.Context, a *attempt, by Asker, h inventory.Ha
 	url := fmt.Sprintf("%s?poll=%d", s.ownURL(a, by), poll+1)
 	_, err := s.Inventory.Wait(ctx, inventory.Waiting{MAC: by.MAC.String(), Interface: iface, Hardware: h, Like: v.like.Name})
 	if errors.Is(err, inventory.ErrWaitingFull) {
-		s.full(by.MAC)
+		if s.full.again(s.now(), time.Hour) {
+			s.Log.Warn("too many unknown machines wait for approval: others are not listed", "waiting", inventory.MaxWaiting, "mac", by.MAC.String())
+		}
 		return ipxe.Wait(url, fmt.Sprintf("Bootes: %v. This one, %s, is not in the list.", err, by.MAC)), nil
 	}
 	if err != nil {
@@ -175,14 +184,6 @@ func (s *Service) hold(ctx context.Context, a *attempt, by Asker, h inventory.Ha
 		}
 	}
 	return ipxe.Wait(url, append(lines, "On the server: "+remedy)...), nil
-}
-
-// full tells once an hour that the list of those that wait is full.
-func (s *Service) full(mac net.HardwareAddr) {
-	if s.flooded.again(s.now(), time.Hour) {
-		s.Log.Warn("too many unknown machines wait for approval: others are not listed. Surely most are made up: find the port of the switch that they come from",
-			"waiting", inventory.MaxWaiting, "mac", mac.String())
-	}
 }
 
 // howToApprove is the command that approves the machine with a MAC.

@@ -1,9 +1,11 @@
 package boot
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -213,7 +215,7 @@ func TestNotEnrolledWaits(t *testing.T) {
 			}
 		}},
 		"a flood": {"debian:12", "", "500 machines were enrolled within the hour, more than people unpack", func(h *house) {
-			for h.newcomer.take(h.clock) {
+			for h.enrolled.take(enrolling, h.clock) {
 			}
 		}},
 	} {
@@ -232,16 +234,41 @@ func TestNotEnrolledWaits(t *testing.T) {
 	}
 }
 
-func TestNewcomersAreBounded(t *testing.T) {
-	var n newcomers
-	at := time.Now()
-	for i := range newcomersAtOnce {
-		if !n.take(at) {
-			t.Fatalf("no more than %d", i)
+func TestBucket(t *testing.T) {
+	var b bucket
+	r, at := rate{3, 60}, time.Now()
+	for range 3 {
+		if !b.take(r, at) {
+			t.Fatal("not three at once")
 		}
 	}
-	if n.take(at) || !n.take(at.Add(time.Hour/newcomersPerHour+time.Second)) || n.take(at.Add(time.Hour/newcomersPerHour+time.Second)) {
+	later := at.Add(61 * time.Second)
+	if b.take(r, at) || !b.take(r, later) || b.take(r, later) {
 		t.Error("the bound does not hold, or nothing is forgotten")
+	}
+}
+
+// A flood of made-up machines is told of once, and a machine boots beside it.
+func TestFloodOfStrangers(t *testing.T) {
+	for _, policy := range []Policy{Ignore, Hold} {
+		h := newPolicy(t, Unknown{Policy: policy})
+		var log bytes.Buffer
+		h.Log = slog.New(slog.NewTextHandler(&log, nil))
+		h.discovers(mac1, "", true)
+		for n := range 1500 {
+			mac := net.HardwareAddr{0x52, 0x54, 0, 1, byte(n >> 8), byte(n)}
+			a := h.DHCP(t.Context(), Client{MAC: mac, Interface: "br0", Server: server, Firmware: BIOS, Discover: true})
+			if late := n >= int(newcomers.atOnce); (a.Filename == "") != (policy == Ignore || late) {
+				t.Fatalf("%s, stranger %d is told %+v", policy, n, a)
+			}
+		}
+		if n := strings.Count(log.String(), "flood of unknown machines"); n != 1 {
+			t.Errorf("%s: the flood is told of %d times", policy, n)
+		}
+		if n := strings.Count(log.String(), "\n"); n > int(newcomers.atOnce)+1 {
+			t.Errorf("%s: the log has %d lines", policy, n)
+		}
+		h.wants("the machine", h.asks(mac1, addr1, ""), "sanboot")
 	}
 }
 
@@ -254,7 +281,7 @@ func TestAFullListIsToldOnce(t *testing.T) {
 	}
 	h.discovers(mac9, "", true)
 	h.wants("facts", h.asks(mac9, addr9, told), "echo Bootes: too many computers wait for approval. This one, 52:54:00:00:00:99, is not in the list.", "?poll=1 ||")
-	if h.flooded.again(h.clock, time.Hour) || !h.flooded.again(h.clock.Add(time.Hour), time.Hour) {
+	if h.full.again(h.clock, time.Hour) || !h.full.again(h.clock.Add(time.Hour), time.Hour) {
 		t.Error("the flood is not told, or more than once an hour")
 	}
 }
