@@ -41,7 +41,7 @@ func (x *exchange) proxy() outcome {
 		return silence("%s", reason)
 	}
 	switch {
-	case x.q.Type == Discover && x.l.config.Auto && x.l.others.alone():
+	case x.q.Type == Discover && x.l.config.Auto && !x.q.Relay.IsValid() && x.l.others.alone(): // a relay's server is elsewhere
 		return silence("no DHCP server answers on this network: %s", x.l.others.whenAlone())
 	case x.q.Port == ServerPort && x.q.Type == Discover:
 		return x.answer(Offer, x.message(Offer))

@@ -144,6 +144,20 @@ func TestWireNotServed(t *testing.T) {
 	checkSent(t, m, p, `the wire of interface "br0" itself is not served: write a range: for it`)
 }
 
+// No server on our wire says nothing of those that a relay sends to, too.
+func TestAutoBehindRelay(t *testing.T) {
+	n, _ := testOthers(ModeProxy, true)
+	n.probed(time.Unix(1, 0))
+	l := testLink(InterfaceConfig{Name: "br0", Auto: true}, known(), nil)
+	l.others = n
+	if p, _ := ask(t, l, say{t: Discover, class: classEFI}.datagram()); p != nil {
+		t.Errorf("on a wire without a server: %v", p)
+	}
+	if p, to := ask(t, l, say{t: Discover, class: classEFI, giaddr: "10.99.0.8"}.datagram()); summary(p, to) != "OFFER to 10.99.0.8:67 boot snponly.efi" {
+		t.Errorf("behind a relay: %s", summary(p, to))
+	}
+}
+
 func TestHosts(t *testing.T) {
 	c := serverConfig()
 	c.Subnets[0].Hosts = []Host{{unknownMAC, ip("10.77.0.20"), "printer"}, {"52:54:00:00:00:98", ip("10.77.0.100"), ""}}
