@@ -69,6 +69,7 @@ func (p dhcpPolicy) Decide(ctx context.Context, q dhcp.Query) dhcp.Decision {
 		Boot:     a.Filename != "",
 		Filename: a.Filename,
 		RootPath: a.RootPath,
+		Address:  a.Address,
 		Reason:   a.Reason,
 	}
 }
@@ -104,6 +105,9 @@ func sentText(r dhcp.Reply) string {
 	text := r.Type.String()
 	if r.Addr.IsValid() {
 		text += " " + r.Addr.String()
+	}
+	if r.Instead != "" {
+		text += fmt.Sprintf(" instead of %s, which is kept for %s and %s", r.Decision.Address, r.Decision.Machine, r.Instead)
 	}
 	if r.Boot {
 		return text + ", boot file " + r.Decision.Filename

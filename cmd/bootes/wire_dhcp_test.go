@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"testing"
 
 	"bootes.dev/internal/boot"
@@ -25,5 +26,22 @@ func TestAnOfferOfAnIntruderIsNamed(t *testing.T) {
 	}
 	if got := rogueText(dhcp.Reply{}); got != "" {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestWhatTheTimelineSaysOfAnAnswer(t *testing.T) {
+	a := netip.MustParseAddr
+	d := dhcp.Decision{Machine: "pc01", Filename: "snponly.efi", Address: a("10.99.0.1")}
+	for want, r := range map[string]dhcp.Reply{
+		"OFFER 10.77.0.100, boot file snponly.efi": {Type: dhcp.Offer, Addr: a("10.77.0.100"), Boot: true},
+		"ACK 10.77.0.100 instead of 10.99.0.1, which is kept for pc01 and is away, boot file snponly.efi": {
+			Type: dhcp.ACK, Addr: a("10.77.0.100"), Boot: true, Instead: "is away"},
+		"NAK, nothing to boot: it is": {Type: dhcp.NAK, Reason: "it is"},
+		"ACK":                         {Type: dhcp.ACK},
+	} {
+		r.Decision = d
+		if got := sentText(r); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

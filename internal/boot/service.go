@@ -128,9 +128,10 @@ type Answer struct {
 	Machine  string // empty: unknown
 	Hostname string
 	Known    bool
-	Filename string // loader or script; empty: no boot
-	Reason   string // why there is no boot
-	RootPath string // disk that firmware or an HBA opens by static credentials (RFC 4173)
+	Filename string     // loader or script; empty: no boot
+	Reason   string     // why there is no boot
+	RootPath string     // disk that firmware or an HBA opens by static credentials (RFC 4173)
+	Address  netip.Addr // kept for the machine; invalid: none
 }
 
 // DHCP decides what c is told.
@@ -144,7 +145,7 @@ func (s *Service) DHCP(ctx context.Context, c Client) Answer {
 		return s.stranger(ctx, c, v)
 	}
 	m := v.machine
-	ans := Answer{Machine: m.Name, Hostname: m.Name, Known: true}
+	ans := Answer{Machine: m.Name, Hostname: m.Name, Known: true, Address: m.Address}
 	if !c.IPXE && c.Firmware == NoFirmware {
 		ans.RootPath = s.rootPath(ctx, m.Name, c)
 		return ans

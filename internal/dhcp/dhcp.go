@@ -99,7 +99,8 @@ type Decision struct {
 	// RootPath is the disk of a client that is not net-booting, for firmware and
 	// HBAs with iSCSI of their own. It is told in server mode, to those who ask.
 	RootPath string
-	Reason   string // in words, why it gets no lease or no boot
+	Address  netip.Addr // kept for the machine, as Leases knows too; zero: none
+	Reason   string     // in words, why it gets no lease or no boot
 }
 
 // Reply is what was answered.
@@ -109,6 +110,7 @@ type Reply struct {
 	Addr     netip.Addr     // the address given
 	To       netip.AddrPort // where the answer went
 	Boot     bool           // it said what to boot
+	Instead  string         // why the address given is not the one kept for the machine
 	Rogue    bool           // the client takes the offer of a server that came after we had looked who was there
 	Reason   string         // why nothing was sent, or why no boot options were
 	Err      error          // a fault of ours: leases unavailable, send failed

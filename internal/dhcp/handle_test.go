@@ -314,6 +314,23 @@ func TestSendFails(t *testing.T) {
 	}
 }
 
+// Whoever gets another address than the one kept for it finds out why.
+func TestInsteadOfItsOwnAddress(t *testing.T) {
+	for own, want := range map[string]string{
+		"10.77.0.100": "",
+		"10.77.0.20":  "is another's, or was found in use: `bootes lease ls` shows it",
+		"10.99.0.1":   "is in no network of this link: keep another for it by `bootes machine set pc1 --address`, or none",
+	} {
+		m := known()
+		d := m.machines[knownMAC]
+		d.Address = ip(own)
+		m.machines[knownMAC] = d
+		if ask(t, testLink(serverConfig(), m, newPool()), say{t: Discover}.datagram()); m.sent[0].r.Instead != want {
+			t.Errorf("kept %s: %q", own, m.sent[0].r.Instead)
+		}
+	}
+}
+
 // Beside a rival, what is our own lease goes on.
 func TestForceKeepsItsLeases(t *testing.T) {
 	c := serverConfig()

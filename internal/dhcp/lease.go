@@ -150,7 +150,20 @@ func (x *exchange) give(ctx context.Context, t MessageType, a netip.Addr) outcom
 	}
 	x.addNetwork(p)
 	p.YourIPAddr = a.AsSlice()
-	return x.answer(t, p)
+	out := x.answer(t, p)
+	out.reply.Instead = x.instead(a)
+	return out
+}
+
+// instead says why a is not the address that is kept for the machine.
+func (x *exchange) instead(a netip.Addr) string {
+	switch own := x.d.Address; {
+	case !own.IsValid() || own == a:
+		return ""
+	case x.seg.network(own) == nil:
+		return fmt.Sprintf("is in no network of this link: keep another for it by `bootes machine set %s --address`, or none", x.d.Machine)
+	}
+	return "is another's, or was found in use: `bootes lease ls` shows it"
 }
 
 // refuse answers with a NAK, and the client begins anew. Through a relay it is
