@@ -226,6 +226,17 @@ update   it boots a writable copy of debian:13 (7 MiB written) instead of its ow
 mode     persistent
 limit    none
 `},
+		{"dhcp-status", `
+INTERFACE  DHCP  ADDRESS
+eth0       auto  10.0.0.1
+eth1       off   -
+
+other DHCP servers:
+INTERFACE  SERVER     KIND    MAC                SINCE       LAST HEARD  STATE       BOOTS
+eth0       10.0.0.2   server  02:00:00:00:00:02  3 h ago     2 min ago   there       pxelinux.0 from 10.0.0.9
+eth0       10.0.0.66  server  -                  60 min ago  60 min ago  unexpected  -
+eth0       10.0.0.7   proxy   02:00:00:00:00:07  60 min ago  60 min ago  gone        -
+`},
 		{"loaders", `
 folders: /srv/ipxeboot, /usr/lib/ipxe
 
@@ -322,6 +333,7 @@ func TestDiskJSON(t *testing.T) {
 		"image update --cancel pc01":  api.Update{Machine: "pc01", Image: "debian:12", Written: 312 << 20},
 		"df":                          w.space,
 		"loaders":                     w.loaders,
+		"dhcp-status":                 w.dhcp,
 		"lease ls":                    w.leases,
 		"volume rm pc01":              removed{Removed: []string{"pc01"}, Lost: 5 << 20},
 		"image rm debian:stable":      removed{Removed: []string{"debian:stable"}},

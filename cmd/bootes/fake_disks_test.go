@@ -33,6 +33,14 @@ func newLab() *world {
 		api.Volume{ID: "99cc-4444-dddd", Machine: "builder", Image: "debian:12", Mode: api.Persistent, Size: 4 << 30, Created: now},
 		api.Volume{ID: "99cc-5555-eeee", Machine: "builder", Image: "debian:13", Mode: api.Updating, Size: 4 << 30, Created: now})
 	w.verified = api.Verified{Ref: "debian:13", Digest: "sha256:0123456789abcdef", Size: 4 << 30}
+	w.dhcp = []api.DHCPStatus{
+		{Interface: "eth0", Mode: "auto", Address: "10.0.0.1", Others: []api.DHCPServer{
+			{Server: "10.0.0.2", Kind: "server", MAC: "02:00:00:00:00:02", BootFile: "pxelinux.0", NextServer: "10.0.0.9", Since: now.Add(-3 * time.Hour), Last: now.Add(-2 * time.Minute)},
+			{Server: "10.0.0.66", Kind: "server", Since: now.Add(-time.Hour), Last: now.Add(-time.Hour), Unexpected: true},
+			{Server: "10.0.0.7", Kind: "proxy", MAC: "02:00:00:00:00:07", Since: now.Add(-time.Hour), Last: now.Add(-time.Hour), Gone: true},
+		}},
+		{Interface: "eth1", Mode: "off", Others: []api.DHCPServer{}},
+	}
 	w.loaders = api.Loaders{Folders: []string{"/srv/ipxeboot", "/usr/lib/ipxe"}, Loaders: []api.Loader{
 		{Firmware: "BIOS", File: "undionly.kpxe", Folder: "/usr/lib/ipxe"},
 		{Firmware: "UEFI x86-64", File: "x86_64-sb/snponly-shim.efi", Folder: "/srv/ipxeboot", Signed: true},
@@ -181,5 +189,7 @@ func (w *world) Leases(context.Context) ([]api.Lease, error) { return w.leases, 
 func (w *world) RemoveLease(_ context.Context, address string, force bool) error {
 	return w.call("rm lease", address, force)
 }
+func (w *world) DHCP(context.Context) ([]api.DHCPStatus, error) { return w.dhcp, w.err }
+
 func (w *world) Loaders(context.Context) (api.Loaders, error) { return w.loaders, w.err }
 func (w *world) Space(context.Context) (api.Space, error)     { return w.space, w.err }

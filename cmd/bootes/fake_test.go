@@ -34,6 +34,7 @@ type world struct {
 	content   string
 	space     api.Space
 	loaders   api.Loaders
+	dhcp      []api.DHCPStatus
 	leases    []api.Lease
 	onExport  func(context.Context, api.Export, func(api.Progress)) error
 	onBackup  func(context.Context, api.Backup, func(api.Progress)) error
@@ -150,7 +151,7 @@ func serveWorld(t *testing.T, w *world) string {
 	}
 	s := api.New(api.Options{
 		Images: w, Machines: w, Volumes: w, Boots: w, Version: "9.9", Log: slog.New(slog.DiscardHandler),
-		Tags: w, Layers: w, Snapshots: w, Disks: w, Attachments: w, Updates: w, Streams: w, Files: w, Space: w, Loaders: w, Leases: w, Credentials: w, IO: w, Waiting: w,
+		Tags: w, Layers: w, Snapshots: w, Disks: w, Attachments: w, Updates: w, Streams: w, Files: w, Space: w, Loaders: w, DHCP: w, Leases: w, Credentials: w, IO: w, Waiting: w,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -121,6 +121,7 @@ type house struct {
 	locator *locator
 	gate    *gate
 	metrics *metrics.Server
+	dhcpd   *dhcp.Server
 
 	sessions *sessions
 	targets  targets
@@ -309,7 +310,7 @@ func (h *house) run(ctx context.Context) error {
 	})
 	loader := &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP}
 	h.targets.serve(target, h.boot)
-	dhcpd := dhcp.New(dhcp.Options{
+	h.dhcpd = dhcp.New(dhcp.Options{
 		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator}, Leases: leaseBook{h.inv}, Known: h.knows, Log: h.log,
 	})
 	control := api.New(h.apiOptions())
@@ -318,7 +319,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { return target.Serve(ctx, servedListener{h.iscsi, h.cfg}) })
 	g.Go(func() error { return files.Serve(ctx, servedListener{h.http, h.cfg}) })
 	g.Go(func() error { return loader.Serve(ctx, h.tftp) })
-	g.Go(func() error { return dhcpd.Run(ctx) })
+	g.Go(func() error { return h.dhcpd.Run(ctx) })
 	g.Go(func() error { return control.Serve(ctx, h.api) })
 	if h.scrapes != nil {
 		g.Go(func() error { return h.metrics.Serve(ctx, h.scrapes) })
@@ -327,7 +328,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { return h.storage.Watch(ctx) })
 	g.Go(func() error {
 		select {
-		case <-dhcpd.Ready():
+		case <-h.dhcpd.Ready():
 			h.log.Info("ready", "data", h.cfg.Data, "interfaces", len(h.cfg.Interfaces), "socket", h.cfg.API.Socket)
 		case <-ctx.Done():
 		}

@@ -38,6 +38,7 @@ func (h *house) apiOptions() api.Options {
 		Files:       files{h},
 		Space:       space{h},
 		Loaders:     loaders{h},
+		DHCP:        dhcpStatus{h},
 		Leases:      leases{h},
 		Metrics:     h.metrics,
 		Credentials: credentials{h},

@@ -33,6 +33,7 @@
 //	GET    …/diff                         files and file as for images
 //	GET    …/io                           how fast it serves, and what was slow
 //	GET    /v1/space                      where the bytes are
+//	GET    /v1/dhcp                       each interface, and who else answers
 //	GET    /v1/loaders                    which firmware is given which file
 //	GET    /v1/events                     boot events from now on (a stream)
 //	GET    /metrics                       for Prometheus

@@ -140,6 +140,11 @@ type Files interface {
 	Open(ctx context.Context, f FileRef) (*Content, error)
 }
 
+// DHCPOverview is what the server asks about DHCP.
+type DHCPOverview interface {
+	DHCP(ctx context.Context) ([]DHCPStatus, error)
+}
+
 // LoaderOverview is what the server asks about loaders.
 type LoaderOverview interface {
 	Loaders(ctx context.Context) (Loaders, error)
@@ -182,6 +187,7 @@ type Options struct {
 	Files       Files
 	Space       SpaceOverview
 	Loaders     LoaderOverview
+	DHCP        DHCPOverview
 	Leases      Leases
 	Metrics     http.Handler
 	Credentials StaticCredentials

@@ -108,6 +108,7 @@ func TestDiskCalls(t *testing.T) {
 		},
 		{"leases", func() (any, error) { return c.Leases(ctx) }, []Lease{{Address: "10.0.0.1", State: LeaseBound, Expires: born}}, nil},
 		{"rm lease", func() (any, error) { return nil, c.RemoveLease(ctx, "10.0.0.1", true) }, nil, []any{"rm lease", "10.0.0.1", true}},
+		{"DHCP", func() (any, error) { return c.DHCP(ctx) }, []DHCPStatus{{Interface: "eth0", Mode: "auto", Others: []DHCPServer{}}}, nil},
 		{
 			"loaders", func() (any, error) { return c.Loaders(ctx) },
 			Loaders{Folders: []string{}, Loaders: []Loader{{Firmware: "BIOS", File: "undionly.kpxe", Folder: "/l"}}}, nil,
@@ -215,6 +216,7 @@ func TestServerThatLacksParts(t *testing.T) {
 		{"GET", "/v1/volumes/v1/file?path=/", "this server does not offer a look into disks"},
 		{"GET", "/v1/volumes/v1/io", "this server does not offer the traffic of volumes"},
 		{"GET", "/v1/leases", "this server does not offer leases"},
+		{"GET", "/v1/dhcp", "this server does not offer a look at DHCP"},
 		{"GET", "/v1/loaders", "this server does not offer the loaders that firmware is given"},
 		{"GET", "/v1/space", "this server does not offer an overview of space"},
 		{"GET", "/metrics", "this server does not offer metrics"},

@@ -118,6 +118,10 @@ func (f *fake) Open(_ context.Context, r FileRef) (*Content, error) {
 
 var place = Place{Partition: 2, System: "ext4", Unclean: true}
 
+func (f *fake) DHCP(context.Context) ([]DHCPStatus, error) {
+	return []DHCPStatus{{Interface: "eth0", Mode: "auto"}}, f.fault()
+}
+
 func (f *fake) Loaders(context.Context) (Loaders, error) {
 	return Loaders{Loaders: []Loader{{Firmware: "BIOS", File: "undionly.kpxe", Folder: "/l"}}}, f.fault()
 }

@@ -42,6 +42,7 @@ func New(o Options) *Server {
 	s.updateRoutes(optional(a, s.o.Updates != nil, "images of volumes"))
 	s.streamRoutes(optional(a, s.o.Streams != nil, "exports and backups"))
 	s.fileRoutes(optional(a, s.o.Files != nil, "a look into disks"))
+	s.dhcpRoutes(optional(a, s.o.DHCP != nil, "a look at DHCP"))
 	s.loaderRoutes(optional(a, s.o.Loaders != nil, "the loaders that firmware is given"))
 	s.leaseRoutes(optional(a, s.o.Leases != nil, "leases"))
 	s.spaceRoutes(optional(a, s.o.Space != nil, "an overview of space"))
