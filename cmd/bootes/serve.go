@@ -131,7 +131,7 @@ type house struct {
 
 	http, iscsi, api net.Listener
 	scrapes          net.Listener // nil: Prometheus is served on the API's socket alone
-	tftp             net.PacketConn
+	tftp             *net.UDPConn
 	closers          []func() error
 }
 
@@ -271,7 +271,7 @@ func listenTCP(at netip.AddrPort, key string) (net.Listener, error) {
 	return l, nil
 }
 
-func listenUDP(port int, key string) (net.PacketConn, error) {
+func listenUDP(port int, key string) (*net.UDPConn, error) {
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{Port: port})
 	if err != nil {
 		return nil, portError("udp", anyAddress(port), key, err)
@@ -308,7 +308,7 @@ func (h *house) run(ctx context.Context) error {
 	files := httpboot.New(httpboot.Options{
 		Script: h.script, Loader: h.loaderByHTTP, Mirrors: mirrors, Fetched: h.fetchedHTTP, Log: h.log,
 	})
-	loader := &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP}
+	loader := &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP, SinglePort: h.cfg.TFTP.SinglePort, Log: h.log}
 	h.targets.serve(target, h.boot)
 	h.dhcpd = dhcp.New(dhcp.Options{
 		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator}, Leases: leaseBook{h.inv}, Known: h.knows, Log: h.log,

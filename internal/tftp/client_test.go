@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"net"
-	"net/netip"
 	"strconv"
 	"testing"
 	"time"
@@ -19,7 +17,6 @@ type bench struct {
 	client *end // the client's end of the transfer port
 	port   *end // the server's end of it
 	done   chan Transfer
-	dialed int
 }
 
 // newBench starts a server for one file; it ends with the test. Call it in a
@@ -27,17 +24,19 @@ type bench struct {
 func newBench(t *testing.T, s *Server) *bench {
 	b := &bench{t: t, server: s, done: make(chan Transfer, 16)}
 	b.client, b.port = newLink()
-	asks, port := newLink()
+	asks, asked := b.client, b.port
+	if !s.SinglePort {
+		asks, asked = newLink()
+	}
 	b.asks = asks
 	s.Done = func(x Transfer) { b.done <- x }
-	s.dial = func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) {
-		b.dialed++
-		return b.port, nil
-	}
+	s.ports = 1
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() {
-		ended <- s.Serve(ctx, requestConn{port, &net.UDPAddr{IP: net.IPv4(10, 0, 0, 9), Port: 2070}})
+		ended <- s.serve(ctx, &fakeSocket{end: asked, client: clientPort(70)}, func() (socket, error) {
+			return &fakeSocket{end: b.port, client: clientPort(70)}, nil
+		})
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -20,24 +20,31 @@ import (
 // serveReal serves content as "loader.efi" on a UDP port of its own.
 func serveReal(t testing.TB, address string, content []byte) (port string, done chan Transfer) {
 	t.Helper()
-	c, err := net.ListenPacket("udp4", address)
+	return serveRealBy(t, &Server{}, address, content)
+}
+
+func serveRealBy(t testing.TB, s *Server, address string, content []byte) (port string, done chan Transfer) {
+	t.Helper()
+	at, err := net.ResolveUDPAddr("udp4", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.ListenUDP("udp4", at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	done = make(chan Transfer, 16)
-	s := &Server{
-		Done: func(x Transfer) {
-			select {
-			case done <- x:
-			default: // a benchmark does not look
-			}
-		},
-		Open: func(_ context.Context, r Request) (File, error) {
-			if r.Name != "loader.efi" {
-				return nil, fs.ErrNotExist
-			}
-			return Bytes(content), nil
-		},
+	s.Done = func(x Transfer) {
+		select {
+		case done <- x:
+		default: // a benchmark does not look
+		}
+	}
+	s.Open = func(_ context.Context, r Request) (File, error) {
+		if r.Name != "loader.efi" {
+			return nil, fs.ErrNotExist
+		}
+		return Bytes(content), nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
@@ -61,21 +68,25 @@ func TestRealClients(t *testing.T) {
 		{"curl", "curl -sS --tftp-blksize 1468 -o OUT tftp://127.0.0.1:PORT/loader.efi"},
 		{"curl plain", "curl -sS --tftp-no-options -o OUT tftp://127.0.0.1:PORT/loader.efi"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			content := noise(3_000_001)
-			port, done := serveReal(t, "127.0.0.1:0", content)
-			out := filepath.Join(t.TempDir(), "out")
-			if text, err := runClient(t, tt.command, port, out); err != nil {
-				t.Fatalf("%v: %s", err, text)
-			}
-			got, err := os.ReadFile(out)
-			if err != nil || !bytes.Equal(got, content) {
-				t.Errorf("fetched %d bytes, %v; want %d", len(got), err, len(content))
-			}
-			if x := <-done; x.Err != nil || x.Bytes != int64(len(content)) {
-				t.Errorf("Done: %+v", x)
-			}
-		})
+		for _, single := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/single=%t", tt.name, single), func(t *testing.T) { fetchReal(t, tt.command, single) })
+		}
+	}
+}
+
+func fetchReal(t *testing.T, command string, single bool) {
+	content := noise(3_000_001)
+	port, done := serveRealBy(t, &Server{SinglePort: single}, "127.0.0.1:0", content)
+	out := filepath.Join(t.TempDir(), "out")
+	if text, err := runClient(t, command, port, out); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	got, err := os.ReadFile(out)
+	if err != nil || !bytes.Equal(got, content) {
+		t.Errorf("fetched %d bytes, %v; want %d", len(got), err, len(content))
+	}
+	if x := <-done; x.Err != nil || x.Bytes != int64(len(content)) {
+		t.Errorf("Done: %+v", x)
 	}
 }
 

@@ -2,6 +2,7 @@ package tftp
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -76,20 +77,26 @@ func (e *end) wake(change func()) {
 func (e *end) SetReadDeadline(t time.Time) error { e.wake(func() { e.deadline = t }); return nil }
 func (e *end) Close() error                      { e.wake(func() { e.closed = true }); return nil }
 
-func (e *end) SetDeadline(t time.Time) error    { return e.SetReadDeadline(t) }
-func (e *end) SetWriteDeadline(time.Time) error { return nil }
-func (e *end) LocalAddr() net.Addr              { return &net.UDPAddr{} }
-func (e *end) RemoteAddr() net.Addr             { return &net.UDPAddr{} }
-
-// requestConn is the port that requests arrive on, ReadFrom instead of Read.
-type requestConn struct {
+// fakeSocket is a server's socket at an end. All that comes is from one client.
+type fakeSocket struct {
 	*end
-	from net.Addr
+	client netip.AddrPort
+	buf    [maxPacket + 1]byte
 }
 
-func (r requestConn) ReadFrom(p []byte) (int, net.Addr, error) {
-	n, err := r.Read(p)
-	return n, r.from, err
+func (s *fakeSocket) receive(h handler) error {
+	n, err := s.Read(s.buf[:])
+	if err == nil {
+		h.packet(s.buf[:n], s.client, localAddr)
+	}
+	return err
 }
 
-func (r requestConn) WriteTo(p []byte, _ net.Addr) (int, error) { return r.Write(p) }
+// send takes messages apart into packets.
+func (s *fakeSocket) send(out []message) {
+	for _, m := range out {
+		for b := m.b; len(b) > 0; b = b[min(m.segment, len(b)):] {
+			s.Write(b[:min(m.segment, len(b))])
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,15 +61,24 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// countOpens counts the transfers that begin.
+func countOpens(s *Server) *int {
+	n, open := 0, s.Open
+	s.Open = func(ctx context.Context, r Request) (File, error) { n++; return open(ctx, r) }
+	return &n
+}
+
 func TestRepeatedRequestStartsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, serveBytes(noise(100)))
+		s := serveBytes(noise(100))
+		opened := countOpens(s)
+		b := newBench(t, s)
 		for range 5 {
 			b.ask("f")
 		}
 		synctest.Wait()
-		if b.dialed != 1 {
-			t.Errorf("%d transfers for one client port", b.dialed)
+		if *opened != 1 {
+			t.Errorf("%d transfers for one client port", *opened)
 		}
 		b.next(time.Second)
 		b.ack(1)
@@ -76,7 +86,7 @@ func TestRepeatedRequestStartsOnce(t *testing.T) {
 		synctest.Wait()
 		b.ask("f")
 		synctest.Wait()
-		if b.dialed != 2 {
+		if *opened != 2 {
 			t.Errorf("no new transfer after the first ended")
 		}
 	})
@@ -85,57 +95,58 @@ func TestRepeatedRequestStartsOnce(t *testing.T) {
 // A machine that was switched off in the middle of a transfer asks anew, often
 // from the same port, and must not wait for the old transfer's last time-out.
 func TestRequestAfterPowerCycle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		content := noise(5000)
-		b := newBench(t, serveBytes(content))
-		old, port := newLink()
-		b.client, b.port = old, port
-		b.ask("f")
-		b.next(time.Second)
-		b.ack(1)
-		b.next(time.Second)
-		b.client, b.port = newLink()
-		b.ask("f") // too early: a copy that was late
-		synctest.Wait()
-		if b.dialed != 1 {
-			t.Fatal("a late copy of the request began a second transfer")
-		}
-		time.Sleep(stallTime + time.Millisecond)
-		got, err := b.fetch("f", 512, 1)
-		if err != nil || !bytes.Equal(got, content) {
-			t.Errorf("got %d bytes, %v", len(got), err)
-		}
-		// The old one may be told of after the new one.
-		first, second := <-b.done, <-b.done
-		if first.Err == nil {
-			first, second = second, first
-		}
-		if !errors.Is(first.Err, ErrRestarted) {
-			t.Errorf("the old transfer: %v", first.Err)
-		}
-		if second.Err != nil {
-			t.Errorf("the new transfer: %v", second.Err)
-		}
-		for len(old.in) > 0 {
-			if p := <-old.in; p[1] == opERROR {
-				t.Errorf("the new client was told %q", p)
+	for _, single := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			content := noise(5000)
+			s := serveBytes(content)
+			s.SinglePort = single
+			opened := countOpens(s)
+			b := newBench(t, s)
+			b.ask("f")
+			b.next(time.Second)
+			b.ack(1)
+			b.next(time.Second)
+			b.ask("f") // too early: a copy that was late
+			synctest.Wait()
+			if *opened != 1 {
+				t.Fatal("a late copy of the request began a second transfer")
 			}
-		}
-	})
+			time.Sleep(stallTime + time.Millisecond)
+			for b.next(time.Nanosecond) != nil { // what came for the machine that was
+			}
+			got, err := b.fetch("f", 512, 1)
+			if err != nil || !bytes.Equal(got, content) {
+				t.Errorf("got %d bytes, %v", len(got), err)
+			}
+			// The old one may be told of after the new one.
+			first, second := <-b.done, <-b.done
+			if first.Err == nil {
+				first, second = second, first
+			}
+			if !errors.Is(first.Err, ErrRestarted) {
+				t.Errorf("the old transfer: %v", first.Err)
+			}
+			if second.Err != nil {
+				t.Errorf("the new transfer: %v", second.Err)
+			}
+		})
+	}
 }
 
 func TestStopEndsTransfers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serveBytes(noise(5000))
-		asks, port := newLink()
-		client, x := newLink()
+		asks, asked := newLink()
+		client, port := newLink()
 		b := &bench{t: t, asks: asks, client: client}
 		done := make(chan Transfer, 1)
 		s.Done = func(x Transfer) { done <- x }
-		s.dial = dialTo(x)
+		s.ports = 1
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
-		go func() { ended <- s.Serve(ctx, requestConn{port, nil}) }()
+		go func() {
+			ended <- s.serve(ctx, &fakeSocket{end: asked}, func() (socket, error) { return &fakeSocket{end: port}, nil })
+		}()
 		b.ask("f")
 		b.next(time.Second)
 		cancel()
@@ -151,23 +162,58 @@ func TestStopEndsTransfers(t *testing.T) {
 	})
 }
 
-func TestTransfersAreBounded(t *testing.T) {
+// A file that takes long to open must not be waited for, nor be forgotten.
+func TestStopWhileAFileIsOpened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := serveBytes(noise(100))
-		s.MaxTransfers = 1
-		l := &listener{server: s, active: map[netip.AddrPort]*underway{}, slots: make(chan struct{}, 1)}
-		dialed := 0
-		s.dial = countDials(&dialed)
+		asks, asked := newLink()
+		_, port := newLink()
+		b := &bench{t: t, asks: asks}
+		opening := make(chan struct{})
+		closed := &closer{File: Bytes(nil)}
+		done := make(chan Transfer, 1)
+		s := &Server{ports: 1, Done: func(x Transfer) { done <- x }, Open: func(ctx context.Context, _ Request) (File, error) {
+			close(opening)
+			<-ctx.Done()
+			time.Sleep(time.Second)
+			return closed, nil
+		}}
 		ctx, cancel := context.WithCancel(t.Context())
-		r := request{op: opRRQ, filename: "f", mode: "octet"}
-		l.start(ctx, r, clientPort(1), localAddr)
-		l.start(ctx, r, clientPort(2), localAddr)
-		synctest.Wait()
-		if dialed != 1 {
-			t.Errorf("%d transfers under way, want 1", dialed)
-		}
+		ended := make(chan error)
+		go func() {
+			ended <- s.serve(ctx, &fakeSocket{end: asked}, func() (socket, error) { return &fakeSocket{end: port}, nil })
+		}()
+		b.ask("f")
+		<-opening
 		cancel()
-		l.wg.Wait()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		if x := <-done; !errors.Is(x.Err, ErrStopped) || closed.times != 1 {
+			t.Errorf("Done: %v, closed %d times", x.Err, closed.times)
+		}
+	})
+}
+
+type closer struct {
+	File
+	times int
+}
+
+func (c *closer) Close() error { c.times++; return nil }
+
+func TestSocketBreaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, asked := newLink()
+		asked.Close()
+		s := &Server{SinglePort: true}
+		if err := s.serve(t.Context(), &fakeSocket{end: asked}, nil); !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "read TFTP request: ") {
+			t.Errorf("Serve: %v", err)
+		}
+		s.SinglePort = false
+		err := s.serve(t.Context(), &fakeSocket{end: asked}, func() (socket, error) { return nil, os.ErrPermission })
+		if !errors.Is(err, os.ErrPermission) || !strings.HasPrefix(err.Error(), "open port for transfers: ") {
+			t.Errorf("Serve: %v", err)
+		}
 	})
 }
 
@@ -175,16 +221,4 @@ var localAddr = netip.MustParseAddr("10.0.0.1")
 
 func clientPort(n uint16) netip.AddrPort {
 	return netip.AddrPortFrom(netip.MustParseAddr("10.0.0.9"), 2000+n)
-}
-
-func dialTo(c net.Conn) dialFunc {
-	return func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) { return c, nil }
-}
-
-func countDials(n *int) dialFunc {
-	return func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) {
-		*n++
-		c, _ := newLink()
-		return c, nil
-	}
 }

@@ -4,7 +4,7 @@
 //
 //	client                                server
 //	  │ RRQ name octet [blksize tsize …] ──▶ :69
-//	  │ ◀── OACK (options agreed) ──────────  a new port, one per transfer
+//	  │ ◀── OACK (options agreed) ──────────  another port, or :69 (SinglePort)
 //	  │ ACK 0 ──▶
 //	  │ ◀── DATA 1 … DATA w (one window)
 //	  │ ACK w ──▶                             and so on; a DATA shorter than
@@ -19,6 +19,14 @@
 // window is no repeat but a request to go on from there (RFC 7440, 4). Block
 // numbers wrap from 65535 to 0.
 //
+// A transfer is a small state machine without goroutine, socket or buffer of its
+// own. Transfers share a few ports, each served by one goroutine that takes all
+// packets that have come by one system call and sends all answers by another; a
+// window goes to the kernel as one large packet, which it cuts (UDP_SEGMENT).
+//
+//	desk (requests) ──▶ openers (find the file) ──▶ port: transfer, transfer, …
+//	                    openers (tell how it ended) ◀──┘
+//
 // UEFI firmware asks for tsize, aborts with an ERROR packet as soon as it has
 // the OACK, and then asks again for the data: such a transfer is Aborted and
 // not a fault.
@@ -28,6 +36,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/netip"
 	"time"
 )
@@ -42,8 +51,13 @@ type Server struct {
 	// Done, if set, is told how each request ended, refused ones included.
 	Done func(Transfer)
 
-	// MaxTransfers bounds the transfers under way (default 512). A request
-	// beyond it is dropped; the client repeats it.
+	// SinglePort has transfers answered from the port that was asked, for
+	// firewalls that let nothing else through. Then one goroutine sends all.
+	SinglePort bool
+
+	// MaxTransfers bounds the transfers under way (default 8192). For a request
+	// beyond it, one gives way whose client has never answered; if there is
+	// none, the request is dropped, and the client repeats it.
 	MaxTransfers int
 
 	// MaxBlock bounds blksize in bytes (default 1468: with its headers a
@@ -54,8 +68,9 @@ type Server struct {
 	// MaxWindow bounds windowsize in blocks (default 64).
 	MaxWindow int
 
-	// dial opens the port of one transfer; tests put a lossy link here.
-	dial dialFunc
+	Log *slog.Logger // may be nil
+
+	ports int // of transfers; 0: as many as usual
 }
 
 // File is what is sent: a fixed number of bytes that may be read again.

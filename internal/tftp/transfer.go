@@ -1,12 +1,10 @@
 package tftp
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -17,112 +15,131 @@ const (
 	minTimeout   = 200 * time.Millisecond // firmware polls its NIC by a slow timer
 	maxTimeout   = 8 * time.Second
 	maxRetries   = 6 // in a row without progress: 0.5 to 8 s, 23.5 s in all
-	maxAnswer    = 516
 )
 
-// errReply tells that the client sent an ERROR packet.
-type errReply struct{ answer }
-
-func (e errReply) Error() string { return fmt.Sprintf("error %d %q", e.number, e.message) }
-
 // transfer sends one file. Blocks are counted from 1 in 64 bits; the wire has
-// the low 16.
+// the low 16. The OACK is block 0. But for heard, it is its port's alone once
+// that has adopted it.
 type transfer struct {
-	conn  net.Conn
-	file  File
-	size  int64
-	terms terms
+	Transfer
+	request request
+	began   time.Time
+	port    *port
+	evicted bool // others have its place; guarded by the desk
 
-	heard   *atomic.Int64 // when the client last answered
-	acked   int64         // bytes
-	aborted bool
+	file    File
+	refusal []byte // an ERROR packet, if there is no file
+	terms   terms
 
-	rtt     time.Duration // smoothed round trip, 0: not measured
-	packet  []byte        // scratch, one packet
-	receive [maxAnswer]byte
+	heard     atomic.Int64 // when the client last answered, Unix nanoseconds; 0: never
+	base, end int64        // blocks sent and not acknowledged
+	last      int64        // the short block, maybe empty
+	try       int
+	sent, due time.Time     // the window; when it is sent again
+	rtt       time.Duration // smoothed round trip, 0: not measured
+	gone      error         // why it must not begin
+	over      bool
+
+	wake  time.Time // when its port looks at it; not after due
+	index int       // in its port's schedule
 }
 
-// run sends the OACK, if any option was agreed, and then window after window.
-func (x *transfer) run(ctx context.Context) error {
-	x.packet = make([]byte, 4+x.terms.block)
-	err := x.offer(ctx)
-	if err == nil {
-		err = x.windows(ctx)
+// stalled reports that the client answered once and then fell silent: a
+// request that comes now is not a late copy of the first one but a machine
+// that was switched off and on. iPXE takes the same port at each boot.
+func (t *transfer) stalled() bool {
+	at := t.heard.Load()
+	return at != 0 && time.Since(time.Unix(0, at)) > stallTime
+}
+
+// start chooses what to send first.
+func (t *transfer) start() {
+	t.last = t.file.Size()/int64(t.terms.block) + 1
+	t.base, t.end = 0, 0
+	if t.terms.oack == nil {
+		t.advance(0)
 	}
-	var reply errReply
+}
+
+// advance goes on behind an acknowledged block.
+func (t *transfer) advance(acked int64) {
+	t.Bytes = min(acked*int64(t.terms.block), t.file.Size())
+	t.base = acked + 1
+	t.end = min(acked+int64(t.terms.window), t.last)
+}
+
+// acknowledges finds the block that an ACK is of. All others than those of the
+// window are late or repeated and are ignored: answering a repeated ACK with
+// data is what doubles traffic for ever.
+func (t *transfer) acknowledges(number uint16) (block int64, ok bool) {
+	// The distance from base in 16 bits finds the block across a rollover.
+	ahead := int64(number - uint16(t.base))
+	return t.base + ahead, ahead <= t.end-t.base
+}
+
+// timeout is how long to wait for an ACK: what the client asked for, or four
+// round trips, doubled with every retry.
+func (t *transfer) timeout() time.Duration {
+	d := firstTimeout
 	switch {
-	case err == nil:
+	case t.terms.timeout > 0:
+		d = t.terms.timeout
+	case t.rtt > 0:
+		d = min(max(4*t.rtt, minTimeout), maxTimeout)
+	}
+	return min(d<<t.try, max(maxTimeout, t.terms.timeout))
+}
+
+// measure takes the round trip of a window that was sent once (Karn: the ACK of
+// a repeated block measures nothing).
+func (t *transfer) measure(rtt time.Duration) {
+	if t.rtt == 0 {
+		t.rtt = rtt
+	}
+	t.rtt += (rtt - t.rtt) / 8
+}
+
+// silent is the error of a client of which nothing more is to be expected.
+func (t *transfer) silent(err error) error {
+	switch {
+	case t.base > 0 && t.end == t.last:
+		return fmt.Errorf("%w (%d of %d bytes acknowledged): %w", ErrLastACK, t.Bytes, t.file.Size(), err)
+	case t.Bytes == 0 && t.terms.oack != nil && errors.Is(err, syscall.ECONNREFUSED):
+		t.Aborted = true // it only wanted to know the size, and closed its port
 		return nil
-	case errors.Is(context.Cause(ctx), ErrRestarted):
-		return ErrRestarted // and not a word: the new transfer's client has the same port
-	case ctx.Err() != nil:
-		x.conn.Write(appendError(nil, codeUndefined, ErrStopped.Error()))
-		return ErrStopped
-	case x.acked == 0 && x.terms.oack != nil && errors.Is(err, syscall.ECONNREFUSED):
-		x.aborted = true // as below, but it only closed its port
-		return nil
-	case errors.As(err, &reply):
-		x.aborted = true
-		if x.acked == 0 {
-			return nil // it only wanted to know the size
-		}
-		return fmt.Errorf("%w after %d of %d bytes: %w", ErrAborted, x.acked, x.size, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("wait for block %d: %w", t.base, err)
 	}
 	return err
 }
 
-// offer sends the OACK and waits for its acknowledgement, ACK 0.
-func (x *transfer) offer(ctx context.Context) error {
-	if x.terms.oack == nil {
-		return nil
+// abort is what an ERROR packet of the client's means.
+func (t *transfer) abort(a answer) error {
+	t.Aborted = true
+	if t.Bytes == 0 {
+		return nil // it only wanted to know the size
 	}
-	oack := appendOACK(nil, x.terms.oack)
-	_, err := x.exchange(ctx, 0, 0, func() error {
-		_, err := x.conn.Write(oack)
-		return err
-	})
-	return err
+	return fmt.Errorf("%w after %d of %d bytes: error %d %q", ErrAborted, t.Bytes, t.file.Size(), a.number, a.message)
 }
 
-// windows sends the blocks. base is the first block not yet acknowledged.
-func (x *transfer) windows(ctx context.Context) error {
-	last := x.size/int64(x.terms.block) + 1 // the short one, maybe empty
-	for base := int64(1); base <= last; {
-		end := min(base+int64(x.terms.window)-1, last)
-		acked, err := x.exchange(ctx, base, end, func() error { return x.send(base, end) })
-		if err != nil && end == last && lost(err) {
-			return fmt.Errorf("%w (%d of %d bytes acknowledged): %w", ErrLastACK, x.acked, x.size, err)
-		}
-		if err != nil {
-			return err
-		}
-		base = acked + 1
-		x.acked = min(acked*int64(x.terms.block), x.size)
+// write puts the blocks from base on into b, which has room for all of them and
+// their headers, and returns the bytes written. scratch is for their data.
+func (t *transfer) write(b []byte, base int64, blocks int, scratch []byte) (int, error) {
+	size := int64(t.terms.block)
+	off := (base - 1) * size
+	data := scratch[:min(int64(blocks)*size, t.file.Size()-off)]
+	if got, err := t.file.ReadAt(data, off); got < len(data) {
+		return 0, fmt.Errorf("read block %d: %w", base+int64(got)/size, noEOF(err))
 	}
-	return nil
-}
-
-// lost reports whether err means that the client is no longer there.
-func lost(err error) bool {
-	return errors.Is(err, ErrTimeout) || errors.Is(err, syscall.ECONNREFUSED)
-}
-
-// send writes the blocks base to end.
-func (x *transfer) send(base, end int64) error {
-	for n := base; n <= end; n++ {
-		binary.BigEndian.PutUint16(x.packet, opDATA)
-		binary.BigEndian.PutUint16(x.packet[2:], uint16(n))
-		off := (n - 1) * int64(x.terms.block)
-		data := x.packet[4 : 4+min(int64(x.terms.block), x.size-off)]
-		if got, err := x.file.ReadAt(data, off); got < len(data) {
-			x.conn.Write(appendError(nil, codeUndefined, "server error"))
-			return fmt.Errorf("read block %d: %w", n, noEOF(err))
-		}
-		if _, err := x.conn.Write(x.packet[:4+len(data)]); err != nil && !transient(err) {
-			return fmt.Errorf("send block %d: %w", n, err)
-		}
+	n := 0
+	for i := range blocks {
+		binary.BigEndian.PutUint16(b[n:], opDATA)
+		binary.BigEndian.PutUint16(b[n+2:], uint16(base+int64(i)))
+		part := data[:min(int(size), len(data))]
+		n += 4 + copy(b[n+4:], part)
+		data = data[len(part):]
 	}
-	return nil
+	return n, nil
 }
 
 // noEOF: a file that became shorter while it was sent is a fault, not an end.
@@ -131,85 +148,4 @@ func noEOF(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// transient errors of a send are loss, and our timer repairs loss.
-func transient(err error) bool {
-	return errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.EAGAIN) ||
-		errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)
-}
-
-// exchange sends the blocks base to end and waits until one of them is
-// acknowledged, sending again when the time-out passes. It returns the block
-// that the client has acknowledged last.
-func (x *transfer) exchange(ctx context.Context, base, end int64, send func() error) (int64, error) {
-	for try := 0; try < maxRetries; try++ {
-		if err := send(); err != nil {
-			return 0, err
-		}
-		sent := time.Now()
-		acked, err := x.await(ctx, base, end, sent.Add(x.timeout(try)))
-		if err == nil {
-			if try == 0 { // Karn: a repeated block's ACK measures nothing
-				x.measure(time.Since(sent))
-			}
-			return acked, nil
-		}
-		if ctx.Err() != nil || !errors.Is(err, ErrTimeout) {
-			return 0, err
-		}
-	}
-	return 0, ErrTimeout
-}
-
-// await reads answers until one acknowledges a block of the window. All other
-// ACKs are late or repeated and are ignored: answering a repeated ACK with
-// data is what doubles traffic for ever.
-func (x *transfer) await(ctx context.Context, base, end int64, deadline time.Time) (int64, error) {
-	for {
-		x.conn.SetReadDeadline(deadline)
-		if ctx.Err() != nil {
-			return 0, ErrStopped
-		}
-		n, err := x.conn.Read(x.receive[:])
-		var timeout net.Error
-		if errors.As(err, &timeout) && timeout.Timeout() {
-			return 0, ErrTimeout
-		}
-		if err != nil {
-			return 0, fmt.Errorf("wait for block %d: %w", base, err)
-		}
-		var a answer
-		if a.UnmarshalBinary(x.receive[:n]) != nil {
-			continue
-		}
-		x.heard.Store(time.Now().UnixNano())
-		if a.op == opERROR {
-			return 0, errReply{a}
-		}
-		// The distance from base in 16 bits finds the block across a rollover.
-		if ahead := int64(a.number - uint16(base)); ahead <= end-base {
-			return base + ahead, nil
-		}
-	}
-}
-
-// timeout is how long to wait for an ACK: what the client asked for, or four
-// round trips, doubled with every retry.
-func (x *transfer) timeout(try int) time.Duration {
-	d := firstTimeout
-	switch {
-	case x.terms.timeout > 0:
-		d = x.terms.timeout
-	case x.rtt > 0:
-		d = min(max(4*x.rtt, minTimeout), maxTimeout)
-	}
-	return min(d<<try, max(maxTimeout, x.terms.timeout))
-}
-
-func (x *transfer) measure(rtt time.Duration) {
-	if x.rtt == 0 {
-		x.rtt = rtt
-	}
-	x.rtt += (rtt - x.rtt) / 8
 }
