@@ -77,6 +77,10 @@ func etcdConfig(o Options, quiet *atomic.Bool) *embed.Config {
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
 	c.EnableGRPCGateway = false
 
+	// While the database is written nothing is committed, for milliseconds; what
+	// was committed is in the log anyhow. Every 100 ms, etcd's default, that was
+	// a lease in fifty. The limit keeps one writing within aheadBytes.
+	c.BackendBatchInterval, c.BackendBatchLimit = 5*time.Second, 20000
 	c.QuotaBackendBytes = o.QuotaBytes
 	c.AutoCompactionMode, c.AutoCompactionRetention = "revision", "10000"
 	c.MaxTxnOps = maxTxnOps

@@ -189,7 +189,7 @@ func (b *bench) rooms(ctx context.Context, sizes []int) error {
 	if b.Quick {
 		sizes = []int{2, 5}
 	}
-	t := goals.New(b.Out, "machines at once", "with their script", "all leased after", "all scripts after", "p50", "p99", "time per machine")
+	t := goals.New(b.Out, "machines at once", "with their script", "all leased after", "all scripts after", "p50", "p99", "time per machine", "goal")
 	for _, size := range sizes {
 		var r room.Report
 		add := func(ctx context.Context, n *lab.Net, dir string) error { return b.startRoom(ctx, n, dir, size) }
@@ -199,7 +199,7 @@ func (b *bench) rooms(ctx context.Context, sizes []int) error {
 		if err != nil {
 			return fmt.Errorf("boot a room of %d: %w", size, err)
 		}
-		t.Row(r.Booted == size, fmt.Sprint(size), fmt.Sprint(size), fmt.Sprint(r.Booted), goals.Short(r.Leased), goals.Short(r.Took), goals.Short(r.P50), goals.Short(r.P99),
+		t.Row(r.Booted == size, "every machine", fmt.Sprint(size), fmt.Sprint(r.Booted), goals.Short(r.Leased), goals.Short(r.Took), goals.Short(r.P50), goals.Short(r.P99),
 			goals.Short(r.Took/time.Duration(size)))
 		for _, f := range r.Faults {
 			fmt.Fprintln(b.Out, "a machine failed:", f)

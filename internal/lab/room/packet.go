@@ -37,9 +37,10 @@ const (
 	serverPort = 67
 )
 
-// mac is the hardware address of machine n.
+// mac is the hardware address of machine n. Those that begin with 02:b0:07 are of
+// the probes of Boötes, which are told apart.
 func mac(n int) net.HardwareAddr {
-	return net.HardwareAddr{0x02, 0xb0, 0x07, byte(n >> 16), byte(n >> 8), byte(n)}
+	return net.HardwareAddr{0x06, 0xb0, 0x07, byte(n >> 16), byte(n >> 8), byte(n)}
 }
 
 // MAC is the hardware address of machine n of a room, as text.

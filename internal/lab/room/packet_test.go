@@ -31,7 +31,7 @@ func TestMessages(t *testing.T) {
 		t.Errorf("%s", m.Summary())
 	}
 	frame := udp(mac(1), b)
-	if want := unhex("ffff ffff ffff 02b0 0700 0001 0800 4500"); !bytes.HasPrefix(frame, want) {
+	if want := unhex("ffff ffff ffff 06b0 0700 0001 0800 4500"); !bytes.HasPrefix(frame, want) {
 		t.Errorf("frame % x", frame[:16])
 	}
 	if s := sum(0, frame[14:34]); s != 0xffff {
