@@ -12,6 +12,9 @@ import (
 const (
 	groupQueue = 256       // transactions that wait for the group before theirs
 	groupBytes = 512 << 10 // that a group writes: etcd takes requests of 1.5 MiB
+	// flushBytes may be committed before the database is written: within what it
+	// has allocated ahead, and seen by the quota in time.
+	flushBytes = 2 << 20
 )
 
 // group commits the transactions of many callers as one of etcd's, so that they
@@ -169,6 +172,10 @@ func (s *Store) write(ctx context.Context, b *bundle) error {
 	}
 	if !resp.Succeeded {
 		return errRetry
+	}
+	if s.unflushed.Add(int64(b.bytes)) >= flushBytes {
+		s.unflushed.Store(0)
+		s.etcd.Server.KV().Commit()
 	}
 	return nil
 }

@@ -62,7 +62,9 @@ type Store struct {
 	client  *clientv3.Client
 	reserve *reserve
 	group   *group
-	quiet   atomic.Bool // etcd is stopping: see slogCore
+
+	unflushed atomic.Int64 // bytes committed since the database was written, at least
+	quiet     atomic.Bool  // etcd is stopping: see slogCore
 
 	closing context.Context // ends when Close begins
 	close   context.CancelFunc
