@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,4 +59,27 @@ func (p *pool) owner(a string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.byAddr[ip(a)]
+}
+
+// TestTwoNetworksOnOneWire: who finds the first network full gets an address of
+// the second, and reaches us by our address there.
+func TestTwoNetworksOnOneWire(t *testing.T) {
+	nettest.Need(t, "dhclient")
+	if !nettest.Enter(t) {
+		return
+	}
+	nettest.Bridge(t, "br0", ourPrefix.String())
+	nettest.IP(t, "addr add 10.88.0.1/24 dev br0")
+	c := serverConfig()
+	c.Subnets[0].Pools = poolOf("10.77.0.100", "10.77.0.100")
+	c.Subnets = append(c.Subnets, Subnet{Prefix: netip.MustParsePrefix("10.88.0.0/24"), Pools: poolOf("10.88.0.100", "10.88.0.100"), LeaseTime: 6 * time.Second})
+	m := known()
+	m.machines[unknownMAC] = Decision{Machine: "pc2", Hostname: "pc2", Serve: true}
+	serveReal(t, c, m)
+	dhclient(t, nettest.Join(t, "br0", knownMAC, "")).expect(t, `DHCPACK of 10\.77\.0\.100 from 10\.77\.0\.1`, 1)
+	client := dhclient(t, nettest.Join(t, "br0", unknownMAC, ""))
+	client.expect(t, `DHCPACK of 10\.88\.0\.100 from 10\.88\.0\.1`, 2)
+	if !strings.Contains(client.String(), "DHCPREQUEST for 10.88.0.100 on eth0 to 10.88.0.1 port 67") {
+		t.Errorf("it does not renew with us there:\n%s", client)
+	}
 }
