@@ -11,7 +11,8 @@ import (
 	"bootes.dev/internal/netif/nettest"
 )
 
-// TestRelays: behind relays of two makes a client gets an address of its own
+// TestRelays: behind relays of two makes, one of which names the network by link
+// selection (RFC 3527), a client gets an address of its own
 // network, past one that a stranger uses there, and renews it through the
 // router; its lease on another network waits for it.
 //
@@ -22,13 +23,14 @@ func TestRelays(t *testing.T) {
 		return
 	}
 	nettest.Bridge(t, "br0", ourPrefix.String())
-	for _, br := range []string{"br1", "br2"} {
+	for _, br := range []string{"br1", "br2", "br3"} {
 		nettest.IP(t, "link add "+br+" type bridge")
 		nettest.IP(t, "link set "+br+" up")
 	}
 	c := siteConfig()
 	c.Subnets = c.Subnets[:3]
 	c.Subnets[2] = Subnet{Prefix: netip.MustParsePrefix("10.79.0.0/24"), Pools: poolOf("10.79.0.100", "10.79.0.199"), Router: ip("10.79.0.1")}
+	c.Subnets = append(c.Subnets, Subnet{Prefix: netip.MustParsePrefix("10.80.0.0/24"), Pools: poolOf("10.80.0.100", "10.80.0.199"), Router: ip("10.80.0.1")})
 	c.Probe = true
 	for i := range c.Subnets {
 		c.Subnets[i].LeaseTime = 6 * time.Second
@@ -38,11 +40,12 @@ func TestRelays(t *testing.T) {
 	for i, relay := range []struct {
 		name    string
 		command []string
-		agent   bool
+		giaddr  string
 	}{
-		{"dhcrelay", []string{"dhcrelay", "-4", "-d", "-a", "-m", "discard", "-iu", "eth0", "-id", "eth1", "10.77.0.1"}, true},
+		{"dhcrelay", []string{"dhcrelay", "-4", "-d", "-a", "-m", "discard", "-iu", "eth0", "-id", "eth1", "10.77.0.1"}, "10.78.0.1"},
 		{"dnsmasq", []string{"dnsmasq", "--no-daemon", "--port=0", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--log-dhcp",
-			"--dhcp-relay=10.79.0.1,10.77.0.1"}, false},
+			"--dhcp-relay=10.79.0.1,10.77.0.1"}, "10.79.0.1"},
+		{"dhcrelay that selects the link", []string{"dhcrelay", "-4", "-d", "-a", "-m", "discard", "-U", "eth0", "-id", "eth1", "10.77.0.1"}, "10.77.0.10"},
 	} {
 		br, n := fmt.Sprint("br", i+1), 78+i
 		net := fmt.Sprint("10.", n, ".0.")
@@ -61,13 +64,13 @@ func TestRelays(t *testing.T) {
 		m.mu.Lock()
 		for _, s := range m.sent {
 			renewed = renewed || s.r.Type == ACK && s.q.CIAddr == s.r.To.Addr() && s.q.CIAddr == ip(net+"101")
-			agent = agent || s.r.Type == Offer && s.r.To.Addr() == ip(net+"1") && s.q.Relay == ip(net+"1")
+			agent = agent || s.r.Type == Offer && s.r.To.Addr() == ip(relay.giaddr) && s.q.Relay == ip(relay.giaddr)
 		}
 		m.mu.Unlock()
 		if !renewed || !agent {
 			t.Errorf("%s: renewed %v, offered through the relay %v: %s\n%s", relay.name, renewed, agent, client, started)
 		}
-		if relay.agent && bytes.Contains([]byte(started.String()), []byte("bad")) {
+		if bytes.Contains([]byte(started.String()), []byte("bad")) {
 			t.Errorf("%s does not like our option 82:\n%s", relay.name, started)
 		}
 	}
