@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -96,6 +97,9 @@ func (x *exchange) looked(ctx context.Context, a netip.Addr) outcome {
 // to be looked at first.
 func (x *exchange) offer(ctx context.Context) outcome {
 	lease, err := x.l.leases.Offer(ctx, x.leaseRequest(x.q.Requested))
+	if errors.Is(err, ErrPoolFull) {
+		x.l.full.warn(x, time.Now())
+	}
 	if err != nil {
 		return failure(fmt.Errorf("offer an address of %s: %w", x.seg, err))
 	}

@@ -27,6 +27,7 @@ type link struct {
 	strangers strangers
 	conflicts *conflicts // nil: addresses are offered without a look
 	flood     flood
+	full      full
 	others    *others // nil in tests that have none
 }
 
