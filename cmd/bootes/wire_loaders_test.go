@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -76,6 +77,42 @@ func TestNoFolderOfLoaders(t *testing.T) {
 	}
 }
 
+// What the folders lack is said when the server starts.
+func TestLackIsSaidAtStart(t *testing.T) {
+	for _, tt := range []struct {
+		files []string
+		want  []string
+		not   string
+	}{
+		{nil, []string{
+			`level=WARN msg="machines cannot be booted" firmware=BIOS reason="no loader for its firmware (BIOS): install the package ipxe,`,
+			`level=WARN msg="machines cannot be booted" firmware="UEFI x86-64"`,
+			"level=INFO msg=\"no loaders for some firmware: `bootes loaders` says what would help\" firmware=\"[BIOS UEFI x86-64 UEFI x86-64 HTTP UEFI IA32",
+		}, "\x00"},
+		{[]string{"undionly.kpxe"}, []string{`firmware="UEFI x86-64"`}, "firmware=BIOS"},
+	} {
+		dir := t.TempDir()
+		for _, name := range tt.files {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("\xea a boot program"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var log bytes.Buffer
+		h := &house{cfg: &config.Config{Loaders: []string{dir}}, log: slog.New(slog.NewTextHandler(&log, nil))}
+		if err := errors.Join(h.openLoaders(t.Context()), h.close()); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("%v: the log lacks %s:\n%s", tt.files, want, &log)
+			}
+		}
+		if strings.Contains(log.String(), tt.not) {
+			t.Errorf("%v: %s is said:\n%s", tt.files, tt.not, &log)
+		}
+	}
+}
+
 // By HTTP as by TFTP: files, what is made for who asks, and nothing else.
 func TestLoaderFiles(t *testing.T) {
 	w := newWired(t)
@@ -96,6 +133,12 @@ func TestLoaderFiles(t *testing.T) {
 	}
 	if text, err := get("autoexec.ipxe"); err != nil || !strings.Contains(text, "chain http://127.0.0.1/ipxe/${netX/mac:hexhyp}") {
 		t.Errorf("%q, %v", text, err)
+	}
+	w.put("rpi/config.txt", "arm_64bit=1")
+	for _, name := range []string{"1234abcd/config.txt", "dc-a6-32-00-00-01/config.txt"} {
+		if text, err := get(name); err != nil || text != "arm_64bit=1" {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
 	}
 	if _, err := get("none.efi"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
