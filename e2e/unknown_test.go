@@ -98,3 +98,37 @@ func TestHold(t *testing.T) {
 		}
 	}
 }
+
+// TestEnrol switches on two computers that nobody has added, beside another DHCP
+// server; their boards have one UUID. Both are added, and told apart by their cards.
+func TestEnrol(t *testing.T) {
+	f := newFixture(t, proxyMode+"    unknown: enrol\n    enrol: {image: "+imageRef+", mode: ephemeral, name: 'pc-%serial'}\n")
+	f.otherServer("52:54:00:00:00:02", "10.77.0.2", "10.77.0.50", "10.77.0.90")
+	const shared = "aaaaaaaa-0000-4000-8000-000000000001"
+	a := f.computer(lab.GuestOptions{Name: "a", MAC: "52:54:00:00:00:98", UUID: shared, Serial: "SN-A", PlainROM: true})
+	b := f.computer(lab.GuestOptions{Name: "b", MAC: "52:54:00:00:00:99", UUID: shared, Serial: "SN-B"})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	for range 2 { // the second time they are known
+		for _, g := range []*guest{a, b} {
+			if err := g.PowerOn(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := g.expect(ctx, 2*time.Minute, `Bootes: pc-sn-`+g.Name()+` boots `+imageRef); err != nil {
+				t.Fatal(err)
+			}
+			f.waitFor(ctx, "pc-sn-"+g.Name(), "opened the disk")
+			g.PowerOff()
+			g.Console().Skip()
+		}
+	}
+	for _, g := range []*guest{a, b} {
+		m := f.machine("pc-sn-" + g.Name())
+		if m.Mode != api.Ephemeral || m.Hardware == nil || m.Hardware.UUID != shared || m.Hardware.Serial != "SN-"+strings.ToUpper(g.Name()) {
+			t.Errorf("%+v, %+v", m, m.Hardware)
+		}
+	}
+	if said := f.events("pc-sn-b", "known by its"); len(said) != 0 {
+		t.Errorf("one is taken for the other: %q", said)
+	}
+}
