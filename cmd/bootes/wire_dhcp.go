@@ -83,6 +83,7 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 	case q.Mode == dhcp.ModeProxy && q.Type == dhcp.Request && q.Port == dhcp.ServerPort:
 		if q.ServerID.IsValid() {
 			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("takes address %s from DHCP server %s%s", q.Requested, q.ServerID, rogueText(r)), r.Rogue)
+			p.boot.TookAddress(r.Decision.Machine, q.ServerID)
 		}
 	case r.Type == 0:
 		if r.Decision.Machine != "" {
@@ -90,6 +91,9 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 		}
 	default:
 		p.boot.DHCPSent(c, r.Decision.Machine, sentText(r), false)
+		if q.Mode == dhcp.ModeProxy && r.Boot && !q.IPXE {
+			p.boot.ProxyOffered(r.Decision.Machine)
+		}
 	}
 }
 

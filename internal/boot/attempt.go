@@ -2,6 +2,7 @@ package boot
 
 import (
 	"hash/maphash"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -33,7 +34,8 @@ type attempt struct {
 	active   time.Time
 	stage    recorder.Stage
 	said     map[string]bool // texts already recorded: a client repeats itself
-	silence  *time.Timer     // fires when a fetched loader stays silent
+	silence  *time.Timer     // fires when a fetched loader, or a proxy's offer, leads to nothing
+	took     netip.Addr      // the DHCP server whose offer it took
 
 	loader   string         // the file that it was told last
 	lacks    string         // what its iPXE lacks

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"path"
 	"strings"
 
 	"bootes.dev/internal/ipxe"
@@ -83,6 +84,23 @@ func (s *Service) loop(a *attempt, name string) string {
 		s.Log.Warn("chainload loop broken", "machine", a.subject, "loader", name, "reason", why)
 	}
 	return ipxe.Loop(a.subject, name, n, why)
+}
+
+// sendOn is the script for iPXE that was told its script and fetches a loader all
+// the same, "" if this is not that: another DHCP server, one that cannot tell
+// iPXE apart, has named the loader once more, and iPXE went by its word.
+func (s *Service) sendOn(a *attempt, name string, local netip.Addr) string {
+	c := Client{Server: local}
+	s.attempts.with(a, func() {
+		if a.stage == recorder.StageIPXE && a.lacks == "" {
+			c.Interface = a.iface
+		}
+	})
+	if ext := path.Ext(name); c.Interface == "" || ext != ".efi" && ext != ".kpxe" && ext != ".pxe" {
+		return ""
+	}
+	s.sayOnce(a, recorder.Event{Text: fmt.Sprintf("iPXE asks for %s, which another DHCP server names to it as to firmware: it is sent on to its script instead", name)})
+	return ipxe.Chain("http://" + s.httpAddr(c) + "/ipxe/")
 }
 
 // autoexec is the script that newer builds of iPXE look for beside themselves

@@ -110,14 +110,24 @@ func TestLoopOfPoorLoaders(t *testing.T) {
 }
 
 // A foreign server names the loader to iPXE, too, which prefers that to its
-// script.
+// script: it is sent on, and if that is of no use, stopped.
 func TestLoopByAnotherServer(t *testing.T) {
 	h := newHouse(t)
 	h.discover(mac1, BIOS, false)
 	h.fetches("undionly.kpxe")
 	for range maxReloads {
 		h.discover(mac1, BIOS, true)
+		f := h.File(t.Context(), "undionly.kpxe", addr1, server)
+		if !strings.HasPrefix(f.Text, "#!ipxe\nchain http://10.77.0.1/ipxe/${netX/mac:hexhyp} ||\n") {
+			t.Errorf("it is not sent on to its script, but gets %+v", f)
+		}
 		h.fetches("undionly.kpxe")
+	}
+	if !h.told("iPXE asks for undionly.kpxe, which another DHCP server names to it as to firmware: it is sent on to its script instead") {
+		t.Errorf("not recorded: %+v", h.Recorder.Boots("pc1")[0].Events)
+	}
+	if f := h.File(t.Context(), "wimboot", addr1, server); f.Text != "" {
+		t.Errorf("another file is a script, too: %s", f.Text)
 	}
 	h.discover(mac1, BIOS, true)
 	f := h.File(t.Context(), "undionly.kpxe", addr1, server)

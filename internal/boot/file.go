@@ -28,6 +28,9 @@ func (s *Service) File(ctx context.Context, name string, remote, local netip.Add
 		if text := s.loop(a, name); text != "" {
 			return File{Name: name, Text: text}
 		}
+		if text := s.sendOn(a, name, local); text != "" {
+			return File{Name: name, Text: text}
+		}
 		if second := s.besideLoader(a, name); second != "" {
 			return File{Name: second}
 		}

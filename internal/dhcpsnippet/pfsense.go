@@ -16,8 +16,7 @@ func pfsense(v Values) string {
 	var b strings.Builder
 	b.WriteString(v.heading("#", "fill this in under Services, DHCP Server, the network's tab, Network Booting."))
 	b.WriteString("# pfSense cannot tell iPXE from the firmware that started it, and names the loader to it\n" +
-		"# once more. iPXE takes the script from Bootes' own offer instead, which is why dhcp: proxy\n" +
-		"# (or auto) must be able to reach the machines here.\n")
+		"# once more. Bootes has heard who asks, and sends iPXE its script in the loader's place.\n")
 	for _, field := range [][2]string{
 		{"Enable Network Booting", "checked"},
 		{"Next Server", v.Server.String()},

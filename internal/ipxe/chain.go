@@ -32,3 +32,8 @@ func Loop(machine, loader string, times int, why string) string {
 		why,
 		"On the server: bootes boot log "+machine)
 }
+
+// Chain goes on to the machine's script, which lies at scripts and its MAC.
+func Chain(scripts string) string {
+	return "#!ipxe\nchain " + scripts + "${netX/mac:hexhyp} ||\n" + startOver
+}

@@ -5,6 +5,13 @@ import (
 	"testing"
 )
 
+func TestChain(t *testing.T) {
+	const want = "#!ipxe\nchain http://10.0.0.1/ipxe/${netX/mac:hexhyp} ||\nsleep 20\nreboot\n"
+	if got := Chain("http://10.0.0.1/ipxe/"); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestAutoexec(t *testing.T) {
 	const want = `#!ipxe
 set i:int32 0
