@@ -97,7 +97,48 @@ func (b *bench) reads(r *room) error {
 	if err := b.random(r, p, one, deep, files); err != nil {
 		return err
 	}
-	return errors.Join(one.Close(), deep.Close(), mixed.Close(), p.Close(), files.Close())
+	if err := errors.Join(one.Close(), deep.Close(), mixed.Close(), p.Close(), files.Close()); err != nil {
+		return err
+	}
+	return b.merged(r)
+}
+
+// merged measures the long chain once its snapshots are gone and the background
+// has done what there is to do, as it would have without this benchmark.
+func (b *bench) merged(r *room) (err error) {
+	for i := range b.depth - 1 {
+		if err := r.eng.RemoveSnapshot("deep", fmt.Sprint("s", i)); err != nil {
+			return err
+		}
+	}
+	if err := r.close(); err != nil {
+		return err
+	}
+	if r.eng, err = cow.Open(r.data(), cow.Options{FS: b.fs}); err != nil {
+		return err
+	}
+	if err := r.eng.Settle(b.ctx); err != nil {
+		return err
+	}
+	one, err := r.eng.OpenVolume("one")
+	if err != nil {
+		return err
+	}
+	deep, err := r.eng.OpenVolume("deep")
+	if err != nil {
+		return err
+	}
+	info, err := r.eng.Volume("deep")
+	all := shuffled(b.sizes.image)
+	if err := errors.Join(err, evict(r.dir), touch(b.ctx, all, one, deep)); err != nil {
+		return err
+	}
+	t, err := b.hot(all, one, deep)
+	if err != nil {
+		return err
+	}
+	b.atLeast(fmt.Sprintf("… their snapshots removed: merged to %d in the background, against one", info.Depth), t[0], t[1], 0.95)
+	return errors.Join(one.Close(), deep.Close())
 }
 
 // random measures hot 4 KiB reads from a page cache that such reads have
