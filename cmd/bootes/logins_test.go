@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -11,7 +12,6 @@ import (
 	peer "bootes.dev/internal/initiator"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/scsi"
-	"bootes.dev/internal/storage"
 )
 
 // slowLogin begins a login that stands still while it opens data2, until let go,
@@ -20,7 +20,7 @@ func (s *servedTarget) slowLogin(login func() (*peer.Session, error)) (done func
 	s.t.Helper()
 	blocked, release := make(chan bool), make(chan bool)
 	go func() {
-		_ = s.shelf.with("data2", func(*scsi.Disk) error {
+		_ = s.shelf.With("data2", func(*scsi.Disk) error {
 			close(blocked)
 			<-release
 			return nil
@@ -35,11 +35,7 @@ func (s *servedTarget) slowLogin(login func() (*peer.Session, error)) (done func
 		}
 		in <- sess
 	}()
-	eventually(s.t, "the login waits for data2", func() bool {
-		s.shelf.mu.Lock()
-		defer s.shelf.mu.Unlock()
-		return s.shelf.all["data2"] != nil && s.shelf.all["data2"].refs == 2
-	})
+	eventually(s.t, "the login waits for data2", func() bool { return s.shelf.Claims("data2") == 2 })
 	return func() *peer.Session {
 		close(release)
 		return <-in
@@ -120,7 +116,7 @@ func TestDetachDuringLogin(t *testing.T) {
 func TestAttachAgainBeforeClosed(t *testing.T) {
 	s := newDisksOfPC01(t)
 	s.run("pc01")
-	_, release, err := s.shelf.take("data3", "pc01", false, func() (*storage.Opened, *scsi.Disk, error) {
+	_, release, err := s.shelf.Take("data3", "pc01", false, func() (io.Closer, *scsi.Disk, error) {
 		vol, err := s.storage.OpenVolume(t.Context(), "data3")
 		return s.gate.disk(vol, err, inventory.Volume{ID: "data3"}, scsi.Identity{})
 	})

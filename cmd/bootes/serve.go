@@ -27,6 +27,7 @@ import (
 	"bootes.dev/internal/netif"
 	"bootes.dev/internal/ra"
 	"bootes.dev/internal/recorder"
+	"bootes.dev/internal/shelf"
 	"bootes.dev/internal/storage"
 	"bootes.dev/internal/store"
 	"bootes.dev/internal/tftp"
@@ -125,7 +126,7 @@ type house struct {
 
 	sessions *sessions
 	targets  targets
-	shelf    shelf
+	shelf    shelf.Shelf
 	seating  [64]sync.Mutex                  // see seat; machines share them by their names
 	hashes   atomic.Pointer[storage.Storage] // the engine begins before there is one
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/block"
 	"bootes.dev/internal/inventory"
 )
 
@@ -314,5 +315,24 @@ func TestSpeed(t *testing.T) {
 	set("data1", 0)
 	if d := took(2, 40); d >= 1500*time.Millisecond { // at 20 a second it takes 1950 ms
 		t.Errorf("lifted: forty reads took %v", d)
+	}
+}
+
+// A data volume that has failed may have lost writes: whoever had it boots again.
+func TestFailedDataVolume(t *testing.T) {
+	s := newServed(t)
+	ctx := t.Context()
+	s.image("debian:12", false, make([]byte, 1<<20))
+	s.add("pc01", 1)
+	s.create(api.NewVolume{Name: "data1"})
+	s.attach("pc01", api.AttachRequest{Volume: "data1"})
+	b := s.run("pc01").boot
+	s.gate.closedData("data1", errors.New("only untidy"))
+	if _, err := s.inv.Boot(ctx, b.ID); err != nil {
+		t.Error(err)
+	}
+	s.gate.closedData("data1", fmt.Errorf("sync: %w", block.ErrFailed))
+	if _, err := s.inv.Boot(ctx, b.ID); err == nil {
+		t.Error("its boot goes on")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"bootes.dev/internal/diskimage"
 	"bootes.dev/internal/guestfs"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/shelf"
 	"bootes.dev/internal/storage"
 )
 
@@ -66,7 +67,7 @@ func kindOf(err error) api.Kind {
 	case is[*inventory.NotFoundError](err), is[*storage.EarlierStateError](err), errors.Is(err, cow.ErrNotExist):
 		return api.NotFound
 	case is[*inventory.ExistsError](err), is[*inventory.VolumeExistsError](err), is[*inventory.InUseError](err),
-		is[*inventory.UpdateError](err), is[*inventory.ModeError](err), is[*inventory.DataError](err), is[*storage.LimitError](err), is[*takenError](err), isAny(err, cow.ErrInUse, cow.ErrDependents):
+		is[*inventory.UpdateError](err), is[*inventory.ModeError](err), is[*inventory.DataError](err), is[*storage.LimitError](err), is[*shelf.TakenError](err), isAny(err, cow.ErrInUse, cow.ErrDependents):
 		return api.Conflict
 	case errors.Is(err, exec.ErrNotFound):
 		return api.Missing

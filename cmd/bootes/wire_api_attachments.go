@@ -82,7 +82,7 @@ func apiAttachment(a inventory.Attachment) api.Attachment {
 // reservations are those of a volume: of now if it is open, else those kept.
 func (h *house) reservations(ctx context.Context, volume string) (*api.Reservations, error) {
 	var r scsi.Reservations
-	err := h.shelf.with(volume, func(d *scsi.Disk) error {
+	err := h.shelf.With(volume, func(d *scsi.Disk) error {
 		if d != nil {
 			r = d.Reservations()
 			return nil
@@ -105,7 +105,7 @@ func (h *house) reservations(ctx context.Context, volume string) (*api.Reservati
 
 // clearReservations forgets those of a volume, open or not.
 func (h *house) clearReservations(ctx context.Context, volume string) error {
-	return h.shelf.with(volume, func(d *scsi.Disk) error {
+	return h.shelf.With(volume, func(d *scsi.Disk) error {
 		if d != nil {
 			return d.ClearReservations()
 		}

@@ -11,6 +11,7 @@ import (
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/iscsi"
 	"bootes.dev/internal/recorder"
+	"bootes.dev/internal/shelf"
 )
 
 // held is the owner that has a machine's target open, "" if none has, and the
@@ -52,8 +53,8 @@ func (h *house) attachLive(ctx context.Context, machine string, a inventory.Atta
 			return true, nil
 		}
 		u, err := h.gate.attachedUnit(ctx, machine, a)
-		var taken *takenError
-		if errors.As(err, &taken) && slices.Contains(taken.machines, machine) {
+		var taken *shelf.TakenError
+		if errors.As(err, &taken) && slices.Contains(taken.Machines, machine) {
 			failed = err // such a boot is logging in, or this was detached and is not closed yet
 			continue
 		}

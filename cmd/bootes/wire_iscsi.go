@@ -14,6 +14,7 @@ import (
 	"bootes.dev/internal/iscsi"
 	"bootes.dev/internal/recorder"
 	"bootes.dev/internal/scsi"
+	"bootes.dev/internal/shelf"
 	"bootes.dev/internal/storage"
 )
 
@@ -24,7 +25,7 @@ type gate struct {
 	storage *storage.Storage
 	log     *slog.Logger
 	warnAt  int // percent of a volume's limit
-	shelf   *shelf
+	shelf   *shelf.Shelf
 }
 
 func initiator(l iscsi.Login) boot.Initiator {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"bootes.dev/internal/block"
@@ -17,14 +18,14 @@ import (
 
 // bootUnit opens the disk that a machine boots from.
 func (g *gate) bootUnit(ctx context.Context, ad *boot.Admitted, v inventory.Volume) (iscsi.Unit, error) {
-	b, release, err := g.shelf.take(v.ID, ad.Machine.Name, false, func() (*storage.Opened, *scsi.Disk, error) {
+	d, release, err := g.shelf.Take(v.ID, ad.Machine.Name, false, func() (io.Closer, *scsi.Disk, error) {
 		vol, err := g.openVolume(ctx, ad)
 		return g.disk(vol, err, v, scsi.Identity{Product: "DISK", UUID: diskUUID(v.ID)})
 	})
 	if err != nil {
 		return iscsi.Unit{}, err
 	}
-	return iscsi.Unit{Name: v.ID, Disk: b.disk, Limits: limits(v), Close: func() { g.closed(ad, release()) }}, nil
+	return iscsi.Unit{Name: v.ID, Disk: d, Limits: limits(v), Close: func() { g.closed(ad, release()) }}, nil
 }
 
 // limits are how fast a volume serves.
@@ -89,16 +90,16 @@ func (g *gate) attachedUnit(ctx context.Context, machine string, a inventory.Att
 	}
 	// A name may be used again: the time makes it another disk.
 	id := scsi.Identity{Product: "DATA", UUID: diskUUID(v.ID + " of " + v.Created.Format(time.RFC3339Nano))}
-	b, release, err := g.shelf.take(v.ID, machine, v.Shareable, func() (*storage.Opened, *scsi.Disk, error) {
+	d, release, err := g.shelf.Take(v.ID, machine, v.Shareable, func() (io.Closer, *scsi.Disk, error) {
 		vol, err := g.storage.OpenAttached(ctx, machine, a)
 		return g.disk(vol, err, v, id)
 	})
 	if err != nil {
 		return iscsi.Unit{}, err
 	}
-	u := iscsi.Unit{Name: v.ID, Disk: b.disk, Limits: limits(v), Close: func() { g.closedData(v.ID, release()) }}
+	u := iscsi.Unit{Name: v.ID, Disk: d, Limits: limits(v), Close: func() { g.closedData(v.ID, release()) }}
 	if a.ReadOnly {
-		u.Disk = b.disk.ReadOnly()
+		u.Disk = d.ReadOnly()
 	}
 	return u, nil
 }
