@@ -27,7 +27,7 @@ func (x *exchange) state() (requestState, netip.Addr) {
 		return selecting, q.Requested
 	case q.ServerID.IsValid() && q.CIAddr.IsValid(): // against 4.3.2, and unmistakable
 		return selecting, q.CIAddr
-	case q.CIAddr.IsValid() && x.in.to == q.Server:
+	case q.CIAddr.IsValid() && x.in.to == q.Server && !q.Relay.IsValid(): // a relay sends by unicast what came as a broadcast
 		return renewing, q.CIAddr
 	case q.CIAddr.IsValid():
 		return rebinding, q.CIAddr

@@ -77,6 +77,11 @@ func TestNetworkOfAClient(t *testing.T) {
 		{name: "renewing what is no network of ours", say: say{t: Request, ciaddr: "10.99.0.150", to: "10.77.0.1", from: "10.99.0.150:68"},
 			want: "silence", reason: `10.99.0.150 is in no network that we serve on interface "br0"`},
 		{name: "rebinding through a relay", say: say{t: Request, ciaddr: "10.78.0.150", giaddr: "10.78.0.1"}, want: "ACK 10.78.0.150 to 10.78.0.1:67", server: "10.77.0.1"},
+		{name: "selecting through a relay what is another's", say: say{t: Request, serverID: "10.77.0.1", requested: "10.78.0.7", giaddr: "10.78.0.1"}, want: "NAK to 10.78.0.1:67", server: "10.77.0.1"},
+		{name: "renewing through the relay that stands for us", say: say{t: Request, ciaddr: "10.78.0.150", giaddr: "10.78.0.1", to: "10.77.0.1", options: relayInfo("11", "10.78.0.1")},
+			want: "ACK 10.78.0.150 to 10.78.0.1:67", server: "10.78.0.1"},
+		{name: "rebinding through a relay what was never ours to give", say: say{t: Request, ciaddr: "10.78.0.7", giaddr: "10.78.0.1", to: "10.77.0.1"}, want: "NAK to 10.78.0.1:67", server: "10.77.0.1"},
+		{name: "INFORM behind a relay", say: say{t: Inform, ciaddr: "10.78.0.7", giaddr: "10.78.0.1", to: "10.77.0.1"}, want: "ACK to 10.78.0.1:67", server: "10.77.0.1"},
 		{name: "moved from behind a relay to the wire", say: say{t: Request, requested: "10.78.0.150"}, want: "NAK to ", server: "10.77.0.1"},
 		{name: "moved from relay to relay", say: say{t: Request, requested: "10.78.0.150", giaddr: "10.79.0.1"}, want: "NAK to 10.79.0.1:67", server: "10.77.0.1"},
 		{name: "rebinding after a move", say: say{t: Request, ciaddr: "10.78.0.150"}, want: "NAK to ", server: "10.77.0.1"},
@@ -99,6 +104,9 @@ func TestNetworkOfAClient(t *testing.T) {
 			}
 			if p != nil && addr(p.Options[optServerID]) != ip(tt.server) {
 				t.Errorf("server identifier % d, want %s", p.Options[optServerID], tt.server)
+			}
+			if p != nil && tt.say.giaddr != "" && summary(p, to)[:3] == "NAK" && p.Flags&flagBroadcast == 0 {
+				t.Error("the relay is not told to broadcast the NAK (RFC 2131, 4.3.2)")
 			}
 			if r := m.sent[0].r; !strings.Contains(r.Reason, tt.reason) {
 				t.Errorf("reason %q, want %q", r.Reason, tt.reason)
