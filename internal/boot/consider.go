@@ -116,9 +116,10 @@ func (s *Service) report(m inventory.Machine, a *attempt, by Asker) string {
 	return s.ownURL(a, by)
 }
 
-// learn keeps what a machine has said of itself, unless it may be another one.
+// learn keeps what a machine has said of itself while it boots, unless it may be
+// another one. Once its system runs, anybody there could say anything.
 func (s *Service) learn(ctx context.Context, v verdict, by Asker) error {
-	if v.byHardware || v.doubt != "" {
+	if v.byHardware || v.doubt != "" || s.attempts.scripted(v.machine.Name, s.now()) == nil {
 		return nil
 	}
 	h := hardware(by.Facts)

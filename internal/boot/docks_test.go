@@ -37,6 +37,11 @@ func TestUUIDIsLearntAtTheScript(t *testing.T) {
 		t.Error("anybody can send DISCOVERs in its name")
 	}
 	h.wants("script", h.asks(mac1, addr1, ""), "imgfetch --name facts http://10.77.0.1/ipxe/52-54-00-00-00-01?report=1&facts=1&", "sanboot")
+	user, _ := h.script(mac2, addr2)
+	h.asks(mac2, addr2, "report=1&facts=1&serial=SN1") // it is not starting
+	if m, _ := h.Inventory.Machine(t.Context(), "pc2"); user != "" || m.Hardware.Serial != "" {
+		t.Errorf("learnt of a machine that does not boot: %+v", m.Hardware)
+	}
 	if got := h.asks(mac1, addr1, "report=1&facts=1&serial=SN1&uuid="+uuidB); got != "#!ipxe\n" {
 		t.Errorf("answer to a report: %q", got)
 	}

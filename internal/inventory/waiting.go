@@ -47,6 +47,9 @@ func (in *Inventory) Wait(ctx context.Context, w Waiting) (Waiting, error) {
 		}
 	}
 	err = in.s.Update(ctx, func(tx *store.Tx) error {
+		if _, err := in.macs.In(tx).Get(mac); !errors.Is(err, store.ErrNotFound) {
+			return err // it has been added meanwhile
+		}
 		old, err := absentIsZero(in.waiting.In(tx).Get(mac))
 		if err != nil {
 			return err

@@ -42,6 +42,7 @@ func TestWaitingUntilAdded(t *testing.T) {
 	if err != nil || m.Hardware != want.Hardware {
 		t.Errorf("added: %+v, %v", m.Hardware, err)
 	}
+	x.wait(Waiting{MAC: mac, Interface: "br0"}) // asked just before it was added
 	err = x.DismissWaiting(ctx, mac)
 	wantErr[*NotFoundError](t, err, `no waiting machine "52:54:00:00:00:99": there are no waiting machines yet`)
 }
