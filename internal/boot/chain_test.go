@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
@@ -259,6 +260,30 @@ func TestFiles(t *testing.T) {
 		if got := h.File(t.Context(), tt.name, netip.MustParseAddr(remote), server); got != (File{Name: tt.want}) {
 			t.Errorf("%s to %s: %+v, want %s", tt.name, remote, got, tt.want)
 		}
+	}
+}
+
+// U-Boot asks by its own type for a script of its own, then as UEFI.
+func TestUBoot(t *testing.T) {
+	h := newHouse(t)
+	h.Loaders = NewFolders(release())
+	for _, fw := range []Firmware{UBootARM64, EFIARM64} {
+		if got := h.discover(mac1, fw, false).Filename; got != "arm64/snponly.efi" {
+			t.Errorf("%s is told %q", fw, got)
+		}
+	}
+	for _, name := range []string{"boot.scr.uimg", "dtb"} {
+		h.LoaderFetched(t.Context(), Fetched{Name: name, Proto: "TFTP", Remote: addr1, Err: fs.ErrNotExist})
+	}
+	if h.told("which no folder of loaders has") {
+		t.Errorf("its habits are recorded: %+v", h.Recorder.Boots("pc1")[0].Events)
+	}
+	h.fetches("arm64/snponly.efi")
+	for end := time.Now().Add(5 * time.Second); !h.told("then silence") && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if !h.told("it did not start, or found no network") {
+		t.Errorf("Secure Boot is blamed: %+v", h.Recorder.Boots("pc1")[0].Events)
 	}
 }
 

@@ -50,3 +50,6 @@ func (f Firmware) http() bool {
 	}
 	return false
 }
+
+// uboot reports whether f is U-Boot, which knows no Secure Boot.
+func (f Firmware) uboot() bool { return f == UBootARM32 || f == UBootARM64 }

@@ -99,9 +99,12 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 	})
 }
 
-// optionalFile are what a shim looks for beside itself, and need not find (shim
-// 15.8 and 16.1, netboot).
-var optionalFile = map[string]bool{"revocations.efi": true, "revocations_sku.efi": true, "revocations_sbat.efi": true, "shim_certificate_0.efi": true}
+// optionalFile are what a shim looks for beside itself (15.8 and 16.1), and U-Boot
+// before and after its loader (2023.01), and need not find.
+var optionalFile = map[string]bool{
+	"revocations.efi": true, "revocations_sku.efi": true, "revocations_sbat.efi": true, "shim_certificate_0.efi": true,
+	"boot.scr.uimg": true, "dtb": true,
+}
 
 // notFetched records a transfer that failed. Firmware asks for much that need
 // not be there; a Raspberry Pi for a dozen such files.

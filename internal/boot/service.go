@@ -207,7 +207,7 @@ func (s *Service) asked(ctx context.Context, subject string, v verdict, c Client
 		if u := firmwareUUID(c.UUID); u != "" {
 			a.hardware.UUID = u
 		}
-		if !c.IPXE {
+		if !c.IPXE && !a.firmware.uboot() { // U-Boot asks as UEFI, too
 			a.firmware = c.Firmware
 		}
 	})
