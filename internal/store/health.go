@@ -43,10 +43,30 @@ func (s *Store) watchHealth(ctx context.Context) {
 		}
 		s.reserve.check()
 		s.allocateAhead()
+		s.forgetHistory(ctx)
 		if s.overQuota() && time.Since(relieved) > relieveEvery {
 			s.setTrouble(s.relieve(ctx))
 			relieved = time.Now()
 		}
+	}
+}
+
+// historyKept is how many revisions watches and transactions may lag behind.
+const historyKept = 100
+
+// forgetHistory drops old revisions once they may have taken an eighth of the
+// quota: etcd looks every five minutes, in which thousands of leases a second
+// fill the store.
+func (s *Store) forgetHistory(ctx context.Context) {
+	used := s.etcd.Server.Backend().SizeInUse()
+	s.settled = min(s.settled, used)
+	rev := s.etcd.Server.KV().Rev()
+	if used-s.settled < s.o.QuotaBytes/8 || rev <= historyKept {
+		return
+	}
+	s.settled = used
+	if _, err := s.client.Compact(ctx, rev-historyKept); err != nil {
+		s.log.Debug("cannot forget the store's history", "dir", s.o.Dir, "err", err)
 	}
 }
 

@@ -2,11 +2,13 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -210,4 +212,30 @@ func TestQuota(t *testing.T) {
 	if !strings.Contains(log.String(), "has been compacted") {
 		t.Errorf("log:\n%s", log)
 	}
+}
+
+// TestHistoryIsForgotten: whoever writes the same records again and again never
+// fills the store.
+func TestHistoryIsForgotten(t *testing.T) {
+	o, log := testOptions(t)
+	o.QuotaBytes, o.Poll = 64<<20, 20*time.Millisecond
+	s := openStore(t, o)
+	c := Of[[]byte](s, "blobs")
+	const writers, each = 8, 1200
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for range each {
+				if err := s.Update(t.Context(), func(tx *Tx) error { return c.In(tx).Put(fmt.Sprint(w), make([]byte, 8<<10)) }); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if strings.Contains(log.String(), "full of history") {
+		t.Errorf("log:\n%s", log)
+	}
+	t.Logf("%d MiB in use after %d MiB of writes", s.etcd.Server.Backend().SizeInUse()>>20, writers*each*8*4/3>>10)
 }

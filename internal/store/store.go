@@ -70,6 +70,8 @@ type Store struct {
 	close   context.CancelFunc
 	wg      sync.WaitGroup
 
+	settled int64 // bytes of the database that are no history; forgetHistory's
+
 	mu      sync.Mutex
 	trouble error // what Healthy says
 }
