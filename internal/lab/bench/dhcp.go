@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"bootes.dev/internal/goals"
 	"bootes.dev/internal/lab"
 	"bootes.dev/internal/lab/room"
@@ -236,12 +238,15 @@ func (b *bench) startRoom(ctx context.Context, n *lab.Net, dir string, machines 
 	if _, err := s.CLI(ctx, "image", "import", imageRef, disk); err != nil {
 		return err
 	}
+	var adding errgroup.Group
+	adding.SetLimit(4)
 	for i := range machines {
-		if _, err := s.CLI(ctx, "machine", "add", fmt.Sprintf("pc%04d", i), "--mac", room.MAC(i), "--image", imageRef, "--ephemeral"); err != nil {
+		adding.Go(func() error {
+			_, err := s.CLI(ctx, "machine", "add", fmt.Sprintf("pc%04d", i), "--mac", room.MAC(i), "--image", imageRef, "--ephemeral")
 			return err
-		}
+		})
 	}
-	return nil
+	return adding.Wait()
 }
 
 func startKea(_ context.Context, n *lab.Net, dir string) error {
