@@ -179,6 +179,9 @@ func TestPlainROM(t *testing.T) {
 	if err := pc.expect(ctx, time.Minute, `GRUB`); err != nil {
 		t.Error(err)
 	}
+	if h := f.machine("pc1").Hardware; h == nil || h.Manufacturer != "QEMU" || h.Memory != 768<<20 {
+		t.Errorf("of its hardware is known %+v", h)
+	}
 }
 
 // TestSecureBoot switches on the commonest failure of today's PCs.
