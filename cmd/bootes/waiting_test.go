@@ -104,6 +104,7 @@ func TestApproval(t *testing.T) {
 	if m, err = w.SetMachine(ctx, "ci-0001", api.MachineChange{Serial: &none}); err != nil || m.Hardware.Serial != "" || m.Hardware.Product != "Box" {
 		t.Errorf("%+v, %v", m.Hardware, err)
 	}
+	w.ok(w.RemoveMachine(ctx, "ci-0001"))
 	wait("br0")
 	w.ok(w.Dismiss(ctx, waitingMAC))
 }
