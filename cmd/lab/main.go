@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -79,9 +80,17 @@ func benchCommand() *cobra.Command {
 	o := bench.Options{Out: os.Stdout}
 	eng := cowbench.Options{Out: os.Stdout}
 	engine := true
+	var loads string
 	c := &cobra.Command{
 		Use: "bench", Short: "Measure beside plain files, qcow2, dnsmasq, tgt, tftpd-hpa and nginx", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if loads != "" {
+				re, err := regexp.Compile(loads)
+				if err != nil {
+					return fmt.Errorf("read --loads: %w", err)
+				}
+				o.Loads, o.Rounds, o.Files, o.DHCP, engine = re, 0, false, false, false
+			}
 			if engine {
 				if err := cowbench.Run(cmd.Context(), eng); err != nil {
 					return err
@@ -107,6 +116,7 @@ func benchCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.DHCP, "dhcp", true, "measure DHCP")
 	c.Flags().BoolVar(&o.Files, "files", true, "measure TFTP and HTTP")
 	c.Flags().IntSliceVar(&o.Storm, "storm", []int{1, 10, 50}, "how many machines boot at once, rising; 1000 takes minutes")
+	c.Flags().StringVar(&loads, "loads", "", "measure only the iSCSI loads whose names match this `expression`, as 'sequential|iscsi-perf'")
 	c.Flags().BoolVar(&o.UEFI, "uefi", false, "boots of UEFI only")
 	c.Flags().BoolVar(&engine, "engine", true, "measure the copy-on-write engine")
 	c.Flags().StringVar(&eng.Dir, "dir", "/var/tmp", "where the engine is measured: a real disk with 8 GiB free")

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -19,17 +20,18 @@ import (
 
 // Options of a run.
 type Options struct {
-	Program string    // path of bootes
-	Lab     string    // path of this program, which is started as client
-	Rounds  int       // boots of each kind
-	Seconds float64   // length of each measurement of a server; 0: none
-	ISCSI   bool      // the target, beside tgt
-	UEFI    bool      // boots of UEFI only
-	Storm   []int     // how many machines boot at once, rising
-	DHCP    bool      // leases, beside Kea and dnsmasq, and rooms of machines
-	Files   bool      // files by TFTP and HTTP, beside tftpd-hpa, dnsmasq and nginx
-	Quick   bool      // small disks and one round: shows that it works
-	Out     io.Writer // Markdown tables
+	Program string         // path of bootes
+	Lab     string         // path of this program, which is started as client
+	Rounds  int            // boots of each kind
+	Seconds float64        // length of each measurement of a server; 0: none
+	ISCSI   bool           // the target, beside tgt
+	UEFI    bool           // boots of UEFI only
+	Storm   []int          // how many machines boot at once, rising
+	DHCP    bool           // leases, beside Kea and dnsmasq, and rooms of machines
+	Files   bool           // files by TFTP and HTTP, beside tftpd-hpa, dnsmasq and nginx
+	Quick   bool           // small disks and one round: shows that it works
+	Loads   *regexp.Regexp // of the target, only those whose names match, and nothing else; nil: all
+	Out     io.Writer      // Markdown tables
 }
 
 // speedRounds of each load; the medians count.

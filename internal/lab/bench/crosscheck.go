@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"bootes.dev/internal/goals"
@@ -13,16 +14,21 @@ import (
 
 // crossCheck has clients that others wrote read the same disks.
 func (b *bench) crossCheck(ctx context.Context, s sides) error {
-	t := goals.New(b.Out, "cross-check", "Boötes", "tgt", "Boötes, of tgt", "CPU of the target per I/O: Boötes", "tgt", "")
-	for _, c := range []struct {
+	type check struct {
 		name string
 		run  func(context.Context, *side) (result, error)
-	}{
+	}
+	checks := slices.DeleteFunc([]check{
 		{"`iscsi-perf`, 4 KiB random read, QD 32", func(ctx context.Context, s *side) (result, error) { return b.iscsiPerf(ctx, s, 8, 32, "-r") }},
 		{"`iscsi-perf`, 256 KiB sequential read, QD 8", func(ctx context.Context, s *side) (result, error) { return b.iscsiPerf(ctx, s, 512, 8) }},
 		{"`qemu-img bench`, 4 KiB read, QD 32", func(ctx context.Context, s *side) (result, error) { return b.qemuBench(ctx, s) }},
 		{"`qemu-img bench`, 4 KiB write, QD 32", func(ctx context.Context, s *side) (result, error) { return b.qemuBench(ctx, s, "-w") }},
-	} {
+	}, func(c check) bool { return !b.chosen(c.name) })
+	if len(checks) == 0 {
+		return nil
+	}
+	t := goals.New(b.Out, "cross-check", "Boötes", "tgt", "Boötes, of tgt", "CPU of the target per I/O: Boötes", "tgt", "")
+	for _, c := range checks {
 		ours, err := c.run(ctx, s.ours)
 		if err != nil {
 			return err

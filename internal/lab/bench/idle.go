@@ -38,8 +38,9 @@ func (b *bench) idle(ctx context.Context, s sides, metrics string) error {
 func (b *bench) allocations(ctx context.Context, s *side, metrics string) error {
 	t := goals.New(b.Out, "allocations", "for each", "of", "goal")
 	for _, name := range []string{"READ", "WRITE"} {
+		from, span := smallWrites.of(b.diskSize())
 		j := load.Job{Seconds: b.Seconds, Metrics: metrics, Streams: []load.Stream{{
-			Endpoint: s.endpoint, Size: small, Depth: 32, Random: true, Write: name == "WRITE", Span: touched,
+			Endpoint: s.endpoint, Size: small, Depth: 32, Random: true, Write: name == "WRITE", From: from, Span: span,
 		}}}
 		r, err := b.put(ctx, s, j)
 		if err != nil {

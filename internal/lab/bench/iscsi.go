@@ -38,6 +38,9 @@ func (b *bench) iscsi(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if b.Loads != nil {
+		return errors.Join(b.speed(ctx, s), b.crossCheck(ctx, s))
+	}
 	idle, err := load.Resident(s.ours.pid)
 	if err != nil {
 		return err
@@ -58,18 +61,23 @@ func (b *bench) iscsi(ctx context.Context) (err error) {
 	return b.storm(ctx, dir)
 }
 
-// stamps makes a disk in which every sector says where it is.
-func (b *bench) stamps(path string) error {
-	size := int64(fullDisk)
+func (b *bench) diskSize() int64 {
 	if b.Quick {
-		size = quickDisk
+		return quickDisk
 	}
+	return fullDisk
+}
+
+// stamps makes a disk in which every sector of what is read says where it is.
+func (b *bench) stamps(path string) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
+	err = f.Truncate(b.diskSize())
+	_, end := stamps.of(b.diskSize())
 	p := make([]byte, 1<<20)
-	for off := int64(0); off < size && err == nil; off += int64(len(p)) {
+	for off := int64(0); off < end && err == nil; off += int64(len(p)) {
 		initiator.Stamp(p, off, 0)
 		_, err = f.Write(p)
 	}

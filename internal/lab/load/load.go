@@ -42,7 +42,7 @@ type Stream struct {
 	Size, Depth   int // bytes of one I/O; how many at once
 	Write, Random bool
 	Shift         int64 // bytes by which each I/O is off its natural place
-	Span          int64 // of the disk's beginning, in bytes; 0: all of it
+	From, Span    int64 // the part of the disk, in bytes; Span 0: to its end
 	// Stamped: what is read was stamped by generation 0, and is looked at from
 	// time to time. What is written is stamped in any case, by generation 1,
 	// and read back after the measurement.

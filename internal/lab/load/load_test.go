@@ -105,7 +105,7 @@ func TestStreams(t *testing.T) {
 	e := serve(t, stamped(8<<20))
 	r, err := Run(limit(t), Job{Seconds: 0.2, Server: os.Getpid(), Streams: []Stream{
 		{Endpoint: e, Size: 4096, Depth: 8, Random: true, Shift: 512, Span: 4 << 20, Stamped: true},
-		{Endpoint: e, Size: 64 << 10, Depth: 2, Span: 4 << 20, Stamped: true},
+		{Endpoint: e, Size: 64 << 10, Depth: 2, From: 3 << 20, Span: 4 << 20, Stamped: true},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func TestStreams(t *testing.T) {
 	if r.Seconds < 0.2 || r.Client <= 0 || r.Server <= 0 {
 		t.Errorf("%+v", r)
 	}
-	if r, err = Run(limit(t), Job{Seconds: 0.1, Streams: []Stream{{Endpoint: e, Size: 4096, Depth: 8, Random: true, Write: true}}}); err != nil || r.Streams[0].Ops < 10 {
+	if r, err = Run(limit(t), Job{Seconds: 0.1, Streams: []Stream{{Endpoint: e, Size: 4096, Depth: 8, Random: true, Write: true, From: 7 << 20}}}); err != nil || r.Streams[0].Ops < 10 {
 		t.Errorf("writes: %+v, %v", r, err)
 	}
 }
@@ -131,7 +131,8 @@ func TestStreamsVerify(t *testing.T) {
 	for want, s := range map[string]Stream{
 		"at ":            {Endpoint: serve(t, &disk{data: make([]byte, 1<<20)}), Size: 4096, Depth: 2, Stamped: true},
 		"read back 4096": {Endpoint: serve(t, forgetful), Size: 4096, Depth: 2, Write: true},
-		"a disk of 1048576 bytes has no room for I/Os of 2097152": {Endpoint: serve(t, forgetful), Size: 2 << 20, Depth: 2},
+		"1048576 bytes of a disk have no room for I/Os of 2097152": {Endpoint: serve(t, forgetful), Size: 2 << 20, Depth: 2},
+		"0 bytes of a disk have no room for I/Os of 4096":          {Endpoint: serve(t, forgetful), Size: 4096, Depth: 2, From: 2 << 20},
 	} {
 		_, err := Run(limit(t), Job{Seconds: 0.05, Streams: []Stream{s}})
 		if err == nil || !strings.Contains(err.Error(), want) {

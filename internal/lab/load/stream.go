@@ -62,16 +62,16 @@ func openStream(ctx context.Context, cfg Stream) (*stream, error) {
 		return nil, err
 	}
 	s := &stream{Stream: cfg, disk: d, done: make(chan struct{}, 1), rng: rand.New(rand.NewPCG(rand.Uint64(), 1))}
-	if s.Span == 0 || s.Span > d.Size() {
-		s.Span = d.Size()
+	if left := max(0, d.Size()-s.From); s.Span == 0 || s.Span > left {
+		s.Span = left
 	}
 	s.places = (s.Span - s.Shift) / int64(s.Size)
 	if s.places < 1 {
-		return nil, errors.Join(fmt.Errorf("a disk of %d bytes has no room for I/Os of %d", d.Size(), s.Size), d.Session().Close())
+		return nil, errors.Join(fmt.Errorf("%d bytes of a disk have no room for I/Os of %d", s.Span, s.Size), d.Session().Close())
 	}
 	if s.Write {
 		s.stamps, s.written = make([]byte, s.Span), make([]bool, s.places)
-		initiator.Stamp(s.stamps, 0, generation)
+		initiator.Stamp(s.stamps, s.From, generation)
 	}
 	s.ops = make([]op, s.Depth)
 	for i := range s.ops {
@@ -110,11 +110,12 @@ func (o *op) aim() {
 		o.place = s.next
 		s.next = (s.next + 1) % s.places
 	}
-	o.off = o.place*int64(s.Size) + s.Shift
+	o.off = s.From + o.place*int64(s.Size) + s.Shift
 	var err error
 	if s.Write {
 		s.written[o.place] = true
-		o.cmd.Out = s.stamps[o.off : o.off+int64(s.Size)]
+		at := o.off - s.From
+		o.cmd.Out = s.stamps[at : at+int64(s.Size)]
 		err = s.disk.Write(&o.cmd, o.off, s.Size)
 	} else {
 		err = s.disk.Read(&o.cmd, o.off, s.Size)
@@ -184,15 +185,15 @@ func (s *stream) verify(ctx context.Context) error {
 	size := int64(s.Size)
 	for place := int64(0); place < s.places; {
 		n := min(max(verifyAtOnce/size, 1), s.places-place)
-		off := place*size + s.Shift
+		off := place*size + s.Shift // from s.From on
 		p = append(p[:0], make([]byte, n*size)...)
-		if err := s.disk.ReadAt(ctx, p, off); err != nil {
+		if err := s.disk.ReadAt(ctx, p, s.From+off); err != nil {
 			return fmt.Errorf("read back: %w", err)
 		}
 		for i := range n {
 			got, want := p[i*size:(i+1)*size], s.stamps[off+i*size:off+(i+1)*size]
 			if s.written[place+i] && !bytes.Equal(got, want) {
-				return fmt.Errorf("read back %d bytes at %d: not what was written", size, off+i*size)
+				return fmt.Errorf("read back %d bytes at %d: not what was written", size, s.From+off+i*size)
 			}
 		}
 		place += n
