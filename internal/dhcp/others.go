@@ -235,8 +235,11 @@ func (n *others) appeared(k *Other, s sighting, alone bool) {
 		return
 	}
 	k.Unexpected = true
-	n.log.Warn("another "+k.kind()+" has appeared", append(attrs, "remedy",
-		"two servers on one network give out clashing addresses, and wrong routes: find it by its MAC in the switches' tables, and switch it off")...)
+	harm := "two servers on one network give out clashing addresses, and wrong routes"
+	if k.Proxy() {
+		harm = "machines take its word or ours on what to boot"
+	}
+	n.log.Warn("another "+k.kind()+" has appeared", append(attrs, "remedy", harm+": find it by its MAC in the switches' tables, and switch it off")...)
 }
 
 func (n *others) disappeared(k *Other) {

@@ -98,6 +98,11 @@ func TestWhatIsSaidOfOthers(t *testing.T) {
 			{nil, true, ""},
 			{[]sighting{server(66)}, false, `level=WARN msg="another DHCP server has appeared" interface=eth0 server=10.77.0.66 mac=02:00:00:00:00:42` + rogue},
 		}},
+		{"a proxy beside us as the server", ModeServer, false, []step{
+			{nil, true, ""},
+			{[]sighting{proxyServer(66)}, false, `level=WARN msg="another ProxyDHCP server has appeared" interface=eth0 server=10.77.0.66 mac=02:00:00:00:00:42` +
+				strings.Replace(rogue, "two servers on one network give out clashing addresses, and wrong routes", "machines take its word or ours on what to boot", 1)},
+		}},
 		{"ourselves", ModeServer, false, []step{{nil, true, ""}, {[]sighting{server(1)}, true, ""}}},
 		{"it boots machines from elsewhere", ModeProxy, false, []step{{[]sighting{boots}, true,
 			`level=INFO msg="DHCP server found" interface=eth0 server=10.77.0.2 mac=02:00:00:00:00:02 boot_file="pxelinux.0 from 10.77.0.9" mode=proxy` + "\n" +
