@@ -206,6 +206,7 @@ func (h *house) settle(ctx context.Context) error {
 		h.log.Log(ctx, level, f.Text, "bytes", f.Bytes)
 	}
 	h.checkEnrolments(ctx)
+	h.checkNeighbours(ctx)
 	return errors.Join(err, h.inv.IndexIdentities(ctx))
 }
 

@@ -20,8 +20,9 @@ const (
 	queued  = 32 // messages waiting per worker
 	crowded = 4  // of which DISCOVERs may make so many
 	// reserve workers are for known machines alone, when the others have too
-	// much to do.
-	reserve = 8
+	// much to do. Whole rooms are switched on at once.
+	reserve  = 8
+	reserved = 512 // messages waiting for each of them
 
 	batch         = 32 // messages read at once
 	readErrorWait = 100 * time.Millisecond
@@ -52,7 +53,7 @@ func (s *Server) newQueues() *queues {
 		q.all[i] = make(chan job, queued)
 	}
 	for i := range q.known {
-		q.known[i] = make(chan job, queued)
+		q.known[i] = make(chan job, reserved)
 	}
 	return q
 }

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestTooManyNeighbours(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&out, nil))
+	if warnNeighbours(log, 700, 1024); out.Len() > 0 {
+		t.Errorf("700 of 1024: %s", &out)
+	}
+	warnNeighbours(log, 1000, 1024)
+	want := "the kernel of this server remembers 1024 neighbours at most, which is too few for 1000 machines that boot at once: " +
+		"sysctl -w net.ipv4.neigh.default.gc_thresh3=4096, and the same in /etc/sysctl.d"
+	if !strings.Contains(out.String(), want) {
+		t.Errorf("1000 of 1024: %s", &out)
+	}
+}
