@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/lab"
+	"bootes.dev/internal/lab/load"
 	"bootes.dev/internal/lab/room"
 )
 
@@ -77,6 +78,13 @@ func TestFlood(t *testing.T) {
 		t.Errorf("%d of %d machines have their script: %q", r.Booted, machines, r.Faults)
 	}
 	t.Logf("in the flood: all scripts after %v, p50 %v", r.Took, r.P50)
+	memory, err := load.Resident(f.Server().Pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if t.Logf("the server has %d MiB", memory>>20); memory > 256<<20 {
+		t.Error("that is too much for some strangers")
+	}
 	log, err := os.ReadFile(f.Net.Path("bootes.log"))
 	if err != nil {
 		t.Fatal(err)
