@@ -11,7 +11,7 @@ import (
 type pageWriter struct {
 	file   vfs.File
 	blocks int64
-	off    int64 // of what is held back:
+	off    int64  // of what is held back:
 	held   []byte // never more than two neighbours
 }
 
