@@ -189,8 +189,10 @@ func errorText(code uint16, err error) string {
 	return "server error"
 }
 
-// ended has a transfer reported, by somebody who may wait.
+// ended has a transfer reported, by somebody who may wait. Its client may ask
+// for the next file at once, from the same port.
 func (d *desk) ended(t *transfer) {
+	d.forget(t)
 	if errors.Is(t.Err, errEvicted) {
 		d.report(t) // to nobody
 		return
@@ -204,15 +206,21 @@ func (d *desk) report(t *transfer) {
 	if d.server.Done != nil && !errors.Is(t.Err, errEvicted) {
 		d.server.Done(t.Transfer)
 	}
+	d.forget(t)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.active[t.Client] == t {
-		delete(d.active, t.Client)
-	}
 	if !t.evicted {
 		d.places--
 	}
 	if d.places == 0 {
 		d.silent = nil
+	}
+}
+
+func (d *desk) forget(t *transfer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.active[t.Client] == t {
+		delete(d.active, t.Client)
 	}
 }

@@ -92,6 +92,28 @@ func TestRepeatedRequestStartsOnce(t *testing.T) {
 	})
 }
 
+// Whoever is told of an end may take his time over it; the client does not, and
+// some have one port for all their files.
+func TestNextFileFromTheSamePort(t *testing.T) {
+	for _, single := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := serveBytes(noise(100))
+			s.SinglePort = single
+			b := newBench(t, s)
+			done := s.Done
+			s.Done = func(x Transfer) { time.Sleep(time.Second); done(x) }
+			for _, name := range []string{"f", "g"} {
+				b.ask(name)
+				if p := b.next(300 * time.Millisecond); len(p) != 104 {
+					t.Errorf("single port %t: %s: % x", single, name, p)
+				}
+				b.ack(1)
+				synctest.Wait()
+			}
+		})
+	}
+}
+
 // A machine that was switched off in the middle of a transfer asks anew, often
 // from the same port, and must not wait for the old transfer's last time-out.
 func TestRequestAfterPowerCycle(t *testing.T) {
