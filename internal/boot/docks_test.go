@@ -149,6 +149,20 @@ func TestSerialNumbers(t *testing.T) {
 	}
 }
 
+// A UUID that a lot of boards share says nothing, also of a card that belongs to
+// one of its machines: the serial number tells whose disk it is.
+func TestDockBetweenMachinesThatShareAUUID(t *testing.T) {
+	h := newHouse(t)
+	h.learns("pc1", inventory.Hardware{UUID: uuidA, Serial: "SN1", Product: "Box"})
+	h.learns("pc2", inventory.Hardware{UUID: uuidA, Serial: "SN2", Product: "Box"})
+	for serial, machine := range map[string]string{"SN1": "pc1", "SN2": "pc2"} {
+		h.clock = h.clock.Add(time.Hour)
+		h.discovers(mac1, uuidA, true)
+		h.wants("first", h.asks(mac1, addr1, ""), "?facts=1&", "not sanboot")
+		h.wants(serial, h.asks(mac1, addr1, "facts=1&uuid="+uuidA+"&serial="+serial), "set hostname "+machine, "sanboot")
+	}
+}
+
 func TestMachineAddedMeanwhile(t *testing.T) {
 	h := newPolicy(t, Unknown{})
 	h.discovers(mac9, "", true)

@@ -30,9 +30,6 @@ func (s *Service) whose(ctx context.Context, mac net.HardwareAddr, h inventory.H
 	if err != nil && !notFound(err) {
 		return verdict{}, err
 	}
-	if same, _ := agrees(byMAC, h); same { // as nearly all are
-		return verdict{machine: byMAC}, nil
-	}
 	h, other, err := s.claimant(ctx, byMAC.Name, h)
 	if err != nil {
 		return verdict{}, err
