@@ -34,3 +34,10 @@ func (b *bucket) take(r rate, now time.Time) bool {
 	b.used++
 	return true
 }
+
+// giveBack returns what was taken for nothing.
+func (b *bucket) giveBack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used = max(0, b.used-1)
+}

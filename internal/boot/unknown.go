@@ -125,25 +125,34 @@ func (s *Service) enrol(ctx context.Context, a *attempt, mac net.HardwareAddr, h
 	if v.like.Name != "" {
 		return none, fmt.Errorf("it may be %s by another network card", v.like.Name)
 	}
-	if _, err := s.Inventory.Resolve(ctx, u.Image); err != nil {
+	image, err := s.Inventory.Resolve(ctx, u.Image)
+	if err == nil {
+		err = image.Bootable()
+	}
+	if err != nil {
 		return none, err
 	}
 	if !s.enrolled.take(enrolling, s.now()) {
 		return none, fmt.Errorf("%.0f machines were enrolled within the hour, more than people unpack", enrolling.atOnce)
 	}
-	name, err := s.Inventory.NameFor(ctx, cmp.Or(u.Name, inventory.DefaultPattern), mac.String(), h)
+	m, err := s.addStranger(ctx, mac, h, u)
 	if err != nil {
-		return none, err
-	}
-	m, err := s.Inventory.AddMachine(ctx, inventory.Machine{
-		Name: name, MACs: []string{mac.String()}, Image: u.Image, Mode: u.Mode, Limit: u.Limit, Hardware: h,
-	})
-	if err != nil {
+		s.enrolled.giveBack() // it asks again in seconds, and others want their turn
 		return none, err
 	}
 	s.say(a, recorder.Event{Text: fmt.Sprintf("enrolled as machine %s, which boots %s", m.Name, m.Image)})
 	s.Log.Info("machine enrolled", "machine", m.Name, "mac", mac.String(), "hardware", describe(h))
 	return m, nil
+}
+
+func (s *Service) addStranger(ctx context.Context, mac net.HardwareAddr, h inventory.Hardware, u Unknown) (inventory.Machine, error) {
+	name, err := s.Inventory.NameFor(ctx, cmp.Or(u.Name, inventory.DefaultPattern), mac.String(), h)
+	if err != nil {
+		return inventory.Machine{}, err
+	}
+	return s.Inventory.AddMachine(ctx, inventory.Machine{
+		Name: name, MACs: []string{mac.String()}, Image: u.Image, Mode: u.Mode, Limit: u.Limit, Hardware: h,
+	})
 }
 
 // hold returns the script by which a machine waits for approval.

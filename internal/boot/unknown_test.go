@@ -234,6 +234,37 @@ func TestNotEnrolledWaits(t *testing.T) {
 	}
 }
 
+// One that cannot be enrolled asks every few seconds; it must not use up what is
+// left for others.
+func TestFailedEnrolmentTakesNobodysTurn(t *testing.T) {
+	h := newPolicy(t, Unknown{Policy: Enrol, Image: "debian:12", Name: "pc-%serial"})
+	if _, err := h.Inventory.AddMachine(t.Context(), inventory.Machine{Name: "pc-sn9", MACs: []string{"52:54:00:00:00:77"}, Image: "debian:12"}); err != nil {
+		t.Fatal(err)
+	}
+	h.discovers(mac9, "", true)
+	for range 3 {
+		h.wants("its name is taken", h.asks(mac9, addr9, told), "machine ?pc-sn9? exists already", "not sanboot")
+	}
+	if h.enrolled.used != 0 {
+		t.Errorf("%.0f enrolments used up", h.enrolled.used)
+	}
+}
+
+func TestImageThatNobodyCanBootEnrolsNobody(t *testing.T) {
+	h := newPolicy(t, Unknown{Policy: Enrol, Image: "rescue:1"})
+	disc := inventory.Image{Name: "rescue", Tag: "1", Kind: inventory.CDROM, Layer: "layer-9", Digest: "sha256:09", Size: 1 << 20}
+	if _, err := h.Inventory.AddImage(t.Context(), disc); err != nil {
+		t.Fatal(err)
+	}
+	h.discovers(mac9, "", true)
+	for range 3 {
+		h.wants("CD-ROM", h.asks(mac9, addr9, told), "it is a CD-ROM", "not sanboot")
+	}
+	if name, err := h.Inventory.NameFor(t.Context(), inventory.DefaultPattern, mac9, inventory.Hardware{}); name != "pc-0001" || err != nil {
+		t.Errorf("the next name is %s, %v", name, err)
+	}
+}
+
 func TestBucket(t *testing.T) {
 	var b bucket
 	r, at := rate{3, 60}, time.Now()
