@@ -234,6 +234,17 @@ func TestNotEnrolledWaits(t *testing.T) {
 	}
 }
 
+// What firmware says is shown to people, on terminals and pages.
+func TestEnrolledHardwareIsReadable(t *testing.T) {
+	h := newPolicy(t, Unknown{Policy: Enrol, Image: "debian:12"})
+	h.discovers(mac9, "", true)
+	h.wants("enrolled", h.asks(mac9, addr9, "facts=1&manufacturer=%1b]0%3Bx%07ACME&chip=%1b[2J&product="+strings.Repeat("p", 4000)), "sanboot")
+	m, err := h.Inventory.MachineByMAC(t.Context(), mac9)
+	if want := (inventory.Hardware{Manufacturer: "]0;xACME", Product: strings.Repeat("p", 64), NIC: "[2J"}); m.Hardware != want || err != nil {
+		t.Errorf("on record: %+v, %v", m.Hardware, err)
+	}
+}
+
 // One that cannot be enrolled asks every few seconds; it must not use up what is
 // left for others.
 func TestFailedEnrolmentTakesNobodysTurn(t *testing.T) {

@@ -45,6 +45,7 @@ func TestRealSerial(t *testing.T) {
 		{"-", ""},
 		{"12", ""},
 		{"a\x00b\x1b[2Jc", "ab[2Jc"},
+		{"a\u009b2Jb\u202ec\xff", "a2Jbc"},
 		{strings.Repeat("ä1", 40), strings.Repeat("ä1", 21)},
 	} {
 		if got := RealSerial(tt.in); got != tt.want {

@@ -166,6 +166,7 @@ func (m *Machine) normalise() error {
 	if m.Serial != "" && RealSerial(m.Serial) != m.Serial {
 		return &InvalidError{What: "serial number", Value: m.Serial, Want: "it is what the firmware has, such as 5CG1234XYZ, without blanks around it; and not what makers write who write none"}
 	}
+	m.Hardware = m.Hardware.normal()
 	if m.Mode == "" {
 		m.Mode = Persistent
 	}
