@@ -25,22 +25,25 @@ const (
 // messages until the guest has asked for a file by TFTP. That file is the boot
 // loader which the server gives to plain ROMs, and its messages pass unchanged.
 // A power cycle brings the ROM back.
-type PlainROM struct {
-	loaded atomic.Bool
-}
-
-// Reset is called when the guest starts anew.
-func (p *PlainROM) Reset() { p.loaded.Store(false) }
+type PlainROM struct{ rom }
 
 // Frame hides or passes.
 func (p *PlainROM) Frame(dir Direction, frame []byte, next func([]byte)) {
 	if dir == FromGuest && !p.loaded.Load() {
-		p.hide(frame)
+		p.disguise(frame, func(message []byte) bool { return dropOptions(message, optUserClass, optEtherboot) })
 	}
 	next(frame)
 }
 
-func (p *PlainROM) hide(frame []byte) {
+// rom disguises the guest's boot ROM until it has asked for a file by TFTP.
+type rom struct{ loaded atomic.Bool }
+
+// Reset is called when the guest starts anew.
+func (r *rom) Reset() { r.loaded.Store(false) }
+
+// disguise has change, which reports whether it did, change the guest's DHCP
+// messages in place.
+func (r *rom) disguise(frame []byte, change func(message []byte) bool) {
 	u, ok := parseUDP(frame)
 	if !ok {
 		return
@@ -48,10 +51,10 @@ func (p *PlainROM) hide(frame []byte) {
 	switch u.to {
 	case portTFTP:
 		if len(u.payload) >= 2 && binary.BigEndian.Uint16(u.payload) == tftpRRQ {
-			p.loaded.Store(true)
+			r.loaded.Store(true)
 		}
 	case portDHCPServer, portBINL:
-		if dropOptions(u.payload, optUserClass, optEtherboot) {
+		if change(u.payload) {
 			u.fixChecksum()
 		}
 	}

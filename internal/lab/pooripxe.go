@@ -1,9 +1,6 @@
 package lab
 
-import (
-	"encoding/binary"
-	"sync/atomic"
-)
+import "encoding/binary"
 
 // Features of iPXE in its option 175 (iPXE's ipxe/features.h).
 const (
@@ -18,35 +15,15 @@ type PoorIPXE struct {
 	// Always: what it is given is no better.
 	Always bool
 
-	loaded atomic.Bool
+	rom
 }
-
-// Reset is called when the guest starts anew.
-func (p *PoorIPXE) Reset() { p.loaded.Store(false) }
 
 // Frame changes or passes.
 func (p *PoorIPXE) Frame(dir Direction, frame []byte, next func([]byte)) {
 	if dir == FromGuest && (p.Always || !p.loaded.Load()) {
-		p.change(frame)
+		p.disguise(frame, func(message []byte) bool { return takeFeature(message, featureISCSI) })
 	}
 	next(frame)
-}
-
-func (p *PoorIPXE) change(frame []byte) {
-	u, ok := parseUDP(frame)
-	if !ok {
-		return
-	}
-	switch u.to {
-	case portTFTP:
-		if len(u.payload) >= 2 && binary.BigEndian.Uint16(u.payload) == tftpRRQ {
-			p.loaded.Store(true)
-		}
-	case portDHCPServer, portBINL:
-		if takeFeature(u.payload, featureISCSI) {
-			u.fixChecksum()
-		}
-	}
 }
 
 // takeFeature takes a feature out of the list in option 175, in place.
