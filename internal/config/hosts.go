@@ -24,7 +24,7 @@ func (r *reader) routes(dst *[]Route) func(value) {
 	return func(v value) {
 		r.list(v, "write a list: one line \"- {to: 10.8.0.0/16, via: 10.77.0.254}\" for each route", func(item value) {
 			var one Route
-			r.block(item, fields{"to": r.destination(&one.To), "via": r.addr(&one.Via)})
+			r.block(item, fields{"to": r.prefix(&one.To, 0, 32, "write a network such as 10.8.0.0/16"), "via": r.addr(&one.Via)})
 			switch {
 			case !one.To.IsValid() && !one.Via.IsValid():
 				r.fault(item, "has neither to nor via", "write to: and a network, via: and its router")
@@ -36,26 +36,6 @@ func (r *reader) routes(dst *[]Route) func(value) {
 				*dst = append(*dst, one)
 			}
 		})
-	}
-}
-
-// destination is a network of any size, or a host.
-func (r *reader) destination(dst *netip.Prefix) func(value) {
-	const right = "write a network such as 10.8.0.0/16"
-	return func(v value) {
-		s, ok := r.text(v, right)
-		if !ok {
-			return
-		}
-		p, err := netip.ParsePrefix(s)
-		switch {
-		case err != nil || !p.Addr().Is4():
-			r.fault(v, fmt.Sprintf("%q is no IPv4 network", s), right)
-		case p != p.Masked():
-			r.fault(v, fmt.Sprintf("%q has host bits set", s), "write %s", p.Masked())
-		default:
-			*dst = p
-		}
 	}
 }
 

@@ -47,7 +47,7 @@ func (r *reader) subnetKeys(s *Subnet, g given) fields {
 	return fields{
 		"range":   g.note("range", oneOrMore(r, r.pool(&s.Ranges))),
 		"exclude": g.note("exclude", oneOrMore(r, r.exclude(&s.Exclude))),
-		"prefix":  g.note("prefix", r.prefix(&s.Prefix)),
+		"prefix":  g.note("prefix", r.prefix(&s.Prefix, 8, 30, "write a network such as 192.168.1.0/24")),
 		"router":  g.note("router", r.addr(&s.Router)),
 		"dns":     g.note("dns", r.addrs(&s.DNS)),
 		"ntp":     g.note("ntp", r.addrs(&s.NTP)),
@@ -121,8 +121,9 @@ func (r *reader) ranges(dst *[]Range, single bool, right string) func(value) {
 	}
 }
 
-func (r *reader) prefix(dst *netip.Prefix) func(value) {
-	const right = "write a network such as 192.168.1.0/24"
+// prefix reads a network that has from least to most bits for its part of the
+// address; right is what would be right.
+func (r *reader) prefix(dst *netip.Prefix, least, most int, right string) func(value) {
 	return func(v value) {
 		s, ok := r.text(v, right)
 		if !ok {
@@ -130,8 +131,8 @@ func (r *reader) prefix(dst *netip.Prefix) func(value) {
 		}
 		p, err := netip.ParsePrefix(s)
 		switch {
-		case err != nil || !p.Addr().Is4() || p.Bits() < 8 || p.Bits() > 30:
-			r.fault(v, fmt.Sprintf("%q is no IPv4 network", s), right)
+		case err != nil || !p.Addr().Is4() || p.Bits() < least || p.Bits() > most:
+			r.fault(v, fmt.Sprintf("%q is no IPv4 network", s), "%s", right)
 		case p != p.Masked():
 			r.fault(v, fmt.Sprintf("%q has host bits set", s), "write %s", p.Masked())
 		default:
