@@ -22,7 +22,12 @@ import (
 // serveReal runs a server until the test ends, and waits until it is ready.
 func serveReal(t *testing.T, c InterfaceConfig, m *memory) {
 	t.Helper()
-	s := New(Options{Interfaces: []InterfaceConfig{c}, Policy: m, Leases: newPool(), ProbeTime: 500 * time.Millisecond})
+	runReal(t, Options{Interfaces: []InterfaceConfig{c}, Policy: m, Leases: newPool(), ProbeTime: 500 * time.Millisecond})
+}
+
+func runReal(t *testing.T, o Options) *Server {
+	t.Helper()
+	s := New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -37,6 +42,7 @@ func serveReal(t *testing.T, c InterfaceConfig, m *memory) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("not ready")
 	}
+	return s
 }
 
 // program is a peer's program whose output a test reads while it runs.

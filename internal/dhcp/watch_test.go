@@ -18,25 +18,10 @@ import (
 func watchReal(t *testing.T, c InterfaceConfig, m *memory) (*Server, *program) {
 	t.Helper()
 	log := &program{}
-	s := New(Options{
+	return runReal(t, Options{
 		Interfaces: []InterfaceConfig{c}, Policy: m, Leases: newPool(), Log: slog.New(slog.NewTextHandler(io.Writer(log), nil)),
 		ProbeTime: 300 * time.Millisecond, ProbeEvery: time.Second,
-	})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	select {
-	case <-s.Ready():
-	case <-time.After(10 * time.Second):
-		t.Fatal("not ready")
-	}
-	return s, log
+	}), log
 }
 
 // In auto mode we are a proxy while dnsmasq is there, and tell when it comes
