@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -55,11 +56,16 @@ func (f *Folders) Open(name string) (fs.File, error) {
 		if failed == nil {
 			return file, nil
 		}
-		if !errors.Is(failed, fs.ErrNotExist) {
+		if !absent(failed) {
 			err = failed
 		}
 	}
 	return nil, fmt.Errorf("open %q in the folders of loaders: %w", name, err)
+}
+
+// absent reports whether err says that no file can have that name there.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
 }
 
 func openRegular(fsys fs.FS, name string) (fs.File, error) {

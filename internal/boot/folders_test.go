@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -36,6 +38,26 @@ func release() Folder {
 		"x86_64-sb/snponly-shim.efi": pe(x64), "x86_64-sb/snponly.efi": pe(x64), "x86_64-sb/ipxe.efi": pe(x64),
 		"arm64-sb/ipxe-shim.efi": pe(arm64), // and nothing for it to load
 	}}
+}
+
+// Clients ask for what no file can be called, such as what would lie beside a
+// loader if that were a folder.
+func TestNamesThatNoFileCanHave(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "snponly.efi"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	f := NewFolders(Folder{dir, root.FS()})
+	for _, name := range []string{"nothing", "snponly.efi/grub.cfg", strings.Repeat("x", 300), "a\xfeb", ".", ""} {
+		if file, err := f.Open(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%.20q: %v, %v", name, file, err)
+		}
+	}
 }
 
 func TestLoaderSearch(t *testing.T) {
