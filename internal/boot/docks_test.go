@@ -119,6 +119,30 @@ func TestADiskInUseIsNobodyElses(t *testing.T) {
 	h.wants("pc2 itself, reset", h.asks(mac2, addr2, ""), "sanboot")
 }
 
+// After a restart of the server a running system is without a session for some
+// seconds; its disk is its own all the same.
+func TestADiskWhoseSystemMayComeBackIsNobodyElses(t *testing.T) {
+	h := newHouse(t)
+	h.learns("pc1", inventory.Hardware{UUID: uuidA})
+	h.learns("pc2", inventory.Hardware{UUID: uuidB})
+	h.discovers(mac2, uuidB, true)
+	user, _ := h.script(mac2, addr2)
+	if _, err := h.admit(user); err != nil {
+		t.Fatal(err)
+	}
+	h.clock = time.Now().Add(time.Hour)
+	h.started = h.clock
+	h.discovers(mac1, uuidB, true)
+	why := "its disk is in use: pc2 ran by boot " + user + " before this server started, and may come back to it until " + clock(h.started.Add(2*time.Minute))
+	h.wants("too early", h.asks(mac1, addr1, ""), "echo "+why+"\n", "not sanboot")
+	h.clock = h.clock.Add(2 * time.Minute)
+	h.discovers(mac1, uuidB, true)
+	h.wants("later", h.asks(mac1, addr1, ""), "sanboot")
+	h.clock, h.started = h.clock.Add(time.Hour), h.clock.Add(time.Hour)
+	h.discovers(mac2, uuidB, true)
+	h.wants("pc2 itself", h.asks(mac2, addr2, ""), "sanboot")
+}
+
 func TestNewBoard(t *testing.T) {
 	h := newHouse(t)
 	h.learns("pc1", inventory.Hardware{UUID: uuidA})

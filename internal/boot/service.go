@@ -84,6 +84,7 @@ type Service struct {
 	met      bucket // strangers
 	full     seldom // told that the list of those that wait is full
 	flooded  seldom // told that strangers are too many
+	started  time.Time
 	now      func() time.Time
 }
 
@@ -98,7 +99,7 @@ func New(o Options) *Service {
 	if o.Targets == nil {
 		o.Targets = noTargets{}
 	}
-	return &Service{Options: o, attempts: attempts{m: map[string]*attempt{}}, now: time.Now}
+	return &Service{Options: o, attempts: attempts{m: map[string]*attempt{}}, started: time.Now(), now: time.Now}
 }
 
 // Close ends the service's timers.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"bootes.dev/internal/inventory"
 )
@@ -170,7 +171,26 @@ func (s *Service) vacant(ctx context.Context, v verdict) error {
 	}
 	owner, since := s.Targets.Alive(ctx, s.Target(v.machine.Name))
 	if owner == "" {
-		return nil
+		return s.comesBack(ctx, v.machine.Name)
 	}
 	return fmt.Errorf("%w: %s runs, by boot %s since %s", errHeld, v.machine.Name, owner, clock(since))
+}
+
+// comeback is how long after a start of the server a system that ran before may
+// take to log in again.
+const comeback = 2 * time.Minute
+
+// comesBack refuses a disk that a system ran from before the server was started,
+// as long as that may be about to come back to it.
+func (s *Service) comesBack(ctx context.Context, machine string) error {
+	if !s.now().Before(s.started.Add(comeback)) {
+		return nil
+	}
+	boots, err := s.Inventory.Boots(ctx, machine)
+	for _, b := range boots {
+		if b.Current && b.Created.Before(s.started) {
+			return fmt.Errorf("%w: %s ran by boot %s before this server started, and may come back to it until %s", errHeld, machine, b.ID, clock(s.started.Add(comeback)))
+		}
+	}
+	return err
 }
