@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"context"
 	"fmt"
 	"net/netip"
@@ -344,7 +345,11 @@ func (f *fixture) machines() string {
 	for i := range all {
 		all[i].LastBoot = nil
 	}
-	return fmt.Sprint(all)
+	b, err := json.Marshal(all)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return string(b)
 }
 
 // makeData makes a data file system on the EFI system partition of a guest that
