@@ -215,7 +215,7 @@ func (h *house) openServices(context.Context) error {
 	for _, i := range h.cfg.Interfaces {
 		addresses[i.Name] = boot.Addresses{HTTP: i.HTTP, Portal: i.Portal}
 	}
-	h.locator = &locator{inv: h.inv}
+	h.locator = newLocator(h.inv)
 	h.boot = boot.New(boot.Options{
 		Inventory: h.inv, Disks: h.storage, Recorder: h.rec, Locate: h.locator.locate, Log: h.log, Loaders: h.loaders,
 		IQNPrefix: h.cfg.IQNPrefix, HTTPPort: uint16(h.cfg.Ports.HTTP), ISCSIPort: uint16(h.cfg.Ports.ISCSI),

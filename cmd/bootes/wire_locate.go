@@ -15,11 +15,13 @@ import (
 // locator tells which machine has an address. On a wire of ours the neighbour
 // table knows, and nothing else counts. Behind a router it knows the router
 // alone: there it is who has the lease or, if another server gives the
-// addresses, whose REQUEST for it came to us through a relay. Either takes the
-// power to send DHCP in the machine's name on its own wire, as it takes on ours
-// to answer ARP in its name.
+// addresses, whose REQUEST for it came to us through a relay. The former takes
+// the power to send DHCP in the machine's name on a network that the config has,
+// as it takes on ours to answer ARP in its name; the latter no more than to reach
+// our port 67, as relays do.
 type locator struct {
-	inv *inventory.Inventory
+	inv   *inventory.Inventory
+	waits chan struct{} // full: nobody else may wait for an answer by ARP
 
 	mu    sync.Mutex
 	heard map[netip.Addr]hearing
@@ -35,12 +37,20 @@ const (
 	// hearingTime is longer than the leases that sites give.
 	hearingTime = 24 * time.Hour
 	maxHeard    = 4096
+	// maxWaits is how many may wait until it is known who has an address. Anybody
+	// can ask for a loader in the name of addresses that nobody has; machines
+	// have asked for our MAC, and so told theirs, before they ask for anything.
+	maxWaits = 8
 )
+
+func newLocator(inv *inventory.Inventory) *locator {
+	return &locator{inv: inv, waits: make(chan struct{}, maxWaits)}
+}
 
 func (l *locator) locate(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if mac, ok := netif.MACOf(ctx, "", a); ok || onWire(a) {
+	if mac, ok := l.neighbour(ctx, a); ok || onWire(a) {
 		return mac, ok
 	}
 	if lease, err := l.inv.LeaseAt(ctx, a); err == nil {
@@ -51,6 +61,19 @@ func (l *locator) locate(ctx context.Context, a netip.Addr) (net.HardwareAddr, b
 	defer l.mu.Unlock()
 	h, ok := l.heard[a]
 	return h.mac, ok && time.Since(h.at) < hearingTime
+}
+
+// neighbour is what the neighbour table says.
+func (l *locator) neighbour(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
+	select {
+	case l.waits <- struct{}{}:
+		defer func() { <-l.waits }()
+	default:
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		cancel()
+	}
+	return netif.MACOf(ctx, "", a)
 }
 
 // onWire reports whether a is reached without a router.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"bootes.dev/internal/dhcp"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/netif"
+	"bootes.dev/internal/netif/nettest"
 )
 
 // Behind a router a machine is known by its lease, or by what was heard
@@ -74,8 +76,46 @@ func TestLocate(t *testing.T) {
 	}
 }
 
+// Requests in the name of an address that nobody answers for would otherwise keep
+// all who look for loaders waiting.
+func TestFewWaitForAnAddressThatNobodyAnswersFor(t *testing.T) {
+	if !nettest.Enter(t) {
+		return
+	}
+	nettest.Bridge(t, "br0", "10.77.0.1/24")
+	nettest.Join(t, "br0", "02:00:00:00:00:09", "10.77.0.9/24")
+	c, err := net.Dial("udp4", "10.77.0.250:2070")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("anybody?")); err != nil {
+		t.Fatal(err)
+	}
+	l := newLocator(nil)
+	done := make(chan bool, 64)
+	for range cap(done) {
+		go func() {
+			_, ok := l.locate(t.Context(), netip.MustParseAddr("10.77.0.250"))
+			done <- ok
+		}()
+	}
+	began := time.Now()
+	for range cap(done) - maxWaits {
+		if <-done {
+			t.Error("somebody was found")
+		}
+	}
+	if d := time.Since(began); d > 500*time.Millisecond {
+		t.Errorf("they waited for %s", d)
+	}
+	for range maxWaits {
+		<-done
+	}
+}
+
 func TestHearingIsBounded(t *testing.T) {
-	l := &locator{}
+	l := newLocator(nil)
 	a := netip.MustParseAddr("203.0.113.1")
 	q := dhcp.Query{Mode: dhcp.ModeProxy, Type: dhcp.Request, Port: dhcp.ServerPort, Relay: a, Requested: a}
 	for range maxHeard + 10 {
