@@ -176,11 +176,14 @@ func (d *desk) vacate(addr netip.Addr) {
 
 // sweep ends the offers that nobody took.
 func (d *desk) sweep(now time.Time) {
-	for len(d.lapse) > 0 && !d.lapse[0].live(now) {
+	for len(d.lapse) > 0 && (!d.lapse[0].live(now) || d.offers[d.lapse[0].addr] != d.lapse[0]) {
 		d.drop(d.lapse[0])
 		d.lapse = d.lapse[1:]
 	}
 }
+
+// full says whether no address may be taken that is neither on record nor offered.
+func (d *desk) full() bool { return len(d.leases)+len(d.offers) >= maxLeases }
 
 // holder is the client that has an address now; ok is false if nobody has. A
 // declined address is held by the client without a MAC.

@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -137,6 +138,41 @@ func TestOffersAreNotOnRecord(t *testing.T) {
 	all, err := x.Leases(ctx)
 	if err != nil || len(all) != 2 || all[0].State == all[1].State {
 		t.Errorf("an offer that was declined is on record: %+v, %v", all, err)
+	}
+}
+
+// TestRecordsAreBounded, also for clients that say which address they want.
+func TestRecordsAreBounded(t *testing.T) {
+	x := newSite(t)
+	q := LeaseRequest{Subnets: subnets("10.0.0.0/8"), Pools: pools("10.0.0.0", "10.255.255.255"), TTL: time.Hour}
+	ours := func(n int) LeaseRequest {
+		q.MAC, q.Wanted = net.HardwareAddr{2, 0, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, address(10<<24+uint32(n))
+		return q
+	}
+	for n := range maxLeases {
+		x.offer(ours(n))
+	}
+	if l, err := x.Offer(t.Context(), ours(maxLeases)); !errors.Is(err, ErrPoolFull) {
+		t.Errorf("one more was offered %v: %v", l.Addr, err)
+	}
+	if _, err := x.Commit(t.Context(), ours(maxLeases)); !errors.Is(err, ErrPoolFull) {
+		t.Errorf("one more has a lease: %v", err)
+	}
+	if _, err := x.Commit(t.Context(), ours(7)); err != nil {
+		t.Errorf("one that was offered its address: %v", err)
+	}
+}
+
+// TestFullPoolUnderAFlood: offers that went on to others are not looked through
+// for each that comes.
+func TestFullPoolUnderAFlood(t *testing.T) {
+	x := newSite(t)
+	for n := range 200 {
+		_, _ = x.Offer(t.Context(), ask(n, ""))
+		x.later(time.Second)
+	}
+	if n := len(x.desk.lapse); n > 2*9 {
+		t.Errorf("%d offers are looked through of a pool of 9 addresses", n)
 	}
 }
 

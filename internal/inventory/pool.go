@@ -83,7 +83,7 @@ func (p *picker) last() netip.Addr {
 
 // wanted is the address that the client asks for, if nobody ever had it.
 func (p *picker) wanted() netip.Addr {
-	if p.allowed(p.q.Wanted) != nil || p.d.used.has(number(p.q.Wanted)) {
+	if p.d.full() || p.allowed(p.q.Wanted) != nil || p.d.used.has(number(p.q.Wanted)) {
 		return netip.Addr{}
 	}
 	return p.q.Wanted
@@ -100,7 +100,7 @@ func (p *picker) ifFree(addr netip.Addr) netip.Addr {
 // place that the MAC decides: a client tends to get the same address even from an
 // empty store, and clients that come at once spread over the pools.
 func (p *picker) untouched() netip.Addr {
-	if len(p.d.leases)+len(p.d.offers) >= maxLeases {
+	if p.d.full() {
 		return netip.Addr{}
 	}
 	for _, part := range p.parts() {
@@ -174,6 +174,9 @@ func (p *picker) claim() (before netip.Addr, err error) {
 		return before, ErrLeaseTaken
 	}
 	if h, held := p.d.holder(p.q.Wanted, p.now); !(held && h == p.me) && p.stranger && !p.d.admits(p.q, p.now) {
+		return before, ErrPoolFull
+	}
+	if p.d.full() && !p.d.used.has(number(p.q.Wanted)) {
 		return before, ErrPoolFull
 	}
 	if l := p.d.leases[p.q.Wanted]; l.seat() != p.me || !l.Expires.After(p.now.Add(offerTime)) {
