@@ -91,7 +91,9 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 		_ = x.send(x.greet(), send)
 		return
 	}
-	l.named(x.q)
+	if !x.place.ours(x.q.ServerID) { // as a rule it is us, and to ask that of the kernel takes long
+		l.named(x.q)
+	}
 	ctx, cancel := context.WithTimeout(ctx, handleTime)
 	x.d = l.policy.Decide(ctx, x.q)
 	var out outcome

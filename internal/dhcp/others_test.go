@@ -151,6 +151,17 @@ func TestServerThatAnswersOnlyItsClients(t *testing.T) {
 	}
 }
 
+// A REQUEST to us, which most are, costs no question to the kernel.
+func TestRequestToUsIsNobodyElse(t *testing.T) {
+	l := testLink(serverConfig(), known(), newPool())
+	l.others, _ = testOthers(ModeServer, false)
+	l.others.ours = func(a netip.Addr) bool {
+		t.Errorf("it was asked whether %v is ours", a)
+		return true
+	}
+	ask(t, l, say{t: Request, serverID: "10.77.0.1", requested: "10.77.0.100"}.datagram())
+}
+
 func TestMadeUpServersAreBounded(t *testing.T) {
 	n, log := testOthers(ModeServer, false)
 	n.probed(time.Unix(1, 0))

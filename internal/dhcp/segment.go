@@ -51,6 +51,11 @@ func newPlace(ifc netif.Interface, c InterfaceConfig) *place {
 			p.far[len(p.far)-1].add(s, prefix, self)
 		}
 	}
+	for _, a := range ifc.Addrs { // nobody answers us that they are in use
+		if a.Addr().Is4() && !slices.Contains(p.wire.exclude, a.Addr()) {
+			p.wire.exclude = append(p.wire.exclude, a.Addr())
+		}
+	}
 	return p
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,6 +210,10 @@ func TestPlace(t *testing.T) {
 	p := newPlace(netif.Interface{Addrs: []netip.Prefix{ourPrefix}}, c)
 	if got := p.wire.String(); got != "10.77.0.1 to 10.77.0.127" || fmt.Sprint(p.wire.exclude) != "[10.77.0.3 10.77.0.1 10.77.0.2]" || fmt.Sprint(p.wire.subnets) != "[10.77.0.0/24]" {
 		t.Errorf("%s without %v", got, p.wire.exclude)
+	}
+	second := netip.MustParsePrefix("10.77.0.100/24")
+	if p := newPlace(netif.Interface{Addrs: []netip.Prefix{ourPrefix, second}}, c); !slices.Contains(p.wire.exclude, second.Addr()) {
+		t.Errorf("our second address would be given away: %v", p.wire.exclude)
 	}
 	// An interface that has lost its address serves nobody, and is asked again in a second.
 	if p := newPlace(netif.Interface{}, c); len(p.wire.networks)+len(p.far) != 0 {
