@@ -22,7 +22,8 @@ type Waiting struct {
 const (
 	// MaxWaiting bounds the list: anybody can ask in the name of made-up cards.
 	MaxWaiting = 1024
-	// seenEach is how exactly Seen is kept on record.
+	// seenEach is how exactly Seen is kept on record, and how often what a
+	// computer says of itself may change there.
 	seenEach = time.Minute
 	// silent is how long a computer must have been silent for a new one to take
 	// its place in a full list.
@@ -59,7 +60,8 @@ func (in *Inventory) Wait(ctx context.Context, w Waiting) (Waiting, error) {
 			old.Since = now
 		}
 		w.Since, w.Seen, w.Hardware = old.Since, old.Seen, w.Hardware.with(old.Hardware)
-		if w == old && now.Sub(old.Seen) < seenEach {
+		if now.Sub(old.Seen) < seenEach && (w == old || old.Hardware != (Hardware{})) {
+			w = old
 			return nil
 		}
 		w.Seen = now

@@ -64,6 +64,32 @@ func TestAnotherCardOfAMachineWaitsNoMore(t *testing.T) {
 	}
 }
 
+// It may say something else of itself each time, but has it written once a minute.
+func TestWaitingWritesSeldom(t *testing.T) {
+	x := newSite(t)
+	const mac = "52:54:00:00:00:99"
+	written := func() int64 {
+		r, err := x.waiting.Get(t.Context(), mac)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Revision
+	}
+	x.wait(Waiting{MAC: mac})
+	x.wait(Waiting{MAC: mac, Hardware: Hardware{Product: "Box"}}) // what was not known at all
+	first := written()
+	for n := range 5 {
+		x.wait(Waiting{MAC: mac, Like: "pc1", Hardware: Hardware{Product: fmt.Sprint("Box ", n)}})
+	}
+	if written() != first {
+		t.Error("written more than once within the minute")
+	}
+	x.later(time.Minute)
+	if x.wait(Waiting{MAC: mac, Hardware: Hardware{Product: "Box 9"}}); written() == first {
+		t.Error("not written a minute later")
+	}
+}
+
 // A flood of made-up cards takes bounded room, and none from those that ask still.
 func TestWaitingIsBounded(t *testing.T) {
 	x := newSite(t)
