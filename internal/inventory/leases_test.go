@@ -315,6 +315,32 @@ func TestLinksDoNotMix(t *testing.T) {
 	}
 }
 
+// TestNetworkWrittenAnew: whoever widens a network, or writes another before it,
+// takes nobody's address.
+func TestNetworkWrittenAnew(t *testing.T) {
+	x := newSite(t)
+	for n := range 9 {
+		x.bind(ask(n, ""))
+	}
+	x.restart()
+	had := x.desk
+	for n := range 9 {
+		q := ask(n, "")
+		q.Subnets = subnets("10.0.0.0/16")
+		before := x.offer(ask(n, "")).Addr
+		if l := x.offer(q); l.Addr != before || l.New {
+			t.Errorf("client %d had %v and is offered %+v", n, before, l)
+		}
+		q.Wanted = before
+		if _, err := x.Commit(t.Context(), q); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(had.leases) != 9 || len(had.seats) != 9 || len(had.offers) != 0 {
+		t.Errorf("on the desk: %d leases, %d seats, %d offers", len(had.leases), len(had.seats), len(had.offers))
+	}
+}
+
 // TestNeverTwoOwners: more clients than addresses ask at once, from the same
 // pool, and each address acknowledged has one owner.
 func TestNeverTwoOwners(t *testing.T) {

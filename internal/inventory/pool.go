@@ -63,9 +63,9 @@ func (p *picker) reserved() netip.Addr { return p.ifFree(p.c.addrOf[p.name]) }
 
 // mine is the address that the client has now, by its lease or by an offer.
 func (p *picker) mine() netip.Addr {
-	s := p.d.seats[p.me]
+	s := p.had()
 	for _, addr := range []netip.Addr{s.lease, s.offer} {
-		if h, held := p.d.holder(addr, p.now); held && h == p.me && p.allowed(addr) == nil {
+		if h, held := p.d.holder(addr, p.now); held && h.mac == p.me.mac && p.allowed(addr) == nil {
 			return addr
 		}
 	}
@@ -73,12 +73,21 @@ func (p *picker) mine() netip.Addr {
 }
 
 // last is the address that the client had, if nobody has it now.
-func (p *picker) last() netip.Addr {
+func (p *picker) last() netip.Addr { return p.ifFree(p.had().lease) }
+
+// had is what the client has, or had, on this link. If that is nothing, the link
+// may have had another name then: its networks were written anew in the config.
+func (p *picker) had() holding {
 	s := p.d.seats[p.me]
-	if s == (holding{}) { // on record from before links had names
-		s = p.d.seats[seat{mac: p.me.mac}]
+	if s != (holding{}) || p.d.macs[p.me.mac] == 0 {
+		return s
 	}
-	return p.ifFree(s.lease)
+	for addr, l := range p.d.leases {
+		if l.MAC == p.me.mac && p.allowed(addr) == nil {
+			return holding{lease: addr}
+		}
+	}
+	return s
 }
 
 // wanted is the address that the client asks for, if nobody ever had it.
@@ -173,7 +182,7 @@ func (p *picker) claim() (before netip.Addr, err error) {
 	if !p.d.freeFor(p.me, p.q.Wanted, p.now) {
 		return before, ErrLeaseTaken
 	}
-	if h, held := p.d.holder(p.q.Wanted, p.now); !(held && h == p.me) && p.stranger && !p.d.admits(p.q, p.now) {
+	if h, held := p.d.holder(p.q.Wanted, p.now); !(held && h.mac == p.me.mac) && p.stranger && !p.d.admits(p.q, p.now) {
 		return before, ErrPoolFull
 	}
 	if p.d.full() && !p.d.used.has(number(p.q.Wanted)) {
