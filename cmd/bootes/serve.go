@@ -313,7 +313,7 @@ func (h *house) run(ctx context.Context) error {
 	loader := &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP, SinglePort: h.cfg.TFTP.SinglePort, Log: h.log}
 	h.targets.serve(target, h.boot)
 	h.dhcpd = dhcp.New(dhcp.Options{
-		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator}, Leases: leaseBook{h.inv}, Known: h.knows, Log: h.log,
+		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator}, Leases: leaseBook{h.inv}, Known: h.knows, Rush: pace(memory()), Log: h.log,
 	})
 	control := api.New(h.apiOptions())
 

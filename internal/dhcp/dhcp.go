@@ -244,7 +244,9 @@ type Options struct {
 	// Known reports whether a hardware address is a known machine's: those are
 	// served first when there is too much to do. May be nil.
 	Known func(net.HardwareAddr) bool
-	Log   *slog.Logger
+	// Rush is told when many ask at once, and when that is over. May be nil.
+	Rush func(on bool)
+	Log  *slog.Logger
 	// ProbeTime is how long Run listens for a rival before it serves
 	// (default 5 s: dnsmasq pings an address for 3 s before it offers it).
 	ProbeTime time.Duration

@@ -45,10 +45,11 @@ type queues struct {
 	known [reserve]chan job
 	seed  maphash.Seed
 	isOne func(net.HardwareAddr) bool // reports whether it is a known machine's; nil: nobody's
+	rush  *rush
 }
 
 func (s *Server) newQueues() *queues {
-	q := &queues{seed: maphash.MakeSeed(), isOne: s.o.Known}
+	q := &queues{seed: maphash.MakeSeed(), isOne: s.o.Known, rush: &s.rush}
 	for i := range q.all {
 		q.all[i] = make(chan job, queued)
 	}
@@ -60,6 +61,7 @@ func (s *Server) newQueues() *queues {
 
 // put queues a message, or drops it.
 func (q *queues) put(j job) {
+	q.rush.heard()
 	mac := client(j.in.data)
 	at := maphash.Bytes(q.seed, mac)
 	if queue := q.all[at%workers]; len(queue) < crowded || !begins(j.in.data) {
@@ -101,6 +103,7 @@ func (s *Server) serve(ctx context.Context, ports []*port, watchers []*watcher) 
 		group.Go(func() error { return w.run(ctx) })
 	}
 	group.Go(func() error { watchFloods(ctx, ports); return nil })
+	group.Go(func() error { s.rush.watch(ctx); return nil })
 	for _, p := range ports {
 		p.link.introduce()
 	}

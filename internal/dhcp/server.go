@@ -21,6 +21,7 @@ type Server struct {
 	o      Options
 	ready  chan struct{}
 	others []*others // of each interface
+	rush   rush
 }
 
 // New makes a server; nothing is opened until Run.
@@ -34,7 +35,10 @@ func New(o Options) *Server {
 	if o.ProbeEvery == 0 {
 		o.ProbeEvery = probeEvery
 	}
-	s := &Server{o: o, ready: make(chan struct{})}
+	if o.Rush == nil {
+		o.Rush = func(bool) {}
+	}
+	s := &Server{o: o, ready: make(chan struct{}), rush: rush{tell: o.Rush}}
 	for _, c := range o.Interfaces {
 		s.others = append(s.others, newOthers(c, o.Log))
 	}
