@@ -142,14 +142,14 @@ func leaseRequest(r dhcp.LeaseRequest) inventory.LeaseRequest {
 
 // leased translates the inventory's answer.
 func leased(l inventory.Lease, err error) (dhcp.Lease, error) {
-	for ours, theirs := range map[error]error{
-		inventory.ErrLeaseTaken: dhcp.ErrLeaseTaken,
-		inventory.ErrOutOfPool:  dhcp.ErrOutOfPool,
-		inventory.ErrPoolFull:   dhcp.ErrPoolFull,
-	} {
-		if errors.Is(err, ours) {
-			err = theirs
-		}
+	switch {
+	case err == nil:
+	case errors.Is(err, inventory.ErrLeaseTaken):
+		err = dhcp.ErrLeaseTaken
+	case errors.Is(err, inventory.ErrOutOfPool):
+		err = dhcp.ErrOutOfPool
+	case errors.Is(err, inventory.ErrPoolFull):
+		err = dhcp.ErrPoolFull
 	}
 	return dhcp.Lease{Addr: l.Addr, MAC: l.MAC, Expires: l.Expires, New: l.New}, err
 }
