@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,9 +50,19 @@ func lacking(effective uint32) error {
 }
 
 // checkOwner refuses a data folder of another user. Root could write to one,
-// and would leave files there that its owner's next server cannot open.
+// and would leave files there that its owner's next server cannot open. So it
+// looks at a file in it, too: the folder alone may have been given to this user.
 func checkOwner(dir string) error {
-	st, err := os.Stat(dir)
+	for _, path := range []string{dir, filepath.Join(dir, "lock")} {
+		if err := checkOwnerOf(path, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkOwnerOf(path, dir string) error {
+	st, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -62,8 +73,12 @@ func checkOwner(dir string) error {
 	if owner == me {
 		return nil
 	}
-	return withCode(exitRefused, fmt.Errorf("data folder %q belongs to user %s, and this server runs as %s: run it as %s (systemctl start bootes runs it as bootes), or, while no server runs: chown -R %s %s",
-		dir, userName(owner), userName(me), userName(owner), userName(me), dir))
+	what := "data folder"
+	if path != dir {
+		what = "file"
+	}
+	return withCode(exitRefused, fmt.Errorf("%s %q belongs to user %s, and this server runs as %s: run it as %s (systemctl start bootes runs it as bootes), or, while no server runs: chown -R %s %s",
+		what, path, userName(owner), userName(me), userName(owner), userName(me), dir))
 }
 
 func userName(uid int) string {

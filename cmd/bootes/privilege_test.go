@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,6 +103,15 @@ func TestDataFolderOfAnother(t *testing.T) {
 	err := checkOwner(dir)
 	want := `data folder "` + dir + `" belongs to user nobody, and this server runs as root: run it as nobody (systemctl start bootes runs it as bootes), or, while no server runs: chown -R root ` + dir
 	if errorText(err) != want || exitCode(err) != exitRefused {
+		t.Errorf("exit code %d, %v, want %s", exitCode(err), err, want)
+	}
+	// The folder was given to this user, and what another's server left in it was not.
+	lock := filepath.Join(dir, "lock")
+	if err := errors.Join(os.Chown(dir, os.Geteuid(), 0), os.WriteFile(lock, nil, 0o600), os.Chown(lock, 65534, 0)); err != nil {
+		t.Fatal(err)
+	}
+	want = `file "` + lock + strings.TrimPrefix(want, `data folder "`+dir)
+	if err := checkOwner(dir); errorText(err) != want || exitCode(err) != exitRefused {
 		t.Errorf("exit code %d, %v, want %s", exitCode(err), err, want)
 	}
 }
