@@ -34,8 +34,8 @@ func (f *fixture) await(ctx context.Context, mac string) api.Waiting {
 }
 
 // TestHold switches on computers that nobody has added, under both firmwares,
-// approves them and sees them go on; one of them while the server was started
-// anew. The one is then carried to the other's network card.
+// approves them and sees them go on; the server was started anew while they waited.
+// The one is then carried to the other's network card.
 func TestHold(t *testing.T) {
 	f := newFixture(t, holdMode)
 	const macA, macB = "52:54:00:00:00:98", "52:54:00:00:00:99"
@@ -65,6 +65,14 @@ func TestHold(t *testing.T) {
 		t.Error(err)
 	}
 
+	f.end(15)
+	f.serve()
+	for _, mac := range []string{macA, macB} {
+		f.waitFor(ctx, mac, "it waits for approval")
+		f.await(ctx, mac)
+	}
+	time.Sleep(8 * time.Second) // they have asked for their addresses again by then
+
 	f.cli("machine", "approve", macB, "--name", "pc-b", "--image", imageRef, "--ephemeral")
 	approved := time.Now()
 	made := f.waitFor(ctx, "pc-b", "script made")
@@ -74,11 +82,6 @@ func TestHold(t *testing.T) {
 	f.waitFor(ctx, "pc-b", "first read")
 	b.PowerOff()
 
-	f.end(15)
-	f.serve()
-	f.waitFor(ctx, macA, "it waits for approval")
-	f.await(ctx, macA)
-	time.Sleep(8 * time.Second) // it has asked for its address again by then
 	f.cli("machine", "approve", macA, "--name", "pc-a", "--image", imageRef)
 	f.waitFor(ctx, "pc-a", "script made")
 	f.waitFor(ctx, "pc-a", "first read")
