@@ -66,7 +66,7 @@ func TestRelay(t *testing.T) {
 
 // TestProxyBehindRelay: the relay sends to the site's DHCP server and to us.
 func TestProxyBehindRelay(t *testing.T) {
-	f := newFixture(t, proxyMode)
+	f := newFixture(t, proxyMode+"    subnets: [{prefix: 10.78.0.0/24}]\n")
 	other, err := f.Net.NewHost("52:54:00:00:00:02", netip.MustParseAddr("10.77.0.2"))
 	if err != nil {
 		t.Fatal(err)

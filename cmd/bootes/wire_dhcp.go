@@ -177,6 +177,9 @@ func dhcpInterfaces(cfg *config.Config) []dhcp.InterfaceConfig {
 			continue
 		}
 		c := dhcp.InterfaceConfig{Name: i.Name, Mode: dhcp.ModeProxy, Auto: i.DHCP == config.Auto, Force: i.Force, ServeUnknown: i.ServeUnknown, Probe: i.Conflicts}
+		for _, s := range i.Subnets {
+			c.Subnets = append(c.Subnets, dhcp.Subnet{Prefix: s.Prefix})
+		}
 		if i.DHCP == config.Server {
 			c.Mode = dhcp.ModeServer
 			c.Subnets = dhcpSubnets(i)

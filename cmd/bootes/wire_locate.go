@@ -15,10 +15,9 @@ import (
 // locator tells which machine has an address. On a wire of ours the neighbour
 // table knows, and nothing else counts. Behind a router it knows the router
 // alone: there it is who has the lease or, if another server gives the
-// addresses, whose REQUEST for it came to us through a relay. The former takes
-// the power to send DHCP in the machine's name on a network that the config has,
-// as it takes on ours to answer ARP in its name; the latter no more than to reach
-// our port 67, as relays do.
+// addresses, whose REQUEST for it came to us through a relay. Both are believed
+// of networks that the config has, and of addresses in them, alone: to be taken for
+// a machine, one must be on its network, as on ours one must to answer ARP in its name.
 type locator struct {
 	inv   *inventory.Inventory
 	waits chan struct{} // full: nobody else may wait for an answer by ARP
@@ -96,7 +95,7 @@ func (l *locator) hear(q dhcp.Query) {
 	if !a.IsValid() {
 		a = q.CIAddr
 	}
-	if q.Mode != dhcp.ModeProxy || q.Type != dhcp.Request || q.Port != dhcp.ServerPort || !q.Relay.IsValid() || !a.IsValid() {
+	if q.Mode != dhcp.ModeProxy || q.Type != dhcp.Request || q.Port != dhcp.ServerPort || !q.Network.Contains(a) {
 		return
 	}
 	l.mu.Lock()

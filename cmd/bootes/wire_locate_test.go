@@ -39,11 +39,12 @@ func TestLocate(t *testing.T) {
 		}
 	}
 	request := dhcp.Query{Mode: dhcp.ModeProxy, Type: dhcp.Request, Port: dhcp.ServerPort, MAC: []byte{0x52, 0x54, 0, 0, 0, 2},
-		Relay: netip.MustParseAddr("203.0.113.1"), Requested: far}
+		Relay: netip.MustParseAddr("203.0.113.1"), Network: netip.MustParsePrefix("203.0.113.0/24"), Requested: far}
 	for name, q := range map[string]func(*dhcp.Query){
 		"a DISCOVER":              func(q *dhcp.Query) { q.Type = dhcp.Discover },
 		"on port 4011":            func(q *dhcp.Query) { q.Port = dhcp.ProxyPort },
-		"not through a relay":     func(q *dhcp.Query) { q.Relay = netip.Addr{} },
+		"of no network we have":   func(q *dhcp.Query) { q.Network = netip.Prefix{} },
+		"of another network":      func(q *dhcp.Query) { q.Network = netip.MustParsePrefix("203.0.112.0/24") },
 		"where we are the server": func(q *dhcp.Query) { q.Mode = dhcp.ModeServer },
 		"of no address":           func(q *dhcp.Query) { q.Requested = netip.Addr{} },
 	} {
@@ -69,7 +70,7 @@ func TestLocate(t *testing.T) {
 		t.Errorf("leased: %s", locate(far))
 	}
 	lease(near, 1)
-	request.CIAddr = near
+	request.CIAddr, request.Network = near, netip.MustParsePrefix("127.0.0.0/24")
 	l.hear(request)
 	if locate(near) != "nobody" {
 		t.Errorf("on our own wire DHCP was believed: %s", locate(near))
@@ -117,7 +118,7 @@ func TestFewWaitForAnAddressThatNobodyAnswersFor(t *testing.T) {
 func TestHearingIsBounded(t *testing.T) {
 	l := newLocator(nil)
 	a := netip.MustParseAddr("203.0.113.1")
-	q := dhcp.Query{Mode: dhcp.ModeProxy, Type: dhcp.Request, Port: dhcp.ServerPort, Relay: a, Requested: a}
+	q := dhcp.Query{Mode: dhcp.ModeProxy, Type: dhcp.Request, Port: dhcp.ServerPort, Network: netip.MustParsePrefix("203.0.0.0/16"), Requested: a}
 	for range maxHeard + 10 {
 		l.hear(q)
 		q.Requested = q.Requested.Next()

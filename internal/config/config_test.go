@@ -147,7 +147,7 @@ func TestReferenceConfig(t *testing.T) {
 		t.Errorf("without comment signs: %+v", i)
 	}
 	for _, k := range append([]string{"data", "loaders", "iqn_prefix", "socket", "group", "metrics", "mutual", "single_port", "mirrors", "http", "tftp", "iscsi", "level", "slow_io",
-		"min_free", "volume", "warn", "name", "dhcp", "unknown", "enrol", "portal"}, serverKeys...) {
+		"min_free", "volume", "warn", "name", "dhcp", "unknown", "enrol", "portal", "subnets"}, serverKeys...) {
 		if !regexp.MustCompile(`(?m)^[ #-]*` + k + `:`).MatchString(Example) {
 			t.Errorf("the reference config lacks %q", k)
 		}

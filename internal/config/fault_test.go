@@ -125,7 +125,7 @@ func TestFaults(t *testing.T) {
 		"subnets overlap":       {server + "    prefix: 10.0.0.0/24\n    subnets: [{prefix: 10.0.0.0/16, range: 10.0.1.1-10.0.1.2}]\n", `f:6:14: interfaces[0].subnets: 10.0.0.0/24 and 10.0.0.0/16 overlap; write each network once, with all its ranges`},
 		"ranges of two subnets": {server + "    subnets: [{prefix: 10.0.0.0/16, range: 10.0.0.20-10.0.1.2}]\n", `f:5:14: interfaces[0].subnets: the range 10.0.0.20-10.0.1.2 is in two networks; write each network once, with all its ranges`},
 		"router without range":  {iface + "    dhcp: server\n    router: 10.0.0.1\n    subnets: [{prefix: 10.1.0.0/24, range: 10.1.0.1-10.1.0.2}]\n", `f:4:13: interfaces[0].router: has no meaning without range; write range: for the interface's own network, or move the line into one of its subnets`},
-		"subnets with proxy":    {iface + "    subnets: []\n", `f:3:14: interfaces[0].subnets: has no meaning with dhcp: proxy; write dhcp: server if Boötes shall give addresses here, or take the line out`},
+		"subnet with proxy":     {iface + "    subnets: [{prefix: 10.1.0.0/24, range: 10.1.0.1-10.1.0.2}]\n", `f:3:44: interfaces[0].subnets[0].range: has no meaning with dhcp: proxy; of a network behind a relay, write prefix: alone`},
 		"bad flag":              {server + "    force: yes\n", `f:5:12: interfaces[0].force: "yes" is neither true nor false; write true or false`},
 		"portal IPv6":           {iface + "    portal: fd00::1\n", `f:3:13: interfaces[0].portal: "fd00::1" is no such address; write the IPv4 address of a host, such as 192.168.1.10`},
 		"portal with port":      {iface + "    portal: 10.0.0.1:3260\n", `f:3:13: interfaces[0].portal: "10.0.0.1:3260" is no such address; write the IPv4 address of a host, such as 192.168.1.10`},

@@ -35,10 +35,11 @@ func (r *reader) iface(v value) Interface {
 	i := Interface{DHCP: Proxy, Subnet: Subnet{Lease: DefaultLease}, Conflicts: true, Unknown: Ignore}
 	i.Line, i.Column = place(v.at)
 	g := given{}
+	var far []farNetwork
 	keys := r.subnetKeys(&i.Subnet, g)
 	keys["name"] = g.note("name", r.ifname(&i.Name))
 	keys["dhcp"] = g.note("dhcp", r.mode(&i.DHCP))
-	keys["subnets"] = g.note("subnets", r.subnets(&i.Subnets))
+	keys["subnets"] = g.note("subnets", r.subnets(&far))
 	keys["conflicts"] = g.note("conflicts", r.conflicts(&i.Conflicts))
 	keys["force"] = g.note("force", r.flag(&i.Force))
 	keys["serve_unknown"] = g.note("serve_unknown", r.flag(&i.ServeUnknown))
@@ -50,7 +51,10 @@ func (r *reader) iface(v value) Interface {
 	if _, named := g["name"]; !named {
 		r.fault(v, "has no name", "write name: and the interface, such as eth0")
 	}
-	r.together(v, i, g)
+	for _, n := range far {
+		i.Subnets = append(i.Subnets, n.Subnet)
+	}
+	r.together(v, i, g, far)
 	r.enrols(v, i, g)
 	return i
 }
@@ -63,10 +67,10 @@ func (g given) note(name string, read func(value)) func(value) {
 }
 
 // serverKeys mean something only where Boötes gives addresses.
-var serverKeys = append([]string{"subnets", "conflicts", "force", "serve_unknown"}, subnetKeys...)
+var serverKeys = append([]string{"conflicts", "force", "serve_unknown"}, subnetKeys...)
 
 // together checks what one key says of another.
-func (r *reader) together(v value, i Interface, g given) {
+func (r *reader) together(v value, i Interface, g given, far []farNetwork) {
 	if i.DHCP == "" {
 		return // the mode itself was wrong and is reported
 	}
@@ -77,7 +81,13 @@ func (r *reader) together(v value, i Interface, g given) {
 					"write dhcp: server if Boötes shall give addresses here, or take the line out")
 			}
 		}
+		for _, n := range far {
+			n.proxied(r, i.DHCP)
+		}
 		return
+	}
+	for _, n := range far {
+		n.served(r)
 	}
 	r.ownNetwork(v, i, g)
 	r.subnet(i.Subnet, g)

@@ -9,7 +9,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// Subnet is one IPv4 network on which Boötes gives addresses.
+// Subnet is one IPv4 network on which Boötes gives addresses or, where it is a
+// proxy, one behind a relay whose machines it boots; that has a Prefix alone.
 type Subnet struct {
 	Ranges  []Range
 	Exclude []Range      // out of the ranges; machines and hosts may have them
@@ -61,21 +62,40 @@ func (r *reader) subnetKeys(s *Subnet, g given) fields {
 	}
 }
 
-func (r *reader) subnets(dst *[]Subnet) func(value) {
+// farNetwork is a network of the list subnets as the file has it.
+type farNetwork struct {
+	at    value
+	given given
+	Subnet
+}
+
+func (r *reader) subnets(dst *[]farNetwork) func(value) {
 	return func(v value) {
 		r.list(v, "write a list: one block with prefix: and range: for each network", func(item value) {
-			s := Subnet{Lease: DefaultLease}
-			g := given{}
-			r.block(item, r.subnetKeys(&s, g))
-			if _, ok := g["prefix"]; !ok {
+			n := farNetwork{at: item, given: given{}, Subnet: Subnet{Lease: DefaultLease}}
+			r.block(item, r.subnetKeys(&n.Subnet, n.given))
+			if _, ok := n.given["prefix"]; !ok {
 				r.fault(item, "has no prefix", "write prefix: and the network, such as 10.78.0.0/24: by it the clients of its relay are known")
 			}
-			if _, ok := g["range"]; !ok {
-				r.fault(item, "has no range", "write range: and the addresses to give, such as 192.168.1.100-192.168.1.199")
-			}
-			r.subnet(s, g)
-			*dst = append(*dst, s)
+			*dst = append(*dst, n)
 		})
+	}
+}
+
+// served checks a network on which addresses are given.
+func (n farNetwork) served(r *reader) {
+	if _, ok := n.given["range"]; !ok {
+		r.fault(n.at, "has no range", "write range: and the addresses to give, such as 192.168.1.100-192.168.1.199")
+	}
+	r.subnet(n.Subnet, n.given)
+}
+
+// proxied checks a network on which another server gives the addresses.
+func (n farNetwork) proxied(r *reader, mode Mode) {
+	for _, name := range subnetKeys {
+		if at, ok := n.given[name]; ok && name != "prefix" {
+			r.fault(at, fmt.Sprintf("has no meaning with dhcp: %s", mode), "of a network behind a relay, write prefix: alone")
+		}
 	}
 }
 

@@ -65,14 +65,17 @@ type Query struct {
 	Mode      Mode
 	Server    netip.Addr // our address on that interface
 	Relay     netip.Addr // giaddr; zero: the client is on our wire
-	Port      int        // ServerPort or ProxyPort
-	Type      MessageType
-	MAC       net.HardwareAddr
-	Xid       uint32
-	UUID      [16]byte // option 97 in canonical byte order; zero if absent or a dummy
-	Firmware  Firmware
-	IPXE      bool // by user class (77) or encapsulated options (175)
-	NetBoot   bool // PXE or HTTP-boot firmware, or iPXE
+	// Network is the one behind a relay that the client is on; zero: none that
+	// the interface has.
+	Network  netip.Prefix
+	Port     int // ServerPort or ProxyPort
+	Type     MessageType
+	MAC      net.HardwareAddr
+	Xid      uint32
+	UUID     [16]byte // option 97 in canonical byte order; zero if absent or a dummy
+	Firmware Firmware
+	IPXE     bool // by user class (77) or encapsulated options (175)
+	NetBoot  bool // PXE or HTTP-boot firmware, or iPXE
 
 	Features Features // what its iPXE can do
 	// AsksAsIPXE: it wants option 175, which only iPXE knows. Whoever asks so

@@ -133,6 +133,9 @@ func (x *exchange) locate() (err error) {
 			x.net = &x.seg.networks[0]
 		}
 	}
+	if x.q.Relay.IsValid() && x.net != nil && !x.net.self.IsValid() {
+		x.q.Network = x.net.prefix
+	}
 	if !x.reachedAt() {
 		return fmt.Errorf("answer on interface %q: it has no IPv4 address", x.l.config.Name)
 	}

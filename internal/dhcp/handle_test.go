@@ -226,11 +226,13 @@ func TestProxyMode(t *testing.T) {
 			want: "ACK to 10.77.0.9:68 boot snponly.efi"},
 		{name: "DISCOVER on 4011", say: say{t: Discover, class: classEFI, port: 4011, to: "10.77.0.1", from: "10.77.0.9:68"}, want: "silence"},
 		{name: "HTTP boot", say: say{t: Discover, class: classEFIWeb}, want: "OFFER to " + all + " boot http://10.77.0.1/loader/snponly.efi"},
-		{name: "through a relay", say: say{t: Discover, class: classEFI, giaddr: "10.99.0.8"}, want: "OFFER to 10.99.0.8:67 boot snponly.efi"},
+		{name: "through a relay", say: say{t: Discover, class: classEFI, giaddr: "10.78.0.1"}, want: "OFFER to 10.78.0.1:67 boot snponly.efi"},
+		{name: "through a relay of another network", say: say{t: Discover, class: classEFI, giaddr: "10.99.0.8"}, want: "silence",
+			reason: `came through relay 10.99.0.8, and no network of interface "br0" has that address: write one under its subnets:`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := known()
-			p, to := ask(t, testLink(InterfaceConfig{Name: "br0"}, m, nil), tt.say.datagram())
+			p, to := ask(t, testLink(InterfaceConfig{Name: "br0", Subnets: []Subnet{{Prefix: netip.MustParsePrefix("10.78.0.0/24")}}}, m, nil), tt.say.datagram())
 			if got := summary(p, to); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}

@@ -40,6 +40,11 @@ func (x *exchange) proxy() outcome {
 	if reason := x.noBoot(); reason != "" {
 		return silence("%s", reason)
 	}
+	if x.q.Relay.IsValid() && x.seg == nil { // anybody could be that relay, and would be given scripts
+		reason := x.noSegment()
+		x.l.strangers.warn(x, reason)
+		return silence("%s", reason)
+	}
 	switch {
 	case x.q.Type == Discover && x.l.config.Auto && !x.q.Relay.IsValid() && x.l.others.alone(): // a relay's server is elsewhere
 		return silence("no DHCP server answers on this network: %s", x.l.others.whenAlone())

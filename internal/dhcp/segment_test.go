@@ -157,7 +157,7 @@ func TestWireNotServed(t *testing.T) {
 func TestAutoBehindRelay(t *testing.T) {
 	n, _ := testOthers(ModeProxy, true)
 	n.probed(time.Unix(1, 0))
-	l := testLink(InterfaceConfig{Name: "br0", Auto: true}, known(), nil)
+	l := testLink(InterfaceConfig{Name: "br0", Auto: true, Subnets: []Subnet{{Prefix: netip.MustParsePrefix("10.99.0.0/24")}}}, known(), nil)
 	l.others = n
 	if p, _ := ask(t, l, say{t: Discover, class: classEFI}.datagram()); p != nil {
 		t.Errorf("on a wire without a server: %v", p)

@@ -76,7 +76,7 @@ func (v Values) heading(comment, where string) string {
 		"Bootes at " + v.Server.String() + ": " + where,
 		"Bootes must hear these machines ask, or it gives out no script: leave dhcp: proxy",
 		"(or auto) for their network in bootes.yaml. A router that relays DHCP for them is to",
-		"send it to " + v.Server.String() + ", too.",
+		"send it to " + v.Server.String() + ", too, and their network belongs under subnets: there.",
 	} {
 		fmt.Fprintf(&b, "%s %s\n", comment, line)
 	}
