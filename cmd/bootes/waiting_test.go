@@ -15,7 +15,7 @@ import (
 
 const waitingMAC = "52:54:00:00:00:99"
 
-func (w *world) Waiting(context.Context) ([]api.Waiting, error) { return w.waiting, nil }
+func (w *world) Waiting(context.Context) ([]api.Waiting, error) { return as(w, &w.waiting), nil }
 func (w *world) Approve(_ context.Context, mac string, a api.Approval) (api.Machine, error) {
 	return api.Machine{Name: "pc07", MACs: []string{mac}, Image: "debian:12", Mode: api.Ephemeral, Created: now}, w.call("approve", mac, a)
 }
@@ -32,18 +32,20 @@ func TestWaitingCommands(t *testing.T) {
 		}
 	}
 	say("waiting", "no machine waits for approval\n")
-	w.waiting = []api.Waiting{
+	waiting := []api.Waiting{
 		{MAC: waitingMAC, Interface: "br0", Since: now.Add(-3 * time.Minute), Seen: now.Add(-time.Second), Hardware: api.Hardware{
 			Manufacturer: "QEMU", Product: "Box\x1b[2J", Serial: "SN9", Memory: 768 << 20, NIC: "virtio-net 1af4:1000",
 		}},
 		{MAC: "52:54:00:00:00:98", Interface: "br0", Since: now.Add(-50 * time.Hour), Seen: now.Add(-50 * time.Hour)},
 	}
+	w.set(func() { w.waiting = waiting })
 	say("waiting", `MAC                SINCE       SEEN        HARDWARE      SERIAL   MEMORY  NIC                   INTERFACE
 52:54:00:00:00:99  3 min ago   just now    QEMU Box?[2J  SN9     768 MiB  virtio-net 1af4:1000  br0
 52:54:00:00:00:98  2 days ago  2 days ago  -             -             -  -                     br0
 `)
-	w.waiting = w.waiting[1:]
-	w.waiting[0].Like = "pc01"
+	like := waiting[1]
+	like.Like = "pc01"
+	w.set(func() { w.waiting = []api.Waiting{like} })
 	say("waiting", `MAC                SINCE       SEEN        HARDWARE  SERIAL  MEMORY  NIC  INTERFACE  PERHAPS
 52:54:00:00:00:98  2 days ago  2 days ago  -         -            -  -    br0        pc01
 `)

@@ -32,14 +32,12 @@ func TestUnknownMachinesByInterface(t *testing.T) {
 }
 
 func TestEnrolmentWithoutItsImageIsToldAtTheStart(t *testing.T) {
-	w := newWired(t)
 	var log bytes.Buffer
-	w.log = slog.New(slog.NewTextHandler(&log, nil))
-	w.cfg.Interfaces = []config.Interface{
+	h := house{inv: newWired(t).inv, log: slog.New(slog.NewTextHandler(&log, nil)), cfg: &config.Config{Interfaces: []config.Interface{
 		{Name: "a", Unknown: config.Hold},
 		{Name: "c", Unknown: config.Enrol, Enrol: config.Enrolment{Image: "debian:12"}},
-	}
-	w.checkEnrolments(t.Context())
+	}}}
+	h.checkEnrolments(t.Context())
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "interface=c") ||
 		!strings.Contains(log.String(), `no image \"debian:12\": there are no images yet`) {
 		t.Errorf("the log says:\n%s", log.String())
