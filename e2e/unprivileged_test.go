@@ -91,6 +91,7 @@ func TestUnprivileged(t *testing.T) {
 	defer cancel()
 	f.waitFor(ctx, "pc1", "script made")
 	f.waitFor(ctx, "pc1", "first read")
+	f.waitFor(ctx, "pc1", "first write") // of iPXE nobody can tell that it is gone
 	pc.PowerOff()
 
 	f.cli("volume", "export", "pc1", filepath.Join(private, "pc1.vmdk"))
