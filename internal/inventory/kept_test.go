@@ -124,7 +124,7 @@ func TestOffersAreNotOnRecord(t *testing.T) {
 	if _, err := x.Commit(ctx, ask(2, l.Addr.String())); !errors.Is(err, ErrLeaseTaken) {
 		t.Errorf("an address on offer was given to another: %v", err)
 	}
-	if at, err := x.LeaseOf(ctx, subnets("10.0.0.0/24")[0], mac(1).String()); err != nil || at.Addr != l.Addr {
+	if at, err := x.leaseOf(ctx, subnets("10.0.0.0/24")[0], mac(1).String()); err != nil || at.Addr != l.Addr {
 		t.Errorf("on offer: %+v, %v", at, err)
 	}
 	x.restart()

@@ -226,21 +226,6 @@ func (in *Inventory) Leases(ctx context.Context) ([]Lease, error) {
 	return all, nil
 }
 
-// LeaseOf is the lease or the offer that a client has now on a link, which the
-// first of its subnets names. *NotFoundError when there is none.
-func (in *Inventory) LeaseOf(ctx context.Context, network netip.Prefix, mac string) (Lease, error) {
-	all, err := in.Leases(ctx)
-	if err != nil {
-		return Lease{}, err
-	}
-	for _, l := range all {
-		if l.seat() == (seat{network, mac}) && !l.expired(in.now()) {
-			return l, nil
-		}
-	}
-	return Lease{}, &NotFoundError{Kind: "lease of", Name: mac}
-}
-
 // LeaseAt is the lease of an address that is bound now. *NotFoundError when
 // there is none.
 func (in *Inventory) LeaseAt(ctx context.Context, addr netip.Addr) (Lease, error) {

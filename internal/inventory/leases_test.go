@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -77,11 +78,11 @@ func TestLeaseStaysWithItsClient(t *testing.T) {
 		}
 	}
 	x.restart()
-	if l, err := x.LeaseOf(t.Context(), subnets("10.0.0.0/24")[0], mac(1).String()); err != nil || l.Addr != first.Addr {
+	if l, err := x.leaseOf(t.Context(), subnets("10.0.0.0/24")[0], mac(1).String()); err != nil || l.Addr != first.Addr {
 		t.Errorf("after a restart: %+v, %v", l, err)
 	}
 	x.later(48 * time.Hour)
-	if _, err := x.LeaseOf(t.Context(), subnets("10.0.0.0/24")[0], mac(1).String()); err == nil {
+	if _, err := x.leaseOf(t.Context(), subnets("10.0.0.0/24")[0], mac(1).String()); err == nil {
 		t.Error("an expired lease is held")
 	}
 	if again := x.offer(ask(1, "")); again.Addr != first.Addr || again.State != Offered {
@@ -424,4 +425,19 @@ func TestPoolAtTheEndOfAllAddresses(t *testing.T) {
 	if _, err := x.Offer(t.Context(), q); !errors.Is(err, ErrPoolFull) {
 		t.Errorf("without a pool: %v", err)
 	}
+}
+
+// leaseOf is the lease or the offer that a client has now on a link, which the
+// first of its subnets names. *NotFoundError when there is none.
+func (in *Inventory) leaseOf(ctx context.Context, network netip.Prefix, mac string) (Lease, error) {
+	all, err := in.Leases(ctx)
+	if err != nil {
+		return Lease{}, err
+	}
+	for _, l := range all {
+		if l.seat() == (seat{network, mac}) && !l.expired(in.now()) {
+			return l, nil
+		}
+	}
+	return Lease{}, &NotFoundError{Kind: "lease of", Name: mac}
 }
