@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
@@ -39,7 +37,7 @@ func (a *app) leaseList() *cobra.Command {
 func leasesText(all []api.Lease) string {
 	t := newTable("ADDRESS", "MAC", "MACHINE", "HOST NAME", "STATE", "NETWORK", "UNTIL")
 	for _, l := range all {
-		t.row(l.Address, cmp.Or(l.MAC, "-"), cmp.Or(l.Machine, "-"), cmp.Or(l.Hostname, "-"), l.State, l.Network, l.Expires.Local().Format("2006-01-02 15:04:05"))
+		t.row(l.Address, dash(l.MAC), dash(l.Machine), dash(l.Hostname), l.State, l.Network, l.Expires.Local().Format("2006-01-02 15:04:05"))
 	}
 	return t.String()
 }
