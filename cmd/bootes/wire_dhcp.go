@@ -176,13 +176,12 @@ func dhcpInterfaces(cfg *config.Config) []dhcp.InterfaceConfig {
 		if i.DHCP == config.Off {
 			continue
 		}
-		c := dhcp.InterfaceConfig{Name: i.Name, Mode: dhcp.ModeProxy, Auto: i.DHCP == config.Auto, Force: i.Force, ServeUnknown: i.ServeUnknown, Probe: i.Conflicts}
-		for _, s := range i.Subnets {
-			c.Subnets = append(c.Subnets, dhcp.Subnet{Prefix: s.Prefix})
+		c := dhcp.InterfaceConfig{
+			Name: i.Name, Mode: dhcp.ModeProxy, Auto: i.DHCP == config.Auto, Subnets: dhcpSubnets(i),
+			Force: i.Force, ServeUnknown: i.ServeUnknown, Probe: i.Conflicts,
 		}
 		if i.DHCP == config.Server {
 			c.Mode = dhcp.ModeServer
-			c.Subnets = dhcpSubnets(i)
 		}
 		all = append(all, c)
 	}
@@ -190,10 +189,11 @@ func dhcpInterfaces(cfg *config.Config) []dhcp.InterfaceConfig {
 }
 
 func dhcpSubnets(i config.Interface) (all []dhcp.Subnet) {
-	for _, s := range append([]config.Subnet{i.Subnet}, i.Subnets...) {
-		if len(s.Ranges) == 0 {
-			continue // the interface's own network is not served
-		}
+	subnets := i.Subnets
+	if len(i.Ranges) > 0 { // else its own network is not served
+		subnets = append([]config.Subnet{i.Subnet}, subnets...)
+	}
+	for _, s := range subnets {
 		to := dhcp.Subnet{
 			Prefix: s.Prefix, Pools: dhcpPools(s.Ranges), Exclude: dhcpPools(s.Exclude), Router: s.Router,
 			DNS: s.DNS, NTP: s.NTP, Domain: s.Domain, LeaseTime: s.Lease, Renew: s.Renew, Rebind: s.Rebind,
