@@ -183,13 +183,9 @@ func (s *Service) hold(ctx context.Context, a *attempt, by Asker, h inventory.Ha
 		return ipxe.Wait(url), nil
 	}
 	lines := []string{"Bootes: waiting for approval", "  MAC " + by.MAC.String()}
-	for _, l := range []string{describe(h), v.like.Name, why} {
-		switch {
-		case l == "":
-		case l == v.like.Name:
-			lines = append(lines, "  perhaps "+l)
-		default:
-			lines = append(lines, "  "+l)
+	for _, l := range []struct{ label, text string }{{"", describe(h)}, {"perhaps ", v.like.Name}, {"", why}} {
+		if l.text != "" {
+			lines = append(lines, "  "+l.label+l.text)
 		}
 	}
 	return ipxe.Wait(url, append(lines, "On the server: "+remedy)...), nil
