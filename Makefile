@@ -27,6 +27,8 @@ test: setup lint unit fuzz e2e ## everything that CI runs, about 35 minutes
 	@echo "all passed"
 
 test-full: test ## the long ones too
+	GOARCH=arm $(GO) build -o /dev/null ./cmd/bootes
+	GOARCH=arm64 $(GO) build -o /dev/null ./cmd/bootes
 	$(GO) test -tags e2e,full -timeout 120m -count 1 -v -p 1 ./e2e/... ./internal/lab/...
 	BOOTES_COW_SEEDS=1000 BOOTES_COW_KILLS=500 $(GO) test -timeout 120m -count 1 ./internal/cow
 	@scripts/fuzz 60s

@@ -13,13 +13,13 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/config"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/dhcp"
+	"bootes.dev/internal/diskspace"
 	"bootes.dev/internal/httpboot"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/iscsi"
@@ -162,11 +162,11 @@ func (h *house) openState(ctx context.Context) (err error) {
 	if err := makeData(h.cfg.Data); err != nil {
 		return err
 	}
-	var fs unix.Statfs_t
-	if err := unix.Statfs(h.cfg.Data, &fs); err != nil {
-		return fmt.Errorf("look at data folder %q: %w", h.cfg.Data, err)
+	on, err := diskspace.Of(h.cfg.Data)
+	if err != nil {
+		return fmt.Errorf("look at the data folder: %w", err)
 	}
-	minFree := h.cfg.Limits.MinFree.Of(int64(fs.Blocks) * fs.Bsize)
+	minFree := h.cfg.Limits.MinFree.Of(on.Capacity)
 	h.engine, err = cow.Open(h.cfg.Data, cow.Options{Log: h.log, MinFree: minFree, Hashed: h.hashed})
 	if errors.Is(err, cow.ErrInUse) {
 		return withCode(exitRefused, fmt.Errorf("%w: stop that server first, or set another data: in %s", err, h.cfg.File))

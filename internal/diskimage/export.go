@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"bootes.dev/internal/diskspace"
 )
 
 // Disk is what is exported. It must not change meanwhile.
@@ -145,12 +147,12 @@ func checkOutput(out *os.File) error {
 // roomToExport asks whether data fits beside what the file systems of out and,
 // if a copy is made, of o.TmpDir hold.
 func roomToExport(out *os.File, size, data int64, copied bool, o ExportOptions) error {
-	var fs unix.Statfs_t
-	if err := unix.Fstatfs(int(out.Fd()), &fs); err != nil {
+	on, err := diskspace.OfFile(out)
+	if err != nil {
 		return fmt.Errorf("look at the free space of its file system: %w", err)
 	}
-	if free := int64(fs.Bavail) * fs.Bsize; data > free {
-		return &hostError{"write it", fmt.Errorf("the disk holds %d MiB, and the file system has %d MiB free: %w", data>>20, free>>20, unix.ENOSPC)}
+	if data > on.Free {
+		return &hostError{"write it", fmt.Errorf("the disk holds %d MiB, and the file system has %d MiB free: %w", data>>20, on.Free>>20, unix.ENOSPC)}
 	}
 	var times int64
 	switch {

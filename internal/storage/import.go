@@ -11,6 +11,7 @@ import (
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/bytesize"
 	"bootes.dev/internal/cow"
+	"bootes.dev/internal/diskspace"
 	"bootes.dev/internal/inventory"
 )
 
@@ -162,11 +163,11 @@ func (s *Storage) checkRoom(size, data, copies int64) error {
 
 // free is how many bytes of the data folder's file system may still be used.
 func (s *Storage) free() (int64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(s.o.Dir, &st); err != nil {
-		return 0, fmt.Errorf("look at the free space of %q: %w", s.o.Dir, err)
+	on, err := diskspace.Of(s.o.Dir)
+	if err != nil {
+		return 0, fmt.Errorf("look at the free space: %w", err)
 	}
-	return int64(st.Bavail) * st.Bsize, nil
+	return on.Free, nil
 }
 
 // explain puts "no space" into the words of checkRoom: someone else filled

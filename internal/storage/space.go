@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"bootes.dev/internal/cow"
+	"bootes.dev/internal/diskspace"
 	"bootes.dev/internal/inventory"
 )
 
@@ -50,9 +49,9 @@ type Overview struct {
 
 // Space is the overview of now.
 func (s *Storage) Space(ctx context.Context) (Overview, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(s.o.Dir, &st); err != nil {
-		return Overview{}, fmt.Errorf("look at the free space of %q: %w", s.o.Dir, err)
+	on, err := diskspace.Of(s.o.Dir)
+	if err != nil {
+		return Overview{}, fmt.Errorf("look at the free space: %w", err)
 	}
 	images, err := s.inv.Images(ctx)
 	if err != nil {
@@ -62,11 +61,10 @@ func (s *Storage) Space(ctx context.Context) (Overview, error) {
 	if err != nil {
 		return Overview{}, err
 	}
-	free := int64(st.Bavail) * st.Bsize
 	b := newBill(images, s.eng.Layers(), s.eng.Volumes())
 	o := Overview{
-		Dir: s.o.Dir, Capacity: int64(st.Blocks) * st.Bsize, Free: free, MinFree: s.o.MinFree,
-		Freeing: s.eng.Freeing(), NearlyFull: s.nearlyFull(free), Total: b.total,
+		Dir: s.o.Dir, Capacity: on.Capacity, Free: on.Free, MinFree: s.o.MinFree,
+		Freeing: s.eng.Freeing(), NearlyFull: s.nearlyFull(on.Free), Total: b.total,
 	}
 	full := s.opened.full()
 	for _, i := range images {

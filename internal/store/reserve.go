@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"bootes.dev/internal/diskspace"
 )
 
 // reserve is a preallocated file that is given up when the file system is
@@ -146,11 +148,8 @@ func fill(f *os.File, size int64) error {
 }
 
 func freeBytes(dir string) (int64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, &fs.PathError{Op: "statfs", Path: dir, Err: err}
-	}
-	return int64(st.Bavail) * st.Bsize, nil
+	s, err := diskspace.Of(dir)
+	return s.Free, err
 }
 
 func isNoSpace(err error) bool {

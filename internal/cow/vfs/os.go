@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"bootes.dev/internal/diskspace"
 )
 
 // OS is the real file system.
@@ -76,11 +78,8 @@ func (osFS) SyncDir(dir string) error {
 }
 
 func (osFS) Free(dir string) (int64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
-	}
-	return int64(st.Bavail) * st.Bsize, nil
+	s, err := diskspace.Of(dir)
+	return s.Free, err
 }
 
 func (osFS) Lock(name string) (io.Closer, error) {
