@@ -68,7 +68,7 @@ func (f snippetFlags) values() (v dhcpsnippet.Values, err error) {
 		if err != nil || !a.Is4() {
 			return v, usage("--server %q is no IPv4 address", f.server)
 		}
-		v.Server, v.HTTP = a, hostPort(a, f.port)
+		v.Server, v.HTTP = a, boot.URLHost(a, uint16(f.port))
 		return v, nil
 	}
 	cfg, err := config.Load(f.config)
@@ -91,9 +91,9 @@ func (f snippetFlags) values() (v dhcpsnippet.Values, err error) {
 	if !ok {
 		return v, withCode(exitNotFound, fmt.Errorf("interface %q has no IPv4 address: give it one, or give one with --server", i.Name))
 	}
-	v.Server, v.HTTP = p.Addr(), hostPort(p.Addr(), cfg.Ports.HTTP)
+	v.Server, v.HTTP = p.Addr(), boot.URLHost(p.Addr(), uint16(cfg.Ports.HTTP))
 	if i.HTTP.IsValid() {
-		v.HTTP = hostPort(i.HTTP, cfg.Ports.HTTP)
+		v.HTTP = boot.URLHost(i.HTTP, uint16(cfg.Ports.HTTP))
 	}
 	return v, nil
 }
@@ -126,13 +126,6 @@ func (f snippetFlags) network(cfg *config.Config) (config.Interface, error) {
 		return config.Interface{}, withCode(exitNotFound, fmt.Errorf("%s names no interface %q: it has %s", cfg.File, f.iface, strings.Join(names, ", ")))
 	}
 	return config.Interface{}, usage("%s has several interfaces: choose one with --interface: %s", cfg.File, strings.Join(names, ", "))
-}
-
-func hostPort(a netip.Addr, port int) string {
-	if port == 80 {
-		return a.String()
-	}
-	return netip.AddrPortFrom(a, uint16(port)).String()
 }
 
 // snippetKinds are the kinds of machines that snippets tell apart, with the

@@ -288,8 +288,14 @@ func (s *Service) httpAddr(c Client) string {
 	if o := s.Addresses[c.Interface].HTTP; o.IsValid() {
 		addr = o
 	}
-	if s.HTTPPort == 80 {
-		return addr.String()
+	return URLHost(addr, s.HTTPPort)
+}
+
+// URLHost is an address and a port as a URL of http has them: without the port
+// that goes without saying.
+func URLHost(a netip.Addr, port uint16) string {
+	if port == 80 {
+		return a.String()
 	}
-	return netip.AddrPortFrom(addr, s.HTTPPort).String()
+	return netip.AddrPortFrom(a, port).String()
 }
