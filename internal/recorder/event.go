@@ -51,6 +51,9 @@ type Event struct {
 	Level   Level             `json:"level"`
 	Text    string            `json:"text"` // one sentence for a person
 	Attrs   map[string]string `json:"attrs,omitempty"`
+
+	Outcome   Outcome    `json:"outcome,omitempty"`   // ends the boot
+	Diagnosis *Diagnosis `json:"diagnosis,omitempty"` // why it stalled
 }
 
 // Subject is whose timeline the event belongs to: the machine's name, or the
@@ -69,6 +72,12 @@ type Boot struct {
 	MAC     string    `json:"mac,omitempty"`
 	Started time.Time `json:"started"`
 	Stage   Stage     `json:"stage,omitempty"` // the furthest stage reached
-	Events  []Event   `json:"events"`          // oldest first
-	Dropped int       `json:"dropped,omitempty"`
+
+	Outcome   Outcome     `json:"outcome,omitempty"`
+	Ended     time.Time   `json:"ended,omitzero"`      // when it had its outcome
+	Diagnosis *Diagnosis  `json:"diagnosis,omitempty"` // the last, unless it went on after all
+	Stages    []StageTime `json:"stages,omitempty"`    // those that it came to, in order
+
+	Events  []Event `json:"events"` // oldest first
+	Dropped int     `json:"dropped,omitempty"`
 }

@@ -98,8 +98,10 @@ func (r *Recorder) file(e Event) {
 	}
 	s.last = e.Time
 	b := s.boot(e)
+	b.conclude(e)
 	if e.Stage.After(b.Stage) {
 		b.Stage = e.Stage
+		b.Stages = append(b.Stages, StageTime{Stage: e.Stage, At: e.Time})
 	}
 	if b.MAC == "" {
 		b.MAC = e.MAC
@@ -122,6 +124,9 @@ func (s *subject) boot(e Event) *Boot {
 	}
 	if len(s.boots) == maxBoots {
 		s.boots = append(s.boots[:0], s.boots[1:]...)
+	}
+	if n := len(s.boots); n > 0 && s.boots[n-1].Outcome == "" && s.boots[n-1].ID != "" {
+		s.boots[n-1].end(OutcomeReplaced, e.Time)
 	}
 	b := &Boot{ID: e.Boot, Machine: e.Machine, MAC: e.MAC, Started: e.Time}
 	s.boots = append(s.boots, b)
@@ -153,10 +158,11 @@ func (r *Recorder) Boots(name string) []Boot {
 	if s == nil {
 		return nil
 	}
-	boots := make([]Boot, 0, len(s.boots))
+	boots, now := make([]Boot, 0, len(s.boots)), time.Now()
 	for i := len(s.boots) - 1; i >= 0; i-- {
 		b := *s.boots[i]
 		b.Events = append([]Event(nil), b.Events...)
+		b.Stages = s.boots[i].timed(s.boots[:i], now)
 		boots = append(boots, b)
 	}
 	return boots

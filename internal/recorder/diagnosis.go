@@ -1,0 +1,49 @@
+package recorder
+
+import "time"
+
+// Outcome is how a boot ended; empty as long as it is under way.
+type Outcome string
+
+const (
+	OutcomeRunning  Outcome = "running"  // its system runs
+	OutcomeStalled  Outcome = "stalled"  // it stopped on its way; Boot.Diagnosis says why
+	OutcomeReplaced Outcome = "replaced" // the machine began another boot before this one ran
+	OutcomeRefused  Outcome = "refused"  // the machine was told that there is no boot for it
+)
+
+// Diagnosis is why a boot stalled.
+type Diagnosis struct {
+	Kind     string   `json:"kind"`     // a word for scripts and metrics; package diagnose has the list
+	Summary  string   `json:"summary"`  // one sentence: what stopped, where, since when
+	Evidence []string `json:"evidence"` // what was seen, each a short sentence
+	Causes   []Cause  `json:"causes"`   // the likeliest first
+}
+
+// Cause is something that would explain what was seen.
+type Cause struct {
+	Text   string `json:"text"`
+	Remedy string `json:"remedy"` // words that can be typed or done
+}
+
+// conclude gives b the outcome that e brings, if it brings one.
+func (b *Boot) conclude(e Event) {
+	if e.Diagnosis != nil {
+		b.Diagnosis = e.Diagnosis
+	}
+	switch {
+	case e.Outcome != "":
+		b.end(e.Outcome, e.Time)
+	case e.Stage == StageRunning && b.Outcome != OutcomeRunning:
+		b.end(OutcomeRunning, e.Time)
+	case e.Stage.After(b.Stage) && b.Outcome == OutcomeStalled: // it went on after all
+		b.end("", time.Time{})
+	}
+}
+
+func (b *Boot) end(o Outcome, at time.Time) {
+	b.Outcome, b.Ended = o, at
+	if o == OutcomeRunning || o == "" {
+		b.Diagnosis = nil
+	}
+}
