@@ -6,6 +6,7 @@ import "encoding/binary"
 const (
 	ethernetLen   = 14
 	etherTypeIPv4 = 0x0800
+	protoTCP      = 6
 	protoUDP      = 17
 	udpLen        = 8
 )
@@ -19,29 +20,47 @@ type udpFrame struct {
 	from, to uint16 // ports
 }
 
-// parseUDP finds the UDP datagram in a frame; ok is false when there is none or
-// only a fragment of one.
-func parseUDP(frame []byte) (u udpFrame, ok bool) {
+// ipPacket is an IPv4 packet that is no fragment. Its slices are parts of the frame.
+type ipPacket struct {
+	packet   []byte // all of it
+	header   []byte
+	payload  []byte
+	protocol byte
+}
+
+// parseIPv4 finds the packet in a frame; ok is false when there is none or only a
+// fragment of one.
+func parseIPv4(frame []byte) (p ipPacket, ok bool) {
 	if len(frame) < ethernetLen+20 || binary.BigEndian.Uint16(frame[12:]) != etherTypeIPv4 {
-		return u, false
+		return p, false
 	}
 	ip := frame[ethernetLen:]
 	header := int(ip[0]&0x0f) * 4
 	total := int(binary.BigEndian.Uint16(ip[2:]))
-	if ip[0]>>4 != 4 || header < 20 || total > len(ip) || total < header+udpLen || ip[9] != protoUDP {
-		return u, false
+	if ip[0]>>4 != 4 || header < 20 || total > len(ip) || total < header {
+		return p, false
 	}
 	if binary.BigEndian.Uint16(ip[6:])&0x3fff != 0 { // more fragments, or an offset
+		return p, false
+	}
+	return ipPacket{packet: ip[:total], header: ip[:header], payload: ip[header:total], protocol: ip[9]}, true
+}
+
+// parseUDP finds the UDP datagram in a frame; ok is false when there is none or
+// only a fragment of one.
+func parseUDP(frame []byte) (u udpFrame, ok bool) {
+	p, ok := parseIPv4(frame)
+	if !ok || p.protocol != protoUDP || len(p.payload) < udpLen {
 		return u, false
 	}
-	udp := ip[header:total]
+	udp := p.payload
 	length := int(binary.BigEndian.Uint16(udp[4:]))
 	if length < udpLen || length > len(udp) {
 		return u, false
 	}
 	udp = udp[:length]
 	return udpFrame{
-		ip: ip[:header], udp: udp, payload: udp[udpLen:],
+		ip: p.header, udp: udp, payload: udp[udpLen:],
 		from: binary.BigEndian.Uint16(udp), to: binary.BigEndian.Uint16(udp[2:]),
 	}, true
 }

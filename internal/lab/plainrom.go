@@ -9,6 +9,7 @@ const (
 	portDHCPServer = 67
 	portTFTP       = 69
 	portBINL       = 4011 // PXE boot server and proxy DHCP
+	portISCSI      = 3260
 
 	bootpOptions = 240 // offset of the first option: RFC 2131, 2
 	dhcpMagic    = 0x63825363
@@ -17,7 +18,8 @@ const (
 	optEtherboot = 175 // iPXE's own encapsulated options
 	optEnd       = 255
 
-	tftpRRQ = 1 // RFC 1350, 5
+	tftpRRQ  = 1 // RFC 1350, 5
+	tftpData = 3
 )
 
 // PlainROM is a Filter that hides from the network that the guest's boot ROM is
