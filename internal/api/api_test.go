@@ -94,7 +94,7 @@ func TestJSON(t *testing.T) {
 			`"last_boot":{"id":"b1","started":"2026-01-02T03:04:05Z","stage":"login","time":"2026-01-02T03:04:05Z","level":"info","text":"opened <its> disk"}}]`,
 		"/v1/volumes": `{"volumes":[{"id":"v1","machine":"pc01","ref":"","image":"debian:12","digest":"","mode":"persistent","size":4294967296,"stored":4096,"own":0,"private":0,"limit":0,"used_percent":0,"write_through":false,"depth":0,"snapshots":[],"open":false,"read_bytes":0,"written_bytes":0,"created":"2026-01-02T03:04:05Z","block_size":0}],"freeing":7}`,
 		"/v1/machines/pc01/boots": `[{"id":"b1","machine":"pc01","mac":"52:54:00:00:00:01","started":"2026-01-02T03:04:05Z","stage":"login",` +
-			`"outcome":"stalled","ended":"2026-01-02T03:04:05Z","stages":[{"stage":"login","at":"2026-01-02T03:04:05Z","took_ns":0}],"events":[{"time":"2026-01-02T03:04:05Z","boot":"b1","machine":"pc01","mac":"52:54:00:00:00:01","stage":"login","level":"info","text":"opened <its> disk","outcome":"stalled"}]}]`,
+			`"outcome":"stalled","ended":"2026-01-02T03:04:05Z","stages":[{"stage":"login","at":"2026-01-02T03:04:05Z","took_ns":0}],"last":"2026-01-02T03:04:05Z","events":[{"time":"2026-01-02T03:04:05Z","boot":"b1","machine":"pc01","mac":"52:54:00:00:00:01","stage":"login","level":"info","text":"opened <its> disk","outcome":"stalled"}]}]`,
 	} {
 		if got := body(t, c, path); got != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", path, got, want)

@@ -26,8 +26,8 @@ type Cause struct {
 	Remedy string `json:"remedy"` // words that can be typed or done
 }
 
-// conclude gives b the outcome that e brings, if it brings one.
-func (b *Boot) conclude(e Event) {
+// conclude gives b the outcome that e brings, and reports whether it brings one.
+func (b *Boot) conclude(e Event) bool {
 	if e.Diagnosis != nil {
 		b.Diagnosis = e.Diagnosis
 	}
@@ -38,7 +38,11 @@ func (b *Boot) conclude(e Event) {
 		b.end(OutcomeRunning, e.Time)
 	case e.Stage.After(b.Stage) && b.Outcome == OutcomeStalled: // it went on after all
 		b.end("", time.Time{})
+		return false
+	default:
+		return false
 	}
+	return true
 }
 
 func (b *Boot) end(o Outcome, at time.Time) {

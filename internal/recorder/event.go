@@ -78,6 +78,7 @@ type Boot struct {
 	Diagnosis *Diagnosis  `json:"diagnosis,omitempty"` // the last, unless it went on after all
 	Stages    []StageTime `json:"stages,omitempty"`    // those that it came to, in order
 
-	Events  []Event `json:"events"` // oldest first
-	Dropped int     `json:"dropped,omitempty"`
+	Last    time.Time `json:"last"`   // when it was last heard of
+	Events  []Event   `json:"events"` // oldest first
+	Dropped int       `json:"dropped,omitempty"`
 }

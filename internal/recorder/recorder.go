@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"container/list"
 	"log/slog"
 	"sync"
 	"time"
@@ -9,9 +10,14 @@ import (
 // Bounds on what is kept, so that neither a flood of strangers nor one machine
 // in a crash loop can fill memory.
 const (
-	maxSubjects = 4096 // the one silent for longest goes first
-	maxBoots    = 10   // per subject
-	maxEvents   = 200  // per boot: the first ones and the newest are the ones that tell
+	maxMachines  = 16384 // of those, and of strangers, one that is silent for long goes
+	maxStrangers = 2048
+	maxBoots     = 16      // of a machine
+	maxTries     = 4       // of a stranger
+	maxEvents    = 200     // per boot: the first ones and the newest are the ones that tell
+	maxInAll     = 200_000 // events: the oldest boots go on without theirs
+	// fewLooked is how many subjects are looked at for the one that goes.
+	fewLooked = 64
 )
 
 // Recorder files events under their boots. Its methods may be called from any
@@ -19,18 +25,14 @@ const (
 type Recorder struct {
 	log *slog.Logger
 
-	mu       sync.Mutex
-	journal  *journal // nil: memory only
-	subjects map[string]*subject
-	watchers map[chan Event]struct{}
+	mu        sync.Mutex
+	files     *files // nil: memory only
+	subjects  map[string]*subject
+	strangers int // among subjects
+	watchers  map[chan Event]struct{}
 
-	complained time.Time // when the journal's trouble was last logged
-}
-
-type subject struct {
-	boots    []*Boot // oldest first
-	last     time.Time
-	stranger bool
+	events int       // in all boots
+	eldest list.List // of *kept: boots with events, by when they began
 }
 
 // New returns a recorder that keeps its timelines in memory only.
@@ -42,11 +44,16 @@ func New(log *slog.Logger) *Recorder {
 // earlier runs already in it.
 func Open(dir string, log *slog.Logger) (*Recorder, error) {
 	r := New(log)
-	j, err := openJournal(dir, r.file)
+	f, err := r.openFiles(dir)
 	if err != nil {
 		return nil, err
 	}
-	r.journal = j
+	r.files = f
+	for _, s := range r.subjects {
+		for _, k := range s.boots {
+			k.settled = time.Time{}
+		}
+	}
 	return r, nil
 }
 
@@ -54,11 +61,16 @@ func Open(dir string, log *slog.Logger) (*Recorder, error) {
 func (r *Recorder) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.journal == nil {
+	if r.files == nil {
 		return nil
 	}
-	err := r.journal.close()
-	r.journal = nil
+	for _, s := range r.subjects {
+		if k := s.newest(); k != nil && k.Outcome == "" {
+			r.keep(k)
+		}
+	}
+	err := r.files.close()
+	r.files = nil
 	return err
 }
 
@@ -73,12 +85,9 @@ func (r *Recorder) Add(e Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.file(e)
-	if r.journal != nil {
-		if err := r.journal.append(e); err != nil && e.Time.Sub(r.complained) > time.Minute {
-			r.complained = e.Time
-			r.log.Error("boot timelines are not written to disk", "err", err)
-		}
+	r.keep(r.file(e)...)
+	if r.files != nil {
+		r.complain(r.files.events.append(e))
 	}
 	for w := range r.watchers {
 		select {
@@ -88,65 +97,66 @@ func (r *Recorder) Add(e Event) {
 	}
 }
 
-// file puts e into its boot. The caller holds mu, or is alone.
-func (r *Recorder) file(e Event) {
-	s := r.subjects[e.Subject()]
-	if s == nil {
-		r.makeRoom()
-		s = &subject{stranger: e.Machine == ""}
-		r.subjects[e.Subject()] = s
-	}
-	s.last = e.Time
-	b := s.boot(e)
-	b.conclude(e)
-	if e.Stage.After(b.Stage) {
-		b.Stage = e.Stage
-		b.Stages = append(b.Stages, StageTime{Stage: e.Stage, At: e.Time})
-	}
-	if b.MAC == "" {
-		b.MAC = e.MAC
-	}
-	if len(b.Events) == maxEvents {
-		keep := maxEvents / 2
-		b.Events = append(b.Events[:keep], b.Events[keep+1:]...)
-		b.Dropped++
-	}
-	b.Events = append(b.Events, e)
-}
-
-// boot finds the boot e belongs to, or starts it. An event without a boot id
-// joins the newest boot.
-func (s *subject) boot(e Event) *Boot {
-	for i := len(s.boots) - 1; i >= 0; i-- {
-		if e.Boot == "" || s.boots[i].ID == e.Boot {
-			return s.boots[i]
+// file puts e into its boot, and returns the boots that it has ended. The caller
+// holds mu, or is alone.
+func (r *Recorder) file(e Event) (ended []*kept) {
+	s := r.subject(e)
+	k := s.find(e)
+	if k == nil {
+		if last := s.newest(); last.replaced(e.Time) {
+			ended = append(ended, last)
 		}
+		k = r.begin(s, e)
 	}
-	if len(s.boots) == maxBoots {
-		s.boots = append(s.boots[:0], s.boots[1:]...)
+	if e.Time.After(k.settled) && k.count(e) {
+		ended = append(ended, k)
 	}
-	if n := len(s.boots); n > 0 && s.boots[n-1].Outcome == "" && s.boots[n-1].ID != "" {
-		s.boots[n-1].end(OutcomeReplaced, e.Time)
-	}
-	b := &Boot{ID: e.Boot, Machine: e.Machine, MAC: e.MAC, Started: e.Time}
-	s.boots = append(s.boots, b)
-	return b
+	r.addEvent(k, e)
+	return ended
 }
 
-// makeRoom forgets the subject that has been silent for longest, strangers
-// before machines: anybody can make up strangers.
-func (r *Recorder) makeRoom() {
-	if len(r.subjects) < maxSubjects {
+// count takes over what e says of its boot, and reports whether that ends it.
+func (k *kept) count(e Event) (over bool) {
+	over = k.conclude(e)
+	if e.Stage.After(k.Stage) {
+		k.Stage = e.Stage
+		k.Stages = append(k.Stages, StageTime{Stage: e.Stage, At: e.Time})
+	}
+	if k.MAC == "" {
+		k.MAC = e.MAC
+	}
+	k.Last = e.Time
+	return over
+}
+
+// addEvent puts e into k, and takes the events of other boots out if there are
+// too many.
+func (r *Recorder) addEvent(k *kept, e Event) {
+	if k.place == nil {
+		k.place = r.eldest.PushBack(k)
+	}
+	if len(k.Events) == maxEvents {
+		keep := maxEvents / 2
+		k.Events = append(k.Events[:keep], k.Events[keep+1:]...)
+		k.Dropped++
+		r.events--
+	}
+	k.Events = append(k.Events, e)
+	r.events++
+	for r.events > maxInAll {
+		r.strip(r.eldest.Front().Value.(*kept))
+	}
+}
+
+// strip takes k's events out.
+func (r *Recorder) strip(k *kept) {
+	if k.place == nil {
 		return
 	}
-	var goes string
-	for name, s := range r.subjects {
-		g := r.subjects[goes]
-		if g == nil || s.stranger && !g.stranger || s.stranger == g.stranger && s.last.Before(g.last) {
-			goes = name
-		}
-	}
-	delete(r.subjects, goes)
+	r.eldest.Remove(k.place)
+	r.events -= len(k.Events)
+	k.Dropped += len(k.Events)
+	k.Events, k.place = nil, nil
 }
 
 // Boots returns copies of the last boots of a subject (a machine's name, or
@@ -160,12 +170,31 @@ func (r *Recorder) Boots(name string) []Boot {
 	}
 	boots, now := make([]Boot, 0, len(s.boots)), time.Now()
 	for i := len(s.boots) - 1; i >= 0; i-- {
-		b := *s.boots[i]
-		b.Events = append([]Event(nil), b.Events...)
-		b.Stages = s.boots[i].timed(s.boots[:i], now)
+		b := s.boots[i].Boot
+		b.Events = append([]Event{}, b.Events...)
+		b.Stages = b.timed(s.boots[:i], now)
 		boots = append(boots, b)
 	}
 	return boots
+}
+
+// Latest returns the newest boot of every subject, with no more than its last
+// event, in no order.
+func (r *Recorder) Latest() []Boot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all, now := make([]Boot, 0, len(r.subjects)), time.Now()
+	for _, s := range r.subjects {
+		k := s.newest()
+		if k == nil {
+			continue
+		}
+		b := k.Boot
+		b.Events = append([]Event{}, b.Events[max(len(b.Events)-1, 0):]...)
+		b.Stages = b.timed(s.boots[:len(s.boots)-1], now)
+		all = append(all, b)
+	}
+	return all
 }
 
 // Watch returns a channel of all events from now on, and the function that

@@ -73,14 +73,46 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%d boots kept, want %d", n, maxBoots)
 	}
 	start := time.Now()
-	for i := range maxSubjects + 10 {
+	for i := range maxStrangers + 10 {
 		r.Add(Event{Time: start.Add(time.Duration(i)), MAC: fmt.Sprint(i), Text: "x"})
 	}
-	if n := len(r.subjects); n != maxSubjects {
-		t.Errorf("%d subjects kept, want %d", n, maxSubjects)
+	if n := len(r.subjects); n != maxStrangers+1 || r.strangers != maxStrangers {
+		t.Errorf("%d subjects, %d strangers kept, want %d strangers", n, r.strangers, maxStrangers)
 	}
-	if r.Boots("pc") == nil {
-		t.Error("a machine was forgotten for strangers")
+	if n := r.eldest.Len(); n != maxStrangers+maxBoots || r.events != n {
+		t.Errorf("%d events in %d boots are remembered, want %d", r.events, n, maxStrangers+maxBoots)
+	}
+	for i := range maxTries + 5 {
+		r.Add(Event{Boot: fmt.Sprint("b", i), MAC: "stranger", Text: "x"})
+	}
+	if n := len(r.Boots("stranger")); n != maxTries {
+		t.Errorf("%d boots of a stranger kept, want %d", n, maxTries)
+	}
+	for i := range maxMachines + 10 {
+		r.Add(Event{Machine: fmt.Sprint("pc", i), Text: "x"})
+	}
+	if n := len(r.subjects) - r.strangers; n != maxMachines {
+		t.Errorf("%d machines kept, want %d", n, maxMachines)
+	}
+}
+
+func TestOldBootsLoseTheirEvents(t *testing.T) {
+	r := New(slog.Default())
+	machines := maxInAll/maxEvents + 1
+	for m := range machines {
+		for i := range maxEvents {
+			r.Add(Event{Boot: "b", Machine: fmt.Sprint("pc", m), Stage: StageFirmware, Text: fmt.Sprint(i)})
+		}
+	}
+	if r.events > maxInAll {
+		t.Errorf("%d events in memory, want %d at most", r.events, maxInAll)
+	}
+	b := r.Boots("pc0")[0]
+	if len(b.Events) != 0 || b.Dropped != maxEvents || b.Stage != StageFirmware {
+		t.Errorf("the oldest boot: %d events, %d dropped, stage %s; want none, and its stage", len(b.Events), b.Dropped, b.Stage)
+	}
+	if b := r.Boots(fmt.Sprint("pc", machines-1))[0]; len(b.Events) != maxEvents {
+		t.Errorf("the newest boot has %d events, want %d", len(b.Events), maxEvents)
 	}
 }
 
@@ -114,15 +146,23 @@ func TestStagesAreOrdered(t *testing.T) {
 	}
 }
 
-func FuzzJournal(f *testing.F) {
-	f.Add([]byte(`{"machine":"pc","text":"x"}` + "\n{}\n\xff"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		path := filepath.Join(t.TempDir(), "j")
-		if err := os.WriteFile(path, b, 0o600); err != nil {
+func FuzzFiles(f *testing.F) {
+	f.Add([]byte(`{"machine":"pc","text":"x"}`+"\n{}\n\xff"), []byte(`{"id":"b","machine":"pc","stages":[{"stage":"loader"}]}`))
+	f.Add([]byte(`{"machine":"pc","boot":"b","stage":"loader"}`), []byte(`{"id":"b","mac":"x","events":{},"stages":[{},{}]}`+"\n"))
+	f.Fuzz(func(t *testing.T, events, boots []byte) {
+		dir := t.TempDir()
+		for name, b := range map[string][]byte{"events.jsonl": events, "boots.jsonl.1": boots} {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := Open(dir, slog.Default())
+		if err != nil {
 			t.Fatal(err)
 		}
-		r := New(slog.Default())
-		if err := readJournal(path, r.file); err != nil {
+		r.Latest()
+		r.Usual("pc", StageLoader)
+		if err := r.Close(); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -35,7 +35,7 @@ func (r *Recorder) Usual(subject string, st Stage) Usual {
 	return usual(s.boots, st)
 }
 
-func usual(boots []*Boot, st Stage) Usual {
+func usual(boots []*kept, st Stage) Usual {
 	var took []time.Duration
 	for _, b := range boots {
 		for i, t := range b.Stages {
@@ -53,7 +53,7 @@ func usual(boots []*Boot, st Stage) Usual {
 
 // timed returns b's stages with their durations, as seen at now by someone who
 // knows the boots before it.
-func (b *Boot) timed(before []*Boot, now time.Time) []StageTime {
+func (b *Boot) timed(before []*kept, now time.Time) []StageTime {
 	stages := slices.Clone(b.Stages)
 	for i := range stages {
 		t := &stages[i]

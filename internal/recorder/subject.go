@@ -1,0 +1,122 @@
+package recorder
+
+import (
+	"container/list"
+	"time"
+)
+
+// subject is a machine, or a MAC that nobody has added, with its last boots.
+type subject struct {
+	name     string
+	boots    []*kept // oldest first
+	stranger bool
+}
+
+// kept is a boot as it is held in memory.
+type kept struct {
+	Boot
+	settled time.Time     // while files are read: up to which events are counted in
+	place   *list.Element // in Recorder.eldest, if it has events
+}
+
+// subject returns the subject of e, making room for one that is new.
+func (r *Recorder) subject(e Event) *subject {
+	s := r.subjects[e.Subject()]
+	if s == nil {
+		s = &subject{name: e.Subject(), stranger: e.Machine == ""}
+		r.makeRoom(s.stranger)
+		r.subjects[s.name] = s
+		if s.stranger {
+			r.strangers++
+		}
+	}
+	return s
+}
+
+func (s *subject) newest() *kept {
+	if len(s.boots) == 0 {
+		return nil
+	}
+	return s.boots[len(s.boots)-1]
+}
+
+// last is when the subject was last heard of.
+func (s *subject) last() time.Time {
+	if k := s.newest(); k != nil {
+		return k.Last
+	}
+	return time.Time{}
+}
+
+// find returns the boot that e belongs to, or nil if it begins one. An event
+// without a boot id joins the newest boot.
+func (s *subject) find(e Event) *kept {
+	for i := len(s.boots) - 1; i >= 0; i-- {
+		if e.Boot == "" || s.boots[i].ID == e.Boot {
+			return s.boots[i]
+		}
+	}
+	return nil
+}
+
+// begin starts the boot that e belongs to, in place of the oldest if there are
+// enough.
+func (r *Recorder) begin(s *subject, e Event) *kept {
+	most := maxBoots
+	if s.stranger {
+		most = maxTries
+	}
+	if len(s.boots) == most {
+		r.strip(s.boots[0])
+		s.boots = append(s.boots[:0], s.boots[1:]...)
+	}
+	k := &kept{Boot: Boot{ID: e.Boot, Machine: e.Machine, MAC: e.MAC, Started: e.Time}}
+	s.boots = append(s.boots, k)
+	return k
+}
+
+// replaced ends a boot that another one follows, and reports whether that is
+// news.
+func (k *kept) replaced(at time.Time) bool {
+	if k == nil || k.ID == "" || k.Outcome != "" {
+		return false
+	}
+	k.end(OutcomeReplaced, at)
+	return true
+}
+
+// makeRoom keeps strangers, or machines, within their bound: of some of them,
+// the one that has been silent for longest goes. Anybody can make up strangers.
+func (r *Recorder) makeRoom(strangers bool) {
+	n, most := len(r.subjects)-r.strangers, maxMachines
+	if strangers {
+		n, most = r.strangers, maxStrangers
+	}
+	if n < most {
+		return
+	}
+	var goes *subject
+	looked := 0
+	for _, s := range r.subjects { // in another order each time
+		if s.stranger != strangers {
+			continue
+		}
+		if goes == nil || s.last().Before(goes.last()) {
+			goes = s
+		}
+		if looked++; looked == fewLooked {
+			break
+		}
+	}
+	r.forget(goes)
+}
+
+func (r *Recorder) forget(s *subject) {
+	for _, k := range s.boots {
+		r.strip(k)
+	}
+	delete(r.subjects, s.name)
+	if s.stranger {
+		r.strangers--
+	}
+}
