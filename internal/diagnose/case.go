@@ -1,0 +1,166 @@
+package diagnose
+
+import (
+	"net/netip"
+	"time"
+
+	"bootes.dev/internal/recorder"
+)
+
+// Case is all that is known of a boot that stopped. What was not seen is zero.
+type Case struct {
+	Subject string // what commands call it: the machine's name, or the MAC of one that nobody has added
+	MAC     string
+	Known   bool   // somebody has added it
+	HowTo   string // the command that adds it, of a machine that is not Known
+
+	Interface string
+	Server    netip.Addr // our address there, as the machine was told
+	Ports     Ports
+
+	Stage     recorder.Stage // the furthest
+	Silent    time.Duration  // since the last sign of life
+	Usual     time.Duration  // how long its earlier boots were at this stage; 0: not known
+	Restarted bool           // this server was started since: what it knew of the boot is gone
+
+	Firmware Firmware
+	DHCP     DHCP // of the firmware
+	IPXE     DHCP // of iPXE
+	Loader   Loader
+	Script   Script
+	Login    Login
+	Disk     Disk
+	System   System
+	Past     Past
+}
+
+// Ports are those that this server serves.
+type Ports struct{ HTTP, TFTP, ISCSI uint16 }
+
+// Firmware is what the machine starts from.
+type Firmware struct {
+	Name string // "UEFI x86-64"; "" if iPXE is all that was seen
+	Arch string // "x86_64", as iPXE's releases name it; "" if not known
+	UEFI bool   // Secure Boot may stand in the way
+	HTTP bool   // it fetches by HTTP
+	Flag string // what `bootes simulate --firmware` calls it; "" if it cannot play it
+}
+
+// DHCP is what one of the machine's programs asked for, and got.
+type DHCP struct {
+	Proxy    bool          // we say what to boot, and others give the addresses
+	Asked    int           // DISCOVERs
+	Late     time.Duration // for how long it had asked when we first heard it (the field secs)
+	Answered int           // of our OFFERs
+	File     string        // that they named
+	NoBoot   string        // why they named none
+	Refused  string        // why its last message was not answered
+	Full     bool          // there was no address left
+	Offered  netip.Addr    // the address in our OFFER
+	Has      netip.Addr    // the address that it has
+	From     netip.Addr    // the other server that it took that from; zero: us
+	Relay    netip.Addr    // through which it asks
+	Others   []string      // other DHCP servers on that network
+	// Heard are other machines there that came for what they were told to boot.
+	Heard int
+}
+
+// Loader is what its firmware was told to fetch, and what it fetched.
+type Loader struct {
+	Told    string
+	Arch    string // that the file is for; "" if it is not known
+	Pinned  bool   // by `bootes machine set --loader`
+	Signed  bool   // a shim
+	Missing string // a file that it asked for and no folder has
+	Name    string // the last that was fetched whole
+	Proto   string // "TFTP" or "HTTP"
+	Times   int    // that it was fetched whole
+	Took    time.Duration
+	Back    time.Duration // from then until its firmware asked for an address again; 0: it did not
+	Second  string        // what a shim asked for and did not get
+
+	Failed Transfer // the last that failed; zero: none, or one succeeded since
+}
+
+// Transfer is one that broke off.
+type Transfer struct {
+	Name      string
+	Proto     string
+	Bytes     int64
+	Why       string
+	Answered  bool // the client answered at least once
+	Block     int  // bytes in a packet of TFTP; 0: not known
+	Resent    int  // packets, or windows of them
+	Times     int  // that it broke off
+	Restarted bool // the client asked anew while it was under way
+}
+
+// Script is what iPXE was told to fetch, and its disk as the script names it.
+type Script struct {
+	URL       string
+	Refusals  int
+	Refused   string // the last reason
+	Portal    netip.AddrPort
+	Portaled  bool // by portal: of the config, and not where the request came in
+	Ours      bool // the portal is an address of this server
+	HTTPed    bool // by http: of the config
+	Waiting   bool // for a person's approval
+	Connected int  // connections to the portal that asked for nothing
+}
+
+// Login is what became of logins to the machine's target.
+type Login struct {
+	Refusals int
+	Refused  string // the last reason
+	Open     string // why the disk could not be opened
+}
+
+// Disk is what the machine was given to boot from.
+type Disk struct {
+	Volume   string
+	Image    string
+	Ref      string // what the machine names, an image or a tag
+	Ready    bool   // the image is known to find its disk by iSCSI: `bootes image build` made it, or --identity says so
+	Layout   Layout
+	Reads    uint64
+	Read     int64 // bytes
+	Written  int64
+	LastRead time.Duration // ago; 0: not known
+
+	Full    string // the error of its writes
+	AtLimit bool   // by the volume's own limit, and not by the server's disk
+	Limit   int64
+	Folder  string // of the server's data
+	Corrupt string // the error of its reads
+}
+
+// Layout is what the beginning of a disk shows.
+type Layout struct {
+	Seen      bool
+	Blank     bool // all zeros
+	Signature bool // 55 AA at the end of the first sector
+	Code      bool // and code before it
+	GPT       bool
+	ESP       bool     // an EFI system partition
+	EFI       []string // files in its \EFI\BOOT; nil: not looked at
+}
+
+// System is what was seen of the operating system.
+type System struct {
+	Asked    bool // it asked for an address, so it has a driver for the card
+	LoggedIn bool
+	Ended    string        // why its last session ended; "" while it is open
+	Lasted   time.Duration // from its login to that
+	Left     bool          // iPXE closed its session, as UEFI does when a kernel starts
+}
+
+// Past is what earlier boots tell.
+type Past struct {
+	Failed    int    // boots in a row, this one included, that came as far and never ran
+	LastRan   string // image of the last boot that ran
+	LastAt    time.Time
+	Elsewhere int // other machines that run this image
+	Ephemeral bool
+	Tag       bool     // Disk.Ref is a tag
+	Snapshots []string // of the volume, the newest first
+}

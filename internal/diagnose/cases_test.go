@@ -1,0 +1,282 @@
+package diagnose
+
+import (
+	"net/netip"
+	"time"
+
+	"bootes.dev/internal/recorder"
+)
+
+var (
+	us     = netip.MustParseAddr("10.77.0.1")
+	rival  = netip.MustParseAddr("10.77.0.2")
+	itself = netip.MustParseAddr("10.77.0.101")
+	router = netip.MustParseAddr("10.78.0.1")
+
+	bios = Firmware{Name: "BIOS", Arch: "i386", Flag: "bios"}
+	uefi = Firmware{Name: "UEFI x86-64", Arch: "x86_64", UEFI: true, Flag: "efi"}
+)
+
+// at is pc1, silent at a stage for 45 s, with what else is to be said of it.
+func at(st recorder.Stage, more ...func(*Case)) Case {
+	c := Case{
+		Subject: "pc1", MAC: "52:54:00:00:00:01", Known: true, Interface: "eth0", Server: us, Ports: Ports{80, 69, 3260},
+		Stage: st, Silent: 45 * time.Second, Firmware: uefi,
+		DHCP: DHCP{Asked: 2, Answered: 2, File: "snponly.efi"},
+	}
+	for _, f := range more {
+		f(&c)
+	}
+	return c
+}
+
+func proxy(c *Case) { c.DHCP.Proxy, c.IPXE.Proxy = true, true }
+
+// leased: its firmware has an address of ours.
+func leased(c *Case) { c.DHCP.Offered, c.DHCP.Has = itself, itself }
+
+// elsewhere: its firmware has an address of another server.
+func elsewhere(c *Case) {
+	proxy(c)
+	c.DHCP.Has, c.DHCP.From, c.DHCP.Others = itself, rival, []string{rival.String()}
+}
+
+// fetched: the loader has come.
+func fetched(c *Case) {
+	leased(c)
+	c.Loader = Loader{Told: "snponly.efi", Arch: "x86_64", Name: "snponly.efi", Proto: "TFTP", Times: 1, Took: time.Second}
+}
+
+// scripted: iPXE has its script.
+func scripted(c *Case) {
+	fetched(c)
+	c.IPXE = DHCP{Asked: 1, Answered: 1, File: "http://10.77.0.1/ipxe/52-54-00-00-00-01", Offered: itself, Has: itself}
+	c.Script = Script{URL: c.IPXE.File, Portal: netip.AddrPortFrom(us, 3260), Ours: true}
+	c.Disk = Disk{Volume: "pc1-abcd", Image: "debian:13", Ref: "debian:stable"}
+	c.Past.Tag = true
+}
+
+// good is a disk that any firmware can start.
+var good = Layout{Seen: true, Signature: true, Code: true, GPT: true, ESP: true, EFI: []string{"BOOTX64.EFI"}}
+
+// loaded: a kernel was read.
+func loaded(c *Case) {
+	scripted(c)
+	c.Disk.Layout, c.Disk.Reads, c.Disk.Read, c.Disk.LastRead = good, 1200, 45<<20, 2*time.Minute
+}
+
+// up: the system has opened its disk.
+func up(c *Case) {
+	loaded(c)
+	c.System = System{LoggedIn: true, Ended: "connection reset by peer", Lasted: 12 * time.Second}
+}
+
+func with(f func(*Case)) func(*Case) { return f }
+
+// cases are named after their kind and what is particular of them.
+func cases() map[string]Case {
+	all := map[string]Case{}
+	for _, part := range []map[string]Case{firmwareCases(), transferCases(), loaderCases(), ipxeCases(), diskCases(), systemCases()} {
+		for name, c := range part {
+			all[name] = c
+		}
+	}
+	return all
+}
+
+func firmwareCases() map[string]Case {
+	const st = recorder.StageFirmware
+	stranger := func(c *Case) {
+		c.Known, c.Subject, c.DHCP.File = false, c.MAC, ""
+		c.HowTo = "bootes machine add NAME --mac 52:54:00:00:00:01 --image debian:12"
+	}
+	return map[string]Case{
+		"unknown-machine": at(st, stranger),
+		"unknown-machine_waits": at(recorder.StageIPXE, stranger, with(func(c *Case) {
+			c.Script.Waiting = true
+		})),
+		"no-loader-for-firmware": at(st, with(func(c *Case) {
+			c.Firmware = Firmware{Name: "UEFI arm64", Arch: "arm64", UEFI: true, Flag: "arm64"}
+			c.DHCP.File = ""
+			c.DHCP.NoBoot = "no loader for its firmware (UEFI arm64): put iPXE's snponly.efi for arm64 as arm64/snponly.efi into a folder of loaders: in the config"
+		})),
+		"pool-exhausted": at(st, with(func(c *Case) {
+			c.DHCP.Full, c.DHCP.Answered, c.DHCP.Refused = true, 0, "no address left in the pool"
+		})),
+		"no-address_no-server":    at(st, proxy),
+		"no-address_other-server": at(st, proxy, with(func(c *Case) { c.DHCP.Others = []string{"10.77.0.2"} })),
+		"no-address_lost":         at(st, with(func(c *Case) { c.DHCP.Offered = itself })),
+		"no-address_lost-here":    at(st, with(func(c *Case) { c.DHCP.Offered, c.DHCP.Heard = itself, 3 })),
+		"no-address_relay": at(st, with(func(c *Case) {
+			c.DHCP.Offered, c.DHCP.Relay = itself, router
+		})),
+		"no-address_refused": at(st, with(func(c *Case) {
+			c.DHCP.Answered, c.DHCP.Refused = 0, "its relay 10.78.0.1 is on no network of interface \"eth0\""
+		})),
+		"offer-ignored":        at(st, elsewhere),
+		"offer-ignored_others": at(st, elsewhere, with(func(c *Case) { c.DHCP.Heard = 7 })),
+		"offer-ignored_server": at(st, with(func(c *Case) { c.DHCP.Offered, c.DHCP.From = itself, rival })),
+		"loader-not-fetched":   at(st, leased),
+		"loader-not-fetched_http": at(st, leased, with(func(c *Case) {
+			c.Firmware = Firmware{Name: "UEFI x86-64 HTTP", Arch: "x86_64", UEFI: true, HTTP: true, Flag: "http"}
+			c.DHCP.File = "http://10.77.0.1/loader/snponly.efi"
+		})),
+		"loader-not-fetched_port": at(st, leased, with(func(c *Case) { c.Ports.TFTP, c.DHCP.Relay = 6969, router })),
+		"wrong-boot-file": at(st, elsewhere, with(func(c *Case) {
+			c.Loader.Missing = "pxelinux.0"
+		})),
+		"wrong-boot-file_own": at(st, leased, with(func(c *Case) { c.Loader.Told, c.Loader.Missing = "my.efi", "my.efi" })),
+	}
+}
+
+func transferCases() map[string]Case {
+	const st = recorder.StageFirmware
+	failed := func(t Transfer) func(*Case) {
+		t.Name, t.Proto = "snponly.efi", "TFTP"
+		if t.Why == "" {
+			t.Why = "client stopped answering"
+		}
+		return func(c *Case) { leased(c); c.Loader.Failed = t }
+	}
+	return map[string]Case{
+		"tftp-timeout_mtu":      at(st, failed(Transfer{Times: 2, Answered: true, Block: 1468, Resent: 6})),
+		"tftp-timeout_firewall": at(st, failed(Transfer{Times: 1, Block: 1468, Resent: 6})),
+		"tftp-timeout_middle":   at(st, failed(Transfer{Times: 1, Answered: true, Block: 1468, Resent: 6, Bytes: 123456})),
+		"tftp-restarted": at(st, failed(Transfer{Times: 3, Answered: true, Block: 1468, Bytes: 2936, Resent: 2, Restarted: true,
+			Why: "client began anew"})),
+	}
+}
+
+func loaderCases() map[string]Case {
+	const st = recorder.StageLoader
+	legacy := func(c *Case) {
+		fetched(c)
+		c.Firmware = bios
+		c.Loader.Told, c.Loader.Name, c.Loader.Arch = "undionly.kpxe", "undionly.kpxe", ""
+	}
+	shim := func(c *Case) {
+		fetched(c)
+		c.Loader.Signed, c.Loader.Told, c.Loader.Name = true, "x86_64-sb/snponly-shim.efi", "x86_64-sb/snponly-shim.efi"
+	}
+	return map[string]Case{
+		"loader-silent":       at(st, fetched, with(func(c *Case) { c.Usual = 3 * time.Second })),
+		"loader-silent_back":  at(st, fetched, with(func(c *Case) { c.Loader.Back = 4 * time.Second })),
+		"loader-silent_bios":  at(st, legacy),
+		"loader-silent_shim":  at(st, shim, with(func(c *Case) { c.Loader.Back = 4 * time.Second })),
+		"loader-silent_shim2": at(st, shim, with(func(c *Case) { c.Loader.Name = "x86_64-sb/snponly.efi" })),
+		"loader-silent_second": at(st, shim, with(func(c *Case) {
+			c.Loader.Second = "snponly.efi"
+		})),
+		"loader-silent_autoexec": at(st, fetched, with(func(c *Case) { c.Loader.Name = "autoexec.ipxe" })),
+		"wrong-architecture": at(st, fetched, with(func(c *Case) {
+			c.Loader.Arch, c.Loader.Name, c.Loader.Told, c.Loader.Pinned = "arm64", "arm64/snponly.efi", "arm64/snponly.efi", true
+		})),
+		"wrong-architecture_other": at(st, elsewhere, fetched, with(func(c *Case) { c.Loader.Arch = "i386" })),
+		"loader-loop":              at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Back = 5, 2*time.Second })),
+		"tftp-timeout_second": at(st, shim, with(func(c *Case) {
+			c.Loader.Failed = Transfer{Name: "x86_64-sb/snponly.efi", Proto: "TFTP", Times: 1, Answered: true, Block: 512, Bytes: 10240, Why: "client stopped answering"}
+		})),
+	}
+}
+
+func ipxeCases() map[string]Case {
+	const st = recorder.StageIPXE
+	asks := func(c *Case) {
+		fetched(c)
+		c.IPXE = DHCP{Asked: 4, Answered: 4, Offered: itself, File: "http://10.77.0.1/ipxe/52-54-00-00-00-01"}
+		c.Script.URL = c.IPXE.File
+	}
+	has := func(c *Case) { asks(c); c.IPXE.Has = itself }
+	return map[string]Case{
+		"ipxe-no-address":      at(st, asks),
+		"ipxe-no-address_late": at(st, asks, with(func(c *Case) { c.IPXE.Late = 28 * time.Second })),
+		"ipxe-no-address_proxy": at(st, asks, proxy, with(func(c *Case) {
+			c.IPXE.Offered = netip.Addr{}
+		})),
+		"pool-exhausted_ipxe": at(st, asks, with(func(c *Case) { c.IPXE.Full, c.IPXE.Answered = true, 0 })),
+		"script-not-fetched":  at(st, has),
+		"script-not-fetched_http": at(st, has, with(func(c *Case) {
+			c.Script.HTTPed, c.Script.URL, c.IPXE.From, c.IPXE.Relay = true, "http://10.99.0.1/ipxe/52-54-00-00-00-01", rival, router
+		})),
+		"script-refused": at(st, has, with(func(c *Case) {
+			c.Script.Refusals, c.Script.Refused = 3, `script of "pc1" asked for from 10.77.0.101, whose MAC is unknown: address is not that machine's`
+		})),
+		"script-refused_remedy": at(st, has, with(func(c *Case) {
+			c.Script.Refusals, c.Script.Refused = 1, "update mode of pc1: its volume pc1-u is gone: end it with `bootes image update --cancel pc1`"
+		})),
+	}
+}
+
+func diskCases() map[string]Case {
+	refused := func(n int, why string) func(*Case) {
+		return func(c *Case) { scripted(c); c.Login.Refusals, c.Login.Refused = n, why }
+	}
+	layout := func(fw Firmware, l Layout) func(*Case) {
+		return func(c *Case) {
+			scripted(c)
+			l.Seen = true
+			c.Firmware, c.Disk.Layout, c.Disk.Reads, c.Disk.Read = fw, l, 3, 1536
+		}
+	}
+	const script, login, read = recorder.StageScript, recorder.StageLogin, recorder.StageRead
+	return map[string]Case{
+		"no-login": at(script, scripted),
+		"no-login_portal": at(script, scripted, with(func(c *Case) {
+			c.Script.Portaled, c.Script.Ours, c.Script.Portal = true, false, netip.MustParseAddrPort("10.99.0.1:3260")
+		})),
+		"no-login_connected":     at(script, scripted, with(func(c *Case) { c.Script.Connected = 2 })),
+		"login-refused_rule":     at(script, refused(4, "10.77.0.101 is not in what the rule \"from\" of pc1 names, 10.1.0.0/16: `bootes machine set pc1 --from 10.1.0.0/16,10.77.0.101` lets it in")),
+		"login-refused_secret":   at(script, refused(1, `wrong CHAP secret for "pc1-7"`)),
+		"login-refused_newer":    at(script, refused(2, "boot pc1-7 is over, a newer one has begun")),
+		"login-refused_account":  at(script, refused(1, `no account "pc1-7"`)),
+		"login-refused_mutual":   at(script, refused(1, "initiator wants the target to prove itself by mutual CHAP, which is not set up")),
+		"login-refused_nochap":   at(script, refused(1, "initiator did not offer CHAP")),
+		"login-refused_nodisk":   at(script, refused(1, "boot pc1-7 has no disk: it never asked for its script, or its volume was removed, reset or rolled back meanwhile")),
+		"login-refused_protocol": at(script, refused(1, "CHAP out of order")),
+		"login-refused_open":     at(script, scripted, with(func(c *Case) { c.Login.Open = `layer "ab" is missing` })),
+		"not-bootable_blank":     at(read, layout(bios, Layout{Blank: true})),
+		"not-bootable_nosig":     at(read, layout(bios, Layout{})),
+		"not-bootable_nocode":    at(login, layout(bios, Layout{Signature: true, GPT: true, ESP: true})),
+		"not-bootable_noesp":     at(read, layout(uefi, Layout{Signature: true, Code: true})),
+		"not-bootable_noefi":     at(read, layout(uefi, Layout{Signature: true, GPT: true, ESP: true, EFI: []string{"BOOTIA32.EFI"}})),
+		"not-bootable_emptyefi":  at(read, layout(uefi, Layout{Signature: true, GPT: true, ESP: true, EFI: []string{}}), with(func(c *Case) { c.Past.Ephemeral = true })),
+		"no-read":                at(login, scripted, with(func(c *Case) { c.Disk.Layout = good })),
+		"disk-full_limit": at(recorder.StageRunning, up, with(func(c *Case) {
+			c.Disk.Full, c.Disk.AtLimit, c.Disk.Limit, c.Disk.Written = "volume \"pc1-abcd\" is at its limit of 1048576 bytes: no space for new blocks", true, 1<<20, 1<<20
+		})),
+		"disk-full_host": at(recorder.StageKernel, up, with(func(c *Case) {
+			c.Disk.Full, c.Disk.Folder = "no space for new blocks: no space left on device", "/var/lib/bootes"
+		})),
+		"image-corrupt":           at(read, loaded, with(func(c *Case) { c.Disk.Corrupt = "data file is too short: stored data is corrupt" })),
+		"image-corrupt_ephemeral": at(read, loaded, with(func(c *Case) { c.Disk.Corrupt, c.Past.Ephemeral = "map page: wrong sum: stored data is corrupt", true })),
+	}
+}
+
+func systemCases() map[string]Case {
+	const read, kernel = recorder.StageRead, recorder.StageKernel
+	looped := func(lastRan string) func(*Case) {
+		return func(c *Case) {
+			c.Past.Failed, c.Past.LastRan = 3, lastRan
+			if lastRan != "" {
+				c.Past.LastAt = time.Date(2026, 1, 2, 3, 4, 0, 0, time.Local)
+			}
+		}
+	}
+	return map[string]Case{
+		"no-system-login":        at(read, loaded),
+		"no-system-login_ready":  at(read, loaded, with(func(c *Case) { c.Disk.Ready, c.Past.Elsewhere, c.System.Left = true, 4, true })),
+		"no-system-login_asked":  at(read, loaded, with(func(c *Case) { c.System.Asked, c.Past.LastRan = true, "debian:13" })),
+		"no-system-login_loader": at(read, loaded, with(func(c *Case) { c.Disk.Read = 1 << 20 })),
+		"no-system-login_signed": at(read, loaded, with(func(c *Case) { c.Loader.Signed, c.Disk.Read = true, 3<<20 })),
+		"no-system-login_mtu":    at(read, loaded, with(func(c *Case) { c.Disk.Read, c.Disk.Reads = 512, 1 })),
+		"system-gone":            at(kernel, up),
+		"system-gone_ping":       at(kernel, up, with(func(c *Case) { c.System.Ended = "the initiator answers no ping" })),
+		"system-gone_silent":     at(kernel, up, with(func(c *Case) { c.System.Ended = "" })),
+		"crash-loop":             at(kernel, up, looped("debian:12")),
+		"crash-loop_image":       at(kernel, up, looped("debian:12"), with(func(c *Case) { c.Past.Tag, c.Disk.Ref = false, "debian:13" })),
+		"crash-loop_written":     at(kernel, up, looped("debian:13"), with(func(c *Case) { c.Past.Snapshots = []string{"friday"} })),
+		"crash-loop_never":       at(kernel, up, looped("")),
+		"crash-loop_elsewhere":   at(read, loaded, looped(""), with(func(c *Case) { c.Past.Elsewhere = 5 })),
+		"crash-loop_restarted":   at(kernel, up, looped("debian:12"), with(func(c *Case) { c.Restarted = true })),
+	}
+}

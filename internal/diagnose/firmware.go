@@ -1,0 +1,209 @@
+package diagnose
+
+import (
+	"fmt"
+	"strings"
+
+	"bootes.dev/internal/recorder"
+)
+
+// atFirmware chooses among what happens before a loader has been fetched.
+func atFirmware(c Case) string {
+	d, failed := c.DHCP, c.Loader.Failed
+	switch {
+	case !c.Known && d.File == "" && c.HowTo != "":
+		return UnknownMachine
+	case d.File == "" && d.NoBoot != "":
+		return NoLoader
+	case failed.Times > 0 && failed.Restarted && failed.Times > 1:
+		return TFTPRestarted
+	case failed.Times > 0:
+		return TFTPTimeout
+	case c.Loader.Missing != "":
+		return WrongBootFile
+	case d.Full:
+		return PoolExhausted
+	case d.From.IsValid():
+		return OfferIgnored
+	case !d.Has.IsValid():
+		return NoAddress
+	}
+	return LoaderNotFetched
+}
+
+// asked is what was seen of an exchange of DHCP.
+func (c Case) asked(d DHCP, who string) (f facts) {
+	f.add(d.Asked > 0, "%s asked for an address %s on %s", who, times(d.Asked), c.Interface)
+	f.add(d.Relay.IsValid(), "through the relay %s", d.Relay)
+	f.add(d.Late > 0, "when it was first heard it had been asking for %s", since(d.Late))
+	f.add(d.Answered > 0 && d.Offered.IsValid(), "it was offered %s %s", d.Offered, times(d.Answered))
+	f.add(d.Answered > 0 && d.File != "", "it was told %s to boot %s", times(d.Answered), d.File)
+	f.add(d.Refused != "", "its last message was not answered: %s", d.Refused)
+	switch {
+	case d.From.IsValid() && d.Has.IsValid():
+		f.add(true, "it took the address %s of the DHCP server %s", d.Has, d.From)
+	case d.From.IsValid():
+		f.add(true, "it took the address of the DHCP server %s", d.From)
+	case d.Has.IsValid():
+		f.add(true, "it has the address %s of ours", d.Has)
+	}
+	return f
+}
+
+func unknownMachine(c Case) report {
+	f := c.asked(c.DHCP, c.firmware())
+	f.add(true, "no machine has the network card %s", c.MAC)
+	r := report{summary: "it was told nothing to boot: nobody has added this machine", evidence: f}
+	if c.Script.Waiting {
+		r.summary = "it waited for approval, and has been silent for " + since(c.Silent)
+	}
+	r.causes = []recorder.Cause{
+		cause("it is new here", "%s", c.HowTo),
+		cause("it is a machine that was added by another of its network cards", "bootes machine set NAME --mac MAC,%s", c.MAC),
+	}
+	return r
+}
+
+func noLoader(c Case) report {
+	text, remedy, ok := strings.Cut(c.DHCP.NoBoot, ": ")
+	if !ok {
+		remedy = "`bootes loaders` says what is missing, and where to put it"
+	}
+	f := c.asked(c.DHCP, c.firmware())
+	return report{
+		summary:  "it was told nothing to boot: " + text,
+		evidence: f,
+		causes:   []recorder.Cause{{Text: text, Remedy: remedy}},
+	}
+}
+
+func poolExhausted(c Case) report {
+	d, who := c.DHCP, c.firmware()
+	if c.Stage == recorder.StageIPXE {
+		d, who = c.IPXE, "iPXE"
+	}
+	return report{
+		summary:  fmt.Sprintf("%s asks for an address, and none is left on %s", who, c.Interface),
+		evidence: c.asked(d, who),
+		causes: []recorder.Cause{cause("the pool of addresses is used up",
+			"`bootes lease ls` shows who has them; write a larger range:, or a shorter lease:, for %s into the config and restart the server. "+
+				"`bootes machine set %s --address ADDRESS` keeps one outside of the range for it", c.Interface, c.Subject)},
+	}
+}
+
+func noAddress(c Case) report {
+	r := report{
+		summary:  fmt.Sprintf("%s asks for an address, and has not taken one for %s", c.firmware(), since(c.Silent)),
+		evidence: c.asked(c.DHCP, c.firmware()),
+	}
+	r.causes = c.noAddressCauses(c.DHCP)
+	return r
+}
+
+// noAddressCauses are why neither our OFFERs nor anybody else's led to an
+// address.
+func (c Case) noAddressCauses(d DHCP) []recorder.Cause {
+	if d.Proxy {
+		return c.noServerCauses(d)
+	}
+	if d.Answered == 0 && d.Refused != "" {
+		return []recorder.Cause{cause("this server did not answer it: "+d.Refused, "do what that says, or see `bootes doctor`")}
+	}
+	lost := cause("a switch drops our OFFERs (DHCP snooping)",
+		"on the switch, trust the port that this server is at (Cisco: ip dhcp snooping trust); `bootes boot pcap %s` shows that they were sent", c.Subject)
+	if d.Relay.IsValid() {
+		return []recorder.Cause{
+			cause(fmt.Sprintf("our OFFERs do not reach the relay %s, or it does not pass them on", d.Relay),
+				"ping %s from here; let UDP from %s, port 67, to %s, port 67, through every firewall in between", d.Relay, c.Server, d.Relay),
+			lost,
+		}
+	}
+	firewall := cause("a firewall of this server drops what it sends, or the link loses it", "bootes doctor")
+	if d.Heard > 0 {
+		return []recorder.Cause{cause("its own cable, port of the switch, or VLAN loses what we send: other machines there have taken ours", "move it to the port of one that boots"), lost}
+	}
+	return []recorder.Cause{lost, firewall}
+}
+
+// noServerCauses are those of a proxy: addresses are another server's business.
+func (c Case) noServerCauses(d DHCP) []recorder.Cause {
+	if len(d.Others) == 0 {
+		return []recorder.Cause{
+			cause("no DHCP server is heard on "+c.Interface+", and this one gives no addresses there (dhcp: proxy)",
+				"switch the DHCP server on that should be there; or write `dhcp: server` and `range:` for %s into the config and restart this one. `bootes dhcp-status` shows who answers", c.Interface),
+		}
+	}
+	names := strings.Join(d.Others, ", ")
+	return []recorder.Cause{
+		cause(fmt.Sprintf("the DHCP server %s has no address left for it, or is told not to serve it", names), "look into the log of %s for %s", names, c.MAC),
+		cause("its offers do not reach the machine: another VLAN, or DHCP snooping on the switch", "see whether another machine gets an address at the same port of the switch"),
+	}
+}
+
+func offerIgnored(c Case) report {
+	d := c.DHCP
+	f := c.asked(d, c.firmware())
+	if !d.Proxy {
+		return report{
+			summary:  fmt.Sprintf("it took an address of the DHCP server %s, and not of this one", d.From),
+			evidence: f,
+			causes: []recorder.Cause{cause(fmt.Sprintf("two DHCP servers answer on %s, and that one was faster", c.Interface),
+				"switch %s off; or write `dhcp: proxy` for %s into the config and restart this server: then that one gives the addresses, and this one says what to boot", d.From, c.Interface)},
+		}
+	}
+	f.add(true, "it asked for nothing on port 4011, by TFTP or by HTTP")
+	f.add(d.Heard > 0, "%d other machines on %s came for what they were told", d.Heard, c.Interface)
+	f.add(d.Heard == 0, "no other machine on %s has come for what it was told since this server was started", c.Interface)
+	firmware := cause("its firmware ignores the offers of proxies, or goes by a boot server that "+d.From.String()+" names",
+		"have the DHCP server %s say it: option 66 (next-server) %s, option 67 (boot file) %s; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints all of it",
+		d.From, c.Server, d.File)
+	snooping := cause("a switch drops our offers (DHCP snooping)",
+		"on the switch, trust the port that this server is at (Cisco: ip dhcp snooping trust); `bootes boot pcap %s` shows that they were sent; a capture at the machine's port would show whether they arrive", c.Subject)
+	r := report{
+		summary:  fmt.Sprintf("it took an address of the DHCP server %s, and for %s has not come for the boot file that it was told of", d.From, since(c.Silent)),
+		evidence: f,
+		causes:   []recorder.Cause{snooping, firmware},
+	}
+	if d.Heard > 0 { // the offers get through to others
+		r.causes = []recorder.Cause{firmware, snooping}
+	}
+	return r
+}
+
+func loaderNotFetched(c Case) report {
+	f := c.asked(c.DHCP, c.firmware())
+	proto, port, key := "udp", c.Ports.TFTP, "TFTP"
+	if c.Firmware.HTTP {
+		proto, port, key = "tcp", c.Ports.HTTP, "HTTP"
+	}
+	f.add(true, "nothing came to %s/%d, where %s is served", proto, port, key)
+	r := report{
+		summary:  fmt.Sprintf("it has an address and was told to boot %s, and has not asked for that for %s", c.DHCP.File, since(c.Silent)),
+		evidence: f,
+	}
+	if proto == "udp" && port != 69 {
+		r.causes = append(r.causes, cause(fmt.Sprintf("boot ROMs ask for files at port 69, and TFTP is served at %d", port), "take `tftp: %d` out of ports: in the config and restart the server", port))
+	}
+	r.causes = append(r.causes,
+		cause(fmt.Sprintf("a firewall of this server keeps %s/%d closed", proto, port), "%s; `bootes doctor` says which rule it is", c.openPort(proto, port)))
+	if c.DHCP.Relay.IsValid() {
+		r.causes = append(r.causes, cause(fmt.Sprintf("no way leads from the machine's network to %s", c.Server), "give that network a router (router: in the config), and let %s/%d through it", proto, port))
+	}
+	r.causes = append(r.causes, cause("its firmware stopped before that: a key was pressed, or it was switched off", "look at its screen; `%s` tries the same way", c.simulate()))
+	return r
+}
+
+func wrongBootFile(c Case) report {
+	f := c.asked(c.DHCP, c.firmware())
+	f.add(true, "it asked for %s, which no folder of loaders has", c.Loader.Missing)
+	other := cause("another DHCP server names that file to it (option 67)", "have that server name %s there, or nothing; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints what it must be told", c.DHCP.File)
+	if c.DHCP.From.IsValid() {
+		other.Text = fmt.Sprintf("the DHCP server %s names that file to it (option 67)", c.DHCP.From)
+	}
+	gone := cause("the file was taken away", "put %s into a folder of loaders: in the config; `bootes loaders` shows them", c.Loader.Missing)
+	causes := []recorder.Cause{other, gone}
+	if c.Loader.Missing == c.Loader.Told {
+		causes = []recorder.Cause{gone}
+	}
+	return report{summary: fmt.Sprintf("it asks for the boot file %s, which is not there", c.Loader.Missing), evidence: f, causes: causes}
+}

@@ -1,0 +1,115 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bootes.dev/internal/recorder"
+)
+
+// loopBoots is how many boots in a row must have failed alike: two happen when
+// somebody is impatient.
+const loopBoots = 3
+
+// atKernel chooses among what happens once the system has opened its disk.
+func atKernel(c Case) string {
+	if c.Past.Failed >= loopBoots {
+		return CrashLoop
+	}
+	return SystemGone
+}
+
+func (c Case) ended() (f facts) {
+	s, d := c.System, c.Disk
+	f.add(s.Ended != "" && s.Lasted > 0, "the operating system opened the disk, and was gone %s later: %s", since(s.Lasted), s.Ended)
+	f.add(s.Ended != "" && s.Lasted == 0, "the operating system's session ended: %s", s.Ended)
+	f.add(s.Ended == "" && s.LoggedIn, "its session is open, and answers")
+	f.add(d.Read > 0, "this boot has read %s and written %s", size(d.Read), size(d.Written))
+	f.add(d.LastRead > 0, "the last read was %s ago", since(d.LastRead))
+	return f
+}
+
+func systemGone(c Case) report {
+	s := c.System
+	r := report{evidence: c.ended()}
+	if s.Ended == "" {
+		r.summary = fmt.Sprintf("the operating system opened the disk, has written nothing, and for %s does nothing", since(c.Silent))
+		return r.and(
+			cause("it waits for a person: a check of its file system, an emergency shell, a passphrase", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)"),
+			cause("its root file system is read-only on purpose", "then nothing is wrong"))
+	}
+	r.summary = fmt.Sprintf("the operating system opened the disk and is gone: for %s it has not come back", since(c.Silent))
+	return r.and(c.goneCauses()...)
+}
+
+// goneCauses are why a system loses its disk. One that was there a moment ago and
+// answers no ping has stopped, or has no network any more.
+func (c Case) goneCauses() []recorder.Cause {
+	panicked := cause("the kernel stopped (panic)", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)")
+	network := cause("its system took the network card down to configure it anew, and with it the disk",
+		"in the image, leave that card alone: `iface NAME inet manual` in /etc/network/interfaces, or unmanaged in NetworkManager and systemd-networkd (KeepConfiguration=yes)")
+	off := cause("it was switched off", "switch it on")
+	if strings.Contains(c.System.Ended, "no ping") || strings.Contains(c.System.Ended, "timed out") || strings.Contains(c.System.Ended, "timeout") {
+		return []recorder.Cause{panicked, network, off}
+	}
+	return []recorder.Cause{panicked, off, network}
+}
+
+func crashLoop(c Case) report {
+	p := c.Past
+	var f facts
+	f.add(true, "they booted %s", c.Disk.image())
+	f.add(p.LastRan != "", "the last image that ran on it was %s, %s", p.LastRan, p.LastAt.Local().Format("2006-01-02 15:04"))
+	f.add(p.LastRan == "", "no boot of this machine has run before, as far as is on record")
+	f.add(p.Elsewhere > 0, "the same image runs on %d other machines", p.Elsewhere)
+	r := report{
+		summary:  fmt.Sprintf("it is in a loop: %d boots in a row came as far as %s and never ran", p.Failed, c.Stage),
+		evidence: append(f, c.ended()...),
+	}
+	return r.and(c.loopCauses()...)
+}
+
+func (d Disk) image() string {
+	if d.Ref != "" && d.Ref != d.Image {
+		return fmt.Sprintf("%s, which is %s", d.Ref, d.Image)
+	}
+	return d.Image
+}
+
+func (c Case) loopCauses() (all []recorder.Cause) {
+	p, d := c.Past, c.Disk
+	switch {
+	case p.LastRan != "" && p.LastRan != d.Image:
+		all = append(all, c.backTo(p.LastRan))
+	case !p.Ephemeral && p.LastRan == d.Image:
+		all = append(all, c.written())
+	case p.LastRan == "" && p.Elsewhere > 0:
+		all = append(all, cause("the image lacks what this machine needs: a driver, or firmware", "look at its screen; boot another image: bootes machine set %s --image NAME:TAG", c.Subject))
+	case p.LastRan == "":
+		all = append(all, cause(fmt.Sprintf("the image %s does not run", d.Image), "look at its screen; boot another image: bootes machine set %s --image NAME:TAG", c.Subject))
+	}
+	if c.Stage == recorder.StageRead {
+		return append(all, c.systemCauses()...)
+	}
+	return append(all, slices.DeleteFunc(c.goneCauses(), func(x recorder.Cause) bool { return x.Remedy == "switch it on" })...)
+}
+
+// backTo is the way back to an image that ran.
+func (c Case) backTo(image string) recorder.Cause {
+	text := fmt.Sprintf("the image %s does not run on it, and %s did", c.Disk.Image, image)
+	if c.Past.Tag {
+		return cause(text, "bootes image tag %s %s takes all machines of %s back; bootes machine set %s --image %s this one alone; then switch it off and on",
+			c.Disk.Ref, image, c.Disk.Ref, c.Subject, image)
+	}
+	return cause(text, "bootes machine set %s --image %s, then switch it off and on", c.Subject, image)
+}
+
+// written is the way back from what a persistent machine did to its own disk.
+func (c Case) written() recorder.Cause {
+	remedy := fmt.Sprintf("bootes volume reset %s throws away all that it has written", c.Disk.Volume)
+	if len(c.Past.Snapshots) > 0 {
+		remedy = fmt.Sprintf("bootes volume rollback %s %s; or %s", c.Disk.Volume, c.Past.Snapshots[0], remedy)
+	}
+	return recorder.Cause{Text: "what it has written to its disk since does not run: the same image has run on it", Remedy: "switch it off, then " + remedy}
+}

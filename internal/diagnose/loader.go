@@ -1,0 +1,110 @@
+package diagnose
+
+import (
+	"fmt"
+	"path"
+
+	"bootes.dev/internal/recorder"
+)
+
+// loopTimes is how often one file is fetched before that is a loop: firmware
+// tries a refused one again by its next entry.
+const loopTimes = 4
+
+// atLoader chooses among what happens between the loader and iPXE.
+func atLoader(c Case) string {
+	l := c.Loader
+	switch {
+	case l.Failed.Restarted && l.Failed.Times > 1:
+		return TFTPRestarted
+	case l.Failed.Times > 0:
+		return TFTPTimeout
+	case l.Arch != "" && c.Firmware.Arch != "" && l.Arch != c.Firmware.Arch:
+		return WrongArchitecture
+	case l.Times >= loopTimes && l.Back > 0:
+		return LoaderLoop
+	}
+	return LoaderSilent
+}
+
+func (c Case) fetched() (f facts) {
+	l := c.Loader
+	f.add(l.Name != "", "%s was sent by %s, %s", l.Name, l.Proto, times(l.Times))
+	f.add(l.Told != "" && l.Told != l.Name, "it had been told to boot %s", l.Told)
+	f.add(l.Arch != "", "%s is a program for %s", l.Name, l.Arch)
+	f.add(c.Firmware.Name != "", "its firmware is %s", c.Firmware.Name)
+	f.add(l.Second != "", "it asked for %s, which is not there", l.Second)
+	f.add(l.Back > 0, "its firmware asked for an address again after %s: it did not stay in what it had fetched", since(l.Back))
+	f.add(l.Back == 0, "nothing came from it since")
+	return f
+}
+
+func wrongArchitecture(c Case) report {
+	l := c.Loader
+	pinned := cause(fmt.Sprintf("its loader was chosen by hand, for %s", l.Arch), "bootes machine set %s --loader auto", c.Subject)
+	named := cause("another DHCP server names that file to it, and not by its architecture (option 93)",
+		"have that server name the file by option 93; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints how")
+	r := report{
+		summary:  fmt.Sprintf("it was given %s, a program for %s, and its processor and firmware are %s", l.Name, l.Arch, c.Firmware.Arch),
+		evidence: c.fetched(),
+		causes:   []recorder.Cause{named},
+	}
+	if l.Pinned {
+		r.causes = []recorder.Cause{pinned}
+	}
+	return r
+}
+
+func loaderLoop(c Case) report {
+	r := report{
+		summary:  fmt.Sprintf("it has fetched %s %s, and iPXE never asked for an address", c.Loader.Name, times(c.Loader.Times)),
+		evidence: c.fetched(),
+	}
+	r.causes = c.silentCauses()
+	return r
+}
+
+func loaderSilent(c Case) report {
+	return report{
+		summary:  fmt.Sprintf("%s was fetched, then silence for %s", c.Loader.Name, since(c.Silent)),
+		evidence: c.fetched(),
+		causes:   c.silentCauses(),
+	}
+}
+
+// silentCauses are why nothing is heard of a loader that was fetched. Firmware
+// that asks again has come back from it: it was not the network.
+func (c Case) silentCauses() []recorder.Cause {
+	l := c.Loader
+	lost := cause("iPXE runs, and the port of the switch forwards nothing yet: spanning tree holds a port back for 30 s after its link came up, and the link goes down when iPXE takes the card over",
+		"set the port to portfast (an edge port) on the switch; iPXE's screen then says \"No configuration methods succeeded\"")
+	hangs := cause("iPXE runs, and its driver does not get on with this card", "try another build: `bootes machine set %s --loader FILE`, FILE from `bootes loaders`; its screen shows iPXE's version and no address", c.Subject)
+	switch {
+	case path.Base(l.Name) == "autoexec.ipxe":
+		return []recorder.Cause{lost, cause("iPXE found no network, or no DHCP server answered it", "look at its screen; `bootes dhcp-status` shows who answers there")}
+	case l.Second != "":
+		return []recorder.Cause{cause("the shim did not get its second stage, "+l.Second, "take all files of one release of iPXE, and put them into one folder of loaders: in the config; `bootes loaders` shows what is there")}
+	case !c.Firmware.UEFI:
+		return []recorder.Cause{lost, cause("it did not start, or its driver does not get on with this card",
+			"try another build: `bootes machine set %s --loader ipxe.pxe` drives the card itself, undionly.kpxe drives it through the ROM; its screen shows how far it came", c.Subject)}
+	case l.Back > 0:
+		return []recorder.Cause{c.secureBoot(), hangs}
+	}
+	return []recorder.Cause{c.secureBoot(), lost, hangs}
+}
+
+// secureBoot is the commonest reason, as a cause of its own: what the screen
+// says tells it from the others.
+func (c Case) secureBoot() recorder.Cause {
+	const screen = "; its screen then says \"Security Violation\", \"Access Denied\" or the like"
+	l := c.Loader
+	switch {
+	case l.Signed && l.Told != l.Name:
+		return cause("Secure Boot is on, and the shim does not trust what "+path.Base(l.Name)+" is signed with", "take both from one release of iPXE"+screen)
+	case l.Signed:
+		return cause("Secure Boot is on, and the firmware does not trust what the shim is signed with",
+			"allow Microsoft's third-party certificate in the machine's firmware set-up, or switch Secure Boot off"+screen)
+	}
+	return cause("Secure Boot is on, and the firmware refused the unsigned loader",
+		"switch Secure Boot off in the machine's firmware set-up, or put the files of iPXE's signed release into a folder of loaders: in the config (the image's own loader must be signed, too)"+screen)
+}

@@ -1,0 +1,58 @@
+package diagnose
+
+import (
+	"fmt"
+
+	"bootes.dev/internal/recorder"
+)
+
+// atLogin chooses among what happens between iPXE's login and its first read.
+func atLogin(c Case) string {
+	if c.Disk.Layout.lacks(c.Firmware) != "" {
+		return NotBootable
+	}
+	return NoRead
+}
+
+func notBootable(c Case) report {
+	d := c.Disk
+	lack := d.Layout.lacks(c.Firmware)
+	f := d.Layout.facts()
+	f.add(c.Firmware.Name != "", "its firmware is %s", c.Firmware.Name)
+	f.add(true, "iPXE opened the disk and read %s of it", size(d.Read))
+	r := report{
+		summary:  fmt.Sprintf("%s cannot start its disk: %s", c.firmware(), lack),
+		evidence: f,
+	}
+	image := cause(fmt.Sprintf("the image %s is not one to boot from by this firmware", d.Image),
+		"boot another: bootes machine set %s --image NAME:TAG; `bootes image build` makes images for BIOS and UEFI", c.Subject)
+	switch {
+	case d.Layout.Blank:
+		image.Text = fmt.Sprintf("nothing was ever written to the image %s, or not to its beginning", d.Image)
+	case c.Firmware.UEFI && d.Layout.Signature && d.Layout.Code:
+		image.Text = fmt.Sprintf("the image %s is for BIOS, and this machine starts by UEFI", d.Image)
+		image.Remedy += "; or let the machine start by BIOS (CSM, legacy) in its firmware set-up"
+	case !c.Firmware.UEFI && d.Layout.ESP:
+		image.Text = fmt.Sprintf("the image %s is for UEFI, and this machine starts by BIOS", d.Image)
+		image.Remedy += "; or let the machine start by UEFI in its firmware set-up"
+	}
+	r.causes = []recorder.Cause{image}
+	if c.Past.Ephemeral {
+		return r
+	}
+	return r.and(cause("what the machine has written destroyed it", "bootes volume reset %s, or bootes volume rollback %s SNAPSHOT, while it is switched off", d.Volume, d.Volume))
+}
+
+func noRead(c Case) report {
+	f := c.Disk.Layout.facts()
+	f.add(true, "iPXE opened the disk, and asked for no block of it")
+	return report{
+		summary:  fmt.Sprintf("iPXE opened the disk, and for %s has read nothing", since(c.Silent)),
+		evidence: f,
+		causes: []recorder.Cause{
+			cause("it was switched off or restarted just then", "let it try again"),
+			cause("large packets do not get through: its questions are small, and the answers are not", "ping -M do -s 1472 %s from here; find the link whose MTU is smaller than that of %s", c.address(), c.Interface),
+			cause("its firmware does not take the disk from iPXE", "try another build: `bootes machine set %s --loader FILE`, FILE from `bootes loaders`; its screen says what iPXE met", c.Subject),
+		},
+	}
+}

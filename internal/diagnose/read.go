@@ -1,0 +1,80 @@
+package diagnose
+
+import (
+	"fmt"
+
+	"bootes.dev/internal/recorder"
+)
+
+const (
+	// loaderRead is what boot loaders read at most before they load a kernel, and
+	// kernelRead what a kernel has at least: GRUB of Debian 12 reads under 2 MiB,
+	// its kernel has 8 MB, and with its initramfs some 40 MB.
+	loaderRead = 4 << 20
+	kernelRead = 8 << 20
+)
+
+// atRead chooses among what happens between the first read and the system's own
+// login.
+func atRead(c Case) string {
+	switch {
+	case c.Disk.Read < loaderRead && c.Disk.Layout.lacks(c.Firmware) != "":
+		return NotBootable
+	case c.Past.Failed >= loopBoots:
+		return CrashLoop
+	}
+	return NoSystemLogin
+}
+
+func noSystemLogin(c Case) report {
+	d, s := c.Disk, c.System
+	f := d.Layout.facts()
+	f.add(d.Reads > 0, "%s was read by iPXE, in %d reads", size(d.Read), d.Reads)
+	f.add(d.LastRead > 0, "the last read was %s ago", since(d.LastRead))
+	f.add(s.Left, "iPXE closed its session: under UEFI that is when a kernel starts")
+	f.add(s.Asked, "the system asked for an address: it has a driver for the network card")
+	f.add(d.Ready, "the image %s is made to find its disk by iSCSI", d.Image)
+	f.add(c.Past.Elsewhere > 0, "the same image runs on %d other machines", c.Past.Elsewhere)
+	f.add(c.Past.LastRan != "" && c.Past.LastRan == d.Image, "the same image has run on this machine")
+	r := report{evidence: f}
+	if d.Read < kernelRead && !s.Left && !s.Asked {
+		r.summary = fmt.Sprintf("%s was read, too little for a kernel, then nothing for %s", size(d.Read), since(c.Silent))
+		return r.and(c.loaderCauses()...)
+	}
+	r.summary = fmt.Sprintf("%s was read, a kernel by its size, then nothing for %s: the system has not opened its disk", size(d.Read), since(c.Silent))
+	return r.and(c.systemCauses()...)
+}
+
+// loaderCauses are why a boot loader stops.
+func (c Case) loaderCauses() []recorder.Cause {
+	menu := cause("the boot loader waits in its menu, at its prompt, or for a key", "look at the machine's screen")
+	mtu := cause("large packets do not get through: what it asks for is lost on the way to it", "ping -M do -s 1472 %s from here; find the link whose MTU is smaller than that of %s", c.address(), c.Interface)
+	broken := cause("the boot loader does not find its configuration or its kernel", "its screen says so; `bootes image ls`, then boot another: bootes machine set %s --image NAME:TAG", c.Subject)
+	switch {
+	case c.Firmware.UEFI && c.Loader.Signed:
+		return []recorder.Cause{
+			cause("Secure Boot is on, and refuses the image's own boot loader", "put a signed one into the image (Debian: shim-signed and grub-efi-amd64-signed), or switch Secure Boot off in the machine's firmware set-up"),
+			menu, broken, mtu}
+	case c.Disk.Read < 64<<10:
+		return []recorder.Cause{mtu, broken, menu}
+	}
+	return []recorder.Cause{menu, broken, mtu}
+}
+
+// systemCauses are why a kernel that was loaded does not open its disk.
+func (c Case) systemCauses() []recorder.Cause {
+	initramfs := cause("its initramfs does not look for the disk by iSCSI",
+		"in the image: apt-get install open-iscsi; echo ISCSI_AUTO=true > /etc/iscsi/iscsi.initramfs; update-initramfs -u (dracut: --add iscsi, and rd.iscsi.firmware on the kernel's command line). "+
+			"`bootes image update %s --machine %s` is for that; `bootes image build` does it by itself", c.Disk.Image, c.Subject)
+	driver := cause("its initramfs has no driver for the network card of this machine",
+		"see on its screen whether a network card is found; put the driver in (Debian: MODULES=most in /etc/initramfs-tools/initramfs.conf, and firmware-linux for cards that want firmware; update-initramfs -u)")
+	card := cause("the system took another network card than the one it was started by", "unplug the others, or see on its screen which one has the address; without `ip=` on its command line it goes by the iBFT, which names the right one")
+	panicked := cause("the kernel stopped or restarted by itself", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)")
+	switch {
+	case c.System.Asked:
+		return []recorder.Cause{initramfs, card, panicked}
+	case c.Disk.Ready:
+		return []recorder.Cause{driver, card, panicked}
+	}
+	return []recorder.Cause{initramfs, driver, card, panicked}
+}

@@ -1,0 +1,67 @@
+package diagnose
+
+import (
+	"fmt"
+
+	"bootes.dev/internal/recorder"
+)
+
+// smallBlock is the block of TFTP without options: a packet of it passes
+// wherever IP does.
+const smallBlock = 512
+
+func (c Case) transferred() (f facts) {
+	t := c.Loader.Failed
+	f.add(true, "%s of %s broke off after %d bytes, %s: %s", t.Proto, t.Name, t.Bytes, times(t.Times), t.Why)
+	f.add(!t.Answered && t.Bytes == 0, "the machine asked, and answered nothing that was sent to it")
+	f.add(t.Answered && t.Bytes == 0 && t.Block > 0, "it answered small packets, and none of %d bytes", t.Block)
+	f.add(t.Resent > 0, "%d packets were sent again", t.Resent)
+	return f
+}
+
+func tftpTimeout(c Case) report {
+	t := c.Loader.Failed
+	return report{
+		summary:  fmt.Sprintf("it began to fetch %s and stopped answering after %d bytes", t.Name, t.Bytes),
+		evidence: c.transferred(),
+		causes:   c.transferCauses(),
+	}
+}
+
+func tftpRestarted(c Case) report {
+	t := c.Loader.Failed
+	return report{
+		summary:  fmt.Sprintf("it has begun to fetch %s %s, and each time fell silent", t.Name, times(t.Times)),
+		evidence: c.transferred(),
+		causes:   c.transferCauses(),
+	}
+}
+
+func (c Case) transferCauses() []recorder.Cause {
+	t := c.Loader.Failed
+	away := cause("it was switched off or restarted meanwhile", "let it try again")
+	mtu := cause(fmt.Sprintf("large packets do not get through: an MTU on the way is below that of %s", c.Interface),
+		"ping -M do -s %d %s from here, while it has its address; find the link whose MTU is smaller (VLAN, VPN, jumbo frames at one end)",
+		t.Block+4, c.address())
+	back := cause("a firewall lets port 69 in, and not the port from which the file is sent (RFC 1350 wants another one)",
+		"write `tftp: {single_port: true}` into the config and restart the server, or let all UDP to and from the machines through")
+	route := cause("what is sent to the machine does not reach it", "ping %s from here; where a relay is between, see that the router there knows the way", c.address())
+	lossy := cause("the link loses packets", "look at the errors of the port of the switch; change its cable; take auto-negotiation at both ends")
+	switch {
+	case !t.Answered && t.Bytes == 0:
+		return []recorder.Cause{back, route, away}
+	case t.Bytes == 0 && t.Block > smallBlock:
+		return []recorder.Cause{mtu, away}
+	}
+	return []recorder.Cause{away, lossy}
+}
+
+// address is the machine's, as far as it is known.
+func (c Case) address() string {
+	for _, d := range []DHCP{c.IPXE, c.DHCP} {
+		if d.Has.IsValid() {
+			return d.Has.String()
+		}
+	}
+	return "ITS-ADDRESS"
+}
