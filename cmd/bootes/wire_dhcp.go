@@ -132,7 +132,7 @@ type leaseBook struct{ inv *inventory.Inventory }
 func leaseRequest(r dhcp.LeaseRequest) inventory.LeaseRequest {
 	q := inventory.LeaseRequest{
 		MAC: r.MAC, Interface: r.Interface, Subnets: r.Subnets, Wanted: r.Wanted,
-		TTL: r.TTL, Hostname: r.Hostname, Exclude: r.Exclude, Pools: make([]inventory.Pool, len(r.Pools)),
+		TTL: r.TTL, Hostname: r.Hostname, Exclude: r.Exclude, Look: r.Look, Pools: make([]inventory.Pool, len(r.Pools)),
 	}
 	for i, p := range r.Pools {
 		q.Pools[i] = inventory.Pool(p)

@@ -97,13 +97,13 @@ func (x *exchange) looked(ctx context.Context, a netip.Addr) outcome {
 // to be looked at first.
 func (x *exchange) offer(ctx context.Context) outcome {
 	lease, err := x.l.leases.Offer(ctx, x.leaseRequest(x.q.Requested))
-	if errors.Is(err, ErrPoolFull) {
+	if errors.Is(err, ErrPoolFull) && !x.q.Simulated {
 		x.l.full.warn(x, time.Now())
 	}
 	if err != nil {
 		return failure(fmt.Errorf("offer an address of %s: %w", x.seg, err))
 	}
-	if x.l.conflicts == nil || !lease.New {
+	if x.l.conflicts == nil || !lease.New || x.q.Simulated {
 		return x.give(ctx, Offer, lease.Addr)
 	}
 	switch look, busy := x.l.conflicts.begin(lease.Addr); {

@@ -35,7 +35,9 @@
 //	  │ REQUEST to renew ─ unicast, through routers ───▶ :67
 //
 // Identity is chaddr alone. Option 61 is ignored: ROM, iPXE, initramfs and OS
-// each send another one, and the machine must keep one address through all.
+// each send another one, and the machine must keep one address through all. It
+// only marks clients that are simulated, who are answered like the machine whose
+// address they have, and leave no trace.
 //
 // What a client is allowed and what it boots is asked of a Policy, which is
 // also told what was answered, or why nothing was. Addresses come from Leases.
@@ -88,6 +90,9 @@ type Query struct {
 	Requested netip.Addr // option 50
 	ServerID  netip.Addr // option 54
 	CIAddr    netip.Addr
+
+	Simulated bool   // it only looks what a machine would get: nothing is kept of it
+	Ticket    string // of a simulation; "": it has none
 }
 
 // Decision is what a client gets.
@@ -148,6 +153,7 @@ type LeaseRequest struct {
 	TTL      time.Duration
 	Hostname string
 	Exclude  []netip.Addr // never given, not even to a machine for which it is kept
+	Look     bool         // Offer holds nothing
 }
 
 // Pool is addresses in a row, both ends included.

@@ -91,7 +91,7 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 		_ = x.send(x.greet(), send)
 		return
 	}
-	if !x.place.ours(x.q.ServerID) { // as a rule it is us, and to ask that of the kernel takes long
+	if !x.q.Simulated && !x.place.ours(x.q.ServerID) { // as a rule it is us, and to ask that of the kernel takes long
 		l.named(x.q)
 	}
 	ctx, cancel := context.WithTimeout(ctx, handleTime)
@@ -105,7 +105,7 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 	default:
 		out = x.proxy()
 	}
-	out.reply.Rogue = t == Request && l.rogue(x.q.ServerID)
+	out.reply.Rogue = t == Request && !x.q.Simulated && l.rogue(x.q.ServerID)
 	end := func(out outcome) {
 		l.policy.Sent(x.q, x.send(out, send))
 		cancel()

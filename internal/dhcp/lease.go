@@ -200,7 +200,7 @@ func (x *exchange) inform() outcome {
 func (x *exchange) leaseRequest(wanted netip.Addr) LeaseRequest {
 	r := LeaseRequest{
 		MAC: x.q.MAC, Interface: x.l.config.Name, Subnets: x.seg.subnets, Pools: x.seg.pools,
-		Wanted: wanted, TTL: x.net.ttl, Hostname: x.hostname(), Exclude: x.seg.exclude,
+		Wanted: wanted, TTL: x.net.ttl, Hostname: x.hostname(), Exclude: x.seg.exclude, Look: x.q.Simulated,
 	}
 	if h, ok := x.host(); ok {
 		r.Pools = []Pool{single(h.Addr)}

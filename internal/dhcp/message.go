@@ -76,6 +76,7 @@ const (
 	optRenewalTime     = 58  // RFC 2132, 9.11
 	optRebindTime      = 59  // RFC 2132, 9.12
 	optVendorClass     = 60  // RFC 2132, 9.13
+	optClientID        = 61  // RFC 2132, 9.14
 	optTFTPServer      = 66  // RFC 2132, 9.4
 	optBootFile        = 67  // RFC 2132, 9.5
 	optUserClass       = 77  // RFC 3004; iPXE sends it without the length bytes
@@ -149,6 +150,7 @@ func query(m *dhcpv4.DHCPv4, t MessageType) Query {
 		q.Firmware = RaspberryPi
 	}
 	q.NetBoot = q.Firmware != FirmwareNone || q.IPXE
+	q.Ticket, q.Simulated = simulated(m.Options[optClientID])
 	return q
 }
 

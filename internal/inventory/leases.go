@@ -51,6 +51,7 @@ type LeaseRequest struct {
 	TTL      time.Duration
 	Hostname string
 	Exclude  []netip.Addr // never leased: the server's own, the router's
+	Look     bool         // Offer only says which address it would be
 }
 
 // Pool is addresses in a row, both ends included.
@@ -78,7 +79,9 @@ func (in *Inventory) Offer(ctx context.Context, q LeaseRequest) (Lease, error) {
 	if old.MAC == p.me.mac && old.State == Bound && old.Expires.After(until) {
 		return old, nil
 	}
-	p.hold(addr)
+	if !q.Look {
+		p.hold(addr)
+	}
 	return Lease{
 		Addr: addr, MAC: p.me.mac, Interface: q.Interface, Network: p.me.network, Hostname: q.Hostname, State: Offered, Expires: until,
 		New: old.MAC != p.me.mac,

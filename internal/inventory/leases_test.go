@@ -441,3 +441,16 @@ func (in *Inventory) leaseOf(ctx context.Context, network netip.Prefix, mac stri
 	}
 	return Lease{}, &NotFoundError{Kind: "lease of", Name: mac}
 }
+
+func TestLookHoldsNothing(t *testing.T) {
+	x := newSite(t)
+	q := ask(1, "")
+	q.Look = true
+	first := x.offer(q)
+	if other := x.offer(ask(2, first.Addr.String())); other.Addr != first.Addr {
+		t.Errorf("it is held: another client is offered %v instead of %v", other.Addr, first.Addr)
+	}
+	if all, err := x.Leases(t.Context()); err != nil || len(all) != 1 || all[0].MAC != mac(2).String() {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
