@@ -44,6 +44,7 @@ func (h *house) apiOptions() api.Options {
 		Metrics:     h.metrics,
 		Credentials: credentials{h},
 		Waiting:     waiting{h},
+		Simulations: simulations{h},
 		IO:          volumes{h},
 	}
 }

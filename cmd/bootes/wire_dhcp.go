@@ -53,6 +53,9 @@ func client(q dhcp.Query) boot.Client {
 
 		Features:   q.Features,
 		AsksAsIPXE: q.AsksAsIPXE,
+
+		Simulated: q.Simulated,
+		Ticket:    q.Ticket,
 	}
 	if !q.NetBoot {
 		c.Firmware, c.IPXE = boot.NoFirmware, false
@@ -76,6 +79,10 @@ func (p dhcpPolicy) Decide(ctx context.Context, q dhcp.Query) dhcp.Decision {
 
 func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 	c := client(q)
+	if q.Simulated {
+		p.boot.DHCPSent(c, r.Decision.Machine, simulateText(q, r), false)
+		return
+	}
 	p.locator.hear(q)
 	switch {
 	case r.Err != nil:

@@ -68,6 +68,9 @@ func (g *gate) Admit(ctx context.Context, l iscsi.Login, user string) (*iscsi.Gr
 
 // open makes the logical units of a boot. The sessions of older boots are gone.
 func (g *gate) open(ctx context.Context, ad *boot.Admitted) (iscsi.Units, error) {
+	if ad.Look != nil {
+		return g.openLook(ctx, *ad.Look)
+	}
 	g.boot.Forget(ctx, ad)
 	disk, err := g.openDisk(ctx, ad)
 	if err != nil {
@@ -223,6 +226,9 @@ func (s *sessions) moved(running []iscsi.SessionInfo, volume string) (read, writ
 // owner is the boot that owns a session. It is remembered: when a session is
 // fenced the boot's record is already gone.
 func (s *sessions) owner(id string) (*ownerBoot, bool) {
+	if boot.Simulated(id) {
+		return nil, false
+	}
 	o, ok := s.known[id]
 	if ok && o.Seq != 0 {
 		return o, true

@@ -51,6 +51,13 @@ type Machines interface {
 	RemoveMachine(ctx context.Context, name string) error
 }
 
+// Simulations is what the server asks about simulated machines.
+type Simulations interface {
+	Simulate(ctx context.Context, n NewSimulation) (Simulation, error)
+	Remarks(ctx context.Context, ticket string) ([]string, error)
+	EndSimulation(ctx context.Context, ticket string) error
+}
+
 // WaitingMachines is what the server asks about machines that wait for approval.
 type WaitingMachines interface {
 	Waiting(ctx context.Context) ([]Waiting, error)
@@ -193,4 +200,5 @@ type Options struct {
 	Credentials StaticCredentials
 	IO          IO
 	Waiting     WaitingMachines
+	Simulations Simulations
 }

@@ -9,3 +9,13 @@ func (f *fake) Approve(_ context.Context, mac string, a Approval) (Machine, erro
 	return Machine{Name: a.Name, MACs: []string{mac}, Image: a.Image, Mode: a.Mode}, f.call("approve", mac, a)
 }
 func (f *fake) Dismiss(_ context.Context, mac string) error { return f.call("dismiss", mac) }
+
+func (f *fake) Simulate(_ context.Context, n NewSimulation) (Simulation, error) {
+	return Simulation{Ticket: "t1", Expires: born, Machines: []SimulatedMachine{{MAC: n.MACs[0], Machine: "pc01", UUID: "u", Image: n.Image}}}, f.call("simulate", n)
+}
+func (f *fake) Remarks(_ context.Context, ticket string) ([]string, error) {
+	return []string{"OFFER to " + ticket}, f.fault()
+}
+func (f *fake) EndSimulation(_ context.Context, ticket string) error {
+	return f.call("end simulation", ticket)
+}

@@ -39,6 +39,7 @@ func New(o Options) *Server {
 	s.attachmentRoutes(optional(a, s.o.Attachments != nil, "data volumes"))
 	s.credentialsRoutes(optional(a, s.o.Credentials != nil, "static credentials"))
 	s.waitingRoutes(optional(a, s.o.Waiting != nil, "approval of machines"))
+	s.simulationRoutes(optional(a, s.o.Simulations != nil, "simulations"))
 	s.updateRoutes(optional(a, s.o.Updates != nil, "images of volumes"))
 	s.streamRoutes(optional(a, s.o.Streams != nil, "exports and backups"))
 	s.fileRoutes(optional(a, s.o.Files != nil, "a look into disks"))

@@ -25,3 +25,23 @@ func TestWaiting(t *testing.T) {
 		t.Errorf("calls %v, want %v", f.calls, want)
 	}
 }
+
+func TestSimulations(t *testing.T) {
+	f := newFake()
+	c, _ := serve(t, f)
+	ctx := t.Context()
+	n := NewSimulation{MACs: []string{"52:54:00:00:00:99"}, Image: "debian:12"}
+	sim, err := c.Simulate(ctx, n)
+	if want, _ := newFake().Simulate(ctx, n); err != nil || !reflect.DeepEqual(sim, want) {
+		t.Errorf("%+v, %v", sim, err)
+	}
+	if all, err := c.Remarks(ctx, "t1"); err != nil || !reflect.DeepEqual(all, []string{"OFFER to t1"}) {
+		t.Errorf("%q, %v", all, err)
+	}
+	if err := c.EndSimulation(ctx, "t1"); err != nil {
+		t.Error(err)
+	}
+	if want := []any{"simulate", n, "end simulation", "t1"}; !reflect.DeepEqual(f.calls, want) {
+		t.Errorf("calls %v, want %v", f.calls, want)
+	}
+}

@@ -50,7 +50,7 @@ func (s *Service) Prove(ctx context.Context, user string) (name, secret string, 
 // Visible returns the names of the targets that user may open from where it is.
 func (s *Service) Visible(ctx context.Context, in Initiator, user string) []string {
 	a, err := s.account(ctx, user)
-	if err != nil {
+	if err != nil || a.seat != nil {
 		return nil
 	}
 	m, err := s.Inventory.Machine(ctx, a.machine)
@@ -70,6 +70,9 @@ type Admitted struct {
 	Boot    inventory.Boot
 	Machine inventory.Machine
 	Static  bool
+	// Look is what a simulated machine may only look at; nil: it is none. Without
+	// an ID it is the image of a volume that nobody has made.
+	Look *inventory.Volume
 }
 
 // Admit makes the boot of an authenticated user its machine's current one. It
@@ -78,6 +81,9 @@ func (s *Service) Admit(ctx context.Context, in Initiator, user string) (*Admitt
 	a, err := s.account(ctx, user)
 	if err != nil {
 		return nil, err
+	}
+	if a.seat != nil {
+		return s.admitSimulated(in, *a.seat)
 	}
 	m, err := s.Inventory.Machine(ctx, a.machine)
 	if err != nil {
@@ -156,6 +162,10 @@ func (s *Service) over(ctx context.Context, m inventory.Machine, b inventory.Boo
 // recorded once a minute, with how often.
 func (s *Service) LoginRefused(in Initiator, user, reason string) {
 	a, err := s.account(context.Background(), user)
+	if a.seat != nil {
+		s.tickets.remark(a.seat, "login refused: "+reason)
+		return
+	}
 	var old *inventory.StaleBootError
 	if errors.As(err, &old) {
 		reason = fmt.Sprintf("boot %s is over, a newer one has begun", old.Boot)

@@ -40,7 +40,7 @@ func (s *Service) bootFile(m inventory.Machine, c Client) (name, reason string) 
 	if c.IPXE {
 		s.note(a, recorder.Info, fmt.Sprintf("its iPXE was built without %s, so it is given another one", lacks))
 	}
-	loader, err := s.loader(m.Loader, c.Firmware)
+	name, loader, err := s.fileFor(m, c)
 	if err != nil {
 		s.note(a, recorder.Error, err.Error())
 		return "", err.Error()
@@ -48,10 +48,21 @@ func (s *Service) bootFile(m inventory.Machine, c Client) (name, reason string) 
 	if a != nil {
 		s.attempts.with(a, func() { a.loader = loader })
 	}
-	if c.Firmware.http() && !c.IPXE {
-		return fmt.Sprintf("http://%s/loader/%s", s.httpAddr(c), loader), ""
+	return name, ""
+}
+
+// fileFor is the name by which c fetches its script, or its loader.
+func (s *Service) fileFor(m inventory.Machine, c Client) (name, loader string, err error) {
+	if c.IPXE && c.lacks() == "" {
+		return s.scriptURL(c), "", nil
 	}
-	return loader, ""
+	if loader, err = s.loader(m.Loader, c.Firmware); err != nil {
+		return "", "", err
+	}
+	if c.Firmware.http() && !c.IPXE {
+		return fmt.Sprintf("http://%s/loader/%s", s.httpAddr(c), loader), loader, nil
+	}
+	return loader, loader, nil
 }
 
 // note records text once, if there is an attempt to record it of.

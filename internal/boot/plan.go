@@ -29,6 +29,9 @@ type Asker struct {
 // Script returns the iPXE script for a machine. Within one boot it always gives
 // the same disk and the same credentials.
 func (s *Service) Script(ctx context.Context, by Asker) (string, error) {
+	if by.Facts.Has("simulate") {
+		return s.simulateScript(ctx, by)
+	}
 	v, err := s.consider(ctx, by)
 	if err != nil {
 		return "", err
@@ -67,33 +70,16 @@ func (s *Service) Script(ctx context.Context, by Asker) (string, error) {
 
 // bootScript is the script of a machine that may have its disk.
 func (s *Service) bootScript(ctx context.Context, m inventory.Machine, a *attempt, by Asker) (string, error) {
-	var portal netip.Addr
-	s.attempts.with(a, func() { portal = s.Addresses[a.iface].Portal })
-	if !portal.IsValid() {
-		portal = by.Local
-	}
+	var iface string
+	s.attempts.with(a, func() { iface = a.iface })
+	portal := s.portal(iface, by.Local)
 	b, v, err := s.plan(ctx, m, a)
 	if err != nil {
 		s.say(a, recorder.Event{Level: recorder.Error, Text: fmt.Sprintf("no script: %v", err)})
 		s.Log.Error("machine cannot boot", "machine", m.Name, "err", err)
 		return ipxe.Message("Bootes cannot boot "+m.Name+":", err.Error()), nil
 	}
-	var reverse inventory.Reverse
-	if !s.OneWayCHAP {
-		reverse = b.Reverse
-	}
-	text, err := ipxe.BootDisk(ipxe.Disk{
-		Hostname:  hostname(m, v),
-		Initiator: s.InitiatorName(m.Name),
-		Target:    s.Target(m.Name),
-		Portal:    netip.AddrPortFrom(portal, s.ISCSIPort),
-		User:      b.User,
-		Secret:    b.Secret,
-		Label:     fmt.Sprintf("%s, %s", imageOf(v), v.Mode),
-
-		ReverseUser: reverse.User, ReverseSecret: reverse.Secret,
-		Report: s.report(m, a, by),
-	})
+	text, err := s.diskScript(m, b, v, way{s.Target(m.Name), portal, s.report(m, a, by)})
 	if err != nil {
 		return "", err
 	}
@@ -103,6 +89,42 @@ func (s *Service) bootScript(ctx context.Context, m inventory.Machine, a *attemp
 		Attrs: map[string]string{"image": v.Image, "digest": v.Digest, "volume": v.ID, "portal": portal.String()}})
 	s.advise(ctx, a, v)
 	return text, nil
+}
+
+// way is how a machine finds its disk.
+type way struct {
+	target string
+	portal netip.Addr
+	report string // where it says first what it is; empty: nowhere
+}
+
+// portal is where the disks of machines that ask through an interface are. local
+// is the address of ours that they have asked.
+func (s *Service) portal(iface string, local netip.Addr) netip.Addr {
+	if p := s.Addresses[iface].Portal; p.IsValid() {
+		return p
+	}
+	return local
+}
+
+// diskScript is the script by which m boots b from v.
+func (s *Service) diskScript(m inventory.Machine, b inventory.Boot, v inventory.Volume, w way) (string, error) {
+	var reverse inventory.Reverse
+	if !s.OneWayCHAP {
+		reverse = b.Reverse
+	}
+	return ipxe.BootDisk(ipxe.Disk{
+		Hostname:  hostname(m, v),
+		Initiator: s.InitiatorName(m.Name),
+		Target:    w.target,
+		Portal:    netip.AddrPortFrom(w.portal, s.ISCSIPort),
+		User:      b.User,
+		Secret:    b.Secret,
+		Label:     fmt.Sprintf("%s, %s", imageOf(v), v.Mode),
+
+		ReverseUser: reverse.User, ReverseSecret: reverse.Secret,
+		Report: w.report,
+	})
 }
 
 // imageOf names the image of v, and the tag that led there.

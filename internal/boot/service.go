@@ -80,6 +80,7 @@ type Service struct {
 	Options
 	attempts attempts
 	refusals refusals
+	tickets  tickets
 	enrolled bucket
 	met      bucket // strangers
 	full     seldom // told that the list of those that wait is full
@@ -122,6 +123,9 @@ type Client struct {
 	Features   []byte // what its iPXE says it can do; empty: it does not say
 	AsksAsIPXE bool   // as only iPXE asks, whatever it calls itself
 	Unmasked   bool   // IPXE by nothing but that
+
+	Simulated bool   // it only looks what its machine would get
+	Ticket    string // of the simulation; "": none
 }
 
 // Answer is what a DHCP client should be told.
@@ -137,6 +141,9 @@ type Answer struct {
 
 // DHCP decides what c is told.
 func (s *Service) DHCP(ctx context.Context, c Client) Answer {
+	if c.Simulated {
+		return s.simulateDHCP(ctx, c)
+	}
 	v, err := s.who(ctx, c)
 	if err != nil {
 		s.Log.Error("machine could not be looked up", "mac", c.MAC.String(), "err", err)
@@ -248,6 +255,10 @@ func notFound(err error) bool {
 
 // DHCPSent records what a DHCP client was told, or why it was told nothing.
 func (s *Service) DHCPSent(c Client, machine, text string, ignored bool) {
+	if c.Simulated {
+		s.simulateSent(c, text)
+		return
+	}
 	subject := machine
 	if subject == "" {
 		subject = c.MAC.String()

@@ -34,17 +34,21 @@ type account struct {
 	secret  string
 	reverse inventory.Reverse
 	static  *inventory.Static // nil: a boot's
+	seat    *seat             // of a simulation; nil: of none
 }
 
 // account finds a CHAP name; errors are those of Inventory.Boot.
 func (s *Service) account(ctx context.Context, user string) (account, error) {
+	if at, ok := s.tickets.user(user, s.now()); ok {
+		return account{machine: at.boot.Machine, secret: at.boot.Secret, reverse: at.boot.Reverse, seat: &at}, nil
+	}
 	if st, err := s.Inventory.StaticOf(ctx, user); err == nil {
-		return account{st.Machine, st.Secret, st.Reverse, &st}, nil
+		return account{machine: st.Machine, secret: st.Secret, reverse: st.Reverse, static: &st}, nil
 	} else if !notFound(err) {
 		return account{}, err
 	}
 	b, err := s.Inventory.Boot(ctx, user)
-	return account{b.Machine, b.Secret, b.Reverse, nil}, err
+	return account{machine: b.Machine, secret: b.Secret, reverse: b.Reverse}, err
 }
 
 // admitStatic lets static credentials hold the disk that the machine's next boot

@@ -48,6 +48,13 @@ func (in *Inventory) newBoot(machine string, seq uint64) Boot {
 	return Boot{ID: id, Seq: seq, Machine: machine, User: id, Secret: newSecret(), Reverse: newReverse(id), Created: in.now().UTC()}
 }
 
+// PassingBoot is a boot that is on no record. No stored boot has its name, which
+// begins with prefix and a colon.
+func PassingBoot(prefix, machine string) Boot {
+	id := prefix + ":" + strings.ToLower(rand.Text()[:12])
+	return Boot{ID: id, Machine: machine, User: id, Secret: newSecret(), Reverse: newReverse(id)}
+}
+
 // newReverse is what proves a target to the one who logs in as user.
 func newReverse(user string) Reverse { return Reverse{User: "target-of-" + user, Secret: newSecret()} }
 

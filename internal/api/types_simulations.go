@@ -1,0 +1,24 @@
+package api
+
+import "time"
+
+// NewSimulation is the body of POST /v1/simulations.
+type NewSimulation struct {
+	MACs  []string `json:"macs" minItems:"1" doc:"of the machines to simulate"`
+	Image string   `json:"image,omitempty" doc:"name:tag that all of them boot, as machines that there are only in this simulation; default: each is the machine with that MAC"`
+}
+
+// Simulation lets clients be served as machines, without a trace.
+type Simulation struct {
+	Ticket   string             `json:"ticket" doc:"in option 61, after bootes-simulate:, and in the query simulate= of the script's URL"`
+	Expires  time.Time          `json:"expires"`
+	Machines []SimulatedMachine `json:"machines"`
+}
+
+// SimulatedMachine is one of them.
+type SimulatedMachine struct {
+	MAC     string `json:"mac"`
+	Machine string `json:"machine,omitempty" doc:"its name; empty: nobody has added it"`
+	UUID    string `json:"uuid,omitempty" doc:"as far as it is known"`
+	Image   string `json:"image,omitempty" doc:"that it is to boot"`
+}

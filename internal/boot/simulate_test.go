@@ -1,0 +1,206 @@
+package boot
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/inventory"
+)
+
+func (h *house) simulate(image string, macs ...string) Simulation {
+	h.t.Helper()
+	var all []net.HardwareAddr
+	for _, mac := range macs {
+		all = append(all, parseMAC(mac))
+	}
+	sim, err := h.Simulate(h.t.Context(), all, image)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return sim
+}
+
+func (h *house) simulatedAsk(mac, ticket string, fw Firmware, ipxe bool) Answer {
+	return h.DHCP(h.t.Context(), Client{
+		MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: fw, IPXE: ipxe, Discover: true, Simulated: true, Ticket: ticket,
+	})
+}
+
+func (h *house) simulatedScript(mac, ticket string) (string, error) {
+	return h.Script(h.t.Context(), Asker{MAC: parseMAC(mac), Remote: server, Local: server, Facts: map[string][]string{"simulate": {ticket}}})
+}
+
+// value is what a script sets a setting to.
+func value(text, setting string) string {
+	_, rest, _ := strings.Cut(text, "set "+setting+" ")
+	v, _, _ := strings.Cut(rest, "\n")
+	return v
+}
+
+func TestSimulatedMachineIsAnsweredAndLeavesNoTrace(t *testing.T) {
+	h := newHouse(t)
+	sim := h.simulate("", mac1, mac2)
+	if len(sim.Seats) != 2 || sim.Seats[0].Machine.Name != "pc1" || !sim.Expires.Equal(h.clock.Add(ticketTime)) {
+		t.Errorf("%+v", sim)
+	}
+	c := h.simulatedAsk(mac1, sim.Ticket, EFI64, false)
+	if c != (Answer{Machine: "pc1", Hostname: "pc1", Known: true, Filename: "snponly.efi"}) {
+		t.Errorf("as firmware: %+v", c)
+	}
+	if a := h.simulatedAsk(mac1, "", BIOS, true); a.Filename != "http://10.77.0.1/ipxe/52-54-00-00-00-01" {
+		t.Errorf("as iPXE, without a ticket: %+v", a)
+	}
+	if a := h.simulatedAsk(mac1, "", EFIARM64, false); !strings.HasPrefix(a.Reason, "no loader for its firmware") {
+		t.Errorf("%+v", a)
+	}
+	if a := h.simulatedAsk("52:54:00:00:00:99", "", BIOS, false); a.Known || a.Reason != "unknown machine: it gets no boot. To add it: bootes machine add NAME --mac 52:54:00:00:00:99 --image debian:12" {
+		t.Errorf("a stranger: %+v", a)
+	}
+	for mac, label := range map[string]string{mac1: "debian:12, persistent", mac2: "debian:12, ephemeral"} {
+		text, err := h.simulatedScript(mac, sim.Ticket)
+		if err != nil || !strings.Contains(text, label) || !strings.Contains(text, "sanboot iscsi:10.77.0.1:::0:"+prefix+":simulate:") {
+			t.Errorf("%v:\n%s", err, text)
+		}
+		if again, _ := h.simulatedScript(mac, sim.Ticket); again != text {
+			t.Errorf("another script the second time:\n%s", again)
+		}
+	}
+	if _, err := h.simulatedScript(mac1, "other"); !errors.Is(err, ErrForbidden) || !strings.Contains(err.Error(), "no simulation has that ticket for that machine, or it has ended") {
+		t.Errorf("a ticket that there is not: %v", err)
+	}
+	for _, subject := range []string{"pc1", "pc2", mac1, "52:54:00:00:00:99"} {
+		if b := h.Recorder.Boots(subject); len(b) > 0 || h.attempts.current(subject) != nil {
+			t.Errorf("%s has a timeline: %+v", subject, b)
+		}
+	}
+	if b, err := h.Inventory.Boots(t.Context(), "pc1"); err != nil || len(b) > 0 {
+		t.Errorf("boots: %+v, %v", b, err)
+	}
+	if v, err := h.Inventory.Volumes(t.Context()); err != nil || len(v) > 0 {
+		t.Errorf("volumes: %+v, %v", v, err)
+	}
+}
+
+func TestSimulatedLogin(t *testing.T) {
+	h := newHouse(t)
+	sim := h.simulate("", mac1)
+	text, err := h.simulatedScript(mac1, sim.Ticket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := value(text, "username")
+	if secret, ok := h.Secret(t.Context(), user); !ok || secret != value(text, "password") {
+		t.Errorf("secret of %q: %q, %v", user, secret, ok)
+	}
+	if name, secret, ok := h.Prove(t.Context(), user); !ok || name != value(text, "reverse-username") || secret != value(text, "reverse-password") {
+		t.Errorf("proof: %q, %q, %v", name, secret, ok)
+	}
+	in := Initiator{Name: prefix + ":init:pc1", Target: prefix + ":" + user, Remote: server}
+	ad, err := h.Admit(t.Context(), in, user)
+	if err != nil || !Simulated(ad.Boot.ID) || ad.Look == nil || ad.Look.ID != "" || ad.Look.Image != "debian:12" {
+		t.Fatalf("%+v, %v", ad, err)
+	}
+	if l := h.Visible(t.Context(), in, user); l != nil {
+		t.Errorf("it sees %v", l)
+	}
+	for _, bad := range []struct {
+		Initiator
+		want string
+	}{
+		{Initiator{Name: in.Name, Target: prefix + ":pc1"}, "these are credentials of a simulation of pc1, for " + in.Target + " only"},
+		{Initiator{Name: "iqn.other", Target: in.Target}, "iqn.other is not the initiator name of pc1"},
+	} {
+		var no *Denied
+		if _, err := h.Admit(t.Context(), bad.Initiator, user); !errors.As(err, &no) || err.Error() != bad.want {
+			t.Errorf("%v", err)
+		}
+	}
+	h.LoginRefused(in, user, "wrong secret")
+	h.DHCPSent(Client{MAC: parseMAC(mac1), Simulated: true, Ticket: sim.Ticket}, "pc1", "OFFER 10.77.0.100", false)
+	want := []string{"script made: debian:12, a new persistent volume, of which this shows the image", "login refused: wrong secret", "OFFER 10.77.0.100"}
+	if got, err := h.Remarks(sim.Ticket); err != nil || strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("remarks %q, %v", got, err)
+	}
+	if err := h.EndSimulation(sim.Ticket); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := h.Secret(t.Context(), user); ok {
+		t.Error("credentials outlive their ticket")
+	}
+	var gone *inventory.NotFoundError
+	if _, err := h.Remarks(sim.Ticket); !errors.As(err, &gone) || !errors.As(h.EndSimulation(sim.Ticket), &gone) {
+		t.Errorf("a ticket that has ended: %v", err)
+	}
+}
+
+func TestTicketsEnd(t *testing.T) {
+	h := newHouse(t)
+	for range maxTickets {
+		h.simulate("", mac1)
+	}
+	if _, err := h.Simulate(t.Context(), []net.HardwareAddr{parseMAC(mac1)}, ""); !errors.Is(err, ErrTickets) {
+		t.Errorf("one too many: %v", err)
+	}
+	h.clock = h.clock.Add(ticketTime + time.Second)
+	sim := h.simulate("", mac1)
+	text, err := h.simulatedScript(mac1, sim.Ticket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.clock = h.clock.Add(ticketTime)
+	if _, ok := h.Secret(t.Context(), value(text, "username")); ok {
+		t.Error("credentials outlive their time")
+	}
+	if _, err := h.simulatedScript(mac1, sim.Ticket); !errors.Is(err, ErrForbidden) {
+		t.Errorf("a script after the ticket's time: %v", err)
+	}
+}
+
+func TestSimulatedStrangers(t *testing.T) {
+	h := newHouse(t)
+	h.Unknown = map[string]Unknown{"br0": {Policy: Hold, Image: "debian:12"}, "br1": {Policy: Enrol, Image: "debian:12"}}
+	const mac = "52:54:00:00:00:99"
+	sim := h.simulate("", mac)
+	for iface, want := range map[string]string{
+		"br0": "echo it would wait for approval\necho On the server: bootes machine approve 52:54:00:00:00:99 --name NAME\n",
+		"br1": "echo it would be enrolled, and boot debian:12\n",
+		"br2": "echo Bootes does not know this machine, 52:54:00:00:00:99\n",
+	} {
+		h.DHCP(t.Context(), Client{MAC: parseMAC(mac), Interface: iface, Server: server, Firmware: BIOS, IPXE: true, Simulated: true, Ticket: sim.Ticket})
+		if text, err := h.simulatedScript(mac, sim.Ticket); err != nil || !strings.Contains(text, want) {
+			t.Errorf("%s: %v\n%s", iface, err, text)
+		}
+	}
+	if w, err := h.Inventory.AllWaiting(t.Context()); err != nil || len(w) > 0 {
+		t.Errorf("waiting: %+v, %v", w, err)
+	}
+	if m, err := h.Inventory.Machines(t.Context()); err != nil || len(m) != 2 {
+		t.Errorf("machines: %+v, %v", m, err)
+	}
+}
+
+func TestSimulatedRoom(t *testing.T) {
+	h := newHouse(t)
+	sim := h.simulate("debian:12", mac1, "52:54:00:00:00:99")
+	if m := sim.Seats[1].Machine; m.Name != "simulated-2" || m.Image != "debian:12" {
+		t.Errorf("%+v", m)
+	}
+	if a := h.simulatedAsk("52:54:00:00:00:99", sim.Ticket, BIOS, true); !a.Known || a.Machine != "simulated-2" || a.Filename == "" {
+		t.Errorf("%+v", a)
+	}
+	text, err := h.simulatedScript("52:54:00:00:00:99", sim.Ticket)
+	if err != nil || value(text, "hostname") != "simulated-2" {
+		t.Errorf("%v\n%s", err, text)
+	}
+	var bad *inventory.InvalidError
+	if _, err := h.Simulate(t.Context(), nil, ""); !errors.As(err, &bad) {
+		t.Errorf("none: %v", err)
+	}
+	var missing *inventory.NotFoundError
+	if _, err := h.Simulate(t.Context(), []net.HardwareAddr{parseMAC(mac1)}, "no:1"); !errors.As(err, &missing) {
+		t.Errorf("no image: %v", err)
+	}
+}

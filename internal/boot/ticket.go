@@ -1,0 +1,196 @@
+package boot
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"bootes.dev/internal/inventory"
+)
+
+// Bounds on simulations.
+const (
+	ticketTime = 10 * time.Minute
+	maxTickets = 64
+	maxSeats   = 4096 // of one ticket
+	maxRemarks = 64   // of one ticket: the first ones tell
+)
+
+// Simulation is a ticket: who has it may be served as some machines are, and
+// leaves no trace.
+type Simulation struct {
+	Ticket  string
+	Expires time.Time
+	Seats   []Seat
+}
+
+// Seat is a simulated machine.
+type Seat struct {
+	MAC     net.HardwareAddr
+	Machine inventory.Machine // without a name: nobody has added it
+}
+
+// ticket is what is known of a simulation. Nothing of it is ever written.
+type ticket struct {
+	expires time.Time
+	seats   map[string]*seat // by MAC
+	remarks []string
+}
+
+// seat is a simulated machine, and the boot that it would have.
+type seat struct {
+	ticket *ticket
+	mac    string
+	given  inventory.Machine // a machine that there is only here; without a name: whoever has the MAC
+	iface  string            // where it asked by DHCP
+	boot   inventory.Boot    // made when the script is asked for
+	disk   inventory.Volume  // of the boot; without an ID: a clone that would be made of its image
+}
+
+// tickets are in memory only. The zero value has none.
+type tickets struct {
+	mu    sync.Mutex
+	all   map[string]*ticket
+	users map[string]*seat // by CHAP name
+}
+
+// ErrTickets: there are too many simulations.
+var ErrTickets = fmt.Errorf("%d simulations are under way: wait for one of them to end", maxTickets)
+
+// Simulate makes a ticket for the machines with some MACs or, if image is not
+// empty, for machines that there are only in this simulation, and that boot it.
+func (s *Service) Simulate(ctx context.Context, macs []net.HardwareAddr, image string) (Simulation, error) {
+	if len(macs) == 0 || len(macs) > maxSeats {
+		return Simulation{}, &inventory.InvalidError{What: "number of simulated machines", Value: fmt.Sprint(len(macs)), Want: fmt.Sprintf("1 to %d", maxSeats)}
+	}
+	if image != "" {
+		img, err := s.Inventory.Resolve(ctx, image)
+		if err == nil {
+			err = img.Bootable()
+		}
+		if err != nil {
+			return Simulation{}, err
+		}
+	}
+	sim := Simulation{Ticket: strings.ToLower(rand.Text()), Expires: s.now().Add(ticketTime)}
+	t := &ticket{expires: sim.Expires, seats: map[string]*seat{}}
+	for i, mac := range macs {
+		at := &seat{ticket: t, mac: mac.String()}
+		m, err := s.Inventory.MachineByMAC(ctx, mac.String())
+		if err != nil && !notFound(err) {
+			return Simulation{}, err
+		}
+		if image != "" {
+			m = inventory.Machine{Name: fmt.Sprintf("simulated-%d", i+1), MACs: []string{mac.String()}, Image: image, Mode: inventory.Ephemeral}
+			at.given = m
+		}
+		t.seats[at.mac] = at
+		sim.Seats = append(sim.Seats, Seat{mac, m})
+	}
+	return sim, s.tickets.add(sim.Ticket, t, s.now())
+}
+
+// EndSimulation takes a ticket back. Its sessions may go on reading.
+func (s *Service) EndSimulation(id string) error { return s.tickets.end(id) }
+
+// Remarks are what the server did with the packets of a simulation, and why.
+func (s *Service) Remarks(id string) ([]string, error) {
+	s.tickets.mu.Lock()
+	defer s.tickets.mu.Unlock()
+	t := s.tickets.all[id]
+	if t == nil {
+		return nil, noTicket(id)
+	}
+	return append([]string{}, t.remarks...), nil
+}
+
+func noTicket(id string) error { return &inventory.NotFoundError{Kind: "simulation", Name: id} }
+
+func (ts *tickets) add(id string, t *ticket, now time.Time) error {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for old, o := range ts.all {
+		if !now.Before(o.expires) {
+			ts.drop(old)
+		}
+	}
+	if len(ts.all) >= maxTickets {
+		return ErrTickets
+	}
+	if ts.all == nil {
+		ts.all, ts.users = map[string]*ticket{}, map[string]*seat{}
+	}
+	ts.all[id] = t
+	return nil
+}
+
+func (ts *tickets) end(id string) error {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if ts.all[id] == nil {
+		return noTicket(id)
+	}
+	ts.drop(id)
+	return nil
+}
+
+// drop forgets a ticket. The caller holds mu.
+func (ts *tickets) drop(id string) {
+	for _, at := range ts.all[id].seats {
+		delete(ts.users, at.boot.User)
+	}
+	delete(ts.all, id)
+}
+
+var errNoTicket = errors.New("no simulation has that ticket for that machine, or it has ended")
+
+// seat finds who simulates the machine with a MAC.
+func (ts *tickets) seat(id string, mac net.HardwareAddr, now time.Time) (*seat, error) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	t := ts.all[id]
+	if t == nil || !now.Before(t.expires) || t.seats[mac.String()] == nil {
+		return nil, errNoTicket
+	}
+	return t.seats[mac.String()], nil
+}
+
+// user finds the simulated machine that has a CHAP name.
+func (ts *tickets) user(name string, now time.Time) (at seat, ok bool) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	found := ts.users[name]
+	if found == nil || !now.Before(found.ticket.expires) {
+		return seat{}, false
+	}
+	return *found, true
+}
+
+// asks notes where a simulated machine, if it has a ticket, asked by DHCP.
+func (ts *tickets) asks(at *seat, iface string) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if at != nil {
+		at.iface = iface
+	}
+}
+
+func (ts *tickets) interfaceOf(at *seat) string {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	return at.iface
+}
+
+// remark notes what became of a packet of a simulation.
+func (ts *tickets) remark(at *seat, text string) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if t := at.ticket; len(t.remarks) < maxRemarks {
+		t.remarks = append(t.remarks, text)
+	}
+}
