@@ -24,7 +24,7 @@ var floors = [][]string{
 	{"internal/storage", "internal/diagnose", "internal/scsi", "internal/iscsi/pdu", "internal/golden"},
 	{"internal/guestfs"},
 	{"internal/inventory", "internal/recorder", "internal/cow", "internal/ipxe", "internal/diskimage", "internal/backup"},
-	{"internal/store", "internal/block", "internal/cow/vfs", "internal/config", "internal/netif"},
+	{"internal/store", "internal/block", "internal/cow/vfs", "internal/config", "internal/netif", "internal/trace"},
 	{"internal/bytesize", "internal/diskspace", "internal/dhcpsnippet", "internal/goals"},
 }
 
