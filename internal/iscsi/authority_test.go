@@ -20,6 +20,7 @@ const (
 type authority struct {
 	dev      block.Device
 	accounts map[string]string
+	watch    func(offset, length int64) bool
 
 	mu      sync.Mutex
 	opened  []string
@@ -58,7 +59,7 @@ func (a *authority) open(owner string) Units {
 		a.closed = append(a.closed, owner)
 	}
 	return Units{
-		0: {Name: "disk", Disk: scsi.NewDisk(a.dev, id), Close: closed},
+		0: {Name: "disk", Disk: scsi.NewDisk(a.dev, id), Watch: a.watch, Close: closed},
 		1: {Disk: scsi.NewDisk(scsi.ReadOnlyBytes([]byte("identity")), scsi.Identity{Vendor: "BOOTES", Product: "IDENTITY", ReadOnly: true})},
 	}
 }

@@ -30,6 +30,9 @@ func (s *session) readCommand(t *task) error {
 		s.readSeen = true
 		s.event(FirstRead, "")
 	}
+	if t.unit.watched.Load() {
+		t.unit.tell(&t.cmd)
+	}
 	t.total = min(t.cmd.Length, t.in)
 	if t.total == 0 {
 		s.respond(t, false)

@@ -15,6 +15,11 @@ type Unit struct {
 	Name   string // what it is called in statistics
 	Limits Limits // at first; see Server.SetLimits
 
+	// Watch is told of each READ as it comes, of several sessions at once,
+	// until it returns false: where on the disk, and how much, in bytes. It
+	// must not wait. It may be nil.
+	Watch func(offset, length int64) (more bool)
+
 	// Close is called when the last command on the unit has ended and none
 	// can come: after the owner's last session, or DetachUnit. It may be nil.
 	Close func()
@@ -34,6 +39,7 @@ type unit struct {
 	attached atomic.Int64  // that one; 0 from just before it is taken away
 	gone     chan struct{} // closed when the unit is
 
+	watched  atomic.Bool // Watch wants to be told
 	order    *order
 	throttle *throttle
 	since    time.Time
@@ -45,6 +51,7 @@ func (s *Server) newUnit(lun uint8, u Unit) *unit {
 	n := &unit{Unit: u, srv: s, lun: lun, gone: make(chan struct{}), since: time.Now()}
 	n.users.Store(1)
 	n.attached.Store(1)
+	n.watched.Store(u.Watch != nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.openDisk(n)
@@ -81,6 +88,13 @@ func (u *unit) leave() {
 func (u *unit) detach() {
 	u.attached.Store(0) // first: a task too many only waits to be counted again
 	u.leave()
+}
+
+// tell tells whoever watches u of a READ.
+func (u *unit) tell(c *scsi.Command) {
+	if !u.Watch(c.Offset(), c.Length) {
+		u.watched.Store(false)
+	}
 }
 
 // end ends a task, which has entered u.
