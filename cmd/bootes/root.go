@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,9 +73,9 @@ func (a *app) root() *cobra.Command {
 		Example:       "  bootes image build debian:12\n  bootes machine add pc01 --mac 52:54:00:12:34:56 --image debian:12\n  bootes boot watch",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if a.format != "table" && a.format != "json" {
-				return fmt.Errorf("-o %q is no output format: write table or json", a.format)
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if formats := append(slices.Clone(usualFormats), pictures(cmd)...); !slices.Contains(formats, a.format) {
+				return fmt.Errorf("-o %q is no output format: write %s", a.format, oneOf(formats))
 			}
 			a.ran = true
 			return nil

@@ -31,6 +31,7 @@ import (
 	"bootes.dev/internal/storage"
 	"bootes.dev/internal/store"
 	"bootes.dev/internal/tftp"
+	"bootes.dev/internal/trace"
 )
 
 // serve runs the server until ctx ends.
@@ -117,6 +118,7 @@ type house struct {
 	inv     *inventory.Inventory
 	storage *storage.Storage
 	rec     *recorder.Recorder
+	traces  *trace.Keeper
 	loaders *boot.Folders
 	boot    *boot.Service
 	locator *locator
@@ -186,6 +188,10 @@ func (h *house) openState(ctx context.Context) (err error) {
 		return err
 	}
 	h.onClose(h.rec.Close)
+	if h.traces, err = trace.Open(filepath.Join(h.cfg.Data, "traces"), h.log); err != nil {
+		return err
+	}
+	h.onClose(h.traces.Close)
 	h.storage = storage.New(storage.Options{
 		Engine: h.engine, Inventory: h.inv, Dir: h.cfg.Data, MinFree: minFree, Log: h.log,
 		Sessions: &h.targets, WarnAt: h.cfg.Limits.Warn, Warn: h.warn,
@@ -207,6 +213,7 @@ func (h *house) settle(ctx context.Context) error {
 	}
 	h.checkEnrolments(ctx)
 	h.checkNeighbours(ctx)
+	h.sweepTraces(ctx)
 	return errors.Join(err, h.inv.IndexIdentities(ctx))
 }
 
@@ -222,7 +229,7 @@ func (h *house) openServices(context.Context) error {
 		Addresses: addresses, Targets: &h.targets, OneWayCHAP: !h.cfg.Auth.Mutual, Unknown: unknownMachines(h.cfg),
 	})
 	h.onClose(func() error { h.boot.Close(); return nil })
-	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn, shelf: &h.shelf}
+	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn, shelf: &h.shelf, traces: h.traces}
 	h.metrics = h.newMetrics()
 	return nil
 }
@@ -305,7 +312,7 @@ func (h *house) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.sessions = &sessions{boot: h.boot, log: h.log, known: map[string]*ownerBoot{}}
+	h.sessions = &sessions{boot: h.boot, traces: h.traces, log: h.log, known: map[string]*ownerBoot{}}
 	target := iscsi.New(iscsi.Options{Authority: h.gate, Events: h.sessions, Log: h.log, SlowIO: h.cfg.Log.SlowIO})
 	files := httpboot.New(httpboot.Options{
 		Script: h.script, Loader: h.loaderByHTTP, Mirrors: mirrors, Fetched: h.fetchedHTTP, Log: h.log,

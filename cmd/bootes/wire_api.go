@@ -46,6 +46,7 @@ func (h *house) apiOptions() api.Options {
 		Waiting:     waiting{h},
 		Simulations: simulations{h},
 		IO:          volumes{h},
+		Traces:      images{h},
 	}
 }
 

@@ -71,7 +71,11 @@ func (h images) ImportImage(ctx context.Context, job api.Import, progress func(a
 func (h *house) tmp() string { return filepath.Join(h.cfg.Data, "tmp") }
 
 func (h images) RemoveImage(ctx context.Context, ref string) error {
-	return apiError(h.storage.RemoveImage(ctx, ref))
+	if err := h.storage.RemoveImage(ctx, ref); err != nil {
+		return apiError(err)
+	}
+	h.sweepTraces(ctx)
+	return nil
 }
 
 func (h images) History(ctx context.Context, ref string) ([]api.HistoryLine, error) {

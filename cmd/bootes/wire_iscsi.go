@@ -16,6 +16,7 @@ import (
 	"bootes.dev/internal/scsi"
 	"bootes.dev/internal/shelf"
 	"bootes.dev/internal/storage"
+	"bootes.dev/internal/trace"
 )
 
 // gate lets package boot decide who may open a disk, and opens it.
@@ -26,6 +27,7 @@ type gate struct {
 	log     *slog.Logger
 	warnAt  int // percent of a volume's limit
 	shelf   *shelf.Shelf
+	traces  *trace.Keeper
 }
 
 func initiator(l iscsi.Login) boot.Initiator {
@@ -160,8 +162,9 @@ func (g *gate) closed(ad *boot.Admitted, err error) {
 // sessions tells the recorder what the target's sessions show of a boot, and
 // adds up what each boot has read and written.
 type sessions struct {
-	boot *boot.Service
-	log  *slog.Logger
+	boot   *boot.Service
+	traces *trace.Keeper
+	log    *slog.Logger
 
 	mu    sync.Mutex
 	known map[string]*ownerBoot // by owner
@@ -194,6 +197,7 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 		return
 	}
 	o.count(e.Session.Usage)
+	s.trace(e)
 	remote := e.Session.Remote.Addr()
 	switch e.Kind {
 	case iscsi.LoggedIn:

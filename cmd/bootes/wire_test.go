@@ -48,7 +48,7 @@ func newWired(t *testing.T) *wired {
 	if err := h.openState(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.sessions = &sessions{log: log, known: map[string]*ownerBoot{}}
+	h.sessions = &sessions{traces: h.traces, log: log, known: map[string]*ownerBoot{}}
 	if err := h.openServices(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -18,14 +18,23 @@ import (
 
 // bootUnit opens the disk that a machine boots from.
 func (g *gate) bootUnit(ctx context.Context, ad *boot.Admitted, v inventory.Volume) (iscsi.Unit, error) {
+	fresh := false
 	d, release, err := g.shelf.Take(v.ID, ad.Machine.Name, false, func() (io.Closer, *scsi.Disk, error) {
 		vol, err := g.openVolume(ctx, ad)
+		fresh = err == nil && vol.Used() == 0
 		return g.disk(vol, err, v, scsi.Identity{Product: "DISK", UUID: diskUUID(v.ID)})
 	})
 	if err != nil {
 		return iscsi.Unit{}, err
 	}
-	return iscsi.Unit{Name: v.ID, Disk: d, Limits: limits(v), Close: func() { g.closed(ad, release()) }}, nil
+	u := iscsi.Unit{Name: v.ID, Disk: d, Limits: limits(v), Close: func() {
+		g.traces.DiskClosed(ad.Boot.ID)
+		g.closed(ad, release())
+	}}
+	if fresh && !ad.Static {
+		u.Watch = g.watch(ctx, ad, v)
+	}
+	return u, nil
 }
 
 // limits are how fast a volume serves.

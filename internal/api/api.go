@@ -7,6 +7,7 @@
 //	POST   /v1/images                     import one (a task)
 //	GET    /v1/images/{name}/{tag}        DELETE alike
 //	GET    …/history                      its chain of layers
+//	GET    …/trace                        what a machine read while it booted it
 //	POST   …/verify                       flatten and export alike (tasks)
 //	GET    …/files?path=                  what a folder holds; file: its bytes
 //	GET    /v1/tags                       all tags

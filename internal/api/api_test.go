@@ -63,6 +63,11 @@ func TestCalls(t *testing.T) {
 			f.volumes.Volumes[0], []any{"v1", VolumeChange{Limit: &limit}},
 		},
 		{
+			"image trace", func() (any, error) { return c.Trace(ctx, "debian:12") },
+			Trace{Image: "debian:12", Machine: "pc01", Began: born, Size: 4 << 30, Bytes: 512, Marks: []TraceMark{}, Reads: []TraceRead{{AtUS: 7, Offset: 4096, Length: 512}}},
+			nil,
+		},
+		{
 			"volume io", func() (any, error) { return c.VolumeIO(ctx, "v1", 2*time.Second) },
 			VolumeIO{Volume: "v1", Since: &born, Ops: []OpIO{{Op: "read", IOPS: 2}}, Slow: []SlowIO{}}, []any{"io", "v1", 2 * time.Second},
 		},
@@ -260,7 +265,7 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 61 {
+	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 62 {
 		t.Errorf("OpenAPI %s of version %s with %d operations", doc.OpenAPI, doc.Info.Version, n)
 	}
 }

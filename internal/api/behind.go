@@ -199,6 +199,7 @@ type Options struct {
 	Metrics     http.Handler
 	Credentials StaticCredentials
 	IO          IO
+	Traces      Traces
 	Waiting     WaitingMachines
 	Simulations Simulations
 }

@@ -214,6 +214,7 @@ func TestServerThatLacksParts(t *testing.T) {
 		{"DELETE", "/v1/machines/pc01/update", "this server does not offer images of volumes"},
 		{"POST", "/v1/volumes/v1/backup", "this server does not offer exports and backups"},
 		{"GET", "/v1/volumes/v1/file?path=/", "this server does not offer a look into disks"},
+		{"GET", "/v1/images/a/b/trace", "this server does not offer traces of boots"},
 		{"GET", "/v1/volumes/v1/io", "this server does not offer the traffic of volumes"},
 		{"GET", "/v1/leases", "this server does not offer leases"},
 		{"GET", "/v1/dhcp", "this server does not offer a look at DHCP"},

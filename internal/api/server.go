@@ -35,6 +35,7 @@ func New(o Options) *Server {
 	s.statusRoutes(a)
 	s.imageRoutes(a)
 	s.machineRoutes(a)
+	s.traceRoute(optional(a, s.o.Traces != nil, "traces of boots"))
 	s.volumeRoutes(a)
 	s.attachmentRoutes(optional(a, s.o.Attachments != nil, "data volumes"))
 	s.credentialsRoutes(optional(a, s.o.Credentials != nil, "static credentials"))
