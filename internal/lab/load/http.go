@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"bootes.dev/internal/quantile"
 )
 
 // HTTP is clients that fetch a file over and over, all at once, each on one
@@ -31,7 +33,7 @@ type getter struct {
 	conn  net.Conn
 	in    *bufio.Reader
 	buf   []byte
-	marks *histogram
+	marks *quantile.Histogram
 	bytes *atomic.Int64
 }
 
@@ -40,7 +42,7 @@ func (h *HTTP) run(ctx context.Context, j *Job) (r Report, err error) {
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	var bytes atomic.Int64
-	marks := make([]histogram, h.Clients)
+	marks := make([]quantile.Histogram, h.Clients)
 	for i := range h.Clients {
 		wg.Go(func() {
 			g := &getter{HTTP: h, marks: &marks[i], bytes: &bytes, buf: make([]byte, 128<<10)}
@@ -65,11 +67,11 @@ func (h *HTTP) run(ctx context.Context, j *Job) (r Report, err error) {
 	total := bytes.Load() - before
 	cancel(nil)
 	wg.Wait()
-	var all histogram
+	var all quantile.Histogram
 	for i := range marks {
-		all.merge(&marks[i])
+		all.Merge(&marks[i])
 	}
-	r.HTTP.Figures = all.figures()
+	r.HTTP.Figures = figures(&all)
 	r.HTTP.Bytes = total
 	return r, err
 }
@@ -91,7 +93,7 @@ func (g *getter) run(ctx context.Context) (err error) {
 		case err != nil:
 			return err
 		}
-		g.marks.add(time.Since(began))
+		g.marks.Add(time.Since(began))
 	}
 }
 

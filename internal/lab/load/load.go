@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/initiator"
+	"bootes.dev/internal/quantile"
 )
 
 // Endpoint is a logical unit and how to reach it.
@@ -68,6 +69,10 @@ type Report struct {
 type Figures struct {
 	Ops, Bytes    int64
 	P50, P99, Max time.Duration
+}
+
+func figures(h *quantile.Histogram) Figures {
+	return Figures{Ops: h.N(), P50: h.Quantile(0.5), P99: h.Quantile(0.99), Max: h.Max()}
 }
 
 // Run does a job.

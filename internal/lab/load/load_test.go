@@ -194,22 +194,3 @@ func TestIdle(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestHistogram(t *testing.T) {
-	var h, other histogram
-	for i := range 1000 {
-		h.add(time.Duration(i+1) * time.Microsecond)
-	}
-	other.add(time.Second)
-	h.merge(&other)
-	f := h.figures()
-	near := func(got, want time.Duration) bool { return got <= want && got > want*96/100 }
-	if f.Ops != 1001 || !near(f.P50, 501*time.Microsecond) || !near(f.P99, 991*time.Microsecond) || f.Max != time.Second {
-		t.Errorf("%+v", f)
-	}
-	for v := uint64(1); v < 1<<58; v = v*5/4 + 1 {
-		if got := floorOf(bucket(v)); uint64(got) > v || uint64(got) < v-v/32 {
-			t.Errorf("%d is put into the bucket of %d", v, got)
-		}
-	}
-}

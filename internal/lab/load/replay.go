@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/initiator"
+	"bootes.dev/internal/quantile"
 )
 
 // boot.trace is what a machine of the lab read while it booted the golden
@@ -68,7 +69,7 @@ func replay(ctx context.Context, j Job) (r Report, err error) {
 	if err != nil {
 		return r, err
 	}
-	marks, faults := make([]histogram, len(disks)), make([]error, len(disks))
+	marks, faults := make([]quantile.Histogram, len(disks)), make([]error, len(disks))
 	var wg sync.WaitGroup
 	for i, d := range disks {
 		wg.Go(func() { faults[i] = boot(ctx, d, reads, &marks[i]) })
@@ -78,9 +79,9 @@ func replay(ctx context.Context, j Job) (r Report, err error) {
 		return r, fmt.Errorf("replay a boot: %w", err)
 	}
 	for i := range marks[1:] {
-		marks[0].merge(&marks[i+1])
+		marks[0].Merge(&marks[i+1])
 	}
-	r.Replay = marks[0].figures()
+	r.Replay = figures(&marks[0])
 	for _, read := range reads {
 		r.Replay.Bytes += int64(read.Len) * int64(len(disks))
 	}
@@ -88,7 +89,7 @@ func replay(ctx context.Context, j Job) (r Report, err error) {
 }
 
 // boot does the reads of one machine.
-func boot(ctx context.Context, d *initiator.Disk, reads []Read, marks *histogram) error {
+func boot(ctx context.Context, d *initiator.Disk, reads []Read, marks *quantile.Histogram) error {
 	var p []byte
 	for _, r := range reads {
 		if len(p) < r.Len {
@@ -98,7 +99,7 @@ func boot(ctx context.Context, d *initiator.Disk, reads []Read, marks *histogram
 		if err := d.ReadAt(ctx, p[:r.Len], r.Off); err != nil {
 			return err
 		}
-		marks.add(time.Since(began))
+		marks.Add(time.Since(began))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/initiator"
+	"bootes.dev/internal/quantile"
 )
 
 // phase of a stream.
@@ -39,7 +40,7 @@ type stream struct {
 	next   int64 // of a sequential stream
 	out    int   // commands outstanding
 	seen   int64
-	marks  histogram
+	marks  quantile.Histogram
 	bytes  int64
 	fault  error
 
@@ -140,7 +141,7 @@ func (o *op) over(c *initiator.Command) {
 	}
 	phase := s.phase.Load()
 	if phase == measured {
-		s.marks.add(time.Since(o.began))
+		s.marks.Add(time.Since(o.began))
 		s.bytes += int64(s.Size)
 	}
 	if s.seen++; s.Stamped && !s.Write && s.seen%checkEvery == 0 {
@@ -159,7 +160,7 @@ func (o *op) over(c *initiator.Command) {
 }
 
 func (s *stream) figures() Figures {
-	f := s.marks.figures()
+	f := figures(&s.marks)
 	f.Bytes = s.bytes
 	return f
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"bootes.dev/internal/quantile"
 	"golang.org/x/sys/unix"
 )
 
@@ -55,7 +56,7 @@ type fetchers struct {
 	epoll   int
 	clients []*fetcher
 	left    int // that have not done what they had to
-	marks   histogram
+	marks   quantile.Histogram
 	report  TFTPReport
 	packet  [maxTFTP]byte
 }
@@ -108,7 +109,7 @@ func (t *TFTP) run(ctx context.Context, j *Job) (r Report, err error) {
 		if err := f.until(ctx, time.Now().Add(warmUp)); err != nil {
 			return r, err
 		}
-		f.marks, f.report = histogram{}, TFTPReport{}
+		f.marks, f.report = quantile.Histogram{}, TFTPReport{}
 		if m, err = newMeter(ctx, j); err != nil {
 			return r, err
 		}
@@ -118,7 +119,7 @@ func (t *TFTP) run(ctx context.Context, j *Job) (r Report, err error) {
 	}
 	err = m.read(&r)
 	bytes := f.report.Bytes
-	f.report.Figures = f.marks.figures()
+	f.report.Figures = figures(&f.marks)
 	f.report.Bytes = bytes
 	if j.Server != 0 {
 		f.report.Peak, err = peak(j.Server)
@@ -322,7 +323,7 @@ func (c *fetcher) end(now time.Time) error {
 	if got := (c.expect-2)*int64(c.block) + c.all.Size%int64(c.block); got != c.all.Size {
 		return fmt.Errorf("file ended after %d bytes of %d", got, c.all.Size)
 	}
-	c.all.marks.add(now.Sub(c.began))
+	c.all.marks.Add(now.Sub(c.began))
 	if c.all.Once {
 		c.done = true
 		c.all.left--

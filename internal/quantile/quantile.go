@@ -1,12 +1,14 @@
-package load
+// Package quantile counts durations, to tell within which time so many of them
+// were.
+package quantile
 
 import (
 	"math/bits"
 	"time"
 )
 
-// histogram counts durations in buckets of about 3 %.
-type histogram struct {
+// Histogram counts durations in buckets of about 3 %. The zero value is empty.
+type Histogram struct {
 	n       int64
 	max     time.Duration
 	buckets [64 << fine]int64
@@ -15,7 +17,8 @@ type histogram struct {
 // fine is how many bits of a duration count beside its leading one.
 const fine = 5
 
-func (h *histogram) add(d time.Duration) {
+// Add counts one.
+func (h *Histogram) Add(d time.Duration) {
 	h.n++
 	h.max = max(h.max, d)
 	h.buckets[bucket(uint64(max(d, 0)))]++
@@ -37,8 +40,14 @@ func floorOf(i int) time.Duration {
 	return time.Duration(1<<fine|i&(1<<fine-1)) << (i>>fine - 1)
 }
 
-// quantile is the duration that q of all, 0 to 1, do not pass.
-func (h *histogram) quantile(q float64) time.Duration {
+// N is how many were counted.
+func (h *Histogram) N() int64 { return h.n }
+
+// Max is the longest.
+func (h *Histogram) Max() time.Duration { return h.max }
+
+// Quantile is the duration that q of all, 0 to 1, do not pass.
+func (h *Histogram) Quantile(q float64) time.Duration {
 	left := int64(q * float64(h.n))
 	for i, n := range h.buckets {
 		if left -= n; left < 0 {
@@ -48,14 +57,11 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return h.max
 }
 
-func (h *histogram) merge(other *histogram) {
+// Merge adds what other has counted.
+func (h *Histogram) Merge(other *Histogram) {
 	h.n += other.n
 	h.max = max(h.max, other.max)
 	for i, n := range other.buckets {
 		h.buckets[i] += n
 	}
-}
-
-func (h *histogram) figures() Figures {
-	return Figures{Ops: h.n, P50: h.quantile(0.5), P99: h.quantile(0.99), Max: h.max}
 }
