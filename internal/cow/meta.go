@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path"
 	"regexp"
@@ -190,6 +191,23 @@ func writeMeta(fs vfs.FS, name string, v any, sync bool) error {
 	}
 	if err := fs.SyncDir(path.Dir(name)); err != nil {
 		return unsettled(err)
+	}
+	return nil
+}
+
+// CheckFormat reports why this program cannot open the data folder dir: an
+// error that wraps ErrVersion, if it is in another format. It reads one file;
+// a folder without it is new.
+func CheckFormat(dir string) error {
+	text, err := os.ReadFile(path.Join(dir, "boot"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := decodeMeta(text, &engineMeta{}); err != nil {
+		return fmt.Errorf("read %q: %w", path.Join(dir, "boot"), err)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ const module = "bootes.dev/"
 // below its own.
 var floors = [][]string{
 	{"cmd/bootes", "cmd/lab"},
-	{"internal/demo", "internal/lab/bench"},
+	{"internal/demo", "internal/lab/bench", "internal/doctor"},
 	{"internal/api", "internal/lab/site", "internal/lab/load", "internal/lab/room"},
 	{"internal/dhcp", "internal/tftp", "internal/httpboot", "internal/iscsi", "internal/ra", "internal/metrics", "internal/lab", "internal/initiator"},
 	{"internal/boot", "internal/shelf", "internal/cow/cowbench"},
