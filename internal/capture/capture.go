@@ -1,0 +1,120 @@
+package capture
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Options for Open.
+type Options struct {
+	Interfaces []string
+	Ports      Ports
+	Dir        string // where packets are kept, too; made if it is missing
+	Limits     Limits
+	Log        *slog.Logger
+
+	// Known reports whether somebody has added a machine with this network card.
+	Known func(net.HardwareAddr) bool
+	// Ours reports whether a client was made up by us, to probe.
+	Ours func(net.HardwareAddr) bool
+	// Behind tells of an address whether it is behind a router, and then whose it
+	// is; nil: nobody knows.
+	Behind func(netip.Addr) (mac net.HardwareAddr, routed bool)
+}
+
+// Capture keeps the packets. Its methods may be called from any goroutine.
+type Capture struct {
+	o          Options
+	complained time.Time // by keepSaving alone
+
+	mu     sync.Mutex
+	book   *book
+	tracks tracks
+}
+
+// Open returns a Capture that holds what an earlier one has kept in its folder.
+func Open(o Options) (*Capture, error) {
+	c := &Capture{o: o, book: newBook(o.Limits), tracks: newTracks()}
+	return c, c.load()
+}
+
+// Run hears the interfaces until ctx ends. One that cannot be heard is logged
+// and left out.
+func (c *Capture) Run(ctx context.Context) error {
+	var g errgroup.Group
+	for _, name := range c.o.Interfaces {
+		w, err := openWire(name, c.o.Ports)
+		if err != nil {
+			c.o.Log.Warn("packets of machines are not kept: `bootes boot pcap` will have none of this interface", "interface", name, "err", err)
+			continue
+		}
+		g.Go(func() error { return w.run(ctx, c.take) })
+	}
+	g.Go(func() error { c.keepSaving(ctx); return nil })
+	return g.Wait()
+}
+
+// take files one frame. It keeps no reference to b.
+func (c *Capture) take(at time.Time, outgoing bool, b []byte) {
+	f, ok := parse(b, c.o.Ports)
+	if !ok {
+		return
+	}
+	mac, ok := c.whose(&f, outgoing, at)
+	if !ok {
+		return
+	}
+	data, ok := f.keep(b, c.o.Ports)
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	known := c.book.subjects[mac] != nil
+	c.mu.Unlock()
+	stranger := !known && !c.known(mac)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.book.add(mac, kept{Packet{Time: at, Length: max(f.length, len(data)), Data: data}, f.kind}, stranger)
+}
+
+// Span is the packets of one network card within a time. A zero end is open.
+type Span struct {
+	MAC      net.HardwareAddr
+	From, To time.Time
+}
+
+// Packets returns what is kept of any of spans, the oldest first.
+func (c *Capture) Packets(spans ...Span) (all []Packet) {
+	within := map[MAC][]Span{}
+	for _, s := range spans {
+		if len(s.MAC) == len(MAC{}) {
+			within[MAC(s.MAC)] = append(within[MAC(s.MAC)], s)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for mac, spans := range within {
+		s := c.book.subjects[mac]
+		if s == nil {
+			continue
+		}
+		for _, p := range s.packets {
+			if slices.ContainsFunc(spans, func(s Span) bool { return s.has(p.Time) }) {
+				all = append(all, p.Packet)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Packet) int { return a.Time.Compare(b.Time) })
+	return all
+}
+
+func (s Span) has(at time.Time) bool {
+	return !at.Before(s.From) && (s.To.IsZero() || at.Before(s.To))
+}

@@ -1,0 +1,134 @@
+package capture
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+
+// options are those of a capture that knows one machine, pc, and one router.
+func options(dir string) Options {
+	return Options{
+		Ports: ports, Dir: dir, Log: slog.New(slog.DiscardHandler),
+		Known: func(mac net.HardwareAddr) bool { return MAC(mac) == pc },
+		Ours:  func(mac net.HardwareAddr) bool { return mac[0] == 2 },
+		Behind: func(a netip.Addr) (net.HardwareAddr, bool) {
+			if a == netip.MustParseAddr("10.78.0.5") {
+				return pc[:], true
+			}
+			return nil, a.As4()[1] != 77
+		},
+	}
+}
+
+func open(t testing.TB, dir string) *Capture {
+	t.Helper()
+	c, err := Open(options(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c *Capture) count(mac MAC) int { return len(c.Packets(Span{MAC: mac[:]})) }
+
+// Whose a packet is.
+func TestWhose(t *testing.T) {
+	other, router := MAC{0x52, 0x54, 0, 0, 0, 2}, MAC{0x52, 0x54, 0, 0, 0, 9}
+	far := netip.MustParseAddr("10.78.0.5")
+	rrq := udp(2000, 69, tftp(tftpRRQ, "x\x00octet\x00"))
+	type packet struct {
+		out   bool
+		frame []byte
+	}
+	for _, tt := range []struct {
+		name    string
+		packets []packet
+		want    int // of the machine's
+	}{
+		{"its own", []packet{{false, discover(pc)}}, 1},
+		{"our answer, broadcast", []packet{{true, ipv4(server, all, ourAt, netip.IPv4Unspecified(), protoUDP, udp(67, 68, dhcp(pc, 7)))}}, 1},
+		{"another server's answer", []packet{{false, ipv4(other, all, ourAt, netip.IPv4Unspecified(), protoUDP, udp(67, 68, dhcp(pc, 7)))}}, 1},
+		{"another machine's", []packet{{false, discover(other)}}, 0},
+		{"our probe", []packet{{true, discover(MAC{2, 0xb0, 7})}}, 0},
+		{"ARP of nobody", []packet{{false, arp(pc, all, 1, pcAt, ourAt)}}, 0},
+		{"ARP of a machine", []packet{{false, discover(pc)}, {false, arp(pc, all, 1, pcAt, ourAt)}, {true, arp(server, pc, 2, ourAt, pcAt)}}, 3},
+		{"ARP for a machine", []packet{{false, in(protoUDP, rrq)}, {true, arp(server, all, 1, ourAt, pcAt)}}, 2},
+		{"TFTP", []packet{
+			{false, in(protoUDP, rrq)}, {true, out(protoUDP, udp(40000, 2000, tftp(tftpOACK, "blksize\x00600\x00")))},
+			{true, out(protoUDP, udp(40000, 2000, tftp(tftpDATA, "\x00\x02"+string(make([]byte, 600)))))}, // whole
+			{true, out(protoUDP, udp(40000, 2000, tftp(tftpDATA, "\x00\x03"+string(make([]byte, 599)))))},
+		}, 3},
+		{"what only looks like TFTP", []packet{{true, out(protoUDP, udp(40000, 2000, tftp(tftpOACK, "")))}}, 0},
+		{"behind a router", []packet{{false, ipv4(router, server, far, ourAt, protoUDP, rrq)}}, 1},
+		{"ICMP", []packet{{false, in(protoUDP, rrq)}, {false, in(protoICMP, append([]byte{3, 3, 0, 0, 0, 0, 0, 0}, out(protoUDP, udp(69, 2000, nil))[etherLen:]...))}}, 2},
+		{"ICMP of nobody", []packet{{false, in(protoICMP, append([]byte{3, 3, 0, 0, 0, 0, 0, 0}, out(protoUDP, udp(69, 2000, nil))[etherLen:]...))}}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := open(t, t.TempDir())
+			for _, p := range tt.packets {
+				c.take(start, p.out, p.frame)
+			}
+			if got := c.count(pc); got != tt.want {
+				t.Errorf("%d packets, want %d", got, tt.want)
+			}
+			if c.count(router) != 0 || c.count(MAC{}) != 0 || c.count(all) != 0 {
+				t.Error("packets are filed under who is no machine")
+			}
+		})
+	}
+}
+
+// A simulated machine leaves nothing: neither what it says nor what it is answered, by
+// DHCP or by other means from the same host.
+func TestSimulatedClientsLeaveNothing(t *testing.T) {
+	c := open(t, t.TempDir())
+	host, fake := MAC{0x52, 0x54, 0, 0, 0, 7}, MAC{0x52, 0x54, 0, 0, 0, 8}
+	hostAt := netip.MustParseAddr("10.77.0.7")
+	mark := append([]byte{53, 1, 1, 61, 22}, "\x00bootes-simulate:abcdef"...)
+	c.take(start, false, ipv4(host, all, hostAt, netip.IPv4Unspecified(), protoUDP, udp(68, 67, dhcp(fake, 99, mark...))))
+	c.take(start, true, ipv4(server, all, ourAt, netip.IPv4Unspecified(), protoUDP, udp(67, 68, dhcp(fake, 99, 53, 1, 2))))
+	c.take(start, false, ipv4(host, server, hostAt, ourAt, protoUDP, udp(2000, 69, tftp(tftpRRQ, "x\x00octet\x00"))))
+	c.take(start, false, ipv4(host, server, hostAt, ourAt, protoTCP, tcp(1, 3260, syn, "")))
+	c.take(start, false, in(protoTCP, tcp(1, 80, ack, "GET /ipxe/52-54-00-00-00-08?simulate=abcdef HTTP/1.1\r\n\r\n")))
+	if n := len(c.book.subjects); n != 0 {
+		t.Errorf("%d subjects, want none", n)
+	}
+	later := start.Add(2 * simulateTime)
+	c.take(later, false, ipv4(host, server, hostAt, ourAt, protoTCP, tcp(1, 3260, syn, "")))
+	if c.count(host) != 1 {
+		t.Error("the host itself is never heard of again")
+	}
+	// A machine that is simulated by its own card is not lost after it.
+	c.take(later, false, ipv4(pc, all, hostAt, netip.IPv4Unspecified(), protoUDP, udp(68, 67, dhcp(pc, 98, mark...))))
+	c.take(later, false, discover(pc))
+	if c.count(pc) != 1 {
+		t.Error("the machine itself is not heard")
+	}
+}
+
+func TestSpans(t *testing.T) {
+	c := open(t, t.TempDir())
+	for i := range 5 {
+		c.take(start.Add(time.Duration(i)*time.Minute), false, discover(pc))
+	}
+	for _, tt := range []struct {
+		from, to time.Duration
+		want     int
+	}{{0, time.Minute, 1}, {time.Minute, 3 * time.Minute, 2}, {-time.Hour, 0, 0}} {
+		if n := len(c.Packets(Span{pc[:], start.Add(tt.from), start.Add(tt.to)})); n != tt.want {
+			t.Errorf("from %s to %s: %d packets, want %d", tt.from, tt.to, n, tt.want)
+		}
+	}
+	if n := len(c.Packets(Span{MAC: pc[:], From: start.Add(time.Minute)}, Span{MAC: pc[:]}, Span{})); n != 5 {
+		t.Errorf("%d packets of spans that overlap, want 5", n)
+	}
+}

@@ -1,0 +1,219 @@
+package capture
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Each machine has a file of its own, which packets are appended to. One that has
+// become larger than twice what the machine may have in memory is written anew,
+// so all of them are smaller than twice what all may have.
+const (
+	fileSuffix = ".pcap"
+	partSuffix = ".part"
+	saveEvery  = 5 * time.Second
+)
+
+func fileName(mac MAC) string { return hex.EncodeToString(mac[:]) + fileSuffix }
+
+// load reads the files of an earlier run. What cannot be read is no reason not
+// to serve.
+func (c *Capture) load() error {
+	if err := os.MkdirAll(c.o.Dir, 0o700); err != nil {
+		return fmt.Errorf("make the folder of packets: %w", err)
+	}
+	entries, err := os.ReadDir(c.o.Dir)
+	if err != nil {
+		return fmt.Errorf("read the folder of packets: %w", err)
+	}
+	type found struct {
+		name string
+		at   time.Time
+	}
+	var files []found
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), partSuffix) { // a crash left it
+			os.Remove(filepath.Join(c.o.Dir, e.Name()))
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			files = append(files, found{e.Name(), info.ModTime()})
+		}
+	}
+	slices.SortFunc(files, func(a, b found) int { return a.at.Compare(b.at) })
+	for _, f := range files {
+		c.loadFile(f.name)
+	}
+	return nil
+}
+
+func (c *Capture) loadFile(name string) {
+	b, err := hex.DecodeString(strings.TrimSuffix(name, fileSuffix))
+	if err != nil || len(b) != len(MAC{}) || !strings.HasSuffix(name, fileSuffix) {
+		return // not ours
+	}
+	data, err := os.ReadFile(filepath.Join(c.o.Dir, name))
+	var packets []Packet
+	if err == nil {
+		packets, err = ReadPackets(data)
+	}
+	if err != nil {
+		c.o.Log.Warn("a file of packets cannot be read whole", "file", name, "err", err)
+	}
+	mac := MAC(b)
+	stranger := !c.known(mac)
+	for _, p := range packets {
+		if f, ok := parse(p.Data, c.o.Ports); ok {
+			p.Data = slices.Clone(p.Data) // the file's memory is not held for what of it is dropped
+			c.book.add(mac, kept{p, f.kind}, stranger)
+		}
+	}
+	if s := c.book.subjects[mac]; s != nil {
+		s.file = len(data)
+		s.saved(err != nil)
+	}
+}
+
+// chore is one change of a file.
+type chore struct {
+	name   string
+	data   []byte
+	append bool
+	mac    MAC
+}
+
+// keepSaving writes what is new, now and then, until ctx ends.
+func (c *Capture) keepSaving(ctx context.Context) {
+	tick := time.NewTicker(saveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			c.save()
+			return
+		case <-tick.C:
+			c.save()
+		}
+	}
+}
+
+// save brings the files up to date.
+func (c *Capture) save() {
+	c.judge()
+	todo, gone := c.chores()
+	for _, name := range gone {
+		if err := os.Remove(filepath.Join(c.o.Dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			c.complain(err)
+		}
+	}
+	for _, ch := range todo {
+		if err := ch.do(c.o.Dir); err != nil {
+			c.complain(err)
+			c.again(ch.mac)
+		}
+	}
+}
+
+func (ch chore) do(dir string) error {
+	path := filepath.Join(dir, ch.name)
+	if ch.append {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(ch.data)
+		return errors.Join(err, f.Close())
+	}
+	if err := os.WriteFile(path+partSuffix, ch.data, 0o600); err != nil {
+		return errors.Join(err, os.Remove(path+partSuffix))
+	}
+	return os.Rename(path+partSuffix, path)
+}
+
+// chores takes what is to be written, and removed.
+func (c *Capture) chores() (todo []chore, gone []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for mac, s := range c.book.subjects {
+		if ch, ok := s.chore(c.book.room(s)); ok {
+			ch.mac = mac
+			todo = append(todo, ch)
+		}
+	}
+	gone, c.book.gone = c.book.gone, nil
+	// Who was forgotten may be back.
+	return todo, slices.DeleteFunc(gone, func(name string) bool {
+		return slices.ContainsFunc(todo, func(ch chore) bool { return ch.name == name })
+	})
+}
+
+func (s *subject) chore(room int) (ch chore, ok bool) {
+	if len(s.unsaved) == 0 && !s.rewrite {
+		return ch, false
+	}
+	ch = chore{name: fileName(s.mac), append: true}
+	for _, p := range s.unsaved {
+		ch.data = AppendPacket(ch.data, p)
+	}
+	if s.rewrite || s.file == 0 || s.file+len(ch.data) > 2*room {
+		ch.append, ch.data, s.file = false, s.pcap(), 0
+	}
+	s.file += len(ch.data)
+	s.saved(false)
+	return ch, true
+}
+
+// pcap is all that is kept of a machine, as a file.
+func (s *subject) pcap() []byte {
+	b := AppendHeader(make([]byte, 0, pcapHeader+s.size))
+	for _, p := range s.packets {
+		b = AppendPacket(b, p.Packet)
+	}
+	return b
+}
+
+// again has a file that could not be written be written whole.
+func (c *Capture) again(mac MAC) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.book.subjects[mac]; s != nil {
+		s.saved(true)
+	}
+}
+
+// complain tells of trouble with the files, at most once a minute.
+func (c *Capture) complain(err error) {
+	if now := time.Now(); now.Sub(c.complained) > time.Minute {
+		c.complained = now
+		c.o.Log.Error("packets of machines are not written to disk", "err", err)
+	}
+}
+
+// judge asks whether strangers have been added, of those that are to be written.
+func (c *Capture) judge() {
+	c.mu.Lock()
+	var ask []*subject
+	for _, s := range c.book.subjects {
+		if s.stranger && len(s.unsaved) > 0 {
+			ask = append(ask, s)
+		}
+	}
+	c.mu.Unlock()
+	for _, s := range ask {
+		if c.known(s.mac) {
+			c.mu.Lock()
+			c.book.judge(s, false)
+			c.mu.Unlock()
+		}
+	}
+}
+
+func (c *Capture) known(mac MAC) bool { return c.o.Known(net.HardwareAddr(mac[:])) }

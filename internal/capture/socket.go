@@ -1,0 +1,159 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/mdlayher/packet"
+	"golang.org/x/sys/unix"
+
+	"bootes.dev/internal/netif"
+)
+
+const (
+	// receiveBuffer is what may wait to be read, in bytes; the kernel's own limit
+	// may make it less.
+	receiveBuffer = 1 << 20
+	// Of more packets than these in a moment, those that the buffer does not hold are
+	// lost: a flood must not take the time of who serves.
+	paceTime  = 100 * time.Millisecond
+	pacePlace = 400
+
+	etherAll      = 0x0003 // ETH_P_ALL
+	readErrorWait = time.Second
+)
+
+// wire is an interface that is heard.
+type wire struct {
+	conn *packet.Conn
+	buf  [wholeSnap]byte
+	oob  [64]byte
+}
+
+func openWire(name string, p Ports) (*wire, error) {
+	n, err := netif.ByName(name)
+	if err != nil {
+		return nil, err
+	}
+	program := join(skipVLAN, filter(p))
+	ifi := &net.Interface{Index: n.Index, Name: n.Name, MTU: n.MTU, HardwareAddr: n.MAC}
+	if loopback(name) {
+		program = join(skipOutgoing, program)
+	}
+	raw, err := program.assemble()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := packet.Listen(ifi, packet.Raw, etherAll, &packet.Config{Filter: raw})
+	if err != nil {
+		return nil, fmt.Errorf("open a packet socket: %w", err)
+	}
+	w := &wire{conn: conn}
+	if err := w.control(func(fd int) error {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer) // less will do
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	}); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("set up a packet socket: %w", err)
+	}
+	return w, nil
+}
+
+func loopback(name string) bool {
+	i, err := net.InterfaceByName(name)
+	return err == nil && i.Flags&net.FlagLoopback != 0
+}
+
+func (w *wire) control(f func(fd int) error) error {
+	c, err := w.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.Control(func(fd uintptr) { err = f(int(fd)) }), err)
+}
+
+// run hands each frame to take until ctx ends.
+func (w *wire) run(ctx context.Context, take func(at time.Time, outgoing bool, b []byte)) error {
+	defer w.conn.Close()
+	stop := context.AfterFunc(ctx, func() { w.conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	rc, err := w.conn.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("hear packets: %w", err)
+	}
+	pace := pacer{now: time.Now}
+	for ctx.Err() == nil {
+		var m message
+		err := rc.Read(func(fd uintptr) bool {
+			m = w.receive(int(fd))
+			return !errors.Is(m.err, unix.EAGAIN)
+		})
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil, m.err != nil: // the link is down, for instance
+			wait(ctx, readErrorWait)
+			continue
+		}
+		take(m.at, m.outgoing, w.buf[:m.n])
+		wait(ctx, pace.rest())
+	}
+	return nil
+}
+
+type message struct {
+	n        int
+	at       time.Time
+	outgoing bool
+	err      error
+}
+
+// receive reads one packet, with the time at which the kernel had it: ours comes
+// after what the servers have said of it.
+func (w *wire) receive(fd int) (m message) {
+	n, oobn, _, from, err := unix.Recvmsg(fd, w.buf[:], w.oob[:], unix.MSG_DONTWAIT)
+	m.n, m.err, m.at = n, err, time.Now()
+	if err != nil {
+		return m
+	}
+	if l, ok := from.(*unix.SockaddrLinklayer); ok {
+		m.outgoing = l.Pkttype == packetOutgoing
+	}
+	if at, ok := stamp(w.oob[:oobn]); ok {
+		m.at = at
+	}
+	return m
+}
+
+// pacer bounds how many packets are read in a moment.
+type pacer struct {
+	now   func() time.Time
+	since time.Time
+	n     int
+}
+
+// rest is how long to wait before the next packet.
+func (p *pacer) rest() time.Duration {
+	now := p.now()
+	if now.Sub(p.since) >= paceTime {
+		p.since, p.n = now, 0
+	}
+	if p.n++; p.n < pacePlace {
+		return 0
+	}
+	return p.since.Add(paceTime).Sub(now)
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

@@ -1,0 +1,159 @@
+package capture
+
+import (
+	"bytes"
+	"net/netip"
+	"time"
+)
+
+// tracks is what was heard lately and tells whose a packet is.
+type tracks struct {
+	transfers  transfers
+	addrs      map[netip.Addr]MAC // who was served at which address
+	routes     map[netip.Addr]route
+	exchanges  map[uint32]time.Time // of simulated clients, by their xid
+	simulators map[MAC]time.Time    // hosts from which clients are simulated
+}
+
+// route is what Behind said of an address.
+type route struct {
+	mac    MAC
+	routed bool
+	at     time.Time
+}
+
+const (
+	maxTracks = 4096 // of each: when there are more, all are learnt anew
+	routeTime = time.Minute
+	// simulateTime is for how long packets of a host are left out after a client
+	// was simulated from there.
+	simulateTime = time.Minute
+)
+
+func newTracks() tracks {
+	return tracks{
+		transfers: transfers{}, addrs: map[netip.Addr]MAC{}, routes: map[netip.Addr]route{},
+		exchanges: map[uint32]time.Time{}, simulators: map[MAC]time.Time{},
+	}
+}
+
+func put[K comparable, V any](m map[K]V, k K, v V) {
+	if len(m) >= maxTracks {
+		clear(m)
+	}
+	m[k] = v
+}
+
+// whose tells which machine a frame is filed under; false: it is left out.
+func (c *Capture) whose(f *frame, outgoing bool, now time.Time) (mac MAC, ok bool) {
+	switch f.kind {
+	case kindDHCP:
+		return c.dhcp(f, outgoing, now)
+	case kindARP:
+		return c.neighbour(f, outgoing)
+	case kindICMP:
+		return c.complainer(f)
+	}
+	if f.kind == kindHTTP && isSimulated(f.payload) {
+		return mac, false
+	}
+	c.mu.Lock()
+	wanted := f.kind != kindTFTP || c.tracks.transfers.wanted(f, c.o.Ports, now)
+	c.mu.Unlock()
+	if !wanted {
+		return mac, false
+	}
+	return c.client(f, outgoing, now)
+}
+
+// isSimulated reports whether a request carries the ticket of a simulated
+// client.
+func isSimulated(request []byte) bool {
+	line, _, _ := bytes.Cut(request, []byte("\r\n"))
+	return bytes.Contains(line, []byte("?simulate="))
+}
+
+// client is who is at the other end of a frame, or behind the router there.
+func (c *Capture) client(f *frame, outgoing bool, now time.Time) (mac MAC, ok bool) {
+	mac, at := f.from, f.src.Addr()
+	if outgoing {
+		mac, at = f.to, f.dst.Addr()
+	}
+	r := c.behind(at, now)
+	if r.routed {
+		mac = r.mac
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if mac.group() || mac == (MAC{}) || now.Sub(c.tracks.simulators[mac]) < simulateTime {
+		return mac, false
+	}
+	put(c.tracks.addrs, at, mac)
+	return mac, true
+}
+
+func (c *Capture) behind(at netip.Addr, now time.Time) route {
+	c.mu.Lock()
+	r, known := c.tracks.routes[at]
+	c.mu.Unlock()
+	if known && now.Sub(r.at) < routeTime {
+		return r
+	}
+	hw, routed := c.o.Behind(at)
+	r = route{routed: routed, at: now}
+	copy(r.mac[:], hw)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	put(c.tracks.routes, at, r)
+	return r
+}
+
+// dhcp files a message under its client, whoever sends it. What simulated
+// clients send and are answered is left out.
+func (c *Capture) dhcp(f *frame, outgoing bool, now time.Time) (mac MAC, ok bool) {
+	m, ok := parseDHCP(f.payload)
+	if !ok || c.o.Ours(m.mac[:]) {
+		return mac, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.marked {
+		put(c.tracks.exchanges, m.xid, now)
+		if !outgoing && !m.relayed && f.from != m.mac {
+			put(c.tracks.simulators, f.from, now)
+		}
+	}
+	if now.Sub(c.tracks.exchanges[m.xid]) < simulateTime {
+		return mac, false
+	}
+	return m.mac, true
+}
+
+// neighbour files ARP under a machine of which there is something else already.
+func (c *Capture) neighbour(f *frame, outgoing bool) (mac MAC, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !outgoing:
+		mac = f.from
+	case f.to.group():
+		mac = c.tracks.addrs[f.dst.Addr()]
+	default:
+		mac = f.to
+	}
+	return mac, c.book.subjects[mac] != nil
+}
+
+// complainer files an ICMP message under the machine that the packet was for.
+func (c *Capture) complainer(f *frame) (mac MAC, ok bool) {
+	to, ok := f.about()
+	if !ok {
+		return mac, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if mac, ok = c.tracks.addrs[to]; !ok {
+		return mac, false
+	}
+	return mac, c.book.subjects[mac] != nil
+}
