@@ -22,7 +22,7 @@ func (a *app) bootCommand() *cobra.Command {
 		Long:    "A boot is one attempt of one machine, from its first DHCP packet to the running system.",
 		Example: "  bootes boot log pc01\n  bootes boot watch",
 	}
-	c.AddCommand(a.bootLog(), a.bootWatch())
+	c.AddCommand(a.bootLog(), a.bootPcap(), a.bootWatch())
 	return group(c)
 }
 

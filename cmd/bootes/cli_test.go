@@ -47,7 +47,7 @@ func TestEveryCommandHelps(t *testing.T) {
 	walk((&app{}).root())
 	for _, want := range []string{
 		"serve", "image build", "image import", "image list", "image show", "image rm", "machine add", "machine list", "machine show", "machine set",
-		"machine rm", "machine waiting", "machine approve", "machine dismiss", "volume list", "volume show", "volume rm", "volume set", "boot log", "boot watch", "version", "df", "loaders", "dhcp-status", "lease ls", "lease rm",
+		"machine rm", "machine waiting", "machine approve", "machine dismiss", "volume list", "volume show", "volume rm", "volume set", "boot log", "boot pcap", "boot watch", "version", "df", "loaders", "dhcp-status", "lease ls", "lease rm",
 		"image export", "image verify", "image tag", "image history", "image flatten", "image update", "image publish", "image ls", "image cat",
 		"volume snapshot", "volume rollback", "volume clone", "volume resize", "volume reset", "volume commit", "volume diff", "volume io", "volume flatten",
 		"volume export", "volume backup", "volume restore", "volume ls", "volume cat",

@@ -151,7 +151,7 @@ func serveWorld(t *testing.T, w *world) string {
 	}
 	s := api.New(api.Options{
 		Images: w, Machines: w, Volumes: w, Boots: w, Version: "9.9", Log: slog.New(slog.DiscardHandler),
-		Tags: w, Layers: w, Snapshots: w, Disks: w, Attachments: w, Updates: w, Streams: w, Files: w, Space: w, Loaders: w, DHCP: w, Leases: w, Credentials: w, IO: w, Traces: w, Waiting: w,
+		Tags: w, Layers: w, Snapshots: w, Disks: w, Attachments: w, Updates: w, Streams: w, Files: w, Space: w, Loaders: w, DHCP: w, Leases: w, Credentials: w, IO: w, Traces: w, Waiting: w, Packets: w,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

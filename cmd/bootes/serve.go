@@ -16,6 +16,7 @@ import (
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/boot"
+	"bootes.dev/internal/capture"
 	"bootes.dev/internal/config"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/dhcp"
@@ -124,6 +125,7 @@ type house struct {
 	locator *locator
 	gate    *gate
 	metrics *metrics.Server
+	packets *capture.Capture
 	dhcpd   *dhcp.Server
 
 	sessions *sessions
@@ -217,7 +219,7 @@ func (h *house) settle(ctx context.Context) error {
 	return errors.Join(err, h.inv.IndexIdentities(ctx))
 }
 
-func (h *house) openServices(context.Context) error {
+func (h *house) openServices(context.Context) (err error) {
 	addresses := map[string]boot.Addresses{}
 	for _, i := range h.cfg.Interfaces {
 		addresses[i.Name] = boot.Addresses{HTTP: i.HTTP, Portal: i.Portal}
@@ -231,7 +233,8 @@ func (h *house) openServices(context.Context) error {
 	h.onClose(func() error { h.boot.Close(); return nil })
 	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn, shelf: &h.shelf, traces: h.traces}
 	h.metrics = h.newMetrics()
-	return nil
+	h.packets, err = h.openPackets()
+	return err
 }
 
 func (h *house) openSockets(context.Context) (err error) {
@@ -335,6 +338,7 @@ func (h *house) run(ctx context.Context) error {
 	}
 	g.Go(func() error { return h.advertiser().Run(ctx) })
 	g.Go(func() error { return h.storage.Watch(ctx) })
+	g.Go(func() error { return h.packets.Run(ctx) })
 	g.Go(func() error {
 		select {
 		case <-h.dhcpd.Ready():

@@ -47,6 +47,7 @@ func (h *house) apiOptions() api.Options {
 		Simulations: simulations{h},
 		IO:          volumes{h},
 		Traces:      images{h},
+		Packets:     packets{h},
 	}
 }
 

@@ -52,6 +52,11 @@ func (l *locator) locate(ctx context.Context, a netip.Addr) (net.HardwareAddr, b
 	if mac, ok := l.neighbour(ctx, a); ok || onWire(a) {
 		return mac, ok
 	}
+	return l.behindRouter(ctx, a)
+}
+
+// behindRouter is whose lease it is, or who has said to a relay that it takes it.
+func (l *locator) behindRouter(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
 	if lease, err := l.inv.LeaseAt(ctx, a); err == nil {
 		mac, err := net.ParseMAC(lease.MAC)
 		return mac, err == nil

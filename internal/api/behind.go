@@ -174,6 +174,12 @@ type Boots interface {
 	Watch() (events <-chan recorder.Event, stop func())
 }
 
+// Packets is what the server asks about packets of machines.
+type Packets interface {
+	// Packets returns a pcap file of what is kept of any of spans; nil: nothing.
+	Packets(spans []Span) []byte
+}
+
 // Options are what a Server needs. Of those after Log any may be nil: their
 // routes answer that this server cannot do it.
 type Options struct {
@@ -202,4 +208,5 @@ type Options struct {
 	Traces      Traces
 	Waiting     WaitingMachines
 	Simulations Simulations
+	Packets     Packets
 }

@@ -15,6 +15,8 @@ type more struct {
 	onRestore func(ctx context.Context, job Restore, progress func(Progress)) error
 	file      io.Reader // what Open gives, of size fileSize
 	fileSize  int64
+	spans     []Span // that packets were asked for
+	pcap      []byte
 }
 
 func (f *fake) fault() error {

@@ -125,7 +125,7 @@ func (f *fake) RemoveVolume(_ context.Context, id string) error { return f.call(
 func (f *fake) options() Options {
 	return Options{
 		Images: f, Machines: f, Volumes: f, Boots: f, Version: "1.2.3", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Tags: f, Layers: f, Snapshots: f, Disks: f, Attachments: f, Updates: f, Streams: f, Files: f, Space: f, Loaders: f, DHCP: f, Leases: f, Credentials: f, IO: f, Traces: f, Waiting: f, Simulations: f,
+		Tags: f, Layers: f, Snapshots: f, Disks: f, Attachments: f, Updates: f, Streams: f, Files: f, Space: f, Loaders: f, DHCP: f, Leases: f, Credentials: f, IO: f, Traces: f, Waiting: f, Packets: f, Simulations: f,
 	}
 }
 

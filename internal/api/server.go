@@ -48,6 +48,7 @@ func New(o Options) *Server {
 	s.loaderRoutes(optional(a, s.o.Loaders != nil, "the loaders that firmware is given"))
 	s.leaseRoutes(optional(a, s.o.Leases != nil, "leases"))
 	s.spaceRoutes(optional(a, s.o.Space != nil, "an overview of space"))
+	s.packetRoutes(optional(a, s.o.Packets != nil, "packets of machines"))
 	s.eventRoutes(a)
 	s.metricsRoute()
 	s.mux.HandleFunc("/", noRoute)

@@ -1,7 +1,6 @@
 package dhcp
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -87,7 +86,7 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 	x := &exchange{l: l, in: in, m: m, q: query(m, t)}
 	x.q.Interface, x.q.Mode, x.q.Port = l.config.Name, l.config.Mode, in.port
 	bad := x.locate()
-	if bad == nil && t == Discover && bytes.HasPrefix(m.ClientHWAddr, probeMAC[:]) {
+	if bad == nil && t == Discover && IsProbe(m.ClientHWAddr) {
 		_ = x.send(x.greet(), send)
 		return
 	}

@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -138,6 +139,9 @@ func (l *link) rogue(server netip.Addr) bool {
 // probeMAC begins the addresses of clients that Boötes makes up to probe;
 // locally administered. The rest is of the interface's own.
 var probeMAC = [3]byte{0x02, 0xb0, 0x07}
+
+// IsProbe reports whether a client is one that Boötes makes up to probe.
+func IsProbe(mac net.HardwareAddr) bool { return bytes.HasPrefix(mac, probeMAC[:]) }
 
 // greet answers another Boötes' probe, so that it knows of us: as what we are,
 // and with nothing that we would have to keep.
