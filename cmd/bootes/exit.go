@@ -22,6 +22,7 @@ const (
 	exitUnreachable = 5
 	exitNoSpace     = 6
 	exitMissing     = 7
+	exitFaulty      = 8
 	exitInterrupted = 130 // 128 + SIGINT, as shells have it
 )
 
@@ -39,6 +40,8 @@ const exitCodesText = `  0    done
   6    not enough space on the disk
   7    something is missing on this computer: a program such as qemu-img or
        mmdebstrap, or the right to do it (not root, a file not readable)
+  8    it was looked at as asked, and machines will not boot as things are
+       (doctor)
   74   the server's disk is full: its store could not be written; the log
        says what to do
   130  ended by a signal (Ctrl-C); nothing half-made is left

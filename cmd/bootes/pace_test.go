@@ -19,13 +19,33 @@ func TestPace(t *testing.T) {
 	}
 	before := debug.SetGCPercent(calmGC)
 	defer debug.SetGCPercent(before)
-	for _, step := range []struct {
-		rush bool
-		want int
-	}{{true, rushGC}, {false, calmGC}} {
-		pace(rushRAM)(step.rush)
-		if got := debug.SetGCPercent(step.want); got != step.want {
-			t.Errorf("rush %t: collects at %d %%, want %d", step.rush, got, step.want)
-		}
+	pace(rushRAM)(true)
+	if got := debug.SetGCPercent(calmGC); got < rushGC {
+		t.Errorf("a rush: collects at %d %%, want %d or more", got, rushGC)
+	}
+	debug.SetGCPercent(rushGC)
+	pace(rushRAM)(false)
+	if got := debug.SetGCPercent(before); got != calmGC {
+		t.Errorf("no rush: collects at %d %%, want %d", got, calmGC)
+	}
+}
+
+func TestRushPercent(t *testing.T) {
+	const mib, gib = 1 << 20, 1 << 30
+	for _, c := range []struct {
+		name      string
+		ram, live uint64
+		want      int
+	}{
+		{"a share of 32 MiB, beside 4 MiB", gib, 4 * mib, 800},
+		{"a share smaller than the heap", gib, 100 * mib, rushGC},
+		{"as much as may be", 64 * gib, 16 * mib, 3200},
+		{"nothing collected yet", gib, 0, 3200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := rushPercent(c.ram, c.live); got != c.want {
+				t.Errorf("%d %%, want %d", got, c.want)
+			}
+		})
 	}
 }
