@@ -129,7 +129,7 @@ func TestJudgePorts(t *testing.T) {
 			"fail udp 69 (TFTP) is taken by another program -> as root, `ss -lnp -u 'sport = :69'` names it; or set another ports.tftp in the config"},
 		{"the kernel's target", port{need: need{"tcp", 3260, "", "iSCSI", "ports.iscsi"}, err: taken},
 			"fail tcp 3260 (iSCSI) is taken by another program -> the kernel's own target may have it: targetcli ls; or set another ports.iscsi in the config"},
-		{"a user", port{need: tftp, err: syscall.EACCES}, "warn udp 69 (TFTP) was not looked at: this user may not open it -> run this as root"},
+		{"a user", port{need: tftp, err: syscall.EACCES}, "warn not looked at, since this user may not open them: udp 69 (TFTP) -> run this as root"},
 		{"else", port{need: tftp, err: syscall.EINVAL}, "fail udp 69 (TFTP) cannot be opened: invalid argument"},
 	} {
 		expect(t, tt.name, judgePorts([]port{tt.port}), tt.want)

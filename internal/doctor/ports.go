@@ -128,7 +128,7 @@ func unitOf(pid int) string {
 
 func judgePorts(all []port) []Finding {
 	g := group{check: "ports"}
-	var free, ours []string
+	var free, ours, closed []string
 	for _, p := range all {
 		switch {
 		case p.err == nil:
@@ -140,10 +140,13 @@ func judgePorts(all []port) []Finding {
 		case errors.Is(p.err, syscall.ENODEV):
 			// Said of the interface.
 		case errors.Is(p.err, syscall.EACCES), errors.Is(p.err, syscall.EPERM):
-			g.warn(fmt.Sprintf("%s was not looked at: this user may not open it", p), "run this as root")
+			closed = append(closed, p.String())
 		default:
 			g.fail(fmt.Sprintf("%s cannot be opened: %v", p, p.err), "")
 		}
+	}
+	if len(closed) > 0 {
+		g.warn("not looked at, since this user may not open them: "+strings.Join(closed, ", "), "run this as root")
 	}
 	if len(free) > 0 {
 		g.ok("free: " + strings.Join(free, ", "))
