@@ -19,13 +19,9 @@ type census struct {
 
 // take takes the census of now. Its caller holds the desk.
 func (in *Inventory) take(ctx context.Context) (*census, error) {
-	macsAt, err := in.macs.Revision(ctx)
-	if err != nil {
-		return nil, err
-	}
-	reservedAt, err := in.reserved.Revision(ctx)
-	if c := in.desk.census; err != nil || c != nil && c.macsAt == macsAt && c.reservedAt == reservedAt {
-		return c, err
+	macsAt, reservedAt := in.macs.Revision(), in.reserved.Revision()
+	if c := in.desk.census; c != nil && c.macsAt == macsAt && c.reservedAt == reservedAt {
+		return c, nil
 	}
 	macs, err := in.macs.List(ctx)
 	if err != nil {

@@ -116,20 +116,31 @@ func (in *Inventory) MachineByMAC(ctx context.Context, mac string) (Machine, err
 	if err != nil {
 		return Machine{}, err
 	}
-	r, err := in.macs.Get(ctx, mac)
-	if errors.Is(err, store.ErrNotFound) {
+	name, err := in.nameOf(ctx, mac)
+	switch {
+	case err != nil:
+		return Machine{}, err
+	case name == "":
 		return Machine{}, &NotFoundError{Kind: "machine with MAC address", Name: mac}
 	}
-	if err != nil {
-		return Machine{}, err
-	}
-	return find(ctx, in.machines, "machine", r.Value, false)
+	return find(ctx, in.machines, "machine", name, false)
 }
 
 // Knows reports whether somebody has added a machine with this network card.
 func (in *Inventory) Knows(ctx context.Context, mac net.HardwareAddr) bool {
-	_, err := in.macs.Get(ctx, mac.String())
-	return err == nil
+	name, err := in.nameOf(ctx, mac.String())
+	return err == nil && name != ""
+}
+
+// nameOf is the machine that has a network card; "" if nobody added one.
+func (in *Inventory) nameOf(ctx context.Context, mac string) (string, error) {
+	in.desk.mu.Lock()
+	defer in.desk.mu.Unlock()
+	c, err := in.take(ctx)
+	if err != nil {
+		return "", err
+	}
+	return c.machineOf[mac], nil
 }
 
 // WatchMachines calls fn with all machines, then with every change, until ctx

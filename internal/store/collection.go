@@ -65,14 +65,9 @@ func (c *Collection[T]) ListFrom(ctx context.Context, from string, limit int64) 
 	return c.decodeAll(kvs)
 }
 
-// Revision is that of the collection's last change; 0 if there was none.
-func (c *Collection[T]) Revision(ctx context.Context) (int64, error) {
-	kvs, _, err := c.s.read(ctx, c.gen, "", mvcc.RangeOptions{})
-	if err != nil || len(kvs) == 0 {
-		return 0, err
-	}
-	return kvs[0].ModRevision, nil
-}
+// Revision is that of the collection's last change; 0 if there was none. It
+// costs next to nothing.
+func (c *Collection[T]) Revision() int64 { return c.s.revisions.get(c.gen) }
 
 func (c *Collection[T]) list(ctx context.Context) ([]Record[T], int64, error) {
 	kvs, rev, err := c.s.read(ctx, c.prefix, endOf(c.prefix), mvcc.RangeOptions{})

@@ -173,6 +173,11 @@ func (s *Store) write(ctx context.Context, b *bundle) error {
 	if !resp.Succeeded {
 		return errRetry
 	}
+	for key := range b.writes {
+		if strings.HasPrefix(key, genRoot) {
+			s.revisions.changed(key, resp.Header.Revision)
+		}
+	}
 	if s.unflushed.Add(int64(b.bytes)) >= flushBytes {
 		s.unflushed.Store(0)
 		s.etcd.Server.KV().Commit()

@@ -44,6 +44,9 @@ func (s *Store) watchHealth(ctx context.Context) {
 		s.reserve.check()
 		s.allocateAhead()
 		s.forgetHistory(ctx)
+		if err := s.lookAtRevisions(ctx); err != nil && ctx.Err() == nil {
+			s.log.Debug("cannot look at the store's revisions", "dir", s.o.Dir, "err", err)
+		}
 		if s.overQuota() && time.Since(relieved) > relieveEvery {
 			s.setTrouble(s.relieve(ctx))
 			relieved = time.Now()

@@ -63,6 +63,8 @@ type Store struct {
 	reserve *reserve
 	group   *group
 
+	revisions revisions
+
 	unflushed atomic.Int64 // bytes committed since the database was written, at least
 	quiet     atomic.Bool  // etcd is stopping: see slogCore
 
@@ -80,7 +82,7 @@ type Store struct {
 // A folder that another server holds fails with *InUseError at once.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.setDefaults()
-	s := &Store{o: o, log: o.Log}
+	s := &Store{o: o, log: o.Log, revisions: revisions{of: map[string]int64{}}}
 	s.closing, s.close = context.WithCancel(context.Background())
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -129,6 +131,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.allocateAhead()
+	if err := s.lookAtRevisions(ctx); err != nil {
+		return err
+	}
 	s.client = v3client.New(s.etcd.Server)
 	s.group = newGroup(s)
 	s.wg.Go(func() { s.group.run(s.closing) })
