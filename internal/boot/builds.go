@@ -1,13 +1,14 @@
 package boot
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
 	"strings"
+
+	"bootes.dev/internal/bootfile"
 )
 
 // build is the kind of file that a firmware runs.
@@ -18,12 +19,12 @@ type build struct {
 
 var builds = map[Firmware]build{
 	BIOS:  {arch: "i386"},
-	EFI32: {"i386", 0x014c}, HTTP32: {"i386", 0x014c},
-	EFI64: {"x86_64", 0x8664}, HTTP64: {"x86_64", 0x8664},
-	EFIARM32: {"arm32", 0x01c2}, HTTPARM32: {"arm32", 0x01c2}, UBootARM32: {"arm32", 0x01c2},
-	EFIARM64: {"arm64", 0xaa64}, HTTPARM64: {"arm64", 0xaa64}, UBootARM64: {"arm64", 0xaa64},
-	EFIRISCV64: {"riscv64", 0x5064}, HTTPRISCV64: {"riscv64", 0x5064},
-	EFILoong64: {"loong64", 0x6264}, HTTPLoong64: {"loong64", 0x6264},
+	EFI32: {"i386", bootfile.I386}, HTTP32: {"i386", bootfile.I386},
+	EFI64: {"x86_64", bootfile.X86_64}, HTTP64: {"x86_64", bootfile.X86_64},
+	EFIARM32: {"arm32", bootfile.ARM32}, HTTPARM32: {"arm32", bootfile.ARM32}, UBootARM32: {"arm32", bootfile.ARM32},
+	EFIARM64: {"arm64", bootfile.ARM64}, HTTPARM64: {"arm64", bootfile.ARM64}, UBootARM64: {"arm64", bootfile.ARM64},
+	EFIRISCV64: {"riscv64", bootfile.RISCV64}, HTTPRISCV64: {"riscv64", bootfile.RISCV64},
+	EFILoong64: {"loong64", bootfile.Loong64}, HTTPLoong64: {"loong64", bootfile.Loong64},
 }
 
 // piFile is what every tree of boot files for a Raspberry Pi has. Its name is
@@ -105,19 +106,5 @@ func machineOf(fsys fs.FS, name string) (uint16, error) {
 	if err != nil && err != io.ErrUnexpectedEOF {
 		return 0, fmt.Errorf("read %s: %w", name, err)
 	}
-	return peMachine(head[:n]), nil
-}
-
-// peMachine reads the beginning of a file: at 3Ch the offset of the PE header,
-// there "PE\0\0" and the machine type (PE format, "Signature" and "COFF file
-// header").
-func peMachine(head []byte) uint16 {
-	if len(head) < 0x40 || head[0] != 'M' || head[1] != 'Z' {
-		return 0
-	}
-	at := int64(binary.LittleEndian.Uint32(head[0x3c:]))
-	if at+6 > int64(len(head)) || string(head[at:at+4]) != "PE\x00\x00" {
-		return 0
-	}
-	return binary.LittleEndian.Uint16(head[at+4:])
+	return bootfile.Machine(head[:n]), nil
 }

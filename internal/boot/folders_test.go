@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"bootes.dev/internal/bootfile"
 )
 
 // pe is the beginning of a PE file for a machine type.
@@ -127,7 +129,7 @@ func TestFoldersAreOneFileSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if b, err := io.ReadAll(file); err != nil || peMachine(b) != ia32 {
+	if b, err := io.ReadAll(file); err != nil || bootfile.Machine(b) != ia32 {
 		t.Errorf("read %d bytes, %v", len(b), err)
 	}
 	if _, err := f.Open("none.efi"); !errors.Is(err, fs.ErrNotExist) || err.Error() != `open "none.efi" in the folders of loaders: file does not exist` {
@@ -158,17 +160,4 @@ func TestSearchIsRemembered(t *testing.T) {
 	if l, err := f.Loader(BIOS); err != nil || l.Name != "undionly.kpxe" {
 		t.Errorf("%+v, %v", l, err)
 	}
-}
-
-func FuzzPEMachine(f *testing.F) {
-	f.Add(pe(x64).Data)
-	f.Add([]byte("MZ"))
-	far := pe(x64).Data
-	copy(far[0x3c:], "\xff\xff\xff\xff")
-	f.Add(far)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if m := peMachine(b); m != 0 && !strings.Contains(string(b), "PE\x00\x00") {
-			t.Errorf("machine %#x of what is no PE file", m)
-		}
-	})
 }

@@ -18,14 +18,14 @@ const module = "bootes.dev/"
 var floors = [][]string{
 	{"cmd/bootes", "cmd/lab"},
 	{"internal/demo", "internal/lab/bench", "internal/doctor"},
-	{"internal/api", "internal/lab/site", "internal/lab/load", "internal/lab/room"},
+	{"internal/api", "internal/lab/site", "internal/lab/load", "internal/lab/room", "internal/simulate"},
 	{"internal/dhcp", "internal/tftp", "internal/httpboot", "internal/iscsi", "internal/ra", "internal/metrics", "internal/lab", "internal/initiator"},
 	{"internal/boot", "internal/capture", "internal/shelf", "internal/cow/cowbench"},
 	{"internal/storage", "internal/diagnose", "internal/scsi", "internal/iscsi/pdu", "internal/golden"},
 	{"internal/guestfs"},
 	{"internal/inventory", "internal/recorder", "internal/cow", "internal/ipxe", "internal/diskimage", "internal/backup"},
 	{"internal/store", "internal/block", "internal/cow/vfs", "internal/config", "internal/netif", "internal/trace"},
-	{"internal/bytesize", "internal/diskspace", "internal/dhcpsnippet", "internal/goals", "internal/quantile"},
+	{"internal/bytesize", "internal/bootfile", "internal/diskspace", "internal/dhcpsnippet", "internal/goals", "internal/quantile"},
 }
 
 // testOnly packages serve tests; no program imports them.
