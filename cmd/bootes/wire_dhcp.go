@@ -54,8 +54,8 @@ func client(q dhcp.Query) boot.Client {
 		Features:   q.Features,
 		AsksAsIPXE: q.AsksAsIPXE,
 
-		Simulated: q.Simulated,
-		Ticket:    q.Ticket,
+		Simulated:  q.Simulated,
+		Simulation: q.Simulation,
 	}
 	if !q.NetBoot {
 		c.Firmware, c.IPXE = boot.NoFirmware, false

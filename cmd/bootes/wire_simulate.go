@@ -12,6 +12,7 @@ import (
 	"bootes.dev/internal/dhcp"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/iscsi"
+	"bootes.dev/internal/netif"
 	"bootes.dev/internal/scsi"
 	"bootes.dev/internal/storage"
 )
@@ -44,7 +45,7 @@ func (g *gate) openLook(ctx context.Context, v inventory.Volume) (iscsi.Units, e
 
 var _ block.Device = (*storage.Peeked)(nil)
 
-// simulations makes tickets.
+// simulations are begun and ended by the API.
 type simulations struct{ *house }
 
 func (h simulations) Simulate(ctx context.Context, n api.NewSimulation) (api.Simulation, error) {
@@ -60,18 +61,37 @@ func (h simulations) Simulate(ctx context.Context, n api.NewSimulation) (api.Sim
 	if errors.Is(err, boot.ErrTickets) {
 		return api.Simulation{}, api.Errorf(api.Conflict, "%w", err)
 	}
-	out := api.Simulation{Ticket: sim.Ticket, Expires: sim.Expires, Machines: []api.SimulatedMachine{}}
+	out := api.Simulation{ID: sim.ID, Ticket: sim.Ticket, Expires: sim.Expires, Servers: h.scriptServers(), Machines: []api.SimulatedMachine{}}
 	for _, s := range sim.Seats {
 		out.Machines = append(out.Machines, api.SimulatedMachine{MAC: s.MAC.String(), Machine: s.Machine.Name, UUID: s.Machine.SystemUUID(), Image: s.Machine.Image})
 	}
 	return out, apiError(err)
 }
 
-func (h simulations) Remarks(_ context.Context, ticket string) ([]string, error) {
-	all, err := h.boot.Remarks(ticket)
+func (h simulations) Remarks(_ context.Context, id string) ([]string, error) {
+	all, err := h.boot.Remarks(id)
 	return all, apiError(err)
 }
 
-func (h simulations) EndSimulation(_ context.Context, ticket string) error {
-	return apiError(h.boot.EndSimulation(ticket))
+func (h simulations) EndSimulation(_ context.Context, id string) error {
+	return apiError(h.boot.EndSimulation(id))
+}
+
+// scriptServers are the addresses at which machines find their scripts.
+func (h simulations) scriptServers() []string {
+	all := []string{}
+	for _, i := range h.cfg.Interfaces {
+		if i.HTTP.IsValid() {
+			all = append(all, i.HTTP.String())
+			continue
+		}
+		n, err := netif.ByName(i.Name)
+		if err != nil {
+			continue // it is gone, and nobody can ask there
+		}
+		for _, p := range n.Addrs {
+			all = append(all, p.Addr().String())
+		}
+	}
+	return all
 }

@@ -85,7 +85,7 @@ func TestSimulationLeavesNoTrace(t *testing.T) {
 		mac, _ := net.ParseMAC(macs[i])
 		q := dhcp.Query{
 			Interface: "br0", Server: netip.MustParseAddr("127.0.0.1"), Type: dhcp.Discover, MAC: mac, IPXE: true, NetBoot: true,
-			Firmware: dhcp.BIOS, Simulated: true, Ticket: sim.Ticket,
+			Firmware: dhcp.BIOS, Simulated: true, Simulation: sim.ID,
 		}
 		d := policy.Decide(ctx, q)
 		policy.Sent(q, dhcp.Reply{Decision: d, Type: dhcp.Offer, Boot: true})
@@ -108,13 +108,13 @@ func TestSimulationLeavesNoTrace(t *testing.T) {
 		}
 		s.ok(sess.Logout(ctx))
 	}
-	remarks, err := s.Remarks(ctx, sim.Ticket)
+	remarks, err := s.Remarks(ctx, sim.ID)
 	s.ok(err)
 	if len(remarks) != 6 || remarks[0] != "OFFER, boot file http://127.0.0.1/ipxe/52-54-00-00-00-01" ||
 		!strings.HasPrefix(remarks[1], "script made: debian:12, persistent volume pc01-") {
 		t.Errorf("remarks %q", remarks)
 	}
-	s.ok(s.EndSimulation(ctx, sim.Ticket))
+	s.ok(s.EndSimulation(ctx, sim.ID))
 
 	after := stored(t, s.cfg.Data)
 	for path, b := range before {

@@ -54,8 +54,8 @@ type Machines interface {
 // Simulations is what the server asks about simulated machines.
 type Simulations interface {
 	Simulate(ctx context.Context, n NewSimulation) (Simulation, error)
-	Remarks(ctx context.Context, ticket string) ([]string, error)
-	EndSimulation(ctx context.Context, ticket string) error
+	Remarks(ctx context.Context, id string) ([]string, error)
+	EndSimulation(ctx context.Context, id string) error
 }
 
 // WaitingMachines is what the server asks about machines that wait for approval.

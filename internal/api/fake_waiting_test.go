@@ -11,11 +11,11 @@ func (f *fake) Approve(_ context.Context, mac string, a Approval) (Machine, erro
 func (f *fake) Dismiss(_ context.Context, mac string) error { return f.call("dismiss", mac) }
 
 func (f *fake) Simulate(_ context.Context, n NewSimulation) (Simulation, error) {
-	return Simulation{Ticket: "t1", Expires: born, Machines: []SimulatedMachine{{MAC: n.MACs[0], Machine: "pc01", UUID: "u", Image: n.Image}}}, f.call("simulate", n)
+	return Simulation{ID: "s1", Ticket: "t1", Servers: []string{"10.77.0.1"}, Expires: born, Machines: []SimulatedMachine{{MAC: n.MACs[0], Machine: "pc01", UUID: "u", Image: n.Image}}}, f.call("simulate", n)
 }
-func (f *fake) Remarks(_ context.Context, ticket string) ([]string, error) {
-	return []string{"OFFER to " + ticket}, f.fault()
+func (f *fake) Remarks(_ context.Context, id string) ([]string, error) {
+	return []string{"OFFER to " + id}, f.fault()
 }
-func (f *fake) EndSimulation(_ context.Context, ticket string) error {
-	return f.call("end simulation", ticket)
+func (f *fake) EndSimulation(_ context.Context, id string) error {
+	return f.call("end simulation", id)
 }

@@ -10,7 +10,9 @@ type NewSimulation struct {
 
 // Simulation lets clients be served as machines, without a trace.
 type Simulation struct {
-	Ticket   string             `json:"ticket" doc:"in option 61, after bootes-simulate:, and in the query simulate= of the script's URL"`
+	ID       string             `json:"id" doc:"in option 61, after bootes-simulate:; no secret"`
+	Ticket   string             `json:"ticket" doc:"in the query simulate= of the script's URL; it opens disks, to read: a secret"`
+	Servers  []string           `json:"servers" doc:"addresses that scripts are at: the ticket is for no other"`
 	Expires  time.Time          `json:"expires"`
 	Machines []SimulatedMachine `json:"machines"`
 }

@@ -35,13 +35,13 @@ func TestSimulations(t *testing.T) {
 	if want, _ := newFake().Simulate(ctx, n); err != nil || !reflect.DeepEqual(sim, want) {
 		t.Errorf("%+v, %v", sim, err)
 	}
-	if all, err := c.Remarks(ctx, "t1"); err != nil || !reflect.DeepEqual(all, []string{"OFFER to t1"}) {
+	if all, err := c.Remarks(ctx, "s1"); err != nil || !reflect.DeepEqual(all, []string{"OFFER to s1"}) {
 		t.Errorf("%q, %v", all, err)
 	}
-	if err := c.EndSimulation(ctx, "t1"); err != nil {
+	if err := c.EndSimulation(ctx, "s1"); err != nil {
 		t.Error(err)
 	}
-	if want := []any{"simulate", n, "end simulation", "t1"}; !reflect.DeepEqual(f.calls, want) {
+	if want := []any{"simulate", n, "end simulation", "s1"}; !reflect.DeepEqual(f.calls, want) {
 		t.Errorf("calls %v, want %v", f.calls, want)
 	}
 }

@@ -124,8 +124,8 @@ type Client struct {
 	AsksAsIPXE bool   // as only iPXE asks, whatever it calls itself
 	Unmasked   bool   // IPXE by nothing but that
 
-	Simulated bool   // it only looks what its machine would get
-	Ticket    string // of the simulation; "": none
+	Simulated  bool   // it only looks what its machine would get
+	Simulation string // that it belongs to; "": to none
 }
 
 // Answer is what a DHCP client should be told.

@@ -17,7 +17,7 @@ const simulatePrefix = "simulate"
 // simulateDHCP decides what a simulated client is told: what its machine would
 // be. Nothing is kept of it.
 func (s *Service) simulateDHCP(ctx context.Context, c Client) Answer {
-	at, _ := s.tickets.seat(c.Ticket, c.MAC, s.now()) // without a ticket it is answered, too
+	at, _ := s.tickets.seat(c.Simulation, c.MAC, s.now()) // of no simulation it is answered, too
 	v, err := s.simulated(ctx, at, c.MAC, inventory.Hardware{UUID: firmwareUUID(c.UUID)})
 	if err != nil {
 		return Answer{Reason: fmt.Sprintf("the inventory did not answer: %v", err)}
@@ -51,7 +51,7 @@ func (s *Service) simulated(ctx context.Context, at *seat, mac net.HardwareAddr,
 
 // simulateSent notes what a simulated client was told, or why nothing.
 func (s *Service) simulateSent(c Client, text string) {
-	if at, err := s.tickets.seat(c.Ticket, c.MAC, s.now()); err == nil {
+	if at, err := s.tickets.seat(c.Simulation, c.MAC, s.now()); err == nil {
 		s.tickets.remark(at, text)
 	}
 }
@@ -59,7 +59,7 @@ func (s *Service) simulateSent(c Client, text string) {
 // simulateScript is the script that a machine would get now, with credentials
 // that open what it would boot to look at, until the ticket ends.
 func (s *Service) simulateScript(ctx context.Context, by Asker) (string, error) {
-	at, err := s.tickets.seat(by.Facts.Get("simulate"), by.MAC, s.now())
+	at, err := s.tickets.admitted(by.Facts.Get("simulate"), by.MAC, s.now())
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", err, ErrForbidden)
 	}

@@ -23,9 +23,9 @@ func (h *house) simulate(image string, macs ...string) Simulation {
 	return sim
 }
 
-func (h *house) simulatedAsk(mac, ticket string, fw Firmware, ipxe bool) Answer {
+func (h *house) simulatedAsk(mac, id string, fw Firmware, ipxe bool) Answer {
 	return h.DHCP(h.t.Context(), Client{
-		MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: fw, IPXE: ipxe, Discover: true, Simulated: true, Ticket: ticket,
+		MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: fw, IPXE: ipxe, Discover: true, Simulated: true, Simulation: id,
 	})
 }
 
@@ -46,7 +46,7 @@ func TestSimulatedMachineIsAnsweredAndLeavesNoTrace(t *testing.T) {
 	if len(sim.Seats) != 2 || sim.Seats[0].Machine.Name != "pc1" || !sim.Expires.Equal(h.clock.Add(ticketTime)) {
 		t.Errorf("%+v", sim)
 	}
-	c := h.simulatedAsk(mac1, sim.Ticket, EFI64, false)
+	c := h.simulatedAsk(mac1, sim.ID, EFI64, false)
 	if c != (Answer{Machine: "pc1", Hostname: "pc1", Known: true, Filename: "snponly.efi"}) {
 		t.Errorf("as firmware: %+v", c)
 	}
@@ -67,6 +67,9 @@ func TestSimulatedMachineIsAnsweredAndLeavesNoTrace(t *testing.T) {
 		if again, _ := h.simulatedScript(mac, sim.Ticket); again != text {
 			t.Errorf("another script the second time:\n%s", again)
 		}
+	}
+	if _, err := h.simulatedScript(mac1, sim.ID); !errors.Is(err, ErrForbidden) {
+		t.Errorf("what all can hear is taken for the ticket: %v", err)
 	}
 	if _, err := h.simulatedScript(mac1, "other"); !errors.Is(err, ErrForbidden) || !strings.Contains(err.Error(), "no simulation has that ticket for that machine, or it has ended") {
 		t.Errorf("a ticket that there is not: %v", err)
@@ -119,19 +122,19 @@ func TestSimulatedLogin(t *testing.T) {
 		}
 	}
 	h.LoginRefused(in, user, "wrong secret")
-	h.DHCPSent(Client{MAC: parseMAC(mac1), Simulated: true, Ticket: sim.Ticket}, "pc1", "OFFER 10.77.0.100", false)
+	h.DHCPSent(Client{MAC: parseMAC(mac1), Simulated: true, Simulation: sim.ID}, "pc1", "OFFER 10.77.0.100", false)
 	want := []string{"script made: debian:12, a new persistent volume, of which this shows the image", "login refused: wrong secret", "OFFER 10.77.0.100"}
-	if got, err := h.Remarks(sim.Ticket); err != nil || strings.Join(got, "|") != strings.Join(want, "|") {
+	if got, err := h.Remarks(sim.ID); err != nil || strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("remarks %q, %v", got, err)
 	}
-	if err := h.EndSimulation(sim.Ticket); err != nil {
+	if err := h.EndSimulation(sim.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := h.Secret(t.Context(), user); ok {
 		t.Error("credentials outlive their ticket")
 	}
 	var gone *inventory.NotFoundError
-	if _, err := h.Remarks(sim.Ticket); !errors.As(err, &gone) || !errors.As(h.EndSimulation(sim.Ticket), &gone) {
+	if _, err := h.Remarks(sim.ID); !errors.As(err, &gone) || !errors.As(h.EndSimulation(sim.ID), &gone) {
 		t.Errorf("a ticket that has ended: %v", err)
 	}
 }
@@ -169,7 +172,7 @@ func TestSimulatedStrangers(t *testing.T) {
 		"br1": "echo it would be enrolled, and boot debian:12\n",
 		"br2": "echo Bootes does not know this machine, 52:54:00:00:00:99\n",
 	} {
-		h.DHCP(t.Context(), Client{MAC: parseMAC(mac), Interface: iface, Server: server, Firmware: BIOS, IPXE: true, Simulated: true, Ticket: sim.Ticket})
+		h.DHCP(t.Context(), Client{MAC: parseMAC(mac), Interface: iface, Server: server, Firmware: BIOS, IPXE: true, Simulated: true, Simulation: sim.ID})
 		if text, err := h.simulatedScript(mac, sim.Ticket); err != nil || !strings.Contains(text, want) {
 			t.Errorf("%s: %v\n%s", iface, err, text)
 		}
@@ -188,7 +191,7 @@ func TestSimulatedRoom(t *testing.T) {
 	if m := sim.Seats[1].Machine; m.Name != "simulated-2" || m.Image != "debian:12" {
 		t.Errorf("%+v", m)
 	}
-	if a := h.simulatedAsk("52:54:00:00:00:99", sim.Ticket, BIOS, true); !a.Known || a.Machine != "simulated-2" || a.Filename == "" {
+	if a := h.simulatedAsk("52:54:00:00:00:99", sim.ID, BIOS, true); !a.Known || a.Machine != "simulated-2" || a.Filename == "" {
 		t.Errorf("%+v", a)
 	}
 	text, err := h.simulatedScript("52:54:00:00:00:99", sim.Ticket)

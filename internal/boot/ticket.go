@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net"
@@ -21,10 +22,10 @@ const (
 	maxRemarks = 64   // of one ticket: the first ones tell
 )
 
-// Simulation is a ticket: who has it may be served as some machines are, and
-// leaves no trace.
+// Simulation lets clients be served as some machines are, without a trace.
 type Simulation struct {
-	Ticket  string
+	ID      string // by which they name it where all can hear it
+	Ticket  string // by which they get scripts, and so what opens disks: a secret
 	Expires time.Time
 	Seats   []Seat
 }
@@ -37,6 +38,7 @@ type Seat struct {
 
 // ticket is what is known of a simulation. Nothing of it is ever written.
 type ticket struct {
+	secret  string
 	expires time.Time
 	seats   map[string]*seat // by MAC
 	remarks []string
@@ -55,8 +57,8 @@ type seat struct {
 // tickets are in memory only. The zero value has none.
 type tickets struct {
 	mu    sync.Mutex
-	all   map[string]*ticket
-	users map[string]*seat // by CHAP name
+	all   map[string]*ticket // by the ID of the simulation
+	users map[string]*seat   // by CHAP name
 }
 
 // ErrTickets: there are too many simulations.
@@ -77,8 +79,8 @@ func (s *Service) Simulate(ctx context.Context, macs []net.HardwareAddr, image s
 			return Simulation{}, err
 		}
 	}
-	sim := Simulation{Ticket: strings.ToLower(rand.Text()), Expires: s.now().Add(ticketTime)}
-	t := &ticket{expires: sim.Expires, seats: map[string]*seat{}}
+	sim := Simulation{ID: strings.ToLower(rand.Text()[:12]), Ticket: strings.ToLower(rand.Text()), Expires: s.now().Add(ticketTime)}
+	t := &ticket{secret: sim.Ticket, expires: sim.Expires, seats: map[string]*seat{}}
 	for i, mac := range macs {
 		at := &seat{ticket: t, mac: mac.String()}
 		m, err := s.Inventory.MachineByMAC(ctx, mac.String())
@@ -92,10 +94,10 @@ func (s *Service) Simulate(ctx context.Context, macs []net.HardwareAddr, image s
 		t.seats[at.mac] = at
 		sim.Seats = append(sim.Seats, Seat{mac, m})
 	}
-	return sim, s.tickets.add(sim.Ticket, t, s.now())
+	return sim, s.tickets.add(sim.ID, t, s.now())
 }
 
-// EndSimulation takes a ticket back. Its sessions may go on reading.
+// EndSimulation ends a simulation. Its sessions may go on reading.
 func (s *Service) EndSimulation(id string) error { return s.tickets.end(id) }
 
 // Remarks are what the server did with the packets of a simulation, and why.
@@ -158,6 +160,19 @@ func (ts *tickets) seat(id string, mac net.HardwareAddr, now time.Time) (*seat, 
 		return nil, errNoTicket
 	}
 	return t.seats[mac.String()], nil
+}
+
+// admitted finds who simulates the machine with a MAC, by a ticket.
+func (ts *tickets) admitted(secret string, mac net.HardwareAddr, now time.Time) (*seat, error) {
+	ts.mu.Lock()
+	id := ""
+	for at, t := range ts.all {
+		if subtle.ConstantTimeCompare([]byte(t.secret), []byte(secret)) == 1 {
+			id = at
+		}
+	}
+	ts.mu.Unlock()
+	return ts.seat(id, mac, now)
 }
 
 // user finds the simulated machine that has a CHAP name.

@@ -91,8 +91,8 @@ type Query struct {
 	ServerID  netip.Addr // option 54
 	CIAddr    netip.Addr
 
-	Simulated bool   // it only looks what a machine would get: nothing is kept of it
-	Ticket    string // of a simulation; "": it has none
+	Simulated  bool   // it only looks what a machine would get: nothing is kept of it
+	Simulation string // that it belongs to; "": to none
 }
 
 // Decision is what a client gets.

@@ -150,7 +150,7 @@ func query(m *dhcpv4.DHCPv4, t MessageType) Query {
 		q.Firmware = RaspberryPi
 	}
 	q.NetBoot = q.Firmware != FirmwareNone || q.IPXE
-	q.Ticket, q.Simulated = simulated(m.Options[optClientID])
+	q.Simulation, q.Simulated = simulated(m.Options[optClientID])
 	return q
 }
 

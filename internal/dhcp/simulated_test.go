@@ -53,7 +53,7 @@ func TestSimulatedClientsHoldNothing(t *testing.T) {
 	if !slices.Equal(leases.looked, []bool{false, true}) {
 		t.Errorf("looked %v", leases.looked)
 	}
-	if q := policy.sent[1].q; !q.Simulated || q.Ticket != "ticket" || policy.sent[0].q.Simulated {
+	if q := policy.sent[1].q; !q.Simulated || q.Simulation != "ticket" || policy.sent[0].q.Simulated {
 		t.Errorf("%+v", q)
 	}
 }
