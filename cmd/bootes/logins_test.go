@@ -118,7 +118,7 @@ func TestAttachAgainBeforeClosed(t *testing.T) {
 	s.run("pc01")
 	_, release, err := s.shelf.Take("data3", "pc01", false, func() (io.Closer, *scsi.Disk, error) {
 		vol, err := s.storage.OpenVolume(t.Context(), "data3")
-		return s.gate.disk(vol, err, inventory.Volume{ID: "data3"}, scsi.Identity{})
+		return s.gate.disk(vol, err, inventory.Volume{ID: "data3"}, scsi.Identity{}, vol)
 	})
 	s.ok(err)
 	_, err = s.Attach(t.Context(), "pc01", api.AttachRequest{Volume: "data3"})

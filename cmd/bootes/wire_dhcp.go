@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/config"
@@ -49,6 +50,8 @@ func client(q dhcp.Query) boot.Client {
 		IPXE:      q.IPXE,
 		Discover:  q.Type == dhcp.Discover,
 		Relay:     q.Relay,
+		Proxy:     q.Mode == dhcp.ModeProxy,
+		Late:      time.Duration(q.Secs) * time.Second,
 		UUID:      q.UUID,
 
 		Features:   q.Features,
@@ -84,13 +87,13 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 		return
 	}
 	p.locator.hear(q)
+	defer p.boot.Exchanged(c, r.Decision.Machine, exchange(q, r)) // once its message is on record
 	switch {
 	case r.Err != nil:
 		p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %v", q.Type, r.Err), true)
 	case q.Mode == dhcp.ModeProxy && q.Type == dhcp.Request && q.Port == dhcp.ServerPort:
 		if q.ServerID.IsValid() {
 			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("takes address %s from DHCP server %s%s", q.Requested, q.ServerID, rogueText(r)), r.Rogue)
-			p.boot.TookAddress(r.Decision.Machine, q.ServerID)
 		}
 	case r.Type == 0:
 		if r.Decision.Machine != "" {
@@ -98,9 +101,6 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 		}
 	default:
 		p.boot.DHCPSent(c, r.Decision.Machine, sentText(r), false)
-		if q.Mode == dhcp.ModeProxy && r.Boot && !q.IPXE {
-			p.boot.ProxyOffered(r.Decision.Machine)
-		}
 	}
 }
 

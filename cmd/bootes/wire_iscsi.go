@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/bytesize"
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/iscsi"
 	"bootes.dev/internal/recorder"
@@ -76,6 +78,7 @@ func (g *gate) open(ctx context.Context, ad *boot.Admitted) (iscsi.Units, error)
 	g.boot.Forget(ctx, ad)
 	disk, err := g.openDisk(ctx, ad)
 	if err != nil {
+		g.boot.Opened(ad.Boot, diagnose.Layout{}, err)
 		g.boot.Progress(ad.Boot, "", recorder.Error, fmt.Sprintf("its disk cannot be opened: %v", err))
 		g.log.Error("disk cannot be opened", "machine", ad.Machine.Name, "err", err)
 	}
@@ -180,6 +183,8 @@ type ownerBoot struct {
 
 func (o *ownerBoot) count(u iscsi.Usage) {
 	if u.Reads < o.last.Reads || u.Writes < o.last.Writes { // opened anew
+		o.before.Reads += o.last.Reads
+		o.before.Writes += o.last.Writes
 		o.before.ReadBytes += o.last.ReadBytes
 		o.before.WrittenBytes += o.last.WrittenBytes
 	}
@@ -211,6 +216,7 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 	case iscsi.Ended:
 		s.boot.Progress(o.Boot, "", recorder.Info, fmt.Sprintf("session of %s closed (%s); this boot has read %s and written %s",
 			remote, e.Reason, bytesize.Format(o.read()), bytesize.Format(o.written())))
+		s.boot.SessionEnded(o.Boot, boot.Session{Remote: remote, Firmware: e.Session.FromIPXE()}, e.Reason, time.Since(e.Session.Since))
 	}
 }
 

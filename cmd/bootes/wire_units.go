@@ -22,7 +22,10 @@ func (g *gate) bootUnit(ctx context.Context, ad *boot.Admitted, v inventory.Volu
 	d, release, err := g.shelf.Take(v.ID, ad.Machine.Name, false, func() (io.Closer, *scsi.Disk, error) {
 		vol, err := g.openVolume(ctx, ad)
 		fresh = err == nil && vol.Used() == 0
-		return g.disk(vol, err, v, scsi.Identity{Product: "DISK", UUID: diskUUID(v.ID)})
+		if err == nil {
+			g.look(ctx, ad, vol)
+		}
+		return g.disk(vol, err, v, scsi.Identity{Product: "DISK", UUID: diskUUID(v.ID)}, g.observe(ad, vol))
 	})
 	if err != nil {
 		return iscsi.Unit{}, err
@@ -44,11 +47,11 @@ func limits(v inventory.Volume) iscsi.Limits {
 
 // disk makes a logical unit of a volume that was opened. If it cannot, the
 // volume is closed.
-func (g *gate) disk(vol *storage.Opened, err error, v inventory.Volume, id scsi.Identity) (*storage.Opened, *scsi.Disk, error) {
+func (g *gate) disk(vol *storage.Opened, err error, v inventory.Volume, id scsi.Identity, dev block.Device) (*storage.Opened, *scsi.Disk, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d := scsi.NewDisk(vol, g.identity(vol, v, id))
+	d := scsi.NewDisk(dev, g.identity(vol, v, id))
 	if err := d.KeepReservations(keeper{g.inv, v.ID}); err != nil {
 		return nil, nil, errors.Join(err, vol.Close())
 	}
@@ -101,7 +104,7 @@ func (g *gate) attachedUnit(ctx context.Context, machine string, a inventory.Att
 	id := scsi.Identity{Product: "DATA", UUID: diskUUID(v.ID + " of " + v.Created.Format(time.RFC3339Nano))}
 	d, release, err := g.shelf.Take(v.ID, machine, v.Shareable, func() (io.Closer, *scsi.Disk, error) {
 		vol, err := g.storage.OpenAttached(ctx, machine, a)
-		return g.disk(vol, err, v, id)
+		return g.disk(vol, err, v, id, vol)
 	})
 	if err != nil {
 		return iscsi.Unit{}, err

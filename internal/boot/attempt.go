@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
 )
@@ -34,8 +35,12 @@ type attempt struct {
 	active   time.Time
 	stage    recorder.Stage
 	said     map[string]bool // texts already recorded: a client repeats itself
-	silence  *time.Timer     // fires when a fetched loader, or a proxy's offer, leads to nothing
-	took     netip.Addr      // the DHCP server whose offer it took
+	watch    watch
+	seen     diagnose.Case // as far as it is noted while it boots; see caseOf
+	server   netip.Addr    // our address, as it was told
+	addr     netip.Addr    // from which it asked for its script
+	fetched  time.Time     // when it had its loader
+	fetching time.Time     // when it asked for the file that is being sent
 
 	loader   string         // the file that it was told last
 	lacks    string         // what its iPXE lacks
@@ -51,9 +56,10 @@ type attempt struct {
 
 // attempts holds the newest attempt of every machine. Lock order: opening, mu.
 type attempts struct {
-	mu    sync.Mutex
-	m     map[string]*attempt
-	cards map[string]*attempt // the newest attempt of each network card
+	mu     sync.Mutex
+	m      map[string]*attempt
+	closed bool
+	cards  map[string]*attempt // the newest attempt of each network card
 
 	strangers int // among m
 
@@ -228,8 +234,8 @@ func (as *attempts) makeRoom(strangers bool) {
 }
 
 func (a *attempt) stopTimer() {
-	if a.silence != nil {
-		a.silence.Stop()
+	if a.watch.timer != nil {
+		a.watch.timer.Stop()
 	}
 }
 
@@ -237,6 +243,7 @@ func (a *attempt) stopTimer() {
 func (as *attempts) closeAll() {
 	as.mu.Lock()
 	defer as.mu.Unlock()
+	as.closed = true
 	for _, a := range as.m {
 		a.stopTimer()
 	}

@@ -27,6 +27,17 @@ var builds = map[Firmware]build{
 	EFILoong64: {"loong64", bootfile.Loong64}, HTTPLoong64: {"loong64", bootfile.Loong64},
 }
 
+// runsOn is what has to be there to run such a file.
+func (b build) runsOn() string {
+	switch {
+	case b.arch == "":
+		return ""
+	case b.machine == 0:
+		return "BIOS"
+	}
+	return "UEFI on " + b.arch
+}
+
 // piFile is what every tree of boot files for a Raspberry Pi has. Its name is
 // told to nobody: a Pi knows what it wants.
 const piFile = "rpi/config.txt"
@@ -92,6 +103,27 @@ func fits(fsys fs.FS, name string, fw Firmware) error {
 		}
 	}
 	return fmt.Errorf("%s %w: beside it is no %s for it to load", name, errUnfit, path.Base(secondStages(name)[0]))
+}
+
+// runsOn is what has to be there to run a file of the folders; "" if that cannot
+// be told from it.
+func (f *Folders) runsOn(name string) string {
+	for _, dir := range f.all {
+		machine, err := machineOf(dir.FS, name)
+		switch ext := path.Ext(name); {
+		case err != nil:
+			continue
+		case machine == 0 && (ext == ".kpxe" || ext == ".pxe" || ext == ".kkpxe" || ext == ".0"):
+			return builds[BIOS].runsOn()
+		}
+		for _, b := range builds {
+			if machine != 0 && b.machine == machine {
+				return b.runsOn()
+			}
+		}
+		return ""
+	}
+	return ""
 }
 
 // machineOf is the machine type in a file's PE header, 0 if it has none.

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -174,6 +175,7 @@ func (s *Service) LoginRefused(in Initiator, user, reason string) {
 	if !ok {
 		machine = a.machine
 	}
+	s.loginRefused(in, cmp.Or(a.machine, machine), reason)
 	record := func(how string) { s.recordRefusal(in, user, machine, how+": "+reason) }
 	again := func(more int) { record(fmt.Sprintf("refused %d more times within a minute", more)) }
 	if s.refusals.first(refusal{in.Name, in.Target, reason}, in.Remote, again) {
@@ -239,6 +241,9 @@ func (s *Service) LoggedIn(b inventory.Boot, by Session) {
 	if !st.After(s.stage(b)) {
 		again, st = " again", ""
 	}
+	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID && !by.Firmware {
+		s.attempts.with(a, func() { a.seen.System.Ended = "" })
+	}
 	s.Progress(b, st, recorder.Info, fmt.Sprintf("%s opened the disk%s, from %s%s", who, again, by.Remote, how))
 }
 
@@ -269,6 +274,7 @@ func (s *Service) Progress(b inventory.Boot, st recorder.Stage, level recorder.L
 	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID {
 		s.attempts.reach(a, st)
 		s.attempts.with(a, func() { e.MAC = a.mac })
+		defer s.alive(a)
 	}
 	s.Recorder.Add(e)
 }

@@ -24,6 +24,11 @@ type Fetched struct {
 	Took    time.Duration
 	Aborted bool  // the client stopped by itself: UEFI asks for the size first
 	Err     error // the transfer failed
+
+	Answered  bool // the client answered at least once
+	Restarted bool // the client asked anew while it was under way
+	Block     int  // bytes in a packet of TFTP; 0: not known
+	Resent    int  // how often a packet, or a window of them, was sent again
 }
 
 // bootFile is what firmware, or iPXE, of the machine m is told to fetch: its
@@ -85,17 +90,20 @@ func (s *Service) loader(pinned string, fw Firmware) (string, error) {
 	return pinned, nil
 }
 
-// LoaderFetched records a loader's transfer and begins to listen for the
-// silence that follows one that the firmware refuses to run.
+// LoaderFetched records a loader's transfer.
 func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
-	if f.Aborted {
-		return
-	}
 	a := s.attemptAt(ctx, f.Remote)
 	if a == nil {
 		s.Log.Debug("loader fetched by nobody known", "name", f.Name, "remote", f.Remote)
 		return
 	}
+	if f.Aborted {
+		s.attempts.with(a, func() { a.seen.Loader.Asked = "" })
+		return
+	}
+	runsOn := s.Loaders.runsOn(f.Name)
+	s.attempts.with(a, func() { a.sent(f, runsOn, time.Now()) })
+	defer s.alive(a)
 	if f.Err != nil {
 		s.notFetched(a, f)
 		return
@@ -104,10 +112,6 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 	s.attempts.reach(a, recorder.StageLoader)
 	s.say(a, recorder.Event{Stage: recorder.StageLoader,
 		Text: fmt.Sprintf("%s sent by %s, %d bytes in %s", f.Name, f.Proto, f.Bytes, f.Took.Round(time.Millisecond))})
-	s.attempts.with(a, func() {
-		a.stopTimer()
-		a.silence = time.AfterFunc(s.Silence, func() { s.silent(a, f.Name) })
-	})
 }
 
 // optionalFile are what a shim looks for beside itself (15.8 and 16.1), and U-Boot
@@ -130,40 +134,6 @@ func (s *Service) notFetched(a *attempt, f Fetched) {
 	if fw != RaspberryPi && !optionalFile[path.Base(f.Name)] {
 		s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: fmt.Sprintf("asks by %s for %s, which no folder of loaders has", f.Proto, f.Name)})
 	}
-}
-
-// silent says why a loader that was fetched has not been heard of.
-func (s *Service) silent(a *attempt, loader string) {
-	var stuck bool
-	var fw Firmware
-	var told string
-	s.attempts.with(a, func() { stuck, fw, told = a.stage == recorder.StageLoader, a.firmware, a.loader })
-	if !stuck {
-		return
-	}
-	text := fmt.Sprintf("%s was fetched, then silence for %s: %s", loader, s.Silence, whySilent(loader, told, fw))
-	if s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: text}) {
-		s.Log.Warn("loader fetched, then silence", "machine", a.subject, "loader", loader, "firmware", fw)
-	}
-}
-
-// whySilent explains the silence after a file, to firmware that was told
-// another one, or that one, at first.
-func whySilent(loader, told string, fw Firmware) string {
-	switch {
-	case path.Base(loader) == autoexecName:
-		return "iPXE runs, but found no network, or no DHCP server answered it"
-	case !fw.uefi():
-		return "it did not start, or found no network"
-	case isShim(told) && loader != told:
-		return fmt.Sprintf("most likely Secure Boot is on and the shim does not trust what %s is signed with. "+
-			"Remedy: take both from one release of iPXE", path.Base(loader))
-	case isShim(loader):
-		return "most likely Secure Boot is on and the firmware does not trust what the shim is signed with. " +
-			"Remedy: allow Microsoft's third-party certificate in the machine's firmware set-up, or switch Secure Boot off"
-	}
-	return "most likely Secure Boot is on and the firmware refused the unsigned loader. " +
-		"Remedy: switch Secure Boot off in the machine's firmware set-up, or put the files of iPXE's signed release into a folder of loaders: in the config; the image's own loader must be signed, too"
 }
 
 // attemptAt returns the attempt of the machine that holds an address, or nil.

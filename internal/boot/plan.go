@@ -29,6 +29,15 @@ type Asker struct {
 // Script returns the iPXE script for a machine. Within one boot it always gives
 // the same disk and the same credentials.
 func (s *Service) Script(ctx context.Context, by Asker) (string, error) {
+	text, err := s.script(ctx, by)
+	if err != nil {
+		s.scriptRefused(by, err)
+	}
+	s.alive(s.attempts.byCard(by.MAC.String()))
+	return text, err
+}
+
+func (s *Service) script(ctx context.Context, by Asker) (string, error) {
 	if by.Facts.Has("simulate") {
 		return s.simulateScript(ctx, by)
 	}
@@ -63,6 +72,7 @@ func (s *Service) Script(ctx context.Context, by Asker) (string, error) {
 		return ipxe.Ask(s.ownURL(a, by)), nil
 	}
 	if err := s.sure(ctx, a, v); err != nil {
+		s.scriptRefused(by, err)
 		return ipxe.Message(fmt.Sprintf("Bootes does not boot %s as %s:", by.MAC, m.Name), err.Error()), nil
 	}
 	return s.bootScript(ctx, m, a, by)
@@ -75,6 +85,7 @@ func (s *Service) bootScript(ctx context.Context, m inventory.Machine, a *attemp
 	portal := s.portal(iface, by.Local)
 	b, v, err := s.plan(ctx, m, a)
 	if err != nil {
+		s.scriptRefused(by, err)
 		s.say(a, recorder.Event{Level: recorder.Error, Text: fmt.Sprintf("no script: %v", err)})
 		s.Log.Error("machine cannot boot", "machine", m.Name, "err", err)
 		return ipxe.Message("Bootes cannot boot "+m.Name+":", err.Error()), nil
@@ -83,6 +94,10 @@ func (s *Service) bootScript(ctx context.Context, m inventory.Machine, a *attemp
 	if err != nil {
 		return "", err
 	}
+	s.attempts.with(a, func() {
+		a.scriptIs(v, by.Remote)
+		a.seen.Script.Portal, a.seen.Script.Portaled = netip.AddrPortFrom(portal, s.ISCSIPort), s.Addresses[iface].Portal.IsValid()
+	})
 	s.attempts.reach(a, recorder.StageScript)
 	s.sayOnce(a, recorder.Event{Stage: recorder.StageScript,
 		Text:  fmt.Sprintf("script made: %s, %s volume %s", imageOf(v), v.Mode, v.ID),

@@ -16,6 +16,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -26,6 +27,7 @@ import (
 	"strings"
 	"time"
 
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
 )
@@ -65,7 +67,16 @@ type Options struct {
 	HTTPPort  uint16
 	ISCSIPort uint16
 	Addresses map[string]Addresses // by interface; may be nil
-	Silence   time.Duration        // how long a loader may stay silent; 0: 45 s
+
+	// For diagnoses, all of which may be missing: what a boot has moved, the other
+	// DHCP servers on an interface's network, the port of TFTP and the data folder;
+	// and how long a machine may be silent at a stage, by default as long as
+	// diagnose.Patience says.
+	Moved    func(boot string) Moved
+	Others   func(iface string) []diagnose.Server
+	TFTPPort uint16
+	Data     string
+	Patience func(recorder.Stage, recorder.Usual) time.Duration
 
 	Targets Targets // nil: there are never any sessions
 
@@ -91,9 +102,10 @@ type Service struct {
 
 // New returns a Service.
 func New(o Options) *Service {
-	if o.Silence == 0 {
-		o.Silence = 45 * time.Second
+	if o.Patience == nil {
+		o.Patience = diagnose.Patience
 	}
+	o.TFTPPort = cmp.Or(o.TFTPPort, 69)
 	if o.Loaders == nil {
 		o.Loaders = NewFolders()
 	}
@@ -116,9 +128,11 @@ type Client struct {
 	Server    netip.Addr // our address there
 	Firmware  Firmware   // NoFirmware: an operating system
 	IPXE      bool
-	Discover  bool       // a DISCOVER, which may begin a boot
-	Relay     netip.Addr // zero: on our wire
-	UUID      [16]byte   // of its firmware, in canonical byte order; zero: not told
+	Discover  bool          // a DISCOVER, which may begin a boot
+	Relay     netip.Addr    // zero: on our wire
+	Proxy     bool          // another server gives it its address
+	Late      time.Duration // for how long it says that it has asked
+	UUID      [16]byte      // of its firmware, in canonical byte order; zero: not told
 
 	Features   []byte // what its iPXE says it can do; empty: it does not say
 	AsksAsIPXE bool   // as only iPXE asks, whatever it calls itself
@@ -209,8 +223,9 @@ func (s *Service) asked(ctx context.Context, subject string, v verdict, c Client
 		s.Log.Error("boot could not be opened", "machine", subject, "err", err)
 		return nil
 	}
+	began := false
 	s.attempts.seen(a, c.MAC.String(), func() {
-		a.iface, a.byHardware, a.addressed = c.Interface, v.byHardware, s.now()
+		a.iface, a.byHardware, a.addressed, a.server = c.Interface, v.byHardware, s.now(), c.Server
 		a.unmasked, a.lacks = c.Unmasked, c.lacks()
 		if u := firmwareUUID(c.UUID); u != "" {
 			a.hardware.UUID = u
@@ -218,9 +233,14 @@ func (s *Service) asked(ctx context.Context, subject string, v verdict, c Client
 		if !c.IPXE && !a.firmware.uboot() { // U-Boot asks as UEFI, too
 			a.firmware = c.Firmware
 		}
+		a.discovered(c, time.Now())
+		began = a.stage == ""
 	})
 	s.attempts.reach(a, st)
-	s.sayOnce(a, recorder.Event{Stage: st, Text: fmt.Sprintf("DISCOVER from %s on %s", who, c.Interface)})
+	defer s.alive(a)
+	if s.sayOnce(a, recorder.Event{Stage: st, Text: fmt.Sprintf("DISCOVER from %s on %s", who, c.Interface)}) && began && v.known() {
+		s.loops(ctx, a)
+	}
 	return a
 }
 
@@ -276,12 +296,19 @@ func (s *Service) DHCPSent(c Client, machine, text string, ignored bool) {
 
 // say records e under a.
 func (s *Service) say(a *attempt, e recorder.Event) {
-	e.Boot = a.id
+	of := s.eventOf(a)
+	e.Boot, e.MAC, e.Machine = of.Boot, of.MAC, of.Machine
+	s.Recorder.Add(e)
+}
+
+// eventOf is an event of a's, that says nothing yet.
+func (s *Service) eventOf(a *attempt) recorder.Event {
+	e := recorder.Event{Boot: a.id}
 	s.attempts.with(a, func() { e.MAC = a.mac })
 	if a.subject != e.MAC {
 		e.Machine = a.subject
 	}
-	s.Recorder.Add(e)
+	return e
 }
 
 // sayOnce records e unless the same was said of a before; it reports whether

@@ -99,7 +99,7 @@ func newHouse(t *testing.T) *house {
 			mac, ok := map[netip.Addr]string{addr1: mac1, addr2: mac2}[a]
 			return parseMAC(mac), ok
 		},
-		IQNPrefix: prefix, HTTPPort: 80, ISCSIPort: 3260, Silence: 20 * time.Millisecond,
+		IQNPrefix: prefix, HTTPPort: 80, ISCSIPort: 3260, Patience: func(recorder.Stage, recorder.Usual) time.Duration { return 20 * time.Millisecond },
 	})
 	t.Cleanup(s.Close)
 	h := &house{Service: s, t: t, store: st, disks: d, clock: time.Now()}
@@ -329,39 +329,6 @@ func TestPersistentDiskIsKept(t *testing.T) {
 	}
 	if volumes[0] != volumes[1] {
 		t.Errorf("volumes %v, want the same twice", volumes)
-	}
-}
-
-func TestSilentLoader(t *testing.T) {
-	h := newHouse(t)
-	for _, tt := range []struct {
-		name string
-		mac  string
-		addr netip.Addr
-		fw   Firmware
-		want string
-	}{
-		{"UEFI", mac1, addr1, EFI64, "Secure Boot is on"},
-		{"BIOS", mac2, addr2, BIOS, "it did not start, or found no network"},
-	} {
-		h.discover(tt.mac, tt.fw, false)
-		h.LoaderFetched(t.Context(), Fetched{Name: "x", Proto: "TFTP", Remote: tt.addr, Aborted: true})
-		h.LoaderFetched(t.Context(), Fetched{Name: "x", Proto: "TFTP", Remote: tt.addr, Bytes: 100})
-		if !eventually(func() bool { return said(h, tt.mac, tt.want) }) {
-			t.Errorf("%s: nothing says %q", tt.name, tt.want)
-		}
-	}
-}
-
-func TestLoaderThatIsHeardOfAgain(t *testing.T) {
-	h := newHouse(t)
-	h.Silence = 200 * time.Millisecond
-	h.discover(mac1, EFI64, false)
-	h.LoaderFetched(t.Context(), Fetched{Name: "x", Proto: "TFTP", Remote: addr1, Bytes: 100})
-	h.discover(mac1, EFI64, true)
-	time.Sleep(2 * h.Silence)
-	if said(h, mac1, "silence") {
-		t.Error("a loader that asked for an address was called silent")
 	}
 }
 

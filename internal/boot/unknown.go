@@ -175,6 +175,7 @@ func (s *Service) hold(ctx context.Context, a *attempt, by Asker, h inventory.Ha
 	if err != nil {
 		return "", err
 	}
+	s.attempts.with(a, func() { a.seen.Script.Waiting = true })
 	remedy := s.howToApprove(ctx, by.MAC, s.Unknown[iface])
 	if s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: "it waits for approval: " + remedy + resembles(v, by.MAC)}) {
 		s.Log.Warn("unknown machine waits for approval", "mac", by.MAC.String(), "interface", iface, "hardware", describe(h), "remedy", remedy)

@@ -23,7 +23,16 @@ var (
 	ErrDependents = errors.New("still needed")
 	// ErrVersion: written in a format that this program does not know.
 	ErrVersion = errors.New("unknown version of the format")
+	// ErrLimit: it is the volume's own limit that leaves no space. It is a
+	// block.ErrNoSpace.
+	ErrLimit error = limitError{}
 )
+
+type limitError struct{}
+
+func (limitError) Error() string { return block.ErrNoSpace.Error() }
+
+func (limitError) Unwrap() error { return block.ErrNoSpace }
 
 // InUseError says what is held, and by which process if by another one.
 type InUseError struct {

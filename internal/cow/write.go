@@ -3,8 +3,6 @@ package cow
 import (
 	"fmt"
 	"sync"
-
-	"bootes.dev/internal/block"
 )
 
 var blockBuffers = sync.Pool{New: func() any { return new([BlockSize]byte) }}
@@ -82,7 +80,7 @@ func (v *Volume) reserve(o *overlay, n int64) error {
 	limit, used := v.limit.Load(), o.used.Add(n)+v.private.Load()
 	var err error
 	if limit > 0 && used<<blockShift > limit {
-		err = fmt.Errorf("volume %q is at its limit of %d bytes: %w", v.id, limit, block.ErrNoSpace)
+		err = fmt.Errorf("volume %q is at its limit of %d bytes: %w", v.id, limit, ErrLimit)
 	} else {
 		err = v.e.space.take(n << blockShift)
 	}

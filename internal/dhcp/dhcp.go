@@ -90,6 +90,7 @@ type Query struct {
 	Requested netip.Addr // option 50
 	ServerID  netip.Addr // option 54
 	CIAddr    netip.Addr
+	Secs      uint16 // for how long the client says that it has asked, in seconds
 
 	Simulated  bool   // it only looks what a machine would get: nothing is kept of it
 	Simulation string // that it belongs to; "": to none

@@ -142,6 +142,7 @@ func query(m *dhcpv4.DHCPv4, t MessageType) Query {
 		Requested:   addr(m.Options[optRequestedIP]),
 		ServerID:    addr(m.Options[optServerID]),
 		CIAddr:      addr(m.ClientIPAddr.To4()),
+		Secs:        m.NumSeconds,
 		Relay:       addr(m.GatewayIPAddr.To4()),
 		Features:    features(m.Options[optIPXE]),
 		AsksAsIPXE:  bytes.IndexByte(m.Options[optParameters], optIPXE) >= 0,

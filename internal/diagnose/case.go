@@ -41,6 +41,7 @@ type Ports struct{ HTTP, TFTP, ISCSI uint16 }
 type Firmware struct {
 	Name string // "UEFI x86-64"; "" if iPXE is all that was seen
 	Arch string // "x86_64", as iPXE's releases name it; "" if not known
+	Runs string // what files it runs: "BIOS", "UEFI on x86_64"; "" if not known
 	UEFI bool   // Secure Boot may stand in the way
 	HTTP bool   // it fetches by HTTP
 	Flag string // what `bootes simulate --firmware` calls it; "" if it cannot play it
@@ -57,18 +58,27 @@ type DHCP struct {
 	Refused  string        // why its last message was not answered
 	Full     bool          // there was no address left
 	Offered  netip.Addr    // the address in our OFFER
+	Proxied  bool          // it asked on port 4011, too, and was answered
 	Has      netip.Addr    // the address that it has
 	From     netip.Addr    // the other server that it took that from; zero: us
 	Relay    netip.Addr    // through which it asks
-	Others   []string      // other DHCP servers on that network
+	Others   []Server      // other DHCP servers on that network
 	// Heard are other machines there that came for what they were told to boot.
 	Heard int
+}
+
+// Server is another DHCP server.
+type Server struct {
+	Addr  netip.Addr
+	File  string // the boot file that it names; "": none
+	Proxy bool   // it gives no addresses
 }
 
 // Loader is what its firmware was told to fetch, and what it fetched.
 type Loader struct {
 	Told    string
-	Arch    string // that the file is for; "" if it is not known
+	For     string // what runs the file, as Firmware.Runs; "" if it cannot be told
+	Asked   string // a file that it asked for, and that is being sent
 	Pinned  bool   // by `bootes machine set --loader`
 	Signed  bool   // a shim
 	Missing string // a file that it asked for and no folder has
@@ -117,15 +127,14 @@ type Login struct {
 
 // Disk is what the machine was given to boot from.
 type Disk struct {
-	Volume   string
-	Image    string
-	Ref      string // what the machine names, an image or a tag
-	Ready    bool   // the image is known to find its disk by iSCSI: `bootes image build` made it, or --identity says so
-	Layout   Layout
-	Reads    uint64
-	Read     int64 // bytes
-	Written  int64
-	LastRead time.Duration // ago; 0: not known
+	Volume  string
+	Image   string
+	Ref     string // what the machine names, an image or a tag
+	Ready   bool   // the image is known to find its disk by iSCSI: `bootes image build` made it, or --identity says so
+	Layout  Layout
+	Reads   uint64
+	Read    int64 // bytes
+	Written int64
 
 	Full    string // the error of its writes
 	AtLimit bool   // by the volume's own limit, and not by the server's disk
@@ -147,16 +156,17 @@ type Layout struct {
 
 // System is what was seen of the operating system.
 type System struct {
-	Asked    bool // it asked for an address, so it has a driver for the card
-	LoggedIn bool
-	Ended    string        // why its last session ended; "" while it is open
-	Lasted   time.Duration // from its login to that
-	Left     bool          // iPXE closed its session, as UEFI does when a kernel starts
+	Asked  bool          // it asked for an address, so it has a driver for the card
+	Open   bool          // it has a session
+	Ended  string        // why its last session ended; "" while it is open
+	Lasted time.Duration // from its login to that
+	Left   bool          // iPXE closed its session, as UEFI does when a kernel starts
 }
 
 // Past is what earlier boots tell.
 type Past struct {
-	Failed    int    // boots in a row, this one included, that came as far and never ran
+	Failed    int    // boots in a row, this one included, that came as far and never ran, or not for long
+	Short     int    // of those, the ones that ran for a moment
 	LastRan   string // image of the last boot that ran
 	LastAt    time.Time
 	Elsewhere int // other machines that run this image

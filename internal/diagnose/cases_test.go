@@ -13,8 +13,8 @@ var (
 	itself = netip.MustParseAddr("10.77.0.101")
 	router = netip.MustParseAddr("10.78.0.1")
 
-	bios = Firmware{Name: "BIOS", Arch: "i386", Flag: "bios"}
-	uefi = Firmware{Name: "UEFI x86-64", Arch: "x86_64", UEFI: true, Flag: "efi"}
+	bios = Firmware{Name: "BIOS", Arch: "i386", Runs: "BIOS", Flag: "bios"}
+	uefi = Firmware{Name: "UEFI x86-64", Arch: "x86_64", Runs: "UEFI on x86_64", UEFI: true, Flag: "efi"}
 )
 
 // at is pc1, silent at a stage for 45 s, with what else is to be said of it.
@@ -38,13 +38,13 @@ func leased(c *Case) { c.DHCP.Offered, c.DHCP.Has = itself, itself }
 // elsewhere: its firmware has an address of another server.
 func elsewhere(c *Case) {
 	proxy(c)
-	c.DHCP.Has, c.DHCP.From, c.DHCP.Others = itself, rival, []string{rival.String()}
+	c.DHCP.Has, c.DHCP.From, c.DHCP.Others = itself, rival, []Server{{Addr: rival}}
 }
 
 // fetched: the loader has come.
 func fetched(c *Case) {
 	leased(c)
-	c.Loader = Loader{Told: "snponly.efi", Arch: "x86_64", Name: "snponly.efi", Proto: "TFTP", Times: 1, Took: time.Second}
+	c.Loader = Loader{Told: "snponly.efi", For: "UEFI on x86_64", Name: "snponly.efi", Proto: "TFTP", Times: 1, Took: time.Second}
 }
 
 // scripted: iPXE has its script.
@@ -62,13 +62,13 @@ var good = Layout{Seen: true, Signature: true, Code: true, GPT: true, ESP: true,
 // loaded: a kernel was read.
 func loaded(c *Case) {
 	scripted(c)
-	c.Disk.Layout, c.Disk.Reads, c.Disk.Read, c.Disk.LastRead = good, 1200, 45<<20, 2*time.Minute
+	c.Disk.Layout, c.Disk.Reads, c.Disk.Read = good, 1200, 45<<20
 }
 
 // up: the system has opened its disk.
 func up(c *Case) {
 	loaded(c)
-	c.System = System{LoggedIn: true, Ended: "connection reset by peer", Lasted: 12 * time.Second}
+	c.System = System{Ended: "connection reset by peer", Lasted: 12 * time.Second}
 }
 
 func with(f func(*Case)) func(*Case) { return f }
@@ -104,7 +104,7 @@ func firmwareCases() map[string]Case {
 			c.DHCP.Full, c.DHCP.Answered, c.DHCP.Refused = true, 0, "no address left in the pool"
 		})),
 		"no-address_no-server":    at(st, proxy),
-		"no-address_other-server": at(st, proxy, with(func(c *Case) { c.DHCP.Others = []string{"10.77.0.2"} })),
+		"no-address_other-server": at(st, proxy, with(func(c *Case) { c.DHCP.Others = []Server{{Addr: rival}, {Addr: router, Proxy: true}} })),
 		"no-address_lost":         at(st, with(func(c *Case) { c.DHCP.Offered = itself })),
 		"no-address_lost-here":    at(st, with(func(c *Case) { c.DHCP.Offered, c.DHCP.Heard = itself, 3 })),
 		"no-address_relay": at(st, with(func(c *Case) {
@@ -115,6 +115,7 @@ func firmwareCases() map[string]Case {
 		})),
 		"offer-ignored":        at(st, elsewhere),
 		"offer-ignored_others": at(st, elsewhere, with(func(c *Case) { c.DHCP.Heard = 7 })),
+		"offer-ignored_named":  at(st, elsewhere, with(func(c *Case) { c.DHCP.Others[0].File = "pxelinux.0" })),
 		"offer-ignored_server": at(st, with(func(c *Case) { c.DHCP.Offered, c.DHCP.From = itself, rival })),
 		"loader-not-fetched":   at(st, leased),
 		"loader-not-fetched_http": at(st, leased, with(func(c *Case) {
@@ -152,7 +153,7 @@ func loaderCases() map[string]Case {
 	legacy := func(c *Case) {
 		fetched(c)
 		c.Firmware = bios
-		c.Loader.Told, c.Loader.Name, c.Loader.Arch = "undionly.kpxe", "undionly.kpxe", ""
+		c.Loader.Told, c.Loader.Name, c.Loader.For = "undionly.kpxe", "undionly.kpxe", "BIOS"
 	}
 	shim := func(c *Case) {
 		fetched(c)
@@ -169,9 +170,9 @@ func loaderCases() map[string]Case {
 		})),
 		"loader-silent_autoexec": at(st, fetched, with(func(c *Case) { c.Loader.Name = "autoexec.ipxe" })),
 		"wrong-architecture": at(st, fetched, with(func(c *Case) {
-			c.Loader.Arch, c.Loader.Name, c.Loader.Told, c.Loader.Pinned = "arm64", "arm64/snponly.efi", "arm64/snponly.efi", true
+			c.Loader.For, c.Loader.Name, c.Loader.Told, c.Loader.Pinned = "UEFI on arm64", "arm64/snponly.efi", "arm64/snponly.efi", true
 		})),
-		"wrong-architecture_other": at(st, elsewhere, fetched, with(func(c *Case) { c.Loader.Arch = "i386" })),
+		"wrong-architecture_other": at(st, elsewhere, fetched, with(func(c *Case) { c.Loader.For = "BIOS" })),
 		"loader-loop":              at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Back = 5, 2*time.Second })),
 		"tftp-timeout_second": at(st, shim, with(func(c *Case) {
 			c.Loader.Failed = Transfer{Name: "x86_64-sb/snponly.efi", Proto: "TFTP", Times: 1, Answered: true, Block: 512, Bytes: 10240, Why: "client stopped answering"}
@@ -271,10 +272,11 @@ func systemCases() map[string]Case {
 		"no-system-login_mtu":    at(read, loaded, with(func(c *Case) { c.Disk.Read, c.Disk.Reads = 512, 1 })),
 		"system-gone":            at(kernel, up),
 		"system-gone_ping":       at(kernel, up, with(func(c *Case) { c.System.Ended = "the initiator answers no ping" })),
-		"system-gone_silent":     at(kernel, up, with(func(c *Case) { c.System.Ended = "" })),
+		"system-gone_silent":     at(kernel, up, with(func(c *Case) { c.System = System{Open: true} })),
 		"crash-loop":             at(kernel, up, looped("debian:12")),
 		"crash-loop_image":       at(kernel, up, looped("debian:12"), with(func(c *Case) { c.Past.Tag, c.Disk.Ref = false, "debian:13" })),
 		"crash-loop_written":     at(kernel, up, looped("debian:13"), with(func(c *Case) { c.Past.Snapshots = []string{"friday"} })),
+		"crash-loop_short":       at(recorder.StageRunning, up, looped("debian:12"), with(func(c *Case) { c.Past.Short = 2 })),
 		"crash-loop_never":       at(kernel, up, looped("")),
 		"crash-loop_elsewhere":   at(read, loaded, looped(""), with(func(c *Case) { c.Past.Elsewhere = 5 })),
 		"crash-loop_restarted":   at(kernel, up, looped("debian:12"), with(func(c *Case) { c.Restarted = true })),

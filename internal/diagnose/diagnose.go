@@ -57,3 +57,16 @@ type report struct {
 	evidence []string
 	causes   []recorder.Cause
 }
+
+// Sentence is a diagnosis in one line: the likeliest cause, and what to do.
+func Sentence(d recorder.Diagnosis) string {
+	text := d.Summary
+	if len(d.Causes) == 0 {
+		return text
+	}
+	likely := "likely"
+	if len(d.Causes) > 1 {
+		likely = "most likely"
+	}
+	return text + "; " + likely + " " + d.Causes[0].Text + ". Remedy: " + d.Causes[0].Remedy
+}

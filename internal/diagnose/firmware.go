@@ -23,7 +23,7 @@ func atFirmware(c Case) string {
 		return WrongBootFile
 	case d.Full:
 		return PoolExhausted
-	case d.From.IsValid():
+	case d.From.IsValid() && !d.Proxied && c.Loader.Asked == "":
 		return OfferIgnored
 	case !d.Has.IsValid():
 		return NoAddress
@@ -38,6 +38,7 @@ func (c Case) asked(d DHCP, who string) (f facts) {
 	f.add(d.Late > 0, "when it was first heard it had been asking for %s", since(d.Late))
 	f.add(d.Answered > 0 && d.Offered.IsValid(), "it was offered %s %s", d.Offered, times(d.Answered))
 	f.add(d.Answered > 0 && d.File != "", "it was told %s to boot %s", times(d.Answered), d.File)
+	f.add(d.Proxied, "it asked on port 4011, too, and was answered")
 	f.add(d.Refused != "", "its last message was not answered: %s", d.Refused)
 	switch {
 	case d.From.IsValid() && d.Has.IsValid():
@@ -127,17 +128,38 @@ func (c Case) noAddressCauses(d DHCP) []recorder.Cause {
 
 // noServerCauses are those of a proxy: addresses are another server's business.
 func (c Case) noServerCauses(d DHCP) []recorder.Cause {
-	if len(d.Others) == 0 {
+	names := d.givers()
+	if names == "" {
 		return []recorder.Cause{
 			cause("no DHCP server is heard on "+c.Interface+", and this one gives no addresses there (dhcp: proxy)",
 				"switch the DHCP server on that should be there; or write `dhcp: server` and `range:` for %s into the config and restart this one. `bootes dhcp-status` shows who answers", c.Interface),
 		}
 	}
-	names := strings.Join(d.Others, ", ")
 	return []recorder.Cause{
 		cause(fmt.Sprintf("the DHCP server %s has no address left for it, or is told not to serve it", names), "look into the log of %s for %s", names, c.MAC),
 		cause("its offers do not reach the machine: another VLAN, or DHCP snooping on the switch", "see whether another machine gets an address at the same port of the switch"),
 	}
+}
+
+// givers are the other DHCP servers that give addresses.
+func (d DHCP) givers() string {
+	var all []string
+	for _, o := range d.Others {
+		if !o.Proxy {
+			all = append(all, o.Addr.String())
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// named is the boot file that the server names whose address it took.
+func (d DHCP) named() string {
+	for _, o := range d.Others {
+		if o.Addr == d.From {
+			return o.File
+		}
+	}
+	return ""
 }
 
 func offerIgnored(c Case) report {
@@ -154,7 +176,8 @@ func offerIgnored(c Case) report {
 	f.add(true, "it asked for nothing on port 4011, by TFTP or by HTTP")
 	f.add(d.Heard > 0, "%d other machines on %s came for what they were told", d.Heard, c.Interface)
 	f.add(d.Heard == 0, "no other machine on %s has come for what it was told since this server was started", c.Interface)
-	firmware := cause("its firmware ignores the offers of proxies, or goes by a boot server that "+d.From.String()+" names",
+	f.add(d.named() != "", "%s names the boot file %s to those who ask", d.From, d.named())
+	firmware := cause("its firmware ignores the offers of proxies, or goes by a boot file that "+d.From.String()+" names",
 		"have the DHCP server %s say it: option 66 (next-server) %s, option 67 (boot file) %s; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints all of it",
 		d.From, c.Server, d.File)
 	snooping := cause("a switch drops our offers (DHCP snooping)",
@@ -164,7 +187,7 @@ func offerIgnored(c Case) report {
 		evidence: f,
 		causes:   []recorder.Cause{snooping, firmware},
 	}
-	if d.Heard > 0 { // the offers get through to others
+	if d.Heard > 0 || d.named() != "" { // the offers get through to others, or there is something else to go by
 		r.causes = []recorder.Cause{firmware, snooping}
 	}
 	return r
@@ -176,7 +199,8 @@ func loaderNotFetched(c Case) report {
 	if c.Firmware.HTTP {
 		proto, port, key = "tcp", c.Ports.HTTP, "HTTP"
 	}
-	f.add(true, "nothing came to %s/%d, where %s is served", proto, port, key)
+	f.add(c.Loader.Asked == "", "nothing came to %s/%d, where %s is served", proto, port, key)
+	f.add(c.Loader.Asked != "", "it asked for %s and has not taken it", c.Loader.Asked)
 	r := report{
 		summary:  fmt.Sprintf("it has an address and was told to boot %s, and has not asked for that for %s", c.DHCP.File, since(c.Silent)),
 		evidence: f,

@@ -8,13 +8,13 @@ import (
 	"bootes.dev/internal/recorder"
 )
 
-// loopBoots is how many boots in a row must have failed alike: two happen when
+// LoopBoots is how many boots in a row must have failed alike: two happen when
 // somebody is impatient.
-const loopBoots = 3
+const LoopBoots = 3
 
 // atKernel chooses among what happens once the system has opened its disk.
 func atKernel(c Case) string {
-	if c.Past.Failed >= loopBoots {
+	if c.Past.Failed >= LoopBoots {
 		return CrashLoop
 	}
 	return SystemGone
@@ -22,18 +22,17 @@ func atKernel(c Case) string {
 
 func (c Case) ended() (f facts) {
 	s, d := c.System, c.Disk
-	f.add(s.Ended != "" && s.Lasted > 0, "the operating system opened the disk, and was gone %s later: %s", since(s.Lasted), s.Ended)
-	f.add(s.Ended != "" && s.Lasted == 0, "the operating system's session ended: %s", s.Ended)
-	f.add(s.Ended == "" && s.LoggedIn, "its session is open, and answers")
+	f.add(s.Open, "its session is open, and answers")
+	f.add(!s.Open && s.Ended != "" && s.Lasted > 0, "the operating system opened the disk, and was gone %s later: %s", since(s.Lasted), s.Ended)
+	f.add(!s.Open && s.Ended != "" && s.Lasted == 0, "the operating system's session ended: %s", s.Ended)
 	f.add(d.Read > 0, "this boot has read %s and written %s", size(d.Read), size(d.Written))
-	f.add(d.LastRead > 0, "the last read was %s ago", since(d.LastRead))
 	return f
 }
 
 func systemGone(c Case) report {
 	s := c.System
 	r := report{evidence: c.ended()}
-	if s.Ended == "" {
+	if s.Open {
 		r.summary = fmt.Sprintf("the operating system opened the disk, has written nothing, and for %s does nothing", since(c.Silent))
 		return r.and(
 			cause("it waits for a person: a check of its file system, an emergency shell, a passphrase", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)"),
@@ -63,8 +62,12 @@ func crashLoop(c Case) report {
 	f.add(p.LastRan != "", "the last image that ran on it was %s, %s", p.LastRan, p.LastAt.Local().Format("2006-01-02 15:04"))
 	f.add(p.LastRan == "", "no boot of this machine has run before, as far as is on record")
 	f.add(p.Elsewhere > 0, "the same image runs on %d other machines", p.Elsewhere)
+	long := ""
+	if p.Short > 0 {
+		long = " for longer than a moment"
+	}
 	r := report{
-		summary:  fmt.Sprintf("it is in a loop: %d boots in a row came as far as %s and never ran", p.Failed, c.Stage),
+		summary:  fmt.Sprintf("it is in a loop: %d boots in a row came as far as %s and never ran%s", p.Failed, c.Stage, long),
 		evidence: append(f, c.ended()...),
 	}
 	return r.and(c.loopCauses()...)

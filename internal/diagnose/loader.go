@@ -19,7 +19,7 @@ func atLoader(c Case) string {
 		return TFTPRestarted
 	case l.Failed.Times > 0:
 		return TFTPTimeout
-	case l.Arch != "" && c.Firmware.Arch != "" && l.Arch != c.Firmware.Arch:
+	case l.For != "" && c.Firmware.Runs != "" && l.For != c.Firmware.Runs:
 		return WrongArchitecture
 	case l.Times >= loopTimes && l.Back > 0:
 		return LoaderLoop
@@ -31,7 +31,7 @@ func (c Case) fetched() (f facts) {
 	l := c.Loader
 	f.add(l.Name != "", "%s was sent by %s, %s", l.Name, l.Proto, times(l.Times))
 	f.add(l.Told != "" && l.Told != l.Name, "it had been told to boot %s", l.Told)
-	f.add(l.Arch != "", "%s is a program for %s", l.Name, l.Arch)
+	f.add(l.For != "", "%s is a program for %s", l.Name, l.For)
 	f.add(c.Firmware.Name != "", "its firmware is %s", c.Firmware.Name)
 	f.add(l.Second != "", "it asked for %s, which is not there", l.Second)
 	f.add(l.Back > 0, "its firmware asked for an address again after %s: it did not stay in what it had fetched", since(l.Back))
@@ -41,11 +41,11 @@ func (c Case) fetched() (f facts) {
 
 func wrongArchitecture(c Case) report {
 	l := c.Loader
-	pinned := cause(fmt.Sprintf("its loader was chosen by hand, for %s", l.Arch), "bootes machine set %s --loader auto", c.Subject)
+	pinned := cause(fmt.Sprintf("its loader was chosen by hand, and is for %s", l.For), "bootes machine set %s --loader auto", c.Subject)
 	named := cause("another DHCP server names that file to it, and not by its architecture (option 93)",
 		"have that server name the file by option 93; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints how")
 	r := report{
-		summary:  fmt.Sprintf("it was given %s, a program for %s, and its processor and firmware are %s", l.Name, l.Arch, c.Firmware.Arch),
+		summary:  fmt.Sprintf("it was given %s, a program for %s, and it is %s", l.Name, l.For, c.Firmware.Runs),
 		evidence: c.fetched(),
 		causes:   []recorder.Cause{named},
 	}
@@ -65,11 +65,15 @@ func loaderLoop(c Case) report {
 }
 
 func loaderSilent(c Case) report {
-	return report{
+	r := report{
 		summary:  fmt.Sprintf("%s was fetched, then silence for %s", c.Loader.Name, since(c.Silent)),
 		evidence: c.fetched(),
 		causes:   c.silentCauses(),
 	}
+	if c.Loader.Back > 0 {
+		r.summary = fmt.Sprintf("%s was fetched, and iPXE was not heard of for %s: the firmware went on to something else", c.Loader.Name, since(c.Silent))
+	}
+	return r
 }
 
 // silentCauses are why nothing is heard of a loader that was fetched. Firmware

@@ -20,7 +20,7 @@ func atRead(c Case) string {
 	switch {
 	case c.Disk.Read < loaderRead && c.Disk.Layout.lacks(c.Firmware) != "":
 		return NotBootable
-	case c.Past.Failed >= loopBoots:
+	case c.Past.Failed >= LoopBoots:
 		return CrashLoop
 	}
 	return NoSystemLogin
@@ -30,7 +30,6 @@ func noSystemLogin(c Case) report {
 	d, s := c.Disk, c.System
 	f := d.Layout.facts()
 	f.add(d.Reads > 0, "%s was read by iPXE, in %d reads", size(d.Read), d.Reads)
-	f.add(d.LastRead > 0, "the last read was %s ago", since(d.LastRead))
 	f.add(s.Left, "iPXE closed its session: under UEFI that is when a kernel starts")
 	f.add(s.Asked, "the system asked for an address: it has a driver for the network card")
 	f.add(d.Ready, "the image %s is made to find its disk by iSCSI", d.Image)

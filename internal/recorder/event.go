@@ -72,6 +72,7 @@ type Boot struct {
 	MAC     string    `json:"mac,omitempty"`
 	Started time.Time `json:"started"`
 	Stage   Stage     `json:"stage,omitempty"` // the furthest stage reached
+	Image   string    `json:"image,omitempty"` // that its disk stands on, once it is chosen
 
 	Outcome   Outcome     `json:"outcome,omitempty"`
 	Ended     time.Time   `json:"ended,omitzero"`      // when it had its outcome

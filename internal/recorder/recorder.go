@@ -125,6 +125,9 @@ func (k *kept) count(e Event) (over bool) {
 	if k.MAC == "" {
 		k.MAC = e.MAC
 	}
+	if image := e.Attrs["image"]; image != "" {
+		k.Image = image
+	}
 	k.Last = e.Time
 	return over
 }

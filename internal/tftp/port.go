@@ -172,7 +172,7 @@ func (p *port) end(t *transfer, err error) {
 	if t.file != nil {
 		t.file.Close()
 	}
-	t.Err = err
+	t.Err, t.Answered, t.Block = err, t.heard.Load() != 0, t.terms.block
 	t.Duration = p.now.Sub(t.began)
 	p.desk.ended(t)
 }
@@ -189,6 +189,7 @@ func (p *port) look() {
 			p.end(t, t.silent(ErrTimeout))
 			continue
 		}
+		t.Resent++
 		p.send(t)
 	}
 }

@@ -97,6 +97,10 @@ type Transfer struct {
 	Err error
 	// Aborted: the client ended the transfer by an ERROR packet.
 	Aborted bool
+	// Answered: the client was heard of at least once after its request.
+	Answered bool
+	Block    int // bytes of data in a packet, as agreed
+	Resent   int // windows that were sent again
 }
 
 // Errors that Transfer.Err wraps.

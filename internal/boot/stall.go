@@ -1,0 +1,145 @@
+package boot
+
+import (
+	"context"
+	"time"
+
+	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/recorder"
+)
+
+// A boot that stands still is diagnosed. Each attempt has one timer, and whatever
+// shows that its machine lives sets it anew. When it fires, the machine has been
+// silent for longer than its stage may take.
+//
+// Before the disk is open, a machine that only repeats itself does not get on
+// either: twice the patience of its stage is all that it has there, whatever it
+// sends. After that its reads and writes are signs of life, which nobody reports:
+// they are looked for from time to time.
+
+// looks is into how many pieces the patience is cut where I/O is looked for.
+const looks = 4
+
+// slowest is how long a loader may be on its way.
+const slowest = 5 * time.Minute
+
+// watch is the timer of an attempt.
+type watch struct {
+	timer    *time.Timer
+	stage    recorder.Stage // that the rest is of
+	patience time.Duration  // 0: for ever
+	reached  time.Time
+	life     time.Time // the last sign of it
+	moved    Moved     // at the last look
+	told     string    // kind of the diagnosis that was told of this stage
+}
+
+// Moved is what a boot has moved through its sessions, and which it has.
+type Moved struct {
+	Reads, Writes    uint64
+	Read, Written    int64 // bytes
+	Firmware, System bool  // iPXE, or the system, has one
+}
+
+// due is when nothing more is waited for.
+func (w *watch) due(waits bool) time.Time {
+	quiet, stuck := w.life.Add(w.patience), w.reached.Add(2*w.patience)
+	if w.told == "" && !waits && recorder.StageLogin.After(w.stage) && stuck.Before(quiet) {
+		return stuck
+	}
+	return quiet
+}
+
+// alive notes a sign of life of a's machine, which may be nil.
+func (s *Service) alive(a *attempt) {
+	if a == nil {
+		return
+	}
+	var st recorder.Stage
+	var came bool
+	s.attempts.with(a, func() { st, came = a.stage, a.stage != a.watch.stage })
+	var patience time.Duration
+	if came {
+		patience = s.Patience(st, s.Recorder.Usual(a.subject, st))
+	}
+	now := time.Now()
+	s.attempts.with(a, func() {
+		if came {
+			a.watch.stage, a.watch.patience, a.watch.reached, a.watch.told = st, patience, now, ""
+		}
+		a.watch.life = now
+		s.arm(a, now)
+	})
+}
+
+// arm sets a's timer. The caller holds the attempts' mu.
+func (s *Service) arm(a *attempt, now time.Time) {
+	w := &a.watch
+	if w.patience == 0 || s.attempts.closed || s.attempts.m[a.subject] != a {
+		a.stopTimer()
+		return
+	}
+	wait := w.due(a.seen.Script.Waiting).Sub(now)
+	if !recorder.StageLogin.After(w.stage) {
+		wait = min(wait, w.patience/looks)
+	}
+	if w.timer == nil {
+		w.timer = time.AfterFunc(wait, func() { s.look(a) })
+		return
+	}
+	w.timer.Reset(wait)
+}
+
+// look is a's timer: it diagnoses a boot that stands still.
+func (s *Service) look(a *attempt) {
+	moved := s.moved(a.id)
+	now := time.Now()
+	over := false
+	s.attempts.with(a, func() {
+		w := &a.watch
+		if a.seen.Loader.Asked != "" && now.Sub(a.fetching) < slowest {
+			w.life = now // it is being sent
+		}
+		if moved != w.moved {
+			w.moved, w.life = moved, now
+		}
+		if over = !w.due(a.seen.Script.Waiting).After(now); !over {
+			s.arm(a, now)
+		}
+	})
+	if over {
+		s.stalled(context.Background(), a, now)
+	}
+}
+
+func (s *Service) moved(boot string) Moved {
+	if s.Moved == nil {
+		return Moved{}
+	}
+	return s.Moved(boot)
+}
+
+// stalled tells why a has stopped, unless that was told of it at this stage.
+func (s *Service) stalled(ctx context.Context, a *attempt, now time.Time) {
+	c := s.caseOf(ctx, a, now)
+	d := diagnose.Diagnose(c)
+	news := false
+	s.attempts.with(a, func() {
+		news = s.attempts.m[a.subject] == a && a.stage == c.Stage && a.watch.told != d.Kind
+		a.watch.told = d.Kind
+	})
+	if news {
+		s.conclude(s.eventOf(a), c, d)
+	}
+}
+
+// conclude records a diagnosis under the boot of e.
+func (s *Service) conclude(e recorder.Event, c diagnose.Case, d recorder.Diagnosis) {
+	e.Level, e.Outcome, e.Diagnosis, e.Text = recorder.Warn, recorder.OutcomeStalled, &d, diagnose.Sentence(d)
+	if d.Kind == diagnose.UnknownMachine || d.Kind == diagnose.NoLoader {
+		e.Outcome = recorder.OutcomeRefused
+	} else {
+		s.Log.Warn("boot has stopped", "machine", c.Subject, "stage", string(c.Stage), "kind", d.Kind, "reason", e.Text)
+	}
+	s.Recorder.Add(e)
+}

@@ -1,0 +1,263 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/recorder"
+)
+
+var rival = netip.MustParseAddr("10.77.0.2")
+
+// client is pc1 or pc2 as DHCP shows it.
+func client(mac string, fw Firmware, ipxe bool) Client {
+	return Client{MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: fw, IPXE: ipxe, Discover: true}
+}
+
+// TestDiagnoses takes a machine to each place where it can stop, by what the
+// servers report, and looks at what its boot is said to have stopped of.
+func TestDiagnoses(t *testing.T) {
+	asks := func(h *house, ipxe bool) {
+		h.discover(mac1, EFI64, ipxe)
+		h.Exchanged(client(mac1, EFI64, ipxe), "pc1", Exchange{Offer: true, Addr: addr1, File: "what it says"})
+	}
+	leased := func(h *house, ipxe bool) {
+		asks(h, ipxe)
+		h.Exchanged(client(mac1, EFI64, ipxe), "pc1", Exchange{ACK: true, Addr: addr1, File: "what it says"})
+	}
+	inIPXE := func(h *house) {
+		leased(h, false)
+		h.fetches("snponly.efi")
+		leased(h, true)
+	}
+	opened := func(h *house) *Admitted {
+		inIPXE(h)
+		user, _ := h.script(mac1, addr1)
+		ad, err := h.admit(user)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		h.LoggedIn(ad.Boot, Session{Remote: addr1, Firmware: true})
+		return ad
+	}
+	fails := func(h *house, f Fetched) {
+		h.File(h.t.Context(), f.Name, addr1, server)
+		f.Proto, f.Remote = "TFTP", addr1
+		h.LoaderFetched(h.t.Context(), f)
+	}
+	for _, tt := range []struct {
+		kind  string
+		stage recorder.Stage
+		fails func(h *house)
+	}{
+		{diagnose.NoAddress, recorder.StageFirmware, func(h *house) { asks(h, false) }},
+		{diagnose.NoLoader, recorder.StageFirmware, func(h *house) {
+			h.discover(mac1, EFIARM64, false)
+			h.Exchanged(client(mac1, EFIARM64, false), "pc1", Exchange{Offer: true, Addr: addr1, Refused: "no loader for its firmware (UEFI arm64): put it there"})
+		}},
+		{diagnose.PoolExhausted, recorder.StageFirmware, func(h *house) {
+			h.discover(mac1, EFI64, false)
+			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{Refused: "no address left in the pool", Full: true})
+		}},
+		{diagnose.OfferIgnored, recorder.StageFirmware, func(h *house) {
+			asks(h, false)
+			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{Addr: addr1, From: rival})
+		}},
+		{diagnose.LoaderNotFetched, recorder.StageFirmware, func(h *house) { leased(h, false) }},
+		{diagnose.LoaderNotFetched, recorder.StageFirmware, func(h *house) {
+			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{Addr: addr1, From: rival}) // of nobody yet
+			asks(h, false)
+			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{Addr: addr1, From: rival})
+			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{ACK: true, Proxied: true, File: "snponly.efi"})
+		}},
+		{diagnose.WrongBootFile, recorder.StageFirmware, func(h *house) {
+			leased(h, false)
+			fails(h, Fetched{Name: "pxelinux.0", Err: fs.ErrNotExist})
+		}},
+		{diagnose.TFTPTimeout, recorder.StageFirmware, func(h *house) {
+			leased(h, false)
+			fails(h, Fetched{Name: "snponly.efi", Err: errors.New("client stopped answering"), Block: 1468, Answered: true})
+		}},
+		{diagnose.TFTPRestarted, recorder.StageFirmware, func(h *house) {
+			leased(h, false)
+			for range 2 {
+				fails(h, Fetched{Name: "snponly.efi", Err: errors.New("client began anew"), Restarted: true})
+			}
+		}},
+		{diagnose.LoaderSilent, recorder.StageLoader, func(h *house) { leased(h, false); h.fetches("snponly.efi") }},
+		{diagnose.LoaderLoop, recorder.StageLoader, func(h *house) {
+			for range 5 {
+				leased(h, false)
+				h.fetches("snponly.efi")
+			}
+			h.discover(mac1, EFI64, false)
+		}},
+		{diagnose.WrongArchitecture, recorder.StageLoader, func(h *house) { leased(h, false); h.fetches("undionly.kpxe") }},
+		{diagnose.IPXENoAddress, recorder.StageIPXE, func(h *house) { asks(h, true) }},
+		{diagnose.ScriptNotFetched, recorder.StageIPXE, func(h *house) { leased(h, true) }},
+		{diagnose.ScriptRefused, recorder.StageIPXE, func(h *house) {
+			leased(h, true)
+			if _, err := h.Script(h.t.Context(), Asker{MAC: parseMAC(mac1), Remote: addr2, Local: server}); err == nil {
+				h.t.Error("a script for another's address")
+			}
+		}},
+		{diagnose.NoLogin, recorder.StageScript, func(h *house) { inIPXE(h); h.script(mac1, addr1) }},
+		{diagnose.LoginRefused, recorder.StageScript, func(h *house) {
+			inIPXE(h)
+			user, _ := h.script(mac1, addr1)
+			h.LoginRefused(initiatorOf(user), user, "wrong CHAP secret")
+			h.LoginRefused(Initiator{Name: "iqn.x:stranger", Target: prefix + ":pc1", Remote: addr2}, "x", "another's business")
+		}},
+		{diagnose.NoRead, recorder.StageLogin, func(h *house) { opened(h) }},
+		{diagnose.NotBootable, recorder.StageLogin, func(h *house) {
+			h.Opened(opened(h).Boot, diagnose.Layout{Seen: true, Blank: true}, nil)
+		}},
+		{diagnose.NoSystemLogin, recorder.StageRead, func(h *house) { h.Reach(opened(h).Boot, recorder.StageRead, "first read") }},
+		{diagnose.SystemGone, recorder.StageKernel, func(h *house) {
+			ad := opened(h)
+			h.LoggedIn(ad.Boot, Session{Remote: addr1})
+			h.SessionEnded(ad.Boot, Session{Remote: addr1}, "connection reset", time.Second)
+		}},
+	} {
+		t.Run(tt.kind, func(t *testing.T) {
+			h := newHouse(t)
+			tt.fails(h)
+			b := h.stopped("pc1")
+			if b.Diagnosis == nil || b.Diagnosis.Kind != tt.kind || b.Stage != tt.stage {
+				t.Fatalf("at %s: %+v", b.Stage, b.Diagnosis)
+			}
+			want := recorder.OutcomeStalled
+			if tt.kind == diagnose.NoLoader {
+				want = recorder.OutcomeRefused
+			}
+			if b.Outcome != want {
+				t.Errorf("outcome %q, want %q", b.Outcome, want)
+			}
+		})
+	}
+}
+
+// stopped is the newest boot of a subject, once it has an outcome.
+func (h *house) stopped(subject string) (b recorder.Boot) {
+	h.t.Helper()
+	if !eventually(func() bool {
+		boots := h.Recorder.Boots(subject)
+		if len(boots) == 0 {
+			return false
+		}
+		b = boots[0]
+		return b.Outcome != ""
+	}) {
+		h.t.Fatalf("%s is still under way: %+v", subject, b)
+	}
+	return b
+}
+
+func TestUnknownMachineIsRefused(t *testing.T) {
+	h := newHouse(t)
+	const mac = "52:54:00:00:00:09"
+	h.discover(mac, EFI64, false)
+	h.Exchanged(client(mac, EFI64, false), "", Exchange{Offer: true, Refused: "unknown machine"})
+	if b := h.stopped(mac); b.Outcome != recorder.OutcomeRefused || b.Diagnosis.Kind != diagnose.UnknownMachine {
+		t.Errorf("%s: %+v", b.Outcome, b.Diagnosis)
+	}
+}
+
+// TestRepeatingIsNoProgress: a ROM that asks again and again is stopped, too.
+func TestRepeatingIsNoProgress(t *testing.T) {
+	h := newHouse(t)
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return 300 * time.Millisecond }
+	for end := time.Now().Add(5 * time.Second); len(h.Recorder.Boots("pc1")) == 0 || h.Recorder.Boots("pc1")[0].Outcome == ""; {
+		if time.Now().After(end) {
+			t.Fatal("it may ask for ever")
+		}
+		h.DHCP(t.Context(), client(mac1, EFI64, false))
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestReadsAreSignsOfLife: nobody reports reads, and a boot that reads goes on.
+func TestReadsAreSignsOfLife(t *testing.T) {
+	h := newHouse(t)
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return 40 * time.Millisecond }
+	reads := uint64(0)
+	until := time.Now().Add(300 * time.Millisecond)
+	h.Moved = func(string) Moved {
+		if time.Now().Before(until) {
+			reads++
+		}
+		return Moved{Reads: reads, Firmware: true}
+	}
+	h.discover(mac1, EFI64, true)
+	user, _ := h.script(mac1, addr1)
+	ad, err := h.admit(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.LoggedIn(ad.Boot, Session{Remote: addr1, Firmware: true})
+	h.Reach(ad.Boot, recorder.StageRead, "first read")
+	if b := h.stopped("pc1"); b.Ended.Before(until) {
+		t.Errorf("stopped %s before its last read", until.Sub(b.Ended))
+	}
+	h.LoggedIn(ad.Boot, Session{Remote: addr1})
+	if b := h.Recorder.Boots("pc1")[0]; b.Outcome != "" || b.Diagnosis != nil {
+		t.Errorf("it went on after all: %q, %+v", b.Outcome, b.Diagnosis)
+	}
+	if b := h.stopped("pc1"); b.Diagnosis.Kind != diagnose.SystemGone {
+		t.Errorf("%+v", b.Diagnosis)
+	}
+}
+
+func TestHeldMachinesMayWait(t *testing.T) {
+	h := newHouse(t)
+	h.Unknown = map[string]Unknown{"br0": {Policy: Hold}}
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return 100 * time.Millisecond }
+	const mac = "52:54:00:00:00:09"
+	h.Locate = func(context.Context, netip.Addr) (net.HardwareAddr, bool) { return parseMAC(mac), true }
+	h.discover(mac, EFI64, true)
+	for end := time.Now().Add(400 * time.Millisecond); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if _, err := h.Script(t.Context(), Asker{MAC: parseMAC(mac), Remote: addr1, Local: server, Facts: url.Values{"facts": {"1"}}}); err != nil {
+			t.Fatal(err)
+		}
+		if b := h.Recorder.Boots(mac)[0]; b.Outcome != "" {
+			t.Fatalf("%q, %+v", b.Outcome, b.Diagnosis)
+		}
+	}
+	if b := h.stopped(mac); b.Diagnosis.Kind != diagnose.UnknownMachine {
+		t.Errorf("%+v", b.Diagnosis)
+	}
+}
+
+// TestCrashLoop: what is told at the beginning of the fourth boot names the way
+// back to the image that ran.
+func TestCrashLoop(t *testing.T) {
+	h := newHouse(t)
+	at := time.Now().Add(-time.Hour)
+	boot := func(id, image string, last recorder.Stage) {
+		for _, st := range []recorder.Stage{recorder.StageIPXE, recorder.StageScript, last} {
+			at = at.Add(time.Minute)
+			h.Recorder.Add(recorder.Event{Time: at, Boot: id, Machine: "pc1", Stage: st, Text: "step", Attrs: map[string]string{"image": image}})
+		}
+		h.Recorder.Add(recorder.Event{Time: at.Add(5 * time.Minute), Boot: id, Machine: "pc1", Text: "closed"})
+		at = at.Add(6 * time.Minute)
+	}
+	boot("good", "debian:11", recorder.StageRunning)
+	for _, id := range []string{"a", "b", "c"} {
+		boot(id, "debian:12", recorder.StageKernel)
+	}
+	h.discover(mac1, EFI64, false)
+	b := h.Recorder.Boots("pc1")[0]
+	if b.Diagnosis == nil || b.Diagnosis.Kind != diagnose.CrashLoop || b.Outcome != "" {
+		t.Fatalf("%q, %+v", b.Outcome, b.Diagnosis)
+	}
+	if c := b.Diagnosis.Causes[0]; c.Remedy != "bootes machine set pc1 --image debian:11, then switch it off and on" {
+		t.Errorf("%+v", c)
+	}
+}
