@@ -12,9 +12,9 @@ var defaultLoaders = map[string]string{
 	"riscv64": "BOOTRISCV64.EFI", "loong64": "BOOTLOONGARCH64.EFI",
 }
 
-// lacks says what firmware does not find on a disk that begins like this; "" if
+// Lacks says what firmware does not find on a disk that begins like this; "" if
 // nothing is known to be missing.
-func (l Layout) lacks(fw Firmware) string {
+func (l Layout) Lacks(fw Firmware) string {
 	switch {
 	case !l.Seen:
 		return ""
@@ -46,7 +46,9 @@ func (l Layout) lacksEFI(fw Firmware) string {
 	return fmt.Sprintf("its EFI system partition has no \\EFI\\BOOT\\%s", want)
 }
 
-// facts are what was seen of a disk's beginning.
+// Facts are what was seen of a disk's beginning.
+func (l Layout) Facts() (f []string) { return l.facts() }
+
 func (l Layout) facts() (f facts) {
 	if !l.Seen {
 		return nil

@@ -8,7 +8,7 @@ import (
 
 // atLogin chooses among what happens between iPXE's login and its first read.
 func atLogin(c Case) string {
-	if c.Disk.Layout.lacks(c.Firmware) != "" {
+	if c.Disk.Layout.Lacks(c.Firmware) != "" {
 		return NotBootable
 	}
 	return NoRead
@@ -16,7 +16,7 @@ func atLogin(c Case) string {
 
 func notBootable(c Case) report {
 	d := c.Disk
-	lack := d.Layout.lacks(c.Firmware)
+	lack := d.Layout.Lacks(c.Firmware)
 	f := d.Layout.facts()
 	f.add(c.Firmware.Name != "", "its firmware is %s", c.Firmware.Name)
 	f.add(true, "iPXE opened the disk and read %s of it", size(d.Read))

@@ -18,7 +18,7 @@ const (
 // login.
 func atRead(c Case) string {
 	switch {
-	case c.Disk.Read < loaderRead && c.Disk.Layout.lacks(c.Firmware) != "":
+	case c.Disk.Read < loaderRead && c.Disk.Layout.Lacks(c.Firmware) != "":
 		return NotBootable
 	case c.Past.Failed >= LoopBoots:
 		return CrashLoop
