@@ -1,13 +1,8 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,18 +15,19 @@ func (a *app) bootCommand() *cobra.Command {
 		Use:     "boot",
 		Short:   "Boots: what happened, what happens now",
 		Long:    "A boot is one attempt of one machine, from its first DHCP packet to the running system.",
-		Example: "  bootes boot log pc01\n  bootes boot watch",
+		Example: "  bootes boot ls\n  bootes boot log pc01\n  bootes boot watch",
 	}
-	c.AddCommand(a.bootLog(), a.bootPcap(), a.bootWatch())
+	c.AddCommand(a.bootList(), a.bootLog(), a.bootPcap(), a.bootWatch())
 	return group(c)
 }
 
 func (a *app) bootLog() *cobra.Command {
 	var last int
 	c := &cobra.Command{
-		Use: "log MACHINE", Short: "Show the events of a machine's last boots", Args: exactly("MACHINE"),
-		Long: "Show the events of a machine's last boots, the newest boot at the end. A computer that nobody has\n" +
-			"added is named by its MAC address.",
+		Use: "log MACHINE", Short: "Tell the story of a machine's last boots", Args: exactly("MACHINE"),
+		Long: "Tell the story of a machine's last boots, the newest at the end: each stage with how long it took, beside\n" +
+			"what it usually takes this machine; what was asked and answered; and of a boot that stopped, what was seen,\n" +
+			"the likely causes in order, and what to do. A computer that nobody has added is named by its MAC address.",
 		Example: "  bootes boot log pc01\n  bootes boot log 52:54:00:12:34:56\n  bootes boot log pc01 --last 1 -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if last < 1 {
@@ -61,29 +57,15 @@ func (a *app) bootLogText(name string, boots []api.Boot) string {
 	if len(boots) == 0 {
 		return fmt.Sprintf("%s has not been seen yet: `bootes boot watch` shows what arrives\n", clean(name))
 	}
-	var b strings.Builder
+	columns, _ := screen(a.out)
+	s := story{now: a.now(), ink: a.ink(), columns: columns}
 	for i := len(boots) - 1; i >= 0; i-- {
-		boot := boots[i]
-		fmt.Fprintf(&b, "boot of %s, %s, reached: %s\n", clean(subject(boot.Machine, boot.MAC)),
-			when(a.now(), boot.Started), dash(clean(string(boot.Stage))))
-		for _, e := range boot.Events {
-			fmt.Fprintf(&b, "  %9s  %-8s  %s%s\n", "+"+offset(e.Time.Sub(boot.Started)), clean(string(e.Stage)), mark(e.Level), clean(e.Text))
-		}
-		if boot.Dropped > 0 {
-			fmt.Fprintf(&b, "  (%d events in between were not kept)\n", boot.Dropped)
-		}
+		s.tell(boots[i])
 		if i > 0 {
-			b.WriteByte('\n')
+			s.WriteByte('\n')
 		}
 	}
-	return b.String()
-}
-
-func offset(d time.Duration) string {
-	if d >= time.Hour {
-		return d.Round(time.Second).String()
-	}
-	return fmt.Sprintf("%.3fs", d.Seconds())
+	return s.String()
 }
 
 // mark makes trouble stand out, without colour.
@@ -102,34 +84,4 @@ func subject(machine, mac string) string {
 		return dash(mac)
 	}
 	return machine
-}
-
-func (a *app) bootWatch() *cobra.Command {
-	return &cobra.Command{
-		Use: "watch", Short: "Show boot events of all machines as they happen", Args: exactly(),
-		Long:    "Show boot events of all machines as they happen, until Ctrl-C. With -o json, one event a line.",
-		Example: "  bootes boot watch\n  bootes boot watch -o json | jq -r .text",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ready := func() { fmt.Fprintln(a.errs, "watching; Ctrl-C ends") }
-			if a.format == "json" || !terminal(a.errs) {
-				ready = nil
-			}
-			err := a.client().Watch(cmd.Context(), ready, a.showEvent)
-			if errors.Is(err, context.Canceled) {
-				return nil // the way a watch ends
-			}
-			return err
-		},
-	}
-}
-
-func (a *app) showEvent(e api.Event) error {
-	if a.format == "json" {
-		enc := json.NewEncoder(a.out)
-		enc.SetEscapeHTML(false)
-		return enc.Encode(e)
-	}
-	_, err := fmt.Fprintf(a.out, "%s  %-16s  %-8s  %s%s\n", e.Time.Local().Format("15:04:05.000"),
-		clean(subject(e.Machine, e.MAC)), clean(string(e.Stage)), mark(e.Level), clean(e.Text))
-	return err
 }

@@ -47,7 +47,7 @@ func TestEveryCommandHelps(t *testing.T) {
 	walk((&app{}).root())
 	for _, want := range []string{
 		"serve", "image build", "image import", "image list", "image show", "image rm", "machine add", "machine list", "machine show", "machine set",
-		"machine rm", "machine waiting", "machine approve", "machine dismiss", "volume list", "volume show", "volume rm", "volume set", "boot log", "boot pcap", "boot watch", "version", "df", "loaders", "dhcp-status", "lease ls", "lease rm",
+		"machine rm", "machine waiting", "machine approve", "machine dismiss", "volume list", "volume show", "volume rm", "volume set", "boot ls", "boot log", "boot pcap", "boot watch", "version", "df", "loaders", "dhcp-status", "lease ls", "lease rm",
 		"image export", "image verify", "image tag", "image history", "image flatten", "image update", "image publish", "image ls", "image cat",
 		"volume snapshot", "volume rollback", "volume clone", "volume resize", "volume reset", "volume commit", "volume diff", "volume io", "volume flatten",
 		"volume export", "volume backup", "volume restore", "volume ls", "volume cat",
@@ -121,20 +121,30 @@ traffic  190 MiB read, 6 MiB written since it was opened
 created  2026-01-02 11:00:00 (60 min ago)
 `},
 		{"boot log pc01", `
-boot of pc01, 2026-01-02 11:55:00 (5 min ago), reached: login
-    +0.000s  firmware  asks ?[2Jfor an address
-    +1.500s  login     WARNING: late
+boot b1 of pc01, 2026-01-02 11:55:00 (5 min ago): began anew at stage login after 4 min
+  firmware  1.5 s
+    +0.000s  asks ?[2Jfor an address
+  login     4 min
+    +1.500s  WARNING: late
 
-boot of pc01, 2026-01-02 11:59:00 (60 s ago), reached: running
-    +0.000s  running   runs
+boot b2 of pc01, 2026-01-02 11:59:00 (60 s ago): it ran after 0 ms
+  running
+    +0.000s  runs
 `},
 		{"boot log -n 1 pc01", `
-boot of pc01, 2026-01-02 11:59:00 (60 s ago), reached: running
-    +0.000s  running   runs
+boot b2 of pc01, 2026-01-02 11:59:00 (60 s ago): it ran after 0 ms
+  running
+    +0.000s  runs
 `},
 		{"boot log 52-54-00-00-00-99", `
-boot of 52:54:00:00:00:99, 2026-01-02 12:00:00 (just now), reached: -
-    +0.000s            ERROR: is unknown
+boot b3 of 52:54:00:00:00:99, 2026-01-02 12:00:00 (just now): under way for 0 ms
+    +0.000s  ERROR: is unknown
+`},
+		{"boot ls", `
+MACHINE            BOOT  STARTED   STAGE    OUTCOME    AFTER  WHY
+kiosk              -     never     -        -          -      -
+pc01               b2    60 s ago  running  running    0 ms   -
+52:54:00:00:00:99  b3    just now  -        under way  0 ms   -
 `},
 		{"boot log kiosk", "\nkiosk has not been seen yet: `bootes boot watch` shows what arrives\n"},
 		{"image rm debian:12 win:11", "\nremoved image debian:12\nremoved image win:11\n"},
@@ -167,7 +177,7 @@ func TestJSONOutput(t *testing.T) {
 	t.Setenv("BOOTES_SOCKET", serveWorld(t, w))
 	for args, into := range map[string]any{
 		"image list": &[]api.Image{}, "image show win:11": &api.Image{}, "machine list": &[]api.Machine{}, "machine show kiosk": &api.Machine{},
-		"volume list": &api.VolumeList{}, "volume show 77aa": &api.Volume{}, "boot log kiosk": &[]api.Boot{}, "version": &versions{},
+		"volume list": &api.VolumeList{}, "volume show 77aa": &api.Volume{}, "boot log kiosk": &[]api.Boot{}, "boot ls": &[]api.LatestBoot{}, "version": &versions{},
 	} {
 		out, errs, code := bootes(t, append(strings.Fields(args), "-o", "json")...)
 		if err := json.Unmarshal([]byte(out), into); err != nil || code != 0 || errs != "" {

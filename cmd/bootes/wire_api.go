@@ -26,6 +26,7 @@ func (h *house) apiOptions() api.Options {
 		Machines: machines{h},
 		Volumes:  volumes{h},
 		Boots:    h.rec,
+		Sessions: openSessions{h},
 		Version:  version(),
 		Log:      h.log,
 

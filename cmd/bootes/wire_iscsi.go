@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"bootes.dev/internal/api"
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/bytesize"
@@ -231,6 +232,23 @@ func (s *sessions) moved(running []iscsi.SessionInfo, volume string) (read, writ
 		}
 	}
 	return 0, 0
+}
+
+// traffic is what the boots that have sessions have moved, by the ids of their
+// timelines.
+func (s *sessions) traffic(running []iscsi.SessionInfo) map[string]api.Traffic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string]api.Traffic{}
+	for _, r := range running {
+		o, ok := s.owner(r.Owner)
+		if !ok {
+			continue
+		}
+		o.count(r.Usage)
+		all[boot.Timeline(o.Boot)] = api.Traffic{ReadBytes: o.read(), WrittenBytes: o.written(), Connected: true}
+	}
+	return all
 }
 
 // owner is the boot that owns a session. It is remembered: when a session is

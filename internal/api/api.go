@@ -23,6 +23,7 @@
 //	POST   …/restore                      make its disk of a backup (a task)
 //	POST   …/disks                        attach a volume or an image
 //	DELETE …/disks/{lun}                  detach it
+//	GET    /v1/boots                      the newest of every machine
 //	GET    /v1/waiting                    machines that wait for approval
 //	POST   /v1/waiting/{mac}/approval     add one; DELETE /v1/waiting/{mac}
 //	GET    /v1/volumes                    all volumes

@@ -96,7 +96,7 @@ func TestJSON(t *testing.T) {
 	for path, want := range map[string]string{
 		"/v1/images/debian/12": `{"ref":"debian:12","digest":"sha256:ab","layer":"l1","size":4294967296,"stored":1073741824,"own":0,"depth":0,"tags":[],"hashed":false,"identity":true,"created":"2026-01-02T03:04:05Z"}`,
 		"/v1/machines": `[{"name":"pc01","macs":["52:54:00:00:00:01"],"image":"debian:12","mode":"persistent","limit":0,"created":"2026-01-02T03:04:05Z",` +
-			`"last_boot":{"id":"b1","started":"2026-01-02T03:04:05Z","stage":"login","time":"2026-01-02T03:04:05Z","level":"info","text":"opened <its> disk"}}]`,
+			`"last_boot":{"id":"b1","started":"2026-01-02T03:04:05Z","stage":"login","outcome":"stalled","time":"2026-01-02T03:04:05Z","level":"info","text":"opened <its> disk"}}]`,
 		"/v1/volumes": `{"volumes":[{"id":"v1","machine":"pc01","ref":"","image":"debian:12","digest":"","mode":"persistent","size":4294967296,"stored":4096,"own":0,"private":0,"limit":0,"used_percent":0,"write_through":false,"depth":0,"snapshots":[],"open":false,"read_bytes":0,"written_bytes":0,"created":"2026-01-02T03:04:05Z","block_size":0}],"freeing":7}`,
 		"/v1/machines/pc01/boots": `[{"id":"b1","machine":"pc01","mac":"52:54:00:00:00:01","started":"2026-01-02T03:04:05Z","stage":"login",` +
 			`"outcome":"stalled","ended":"2026-01-02T03:04:05Z","stages":[{"stage":"login","at":"2026-01-02T03:04:05Z","took_ns":0}],"last":"2026-01-02T03:04:05Z","events":[{"time":"2026-01-02T03:04:05Z","boot":"b1","machine":"pc01","mac":"52:54:00:00:00:01","stage":"login","level":"info","text":"opened <its> disk","outcome":"stalled"}]}]`,
@@ -265,7 +265,7 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 63 {
+	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 64 {
 		t.Errorf("OpenAPI %s of version %s with %d operations", doc.OpenAPI, doc.Info.Version, n)
 	}
 }

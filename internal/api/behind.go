@@ -171,6 +171,8 @@ type SpaceOverview interface {
 // Boots is what the server asks of the recorder; *recorder.Recorder has it.
 type Boots interface {
 	Boots(name string) []recorder.Boot
+	Newest(name string) (recorder.Boot, bool)
+	Latest() []recorder.Boot
 	Watch() (events <-chan recorder.Event, stop func())
 }
 
@@ -202,6 +204,7 @@ type Options struct {
 	Loaders     LoaderOverview
 	DHCP        DHCPOverview
 	Leases      Leases
+	Sessions    Sessions // nil: nothing is known of them
 	Metrics     http.Handler
 	Credentials StaticCredentials
 	IO          IO

@@ -79,12 +79,16 @@ func (s *Server) boots(m Machine) []Boot {
 }
 
 func (s *Server) lastBoot(m Machine) *LastBoot {
-	boots := s.boots(m)
-	if len(boots) == 0 {
+	b, ok := s.o.Boots.Newest(m.Name)
+	for _, mac := range m.MACs {
+		if old, found := s.o.Boots.Newest(mac); found && (!ok || old.Started.After(b.Started)) {
+			b, ok = old, true
+		}
+	}
+	if !ok {
 		return nil
 	}
-	b := boots[0]
-	last := &LastBoot{ID: b.ID, Started: b.Started, Stage: b.Stage, Time: b.Started}
+	last := &LastBoot{ID: b.ID, Started: b.Started, Stage: b.Stage, Outcome: b.Outcome, Time: b.Started}
 	if n := len(b.Events); n > 0 {
 		e := b.Events[n-1]
 		last.Time, last.Level, last.Text = e.Time, e.Level, e.Text

@@ -46,6 +46,7 @@ func New(o Options) *Server {
 	s.fileRoutes(optional(a, s.o.Files != nil, "a look into disks"))
 	s.dhcpRoutes(optional(a, s.o.DHCP != nil, "a look at DHCP"))
 	s.loaderRoutes(optional(a, s.o.Loaders != nil, "the loaders that firmware is given"))
+	s.bootRoutes(a)
 	s.leaseRoutes(optional(a, s.o.Leases != nil, "leases"))
 	s.spaceRoutes(optional(a, s.o.Space != nil, "an overview of space"))
 	s.packetRoutes(optional(a, s.o.Packets != nil, "packets of machines"))

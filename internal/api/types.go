@@ -107,12 +107,13 @@ type Machine struct {
 
 // LastBoot is the end of a machine's newest timeline.
 type LastBoot struct {
-	ID      string         `json:"id"`
-	Started time.Time      `json:"started"`
-	Stage   recorder.Stage `json:"stage" doc:"the furthest reached"`
-	Time    time.Time      `json:"time" doc:"of the last event"`
-	Level   recorder.Level `json:"level" doc:"of the last event"`
-	Text    string         `json:"text" doc:"of the last event"`
+	ID      string           `json:"id"`
+	Started time.Time        `json:"started"`
+	Stage   recorder.Stage   `json:"stage" doc:"the furthest reached"`
+	Outcome recorder.Outcome `json:"outcome,omitempty" enum:"running,stalled,replaced,refused" doc:"none: it is under way"`
+	Time    time.Time        `json:"time" doc:"of the last event"`
+	Level   recorder.Level   `json:"level" doc:"of the last event"`
+	Text    string           `json:"text" doc:"of the last event"`
 }
 
 // NewMachine is the body of POST /v1/machines.

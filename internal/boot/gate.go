@@ -261,7 +261,7 @@ func (s *Service) stage(b inventory.Boot) (st recorder.Stage) {
 		return st
 	}
 	for _, r := range s.Recorder.Boots(b.Machine) {
-		if r.ID == timeline(b) {
+		if r.ID == Timeline(b) {
 			return r.Stage
 		}
 	}
@@ -270,7 +270,7 @@ func (s *Service) stage(b inventory.Boot) (st recorder.Stage) {
 
 // Progress records a step of a boot that its disk's sessions have shown.
 func (s *Service) Progress(b inventory.Boot, st recorder.Stage, level recorder.Level, text string) {
-	e := recorder.Event{Boot: timeline(b), Machine: b.Machine, Stage: st, Level: level, Text: text}
+	e := recorder.Event{Boot: Timeline(b), Machine: b.Machine, Stage: st, Level: level, Text: text}
 	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID {
 		s.attempts.reach(a, st)
 		s.attempts.with(a, func() { e.MAC = a.mac })

@@ -90,9 +90,9 @@ func (s *Service) Owner(ctx context.Context, owner string) (inventory.Boot, erro
 	return staticBoot(st), err
 }
 
-// timeline is where the events of b belong. Each hold of static credentials has
-// one of its own.
-func timeline(b inventory.Boot) string {
+// Timeline is the id that the events of b are recorded under. Each hold of static
+// credentials has one of its own.
+func Timeline(b inventory.Boot) string {
 	if b.Seq == 0 {
 		return fmt.Sprintf("%s-%s", b.ID, b.Held.UTC().Format("20060102-150405"))
 	}

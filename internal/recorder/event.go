@@ -52,6 +52,10 @@ type Event struct {
 	Text    string            `json:"text"` // one sentence for a person
 	Attrs   map[string]string `json:"attrs,omitempty"`
 
+	// A client repeats itself: how often it has done so since, and until when.
+	Again int       `json:"again,omitempty"`
+	Until time.Time `json:"until,omitzero"`
+
 	Outcome   Outcome    `json:"outcome,omitempty"`   // ends the boot
 	Diagnosis *Diagnosis `json:"diagnosis,omitempty"` // why it stalled
 }

@@ -54,9 +54,16 @@ func (r *Recorder) replayBoot(line []byte) {
 // replayEvent brings back an event of an earlier run. What is no event is skipped.
 func (r *Recorder) replayEvent(line []byte) {
 	var e Event
-	if json.Unmarshal(line, &e) == nil && e.Subject() != "" {
-		r.file(e)
+	if json.Unmarshal(line, &e) != nil || e.Subject() == "" {
+		return
 	}
+	if e.Again > 0 {
+		if s := r.subjects[e.Subject()]; s != nil {
+			s.repeat(e)
+		}
+		return
+	}
+	r.file(e)
 }
 
 // keep writes down boots that are over, or will not be heard of again in this run.

@@ -86,6 +86,11 @@ func (r *Recorder) Add(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keep(r.file(e)...)
+	r.tell(e)
+}
+
+// tell writes e down and passes it to every watcher.
+func (r *Recorder) tell(e Event) {
 	if r.files != nil {
 		r.complain(r.files.events.append(e))
 	}
@@ -181,23 +186,35 @@ func (r *Recorder) Boots(name string) []Boot {
 	return boots
 }
 
-// Latest returns the newest boot of every subject, with no more than its last
+// Newest returns a subject's newest boot with no more than its last event.
+func (r *Recorder) Newest(name string) (b Boot, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.subjects[name]
+	if s == nil || len(s.boots) == 0 {
+		return Boot{}, false
+	}
+	return s.glance(time.Now()), true
+}
+
+// Latest returns the newest boot of every subject with no more than its last
 // event, in no order.
 func (r *Recorder) Latest() []Boot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all, now := make([]Boot, 0, len(r.subjects)), time.Now()
 	for _, s := range r.subjects {
-		k := s.newest()
-		if k == nil {
-			continue
-		}
-		b := k.Boot
-		b.Events = append([]Event{}, b.Events[max(len(b.Events)-1, 0):]...)
-		b.Stages = b.timed(s.boots[:len(s.boots)-1], now)
-		all = append(all, b)
+		all = append(all, s.glance(now))
 	}
 	return all
+}
+
+// glance is the newest boot with no more than its last event.
+func (s *subject) glance(now time.Time) Boot {
+	b := s.newest().Boot
+	b.Events = append([]Event{}, b.Events[max(len(b.Events)-1, 0):]...)
+	b.Stages = b.timed(s.boots[:len(s.boots)-1], now)
+	return b
 }
 
 // Watch returns a channel of all events from now on, and the function that

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/recorder"
+)
+
+// lately is how long `boot ls` shows a computer that nobody has added.
+const lately = 24 * time.Hour
+
+func (a *app) bootList() *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use: "ls", Aliases: []string{"list"}, Short: "List the newest boot of every machine", Args: exactly(),
+		Long: "List the newest boot of every machine: how it went, how far it came, and why it stopped, as one word; `bootes\n" +
+			"boot log` tells the rest. Computers that nobody has added are at the end, if they were heard of in the last\n" +
+			"24 hours.",
+		Example: "  bootes boot ls\n  bootes boot ls -o json | jq -r '.[] | select(.outcome == \"stalled\") | .machine'",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			boots, err := a.client().LatestBoots(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.format != "json" && !all {
+				boots = recent(boots, a.now())
+			}
+			return a.print(boots, func() string { return bootsText(boots, a.now()) })
+		},
+	}
+	c.Flags().BoolVar(&all, "all", false, "show all computers that nobody has added, too (-o json always does)")
+	return c
+}
+
+// recent takes out strangers that were not heard of lately.
+func recent(all []api.LatestBoot, now time.Time) (some []api.LatestBoot) {
+	for _, b := range all {
+		if b.Machine != "" || now.Sub(b.Last) < lately {
+			some = append(some, b)
+		}
+	}
+	return some
+}
+
+func bootsText(all []api.LatestBoot, now time.Time) string {
+	if len(all) == 0 {
+		return "no machines yet, and nobody has asked to boot: `bootes boot watch` shows what arrives\n"
+	}
+	t := newTable("MACHINE", "BOOT", "STARTED", "STAGE", "OUTCOME", "AFTER", "WHY")
+	for _, b := range all {
+		outcome, after, why := "under way", now.Sub(b.Started), ""
+		if b.Outcome != "" {
+			outcome, after = string(b.Outcome), b.Ended.Sub(b.Started)
+		}
+		if b.Diagnosis != nil {
+			why = b.Diagnosis.Kind
+		}
+		if b.Started.IsZero() {
+			t.row(b.Machine, "-", "never", "-", "-", "-", "-")
+			continue
+		}
+		t.row(subject(b.Machine, b.MAC), dash(b.ID), ago(now, b.Started), dash(string(b.Stage)), outcome, span(after), dash(why))
+	}
+	text := t.String()
+	if n := stalled(all); n > 0 {
+		text += fmt.Sprintf("%s stopped on the way: `bootes boot log NAME` says why\n", counted(n, "boot"))
+	}
+	return text
+}
+
+func stalled(all []api.LatestBoot) (n int) {
+	for _, b := range all {
+		if b.Outcome == recorder.OutcomeStalled {
+			n++
+		}
+	}
+	return n
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

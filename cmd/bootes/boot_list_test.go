@@ -1,0 +1,46 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/recorder"
+)
+
+func TestBootsText(t *testing.T) {
+	all := smallRoom()
+	all[len(all)-1].Last = now.Add(-lately)
+	got := bootsText(recent(all, now), now)
+	for _, want := range []string{
+		"pc14               pc14-1  3 min ago   loader    stalled    1.0 s  loader-silent\n",
+		"pc05               -       never       -         -          -      -\n",
+		"52:54:00:00:00:99  -1      60 s ago    firmware  refused    0 ms   -\n",
+		"\n2 boots stopped on the way: `bootes boot log NAME` says why\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, ":98") {
+		t.Errorf("a stranger of yesterday is shown:\n%s", got)
+	}
+	if got, want := bootsText(nil, now), "no machines yet, and nobody has asked to boot: `bootes boot watch` shows what arrives\n"; got != want {
+		t.Errorf("of nobody: %s", got)
+	}
+}
+
+func TestStandings(t *testing.T) {
+	b := ended(latest("pc", time.Hour, recorder.StageLoader), recorder.OutcomeStalled)
+	if st := standingOf(b, now.Add(24*time.Hour)); st != off {
+		t.Errorf("a stall of yesterday: %s, want off", standings[st])
+	}
+	b.Outcome, b.Connected = recorder.OutcomeReplaced, true
+	if st := standingOf(b, now); st != up {
+		t.Errorf("a session, whatever the boot: %s, want running", standings[st])
+	}
+	b.Outcome = ""
+	if st := standingOf(b, now); st != booting {
+		t.Errorf("under way: %s, want booting", standings[st])
+	}
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/recorder"
+)
+
+// standing is how a machine stands, what needs a person first.
+type standing int
+
+const (
+	stuck standing = iota
+	turnedAway
+	late // it takes much longer than usual
+	booting
+	ailing // it runs, and was warned of
+	up
+	off
+	never
+)
+
+var standings = map[standing]string{
+	stuck: "stalled", turnedAway: "refused", late: "slow", booting: "booting", ailing: "warned", up: "running", off: "off", never: "never booted",
+}
+
+// fresh is how long a refusal, or a stall, is news of the room.
+const fresh = 12 * time.Hour
+
+// roomLine is one line of the room.
+type roomLine struct {
+	api.LatestBoot
+	standing
+	read, written float64 // bytes a second
+}
+
+// standingOf is how the machine of b stands.
+func standingOf(b api.LatestBoot, now time.Time) standing {
+	old := now.Sub(b.Last) > fresh
+	switch {
+	case b.Started.IsZero():
+		return never
+	case b.Outcome == recorder.OutcomeStalled && !old:
+		return stuck
+	case b.Outcome == recorder.OutcomeRefused && !old:
+		return turnedAway
+	case b.Outcome == recorder.OutcomeRunning && b.Connected && troubled(b):
+		return ailing
+	case b.Outcome == recorder.OutcomeRunning && b.Connected, b.Connected && b.Outcome != "":
+		return up
+	case b.Outcome != "" || old:
+		return off
+	}
+	if st, ok := lastStage(b); ok && slow(st.Took, st.Usual) {
+		return late
+	}
+	return booting
+}
+
+func troubled(b api.LatestBoot) bool {
+	return len(b.Events) > 0 && mark(b.Events[len(b.Events)-1].Level) != ""
+}
+
+func lastStage(b api.LatestBoot) (st recorder.StageTime, ok bool) {
+	if len(b.Stages) == 0 {
+		return st, false
+	}
+	return b.Stages[len(b.Stages)-1], true
+}
+
+// room is what the machines do, as seen twice.
+type room struct {
+	lines []roomLine
+	at    time.Time
+}
+
+// look is the room as it is now; before is an earlier look, by which it knows
+// how fast disks are.
+func look(boots []api.LatestBoot, before room, now time.Time) room {
+	moved := map[string]api.Traffic{}
+	for _, s := range before.lines {
+		if s.Connected {
+			moved[s.ID] = s.Traffic
+		}
+	}
+	r := room{at: now}
+	for _, b := range boots {
+		s := roomLine{LatestBoot: b, standing: standingOf(b, now)}
+		if s.standing == off && b.Machine == "" {
+			continue // a stranger that came by
+		}
+		if old, ok := moved[b.ID]; ok && b.Connected && now.After(before.at) {
+			over := now.Sub(before.at).Seconds()
+			s.read = max(float64(b.ReadBytes-old.ReadBytes)/over, 0)
+			s.written = max(float64(b.WrittenBytes-old.WrittenBytes)/over, 0)
+		}
+		r.lines = append(r.lines, s)
+	}
+	slices.SortStableFunc(r.lines, func(a, b roomLine) int { return cmp.Compare(a.standing, b.standing) })
+	return r
+}
+
+// headline counts the room.
+func (r room) headline() string {
+	if len(r.lines) == 0 {
+		return "no machines yet: `bootes machine add --help` shows how to add one"
+	}
+	return fmt.Sprintf("%s: %s", counted(len(r.lines), "machine"), r.counts())
+}
+
+// counts tells how many machines stand how.
+func (r room) counts() string {
+	var parts []string
+	for st := stuck; st <= never; st++ {
+		if n := r.count(st); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, standings[st]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (r room) count(st standing) (n int) {
+	for _, s := range r.lines {
+		if s.standing == st {
+			n++
+		}
+	}
+	return n
+}

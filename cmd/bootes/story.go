@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/recorder"
+)
+
+// story tells of boots, for a person who wants to know what happened and why it
+// took so long.
+type story struct {
+	strings.Builder
+	now     time.Time
+	ink     ink
+	columns int // of the terminal that lines are broken for; 0: they are not
+}
+
+func (s *story) tell(b api.Boot) {
+	name := clean(subject(b.Machine, b.MAC))
+	id := ""
+	if b.ID != "" {
+		id = " " + clean(b.ID)
+	}
+	fmt.Fprintf(s, "boot%s of %s, %s: %s\n", id, s.ink.bold(name), when(s.now, b.Started), s.outcome(b))
+	stages := b.Stages
+	for _, e := range b.Events {
+		for len(stages) > 0 && !stages[0].At.After(e.Time) {
+			s.stage(stages[0])
+			stages = stages[1:]
+		}
+		s.event(b, e)
+	}
+	for _, st := range stages { // their events are gone
+		s.stage(st)
+	}
+	switch {
+	case len(b.Events) == 0:
+		s.WriteString("  (its events are not kept any more)\n")
+	case b.Dropped > 0:
+		fmt.Fprintf(s, "  (%d events in between were not kept)\n", b.Dropped)
+	}
+	if b.Diagnosis != nil {
+		s.diagnosis(*b.Diagnosis)
+	}
+}
+
+// outcome is how b has gone, in a few words.
+func (s *story) outcome(b api.Boot) string {
+	took := func(end time.Time) string { return span(end.Sub(b.Started)) }
+	stage := clean(string(b.Stage))
+	at := ""
+	if stage != "" {
+		at = " at stage " + stage
+	}
+	switch b.Outcome {
+	case recorder.OutcomeRunning:
+		return "it ran after " + took(b.Ended)
+	case recorder.OutcomeStalled:
+		return s.ink.red("STALLED"+at) + " after " + took(b.Ended)
+	case recorder.OutcomeReplaced:
+		return s.ink.yellow("began anew"+at) + " after " + took(b.Ended)
+	case recorder.OutcomeRefused:
+		return s.ink.yellow("refused") + at
+	}
+	return "under way" + at + " for " + took(s.now)
+}
+
+// stage begins a stage.
+func (s *story) stage(st recorder.StageTime) {
+	if st.Stage == recorder.StageRunning {
+		fmt.Fprintf(s, "  %s\n", s.ink.bold("running"))
+		return
+	}
+	line := fmt.Sprintf("%-9s %s", s.ink.bold(clean(string(st.Stage))), span(st.Took))
+	if st.Usual > 0 {
+		line += ", usually " + span(st.Usual)
+	}
+	if slow(st.Took, st.Usual) {
+		line += s.ink.yellow("  SLOW")
+	}
+	fmt.Fprintf(s, "  %s\n", line)
+}
+
+// slow reports whether a stage takes so much longer than usual that a person
+// would want to know.
+func slow(took, usual time.Duration) bool {
+	return usual > 0 && took > 3*usual && took > usual+5*time.Second
+}
+
+func (s *story) event(b api.Boot, e recorder.Event) {
+	text := mark(e.Level) + clean(e.Text)
+	switch {
+	case e.Diagnosis != nil && b.Diagnosis != nil && e.Diagnosis.Summary == b.Diagnosis.Summary && e.Outcome != "":
+		text = mark(e.Level) + "it has stopped here; see below"
+	case e.Outcome == recorder.OutcomeStalled:
+		text = mark(e.Level) + "stalled: " + clean(e.Text)
+	}
+	if mark(e.Level) != "" {
+		text = s.ink.yellow(text)
+	}
+	fmt.Fprintf(s, "  %9s  %s%s\n", "+"+offset(e.Time.Sub(b.Started)), text, s.ink.faint(again(e)))
+}
+
+// again tells of the repeats of an event.
+func again(e recorder.Event) string {
+	times := "times"
+	switch e.Again {
+	case 0:
+		return ""
+	case 1:
+		times = "time"
+	}
+	return fmt.Sprintf(" (again %d %s in %s)", e.Again, times, span(e.Until.Sub(e.Time)))
+}
+
+// diagnosis says why a boot has stopped.
+func (s *story) diagnosis(d recorder.Diagnosis) {
+	s.WriteByte('\n')
+	s.wrap(2, s.ink.red("WHY IT STOPPED"), ": ", clean(d.Summary), s.ink.faint(" ["+clean(d.Kind)+"]"))
+	if len(d.Evidence) > 0 {
+		s.WriteString("  seen:\n")
+	}
+	for _, e := range d.Evidence {
+		s.wrap(6, "- ", clean(e))
+	}
+	if len(d.Causes) > 0 {
+		s.WriteString("  likely causes, and what to do:\n")
+	}
+	for i, c := range d.Causes {
+		s.wrap(7, fmt.Sprintf("%d. ", i+1), clean(c.Text))
+		if c.Remedy != "" {
+			s.wrap(10, "-> ", s.ink.bold(clean(c.Remedy)))
+		}
+	}
+}
+
+func offset(d time.Duration) string {
+	if d >= time.Hour {
+		return d.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%.3fs", d.Seconds())
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/recorder"
+)
+
+func stalledBoot() api.Boot {
+	start := now.Add(-5 * time.Minute)
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	d := &recorder.Diagnosis{
+		Kind: "loader-silent", Summary: "snponly.efi was fetched, then nothing came for 45 s",
+		Evidence: []string{"the firmware is UEFI x86-64", "snponly.efi \x1b[2J is not signed"},
+		Causes: []recorder.Cause{
+			{Text: "Secure Boot is on", Remedy: "switch Secure Boot off in the machine's firmware set-up"},
+			{Text: "the loader hangs on this card", Remedy: "bootes machine set pc14 --loader ipxe.efi"},
+		},
+	}
+	return api.Boot{
+		ID: "b9", Machine: "pc14", Started: start, Stage: recorder.StageLoader, Outcome: recorder.OutcomeStalled, Ended: at(47000), Diagnosis: d,
+		Stages: []recorder.StageTime{
+			{Stage: recorder.StageFirmware, At: start, Took: 400 * time.Millisecond, Usual: 410 * time.Millisecond},
+			{Stage: recorder.StageLoader, At: at(400), Took: 46600 * time.Millisecond, Usual: 2100 * time.Millisecond},
+		},
+		Events: []api.Event{
+			{Time: start, Stage: recorder.StageFirmware, Text: "DISCOVER from UEFI x86-64 on br0", Again: 2, Until: at(6000)},
+			{Time: at(3), Text: "OFFER 10.77.0.101, boot file snponly.efi"},
+			{Time: at(400), Stage: recorder.StageLoader, Text: "snponly.efi sent by TFTP, 277504 bytes in 120ms"},
+			{Time: at(500), Level: recorder.Warn, Text: "stalled for a moment", Outcome: recorder.OutcomeStalled, Diagnosis: &recorder.Diagnosis{Summary: "an earlier one"}},
+			{Time: at(47000), Level: recorder.Warn, Text: d.Summary, Outcome: recorder.OutcomeStalled, Diagnosis: d},
+		},
+	}
+}
+
+func TestStory(t *testing.T) {
+	s := story{now: now}
+	s.tell(stalledBoot())
+	want := `
+boot b9 of pc14, 2026-01-02 11:55:00 (5 min ago): STALLED at stage loader after 47 s
+  firmware  0.4 s, usually 0.4 s
+    +0.000s  DISCOVER from UEFI x86-64 on br0 (again 2 times in 6.0 s)
+    +0.003s  OFFER 10.77.0.101, boot file snponly.efi
+  loader    47 s, usually 2.1 s  SLOW
+    +0.400s  snponly.efi sent by TFTP, 277504 bytes in 120ms
+    +0.500s  WARNING: stalled: stalled for a moment
+   +47.000s  WARNING: it has stopped here; see below
+
+  WHY IT STOPPED: snponly.efi was fetched, then nothing came for 45 s [loader-silent]
+  seen:
+    - the firmware is UEFI x86-64
+    - snponly.efi ?[2J is not signed
+  likely causes, and what to do:
+    1. Secure Boot is on
+       -> switch Secure Boot off in the machine's firmware set-up
+    2. the loader hangs on this card
+       -> bootes machine set pc14 --loader ipxe.efi
+`
+	if got := s.String(); got != want[1:] {
+		t.Errorf("got\n%s\nwant%s", got, want)
+	}
+}
+
+func TestStoryIsBrokenAtTheScreensEdge(t *testing.T) {
+	s := story{now: now, columns: 44, ink: true}
+	s.diagnosis(*stalledBoot().Diagnosis)
+	want := "\n" +
+		"  \x1b[1;31mWHY IT STOPPED\x1b[0m: snponly.efi was fetched,\n" +
+		"  then nothing came for 45 s\x1b[2m [loader-silent]\x1b[0m\n" +
+		"  seen:\n" +
+		"    - the firmware is UEFI x86-64\n" +
+		"    - snponly.efi ?[2J is not signed\n" +
+		"  likely causes, and what to do:\n" +
+		"    1. Secure Boot is on\n" +
+		"       -> \x1b[1mswitch Secure Boot off in the\n" +
+		"          machine's firmware set-up\x1b[0m\n" +
+		"    2. the loader hangs on this card\n" +
+		"       -> \x1b[1mbootes machine set pc14 --loader\n" +
+		"          ipxe.efi\x1b[0m\n"
+	if got := s.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestStoryTellsHowItWent(t *testing.T) {
+	for o, want := range map[recorder.Outcome]string{
+		"":                       "under way at stage loader for 5 min",
+		recorder.OutcomeRunning:  "it ran after 47 s",
+		recorder.OutcomeReplaced: "began anew at stage loader after 47 s",
+		recorder.OutcomeRefused:  "refused at stage loader",
+	} {
+		b := stalledBoot()
+		b.Outcome, b.Diagnosis, b.Events, b.Dropped = o, nil, nil, 7
+		s := story{now: now}
+		s.tell(b)
+		first, rest, _ := strings.Cut(s.String(), "\n")
+		if !strings.HasSuffix(first, ": "+want) {
+			t.Errorf("%q: %s, want %s", o, first, want)
+		}
+		if !strings.Contains(rest, "loader    47 s, usually 2.1 s") || !strings.HasSuffix(rest, "(its events are not kept any more)\n") {
+			t.Errorf("of a boot without events:\n%s", rest)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0 s", 0: "0 ms", 94 * time.Millisecond: "94 ms", 96 * time.Millisecond: "0.1 s", 9949 * time.Millisecond: "9.9 s", 9951 * time.Millisecond: "10 s",
+		99 * time.Second: "99 s", 2 * time.Minute: "2 min", 5 * time.Hour: "5 h", 100 * time.Hour: "4 days",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}

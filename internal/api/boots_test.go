@@ -1,0 +1,52 @@
+package api
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/recorder"
+)
+
+type traffic map[string]Traffic
+
+func (t traffic) Traffic() map[string]Traffic { return t }
+
+func TestLatestBoots(t *testing.T) {
+	f := newFake()
+	f.machines = append(f.machines, Machine{Name: "pc02", MACs: []string{"52:54:00:00:00:02"}}, Machine{Name: "pc00"})
+	d := &recorder.Diagnosis{Kind: "loader-silent", Evidence: []string{}, Causes: []recorder.Cause{{Text: "a", Remedy: "b"}}}
+	f.Add(Event{Time: born, Boot: "b1", Machine: "pc01", Stage: recorder.StageRunning, Text: "runs"})
+	f.Add(Event{Time: born, Boot: "b2", MAC: "52:54:00:00:00:02", Text: "before it was added"})
+	f.Add(Event{Time: born, Boot: "b3", MAC: "52:54:00:00:00:99", Stage: recorder.StageFirmware, Text: "a stranger"})
+	f.Add(Event{Time: born.Add(time.Second), Boot: "b3", MAC: "52:54:00:00:00:99", Text: "stalled", Outcome: recorder.OutcomeStalled, Diagnosis: d})
+	f.Add(Event{Time: born, Boot: "b4", Machine: "removed", Text: "of a machine that is gone"})
+	o := f.options()
+	o.Sessions = traffic{"b1": {ReadBytes: 7, WrittenBytes: 8, Connected: true}}
+	c, _ := serveOptions(t, o)
+	got, err := c.LatestBoots(t.Context())
+	if err != nil || len(got) != 4 {
+		t.Fatalf("%d boots, %v: %+v", len(got), err, got)
+	}
+	for i, want := range []struct{ machine, id, text string }{
+		{"pc00", "", ""}, {"pc01", "b1", "runs"}, {"pc02", "b2", "before it was added"}, {"", "b3", "stalled"},
+	} {
+		b, text := got[i], ""
+		if len(b.Events) > 0 {
+			text = b.Events[0].Text
+		}
+		if b.Machine != want.machine || b.ID != want.id || text != want.text || len(b.Events) > 1 {
+			t.Errorf("boot %d: %+v, want %+v", i, b, want)
+		}
+	}
+	if got[1].Traffic != (Traffic{7, 8, true}) || got[2].Connected {
+		t.Errorf("traffic: %+v, %+v", got[1].Traffic, got[2].Traffic)
+	}
+	if got[3].Outcome != recorder.OutcomeStalled || got[3].Diagnosis == nil || got[3].Diagnosis.Causes[0].Remedy != "b" {
+		t.Errorf("the stall: %+v", got[3])
+	}
+	f.set(func() { f.err = errors.New("the store is away") })
+	if _, err := c.LatestBoots(t.Context()); err == nil || err.Error() != "the store is away" {
+		t.Errorf("err = %v", err)
+	}
+}
