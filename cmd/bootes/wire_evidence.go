@@ -10,8 +10,8 @@ import (
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/dhcp"
 	"bootes.dev/internal/diagnose"
-	"bootes.dev/internal/guestfs"
 	"bootes.dev/internal/iscsi"
+	"bootes.dev/internal/layout"
 	"bootes.dev/internal/storage"
 )
 
@@ -76,13 +76,11 @@ func (s *sessions) boots(id string, open []iscsi.SessionInfo) (m boot.Moved) {
 func (g *gate) look(ctx context.Context, ad *boot.Admitted, d *storage.Opened) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	l, err := guestfs.LookStart(ctx, d, d.Size())
+	l, err := layout.Read(ctx, d, d.Size())
 	if err != nil {
 		g.log.Debug("beginning of a disk could not be read", "volume", ad.Boot.Volume, "err", err)
 	}
-	g.boot.Opened(ad.Boot, diagnose.Layout{
-		Seen: err == nil, Blank: l.Blank, Signature: l.Signature, Code: l.Code, GPT: l.GPT, ESP: l.ESP, EFI: l.EFI,
-	}, nil)
+	g.boot.Opened(ad.Boot, l, nil)
 }
 
 // observed is a boot's disk whose errors its diagnosis may have to name.

@@ -35,7 +35,7 @@ func (b build) runsOn() string {
 	case b.machine == 0:
 		return "BIOS"
 	}
-	return "UEFI on " + b.arch
+	return "UEFI " + bootfile.MachineName(b.machine)
 }
 
 // piFile is what every tree of boot files for a Raspberry Pi has. Its name is

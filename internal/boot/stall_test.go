@@ -3,13 +3,16 @@ package boot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
+	"bootes.dev/internal/block"
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/recorder"
 )
@@ -218,11 +221,11 @@ func TestReadsAreSignsOfLife(t *testing.T) {
 func TestHeldMachinesMayWait(t *testing.T) {
 	h := newHouse(t)
 	h.Unknown = map[string]Unknown{"br0": {Policy: Hold}}
-	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return 100 * time.Millisecond }
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Second }
 	const mac = "52:54:00:00:00:09"
 	h.Locate = func(context.Context, netip.Addr) (net.HardwareAddr, bool) { return parseMAC(mac), true }
 	h.discover(mac, EFI64, true)
-	for end := time.Now().Add(400 * time.Millisecond); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if _, err := h.Script(t.Context(), Asker{MAC: parseMAC(mac), Remote: addr1, Local: server, Facts: url.Values{"facts": {"1"}}}); err != nil {
 			t.Fatal(err)
 		}
@@ -259,5 +262,32 @@ func TestCrashLoop(t *testing.T) {
 	}
 	if c := b.Diagnosis.Causes[0]; c.Remedy != "bootes machine set pc1 --image debian:11, then switch it off and on" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestFailingDisk: it is told of at once, and once, and the boot goes on.
+func TestFailingDisk(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac1, EFI64, true)
+	user, _ := h.script(mac1, addr1)
+	ad, err := h.admit(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Reach(ad.Boot, recorder.StageRunning, "runs")
+	full := DiskFailure{Err: fmt.Errorf("write: %w", block.ErrNoSpace), AtLimit: true, Limit: 1 << 20}
+	for range 3 {
+		h.DiskFails(ad.Boot, full)
+	}
+	b := h.Recorder.Boots("pc1")[0]
+	if b.Outcome != recorder.OutcomeRunning || b.Diagnosis == nil || b.Diagnosis.Kind != diagnose.DiskFull {
+		t.Errorf("%q, %+v", b.Outcome, b.Diagnosis)
+	}
+	if n := len(slices.DeleteFunc(b.Events, func(e recorder.Event) bool { return e.Diagnosis == nil })); n != 1 {
+		t.Errorf("told of %d times", n)
+	}
+	h.DiskFails(ad.Boot, DiskFailure{Err: block.ErrCorrupt})
+	if d := h.Recorder.Boots("pc1")[0].Diagnosis; d.Kind != diagnose.ImageCorrupt {
+		t.Errorf("%+v", d)
 	}
 }

@@ -41,7 +41,7 @@ type Ports struct{ HTTP, TFTP, ISCSI uint16 }
 type Firmware struct {
 	Name string // "UEFI x86-64"; "" if iPXE is all that was seen
 	Arch string // "x86_64", as iPXE's releases name it; "" if not known
-	Runs string // what files it runs: "BIOS", "UEFI on x86_64"; "" if not known
+	Runs string // what files it runs: "BIOS", "UEFI x86-64"; "" if not known
 	UEFI bool   // Secure Boot may stand in the way
 	HTTP bool   // it fetches by HTTP
 	Flag string // what `bootes simulate --firmware` calls it; "" if it cannot play it

@@ -14,7 +14,7 @@ var (
 	router = netip.MustParseAddr("10.78.0.1")
 
 	bios = Firmware{Name: "BIOS", Arch: "i386", Runs: "BIOS", Flag: "bios"}
-	uefi = Firmware{Name: "UEFI x86-64", Arch: "x86_64", Runs: "UEFI on x86_64", UEFI: true, Flag: "efi"}
+	uefi = Firmware{Name: "UEFI x86-64", Arch: "x86_64", Runs: "UEFI x86-64", UEFI: true, Flag: "efi"}
 )
 
 // at is pc1, silent at a stage for 45 s, with what else is to be said of it.
@@ -44,7 +44,7 @@ func elsewhere(c *Case) {
 // fetched: the loader has come.
 func fetched(c *Case) {
 	leased(c)
-	c.Loader = Loader{Told: "snponly.efi", For: "UEFI on x86_64", Name: "snponly.efi", Proto: "TFTP", Times: 1, Took: time.Second}
+	c.Loader = Loader{Told: "snponly.efi", For: "UEFI x86-64", Name: "snponly.efi", Proto: "TFTP", Times: 1, Took: time.Second}
 }
 
 // scripted: iPXE has its script.
@@ -170,7 +170,7 @@ func loaderCases() map[string]Case {
 		})),
 		"loader-silent_autoexec": at(st, fetched, with(func(c *Case) { c.Loader.Name = "autoexec.ipxe" })),
 		"wrong-architecture": at(st, fetched, with(func(c *Case) {
-			c.Loader.For, c.Loader.Name, c.Loader.Told, c.Loader.Pinned = "UEFI on arm64", "arm64/snponly.efi", "arm64/snponly.efi", true
+			c.Loader.For, c.Loader.Name, c.Loader.Told, c.Loader.Pinned = "UEFI arm64", "arm64/snponly.efi", "arm64/snponly.efi", true
 		})),
 		"wrong-architecture_other": at(st, elsewhere, fetched, with(func(c *Case) { c.Loader.For = "BIOS" })),
 		"loader-loop":              at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Back = 5, 2*time.Second })),

@@ -45,7 +45,7 @@ func wrongArchitecture(c Case) report {
 	named := cause("another DHCP server names that file to it, and not by its architecture (option 93)",
 		"have that server name the file by option 93; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints how")
 	r := report{
-		summary:  fmt.Sprintf("it was given %s, a program for %s, and it is %s", l.Name, l.For, c.Firmware.Runs),
+		summary:  fmt.Sprintf("it was given %s, a program for %s, and its firmware is %s", l.Name, l.For, c.Firmware.Name),
 		evidence: c.fetched(),
 		causes:   []recorder.Cause{named},
 	}
