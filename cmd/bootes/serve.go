@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -114,19 +115,20 @@ type house struct {
 	cfg *config.Config
 	log *slog.Logger
 
-	engine  *cow.Engine
-	store   *store.Store
-	inv     *inventory.Inventory
-	storage *storage.Storage
-	rec     *recorder.Recorder
-	traces  *trace.Keeper
-	loaders *boot.Folders
-	boot    *boot.Service
-	locator *locator
-	gate    *gate
-	metrics *metrics.Server
-	packets *capture.Capture
-	dhcpd   *dhcp.Server
+	engine   *cow.Engine
+	store    *store.Store
+	inv      *inventory.Inventory
+	storage  *storage.Storage
+	rec      *recorder.Recorder
+	traces   *trace.Keeper
+	loaders  *boot.Folders
+	boot     *boot.Service
+	locator  *locator
+	gate     *gate
+	metrics  *metrics.Server
+	counters *metrics.Counters
+	packets  *capture.Capture
+	dhcpd    *dhcp.Server
 
 	sessions *sessions
 	targets  targets
@@ -190,6 +192,8 @@ func (h *house) openState(ctx context.Context) (err error) {
 		return err
 	}
 	h.onClose(h.rec.Close)
+	h.counters = metrics.NewCounters()
+	h.rec.Observe(tally{h.counters})
 	if h.traces, err = trace.Open(filepath.Join(h.cfg.Data, "traces"), h.log); err != nil {
 		return err
 	}
@@ -324,7 +328,7 @@ func (h *house) run(ctx context.Context) error {
 	loader := &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP, SinglePort: h.cfg.TFTP.SinglePort, Log: h.log}
 	h.targets.serve(target, h.boot)
 	h.dhcpd = dhcp.New(dhcp.Options{
-		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator}, Leases: leaseBook{h.inv}, Known: h.knows, Rush: pace(memory()), Log: h.log,
+		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator, h.counters}, Leases: leaseBook{h.inv}, Known: h.knows, Rush: pace(memory()), Log: h.log,
 	})
 	control := api.New(h.apiOptions())
 
@@ -362,20 +366,28 @@ func (h *house) advertiser() *ra.Server {
 
 func (h *house) script(ctx context.Context, r httpboot.ScriptRequest) (string, error) {
 	text, err := h.boot.Script(ctx, boot.Asker{MAC: r.MAC, Remote: r.Remote.Addr(), Local: r.Local.Addr(), Facts: r.Facts})
-	if errors.Is(err, boot.ErrForbidden) {
+	switch {
+	case errors.Is(err, boot.ErrForbidden):
+		h.counters.Script("forbidden")
 		return "", fmt.Errorf("%w: %w", httpboot.ErrForbidden, err)
+	case err != nil:
+		h.counters.Script("failed")
+	default:
+		h.counters.Script("made")
 	}
 	return text, err
 }
 
-func (h *house) fetchedHTTP(name string, remote netip.AddrPort, n int64) {
-	h.boot.LoaderFetched(context.Background(), boot.Fetched{Name: name, Proto: "HTTP", Remote: remote.Addr(), Bytes: n})
+func (h *house) fetchedHTTP(name string, remote netip.AddrPort, n int64, took time.Duration) {
+	h.counters.Transfer("http", "sent", n, took)
+	h.boot.LoaderFetched(context.Background(), boot.Fetched{Name: name, Proto: "HTTP", Remote: remote.Addr(), Bytes: n, Took: took})
 }
 
 func (h *house) fetchedTFTP(t tftp.Transfer) {
 	if errors.Is(t.Err, tftp.ErrLastACK) { // many ROMs start what they have and never acknowledge its end
 		t.Err = nil
 	}
+	h.counters.Transfer("tftp", transferOutcome(t), t.Bytes, t.Duration)
 	h.boot.LoaderFetched(context.Background(), boot.Fetched{
 		Name: t.Name, Proto: "TFTP", Remote: t.Client.Addr(), Bytes: t.Bytes, Took: t.Duration, Aborted: t.Aborted, Err: t.Err,
 		Answered: t.Answered, Restarted: errors.Is(t.Err, tftp.ErrRestarted), Block: t.Block, Resent: t.Resent,

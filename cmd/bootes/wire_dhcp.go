@@ -12,12 +12,14 @@ import (
 	"bootes.dev/internal/config"
 	"bootes.dev/internal/dhcp"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/metrics"
 )
 
 // dhcpPolicy lets package boot decide what DHCP clients are told.
 type dhcpPolicy struct {
-	boot    *boot.Service
-	locator *locator
+	boot     *boot.Service
+	locator  *locator
+	counters *metrics.Counters
 }
 
 var firmwares = map[dhcp.Firmware]boot.Firmware{
@@ -88,6 +90,7 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 	}
 	p.locator.hear(q)
 	defer p.boot.Exchanged(c, r.Decision.Machine, exchange(q, r)) // once its message is on record
+	p.countDHCP(q, r)
 	switch {
 	case r.Err != nil:
 		p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %v", q.Type, r.Err), true)

@@ -7,7 +7,10 @@ import (
 )
 
 func (h *house) newMetrics() *metrics.Server {
-	return metrics.New(metrics.Options{Storage: figures{h}, Refused: h.targets.refusedLogins, IO: h.targets.io, Version: version(), Log: h.log})
+	return metrics.New(metrics.Options{
+		Storage: figures{h}, Refused: h.targets.refusedLogins, IO: h.targets.io, Room: h.room, Traffic: h.targets.traffic,
+		Counters: h.counters, Version: version(), Log: h.log,
+	})
 }
 
 // figures are what `bootes df` shows, for Prometheus.

@@ -74,7 +74,7 @@ func TestSimulationLeavesNoTrace(t *testing.T) {
 	eventually(t, "pc02 is off", func() bool { return len(s.targets.now.Load().server.Alive(s.boot.Target("pc02"))) == 0 })
 
 	before := stored(t, s.cfg.Data)
-	policy := dhcpPolicy{s.boot, s.locator}
+	policy := dhcpPolicy{s.boot, s.locator, s.counters}
 	var macs []string
 	for _, name := range []string{"01", "02", "03"} {
 		macs = append(macs, "52:54:00:00:00:"+name)

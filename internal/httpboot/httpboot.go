@@ -69,7 +69,7 @@ type Options struct {
 	// fs.ErrPermission are told to the client as such.
 	Loader  func(context.Context, LoaderRequest) (File, error)
 	Mirrors map[string]*os.Root // by their name under /files/
-	Fetched func(name string, remote netip.AddrPort, bytes int64)
+	Fetched func(name string, remote netip.AddrPort, bytes int64, took time.Duration)
 	Log     *slog.Logger
 }
 
@@ -181,9 +181,10 @@ func (s *Server) loader(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer f.Close()
+	start := time.Now()
 	code, n := s.send(w, r, f)
 	if r.Method == http.MethodGet && code < 300 && s.o.Fetched != nil {
-		s.o.Fetched(req.Name, req.Remote, n)
+		s.o.Fetched(req.Name, req.Remote, n, time.Since(start))
 	}
 }
 

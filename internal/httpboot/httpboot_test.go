@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -95,7 +96,7 @@ func TestLoader(t *testing.T) {
 	root := folder(t, map[string]string{"snponly.efi": "MZ", "dir/file.efi": "MZ"})
 	base := serve(t, Options{
 		Loader:  func(_ context.Context, r LoaderRequest) (File, error) { return open(root, r.Name) },
-		Fetched: func(name string, _ netip.AddrPort, n int64) { fetched += fmt.Sprint(name, n, " ") },
+		Fetched: func(name string, _ netip.AddrPort, n int64, _ time.Duration) { fetched += fmt.Sprint(name, n, " ") },
 	})
 	code, h, body := get(t, "GET", base+"/loader/snponly.efi")
 	if code != 200 || body != "MZ" || h.Get("Content-Type") != "application/efi" {

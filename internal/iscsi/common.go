@@ -27,6 +27,7 @@ func (s *Server) closeDisk(u *unit) {
 	if u.order.part(u) {
 		delete(s.disks, u.Disk.Key())
 	}
+	u.addTo(&s.past)
 }
 
 func (o *order) join(u *unit) {

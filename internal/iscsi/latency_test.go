@@ -89,7 +89,16 @@ func TestLatencies(t *testing.T) {
 			t.Errorf("%v: %d commands, %d bytes, %v", op, l.Count, l.Bytes, l.Sum)
 		}
 	}
+	before := s.Totals()
+	if r, w := before[OpRead], before[OpWrite]; r.Count != 1 || w.Count != 2 || w.Bytes != 1536 {
+		t.Errorf("in all %d reads, %d writes of %d bytes", r.Count, w.Count, w.Bytes)
+	}
 	if got := s.Sessions()[0].Usage; got != (Usage{Reads: 1, ReadBytes: 4096, Writes: 2, WrittenBytes: 1536}) {
 		t.Errorf("usage %+v", got)
+	}
+	i.conn.Close()
+	eventually(t, "the units are closed", func() bool { return len(s.Latencies()) == 0 })
+	if after := s.Totals(); after != before {
+		t.Errorf("what closed units have done is %+v, and was %+v", after, before)
 	}
 }

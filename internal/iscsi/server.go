@@ -67,7 +67,8 @@ type Server struct {
 	tsih    uint16             // last one given
 	refused map[string]uint64  // logins, by status or by what became of them
 
-	disks map[any]*common // by scsi.Disk.Key, those that are open
+	disks map[any]*common  // by scsi.Disk.Key, those that are open
+	past  [opKinds]Latency // of the units that are closed
 }
 
 // New returns a server that is not listening yet.

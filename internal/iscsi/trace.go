@@ -180,10 +180,29 @@ func (s *Server) Latencies() []UnitIO {
 
 func (u *unit) describe() UnitIO {
 	d := UnitIO{LUN: u.lun, Name: u.Name, Since: u.since, Slow: u.slow.last(), Limits: u.throttle.current()}
-	for op := range d.Ops {
-		d.Ops[op] = u.io[op].snapshot()
-	}
+	u.addTo(&d.Ops)
 	return d
+}
+
+func (u *unit) addTo(ops *[opKinds]Latency) {
+	for op := range ops {
+		ops[op].Add(u.io[op].snapshot())
+	}
+}
+
+// Totals is what all logical units have done since the server was made, by Op.
+func (s *Server) Totals() [opKinds]Latency {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.past
+	for _, d := range s.disks {
+		d.order.mu.Lock()
+		for _, u := range d.order.units {
+			u.addTo(&all)
+		}
+		d.order.mu.Unlock()
+	}
+	return all
 }
 
 // inUse returns what the sessions of t share, nil if there are none. Server.mu

@@ -2,9 +2,10 @@
 //
 //	GET /metrics
 //
-// Nothing is counted or polled for it here: each scrape looks once at what is
-// there. Names begin with bootes_ and end in their unit; those of Go and of the
-// process are the usual go_ and process_.
+// What happens is counted as it happens (Counters); of what is, each scrape takes
+// one look, and nothing polls in between. Names begin with bootes_ and end in
+// their unit; those of Go, of the process and of etcd are the usual ones. All are
+// listed in docs/METRICS.md.
 //
 // A scrape that cannot be answered as a whole fails with status 500 and the
 // reason, so that Prometheus' own "up" is 0: a half answer would silence every
@@ -66,7 +67,13 @@ type Options struct {
 	// by reason.
 	Refused func() map[string]uint64
 	// IO tells of the volumes that are open.
-	IO      func() []IO
+	IO func() []IO
+	// Room tells of machines, addresses and sessions.
+	Room func() (Room, error)
+	// Traffic tells what all disks have been asked.
+	Traffic  func() []Traffic
+	Counters *Counters
+
 	Version string // of this server
 	Log     *slog.Logger
 }
@@ -91,8 +98,10 @@ func New(o Options) *Server {
 		usage{o.Storage},
 		logins{o.Refused},
 		latencies{o.IO},
+		room{o.Room, o.Traffic},
 	)
-	s.Handler = promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{
+	s.registry.MustRegister(o.Counters.all()...)
+	s.Handler = promhttp.HandlerFor(prometheus.Gatherers{s.registry, etcd{prometheus.DefaultGatherer}}, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 		ErrorHandling:       promhttp.HTTPErrorOnError,
 		MaxRequestsInFlight: maxScrapes,

@@ -38,8 +38,10 @@ func (f *fake) Usage(ctx context.Context) (Usage, error) {
 }
 
 func newServer(f *fake) *Server {
-	return New(Options{Storage: f, Refused: refused, IO: func() []IO { return nil }, Version: "1.2", Log: slog.New(slog.DiscardHandler)})
+	return New(Options{Storage: f, Refused: refused, IO: func() []IO { return nil }, Room: noRoom, Traffic: func() []Traffic { return nil }, Counters: NewCounters(), Version: "1.2", Log: slog.New(slog.DiscardHandler)})
 }
+
+func noRoom() (Room, error) { return Room{}, nil }
 
 func refused() map[string]uint64 {
 	return map[string]uint64{"authorization failure": 1, "authentication failure": 70}

@@ -123,7 +123,7 @@ func TestFailedScrapesAreLogged(t *testing.T) {
 	var log bytes.Buffer
 	f := full()
 	f.err = errors.New("the store is stopping")
-	scrape(t, New(Options{Storage: f, Refused: refused, IO: someIO, Log: slog.New(slog.NewTextHandler(&log, nil))}))
+	scrape(t, New(Options{Storage: f, Refused: refused, IO: someIO, Room: noRoom, Traffic: func() []Traffic { return nil }, Counters: NewCounters(), Log: slog.New(slog.NewTextHandler(&log, nil))}))
 	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "the store is stopping") {
 		t.Error(log.String())
 	}

@@ -30,6 +30,7 @@ type Recorder struct {
 	subjects  map[string]*subject
 	strangers int // among subjects
 	watchers  map[chan Event]struct{}
+	observer  Observer // may be nil
 
 	events int       // in all boots
 	eldest list.List // of *kept: boots with events, by when they began
@@ -85,7 +86,9 @@ func (r *Recorder) Add(e Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.keep(r.file(e)...)
+	ended := r.file(e)
+	r.observe(e, ended)
+	r.keep(ended...)
 	r.tell(e)
 }
 
