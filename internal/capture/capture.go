@@ -92,6 +92,19 @@ type Span struct {
 
 // Packets returns what is kept of any of spans, the oldest first.
 func (c *Capture) Packets(spans ...Span) (all []Packet) {
+	for _, o := range c.of(spans) {
+		all = append(all, o.Packet)
+	}
+	return all
+}
+
+// owned is a packet and whose it is.
+type owned struct {
+	Packet
+	mac MAC
+}
+
+func (c *Capture) of(spans []Span) (all []owned) {
 	within := map[MAC][]Span{}
 	for _, s := range spans {
 		if len(s.MAC) == len(MAC{}) {
@@ -107,11 +120,11 @@ func (c *Capture) Packets(spans ...Span) (all []Packet) {
 		}
 		for _, p := range s.packets {
 			if slices.ContainsFunc(spans, func(s Span) bool { return s.has(p.Time) }) {
-				all = append(all, p.Packet)
+				all = append(all, owned{p.Packet, mac})
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Packet) int { return a.Time.Compare(b.Time) })
+	slices.SortStableFunc(all, func(a, b owned) int { return a.Time.Compare(b.Time) })
 	return all
 }
 

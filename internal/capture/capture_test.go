@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +70,13 @@ func TestWhose(t *testing.T) {
 		}, 3},
 		{"what only looks like TFTP", []packet{{true, out(protoUDP, udp(40000, 2000, tftp(tftpOACK, "")))}}, 0},
 		{"behind a router", []packet{{false, ipv4(router, server, far, ourAt, protoUDP, rrq)}}, 1},
+		{"a login's header and text", []packet{
+			{false, in(protoTCP, tcp(1, 3260, ack, login("CHAP_N=a\x00")[:pduLen]))}, {false, in(protoTCP, tcp(1, 3260, ack, "CHAP_N=a\x00"))},
+			{false, in(protoTCP, tcp(1, 3260, ack, "CHAP_N=a\x00"))}, // data
+		}, 2},
+		{"a login's header and something else", []packet{
+			{false, in(protoTCP, tcp(1, 3260, ack, login("CHAP_N=a\x00")[:pduLen]))}, {false, in(protoTCP, tcp(1, 3260, ack, "CHAP_N=abc\x00"))},
+		}, 1},
 		{"ICMP", []packet{{false, in(protoUDP, rrq)}, {false, in(protoICMP, append([]byte{3, 3, 0, 0, 0, 0, 0, 0}, out(protoUDP, udp(69, 2000, nil))[etherLen:]...))}}, 2},
 		{"ICMP of nobody", []packet{{false, in(protoICMP, append([]byte{3, 3, 0, 0, 0, 0, 0, 0}, out(protoUDP, udp(69, 2000, nil))[etherLen:]...))}}, 0},
 	} {
@@ -130,5 +138,20 @@ func TestSpans(t *testing.T) {
 	}
 	if n := len(c.Packets(Span{MAC: pc[:], From: start.Add(time.Minute)}, Span{MAC: pc[:]}, Span{})); n != 5 {
 		t.Errorf("%d packets of spans that overlap, want 5", n)
+	}
+}
+
+// What an initiator that sends a login in two pieces has proved is hidden.
+func TestProofInAText(t *testing.T) {
+	c := open(t, t.TempDir())
+	const text = "CHAP_N=pc01\x00CHAP_R=0x0123456789abcdef\x00"
+	c.take(start, false, in(protoTCP, tcp(1, 3260, ack, login(text)[:pduLen])))
+	c.take(start, false, in(protoTCP, tcp(1, 3260, ack, text)))
+	all := string(File(c.Packets(Span{MAC: pc[:]})))
+	if strings.Contains(all, "0123456789") || !strings.Contains(all, "CHAP_R=0x0000000000000000\x00") {
+		t.Errorf("%q", all)
+	}
+	if lines := c.Lines(Span{MAC: pc[:]}); len(lines) != 2 || lines[1].Text != "iSCSI text, CHAP_N=pc01, proof by CHAP" {
+		t.Errorf("%+v", lines)
 	}
 }

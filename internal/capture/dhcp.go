@@ -13,6 +13,7 @@ type dhcpMessage struct {
 }
 
 const (
+	dhcpLeast   = 34 // up to chaddr
 	dhcpHeader  = 236
 	dhcpCookie  = 0x63825363
 	dhcpOptions = 240
@@ -26,7 +27,7 @@ const (
 const simulated = "\x00bootes-simulate"
 
 func parseDHCP(b []byte) (m dhcpMessage, ok bool) {
-	if len(b) < 34 || b[1] != 1 || b[2] != 6 {
+	if len(b) < dhcpLeast || b[1] != 1 || b[2] != 6 {
 		return m, false
 	}
 	m.mac, m.xid = MAC(b[28:34]), binary.BigEndian.Uint32(b[4:])

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"golang.org/x/net/bpf"
@@ -161,11 +162,15 @@ func tcpFilter(p Ports) program {
 	)
 }
 
-// pduFilter knows iSCSI messages by all that is fixed in their first four
-// bytes, which in data that somebody writes are seldom there by chance.
+// pduFilter knows iSCSI messages, and texts, by all that is fixed in their first
+// four bytes, which in data that somebody writes are seldom there by chance.
 func pduFilter() (p program) {
 	for _, h := range pduHeads {
 		p = append(p, masked(behind(0, 4), h.mask, h.value, ret(wholeSnap))...)
 	}
-	return p
+	var texts []uint32
+	for _, t := range textHeads {
+		texts = append(texts, binary.BigEndian.Uint32([]byte(t)))
+	}
+	return join(p, program{behind(0, 4)}, when(texts, ret(wholeSnap)))
 }

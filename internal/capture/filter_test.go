@@ -79,6 +79,8 @@ func TestFilter(t *testing.T) {
 		{"SSH", in(protoTCP, tcp(1, 22, syn, "")), 0, 0},
 
 		{"login", in(protoTCP, tcp(1, iscsi, ack, login("AuthMethod=CHAP\x00"))), wholeSnap, 64},
+		{"header of a login", in(protoTCP, tcp(1, iscsi, ack, login("AuthMethod=CHAP\x00")[:pduLen])), wholeSnap, 48},
+		{"text of whatever", in(protoTCP, tcp(1, iscsi, ack, "CHAP_N=secret\x00")), wholeSnap, -1},
 		{"login response", out(protoTCP, tcp(iscsi, 1, ack, loginResponse(0x0201, ""))), wholeSnap, 48},
 		{"logout", in(protoTCP, tcp(1, iscsi, ack, appended(&pdu.LogoutRequest{}))), wholeSnap, 48},
 		{"logout response", out(protoTCP, tcp(iscsi, 1, ack, appended(&pdu.LogoutResponse{}))), wholeSnap, 48},
@@ -136,7 +138,7 @@ func TestProofIsHidden(t *testing.T) {
 		"X=CHAP_R=0x12\x00": "X=CHAP_R=0x12\x00",
 	} {
 		b := []byte(login(text))
-		hideProof(b)
+		hideProof(b, false)
 		if got := string(b[pduLen:]); got != padded(want) {
 			t.Errorf("%q became %q", text, got)
 		}
@@ -156,6 +158,10 @@ func FuzzFrame(f *testing.F) {
 		if string(b) != before {
 			t.Fatal("the frame was changed")
 		}
+		if f, ok := parse(b, ports); ok {
+			f.describe(ports)
+		}
+		c.Lines(Span{MAC: pc[:]})
 		for _, p := range c.Packets(Span{MAC: pc[:]}) {
 			if p.Length < len(p.Data) {
 				t.Fatalf("%d bytes of %d", len(p.Data), p.Length)

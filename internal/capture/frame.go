@@ -35,7 +35,9 @@ type frame struct {
 	kind     kind
 	src, dst netip.AddrPort
 	headers  int    // bytes before the payload
+	flags    byte   // of TCP
 	payload  []byte // of UDP, TCP, ICMP, or ARP
+	text     bool   // the payload is the text of the iSCSI message before it
 	length   int    // of the frame, of which fewer bytes may be there
 }
 
@@ -129,7 +131,7 @@ func (f *frame) udp(b []byte, p Ports) bool {
 			f.kind = kindDHCP
 		}
 	}
-	return f.kind == kindDHCP || len(f.payload) >= tftpLen
+	return len(f.payload) >= dhcpLeast || f.kind == kindTFTP && len(f.payload) >= tftpLen
 }
 
 func (f *frame) tcp(b []byte, p Ports) bool {
@@ -142,7 +144,7 @@ func (f *frame) tcp(b []byte, p Ports) bool {
 	}
 	src, dst := f.ports(b)
 	f.headers += head
-	f.payload = b[head:]
+	f.payload, f.flags = b[head:], b[13]
 	switch {
 	case dst == p.ISCSI || src == p.ISCSI && dst != p.HTTP:
 		f.kind = kindISCSI

@@ -14,7 +14,9 @@ func (f *frame) keep(b []byte, p Ports) ([]byte, bool) {
 			n = responseHead(f.payload)
 		}
 	case kindISCSI:
-		n = messageLen(f.payload)
+		if !f.text {
+			n = messageLen(f.payload)
+		}
 	case kindTFTP:
 		if binary.BigEndian.Uint16(f.payload) == tftpDATA {
 			n = tftpLen
@@ -22,20 +24,20 @@ func (f *frame) keep(b []byte, p Ports) ([]byte, bool) {
 	case kindICMP:
 		n = complaintLen(f.payload)
 	}
-	if n == 0 && !f.ends(b) {
+	if n == 0 && !f.ends() {
 		return nil, false
 	}
 	kept := bytes.Clone(b[:f.headers+n])
 	if f.kind == kindISCSI {
-		hideProof(kept[f.headers:])
+		hideProof(kept[f.headers:], f.text)
 	}
 	return kept, true
 }
 
-// ends reports whether b is a TCP segment that opens or closes a connection.
-func (f *frame) ends(b []byte) bool {
+// ends reports whether it is a TCP segment that opens or closes a connection.
+func (f *frame) ends() bool {
 	const finSynRst = 0x07
-	return (f.kind == kindHTTP || f.kind == kindISCSI) && b[etherLen+int(b[etherLen]&0xf)*4+13]&finSynRst != 0
+	return f.flags&finSynRst != 0
 }
 
 // responseHead is how much of a response is its head. Where its end is not
@@ -52,19 +54,24 @@ func responseHead(b []byte) int {
 	return 0
 }
 
-// messageLen is the length of the iSCSI message that a segment is; 0: it is
-// none, or none that is kept. The length in its header and the segment's own
-// must agree, so that no data of disks is taken for a message.
+// messageLen is the length of the iSCSI message, or its header, that a segment
+// is; 0: it is none, or none that is kept. The length in its header and the
+// segment's own must agree, so that no data of disks is taken for a message.
 func messageLen(b []byte) int {
 	if len(b) < pduLen || b[4] != 0 || !headed(binary.BigEndian.Uint32(b)) {
 		return 0
 	}
-	data := int(b[5])<<16 | int(b[6])<<8 | int(b[7])
-	if pduLen+(data+3)&^3 != len(b) {
-		return 0
+	if len(b) == pduLen || long(b[pduLen:], textLen(b)) {
+		return len(b)
 	}
-	return len(b)
+	return 0
 }
+
+// textLen is the length of a message's text, as its header says.
+func textLen(head []byte) int { return int(head[5])<<16 | int(head[6])<<8 | int(head[7]) }
+
+// long reports whether a text has a length, with padding or without.
+func long(text []byte, n int) bool { return len(text) == n || len(text) == (n+3)&^3 }
 
 func headed(head uint32) bool {
 	for _, h := range pduHeads {
@@ -75,12 +82,13 @@ func headed(head uint32) bool {
 	return false
 }
 
-// hideProof writes zeros over the digits of each CHAP_R of an iSCSI message.
-func hideProof(message []byte) {
-	if len(message) < pduLen {
-		return
+// hideProof writes zeros over the digits of each CHAP_R of an iSCSI message, or of
+// its text alone.
+func hideProof(b []byte, text bool) {
+	if !text {
+		b = b[min(pduLen, len(b)):]
 	}
-	for _, pair := range bytes.Split(message[pduLen:], []byte{0}) {
+	for _, pair := range bytes.Split(b, []byte{0}) {
 		proof, found := bytes.CutPrefix(pair, []byte("CHAP_R="))
 		if !found {
 			continue

@@ -9,7 +9,8 @@ import (
 // tracks is what was heard lately and tells whose a packet is.
 type tracks struct {
 	transfers  transfers
-	addrs      map[netip.Addr]MAC // who was served at which address
+	texts      map[netip.AddrPort]int // how much text the iSCSI header before has announced
+	addrs      map[netip.Addr]MAC     // who was served at which address
 	routes     map[netip.Addr]route
 	exchanges  map[uint32]time.Time // of simulated clients, by their xid
 	simulators map[MAC]time.Time    // hosts from which clients are simulated
@@ -32,7 +33,7 @@ const (
 
 func newTracks() tracks {
 	return tracks{
-		transfers: transfers{}, addrs: map[netip.Addr]MAC{}, routes: map[netip.Addr]route{},
+		transfers: transfers{}, texts: map[netip.AddrPort]int{}, addrs: map[netip.Addr]MAC{}, routes: map[netip.Addr]route{},
 		exchanges: map[uint32]time.Time{}, simulators: map[MAC]time.Time{},
 	}
 }
@@ -58,12 +59,31 @@ func (c *Capture) whose(f *frame, outgoing bool, now time.Time) (mac MAC, ok boo
 		return mac, false
 	}
 	c.mu.Lock()
-	wanted := f.kind != kindTFTP || c.tracks.transfers.wanted(f, c.o.Ports, now)
+	wanted := true
+	switch f.kind {
+	case kindTFTP:
+		wanted = c.tracks.transfers.wanted(f, c.o.Ports, now)
+	case kindISCSI:
+		f.text = c.tracks.isText(f)
+	}
 	c.mu.Unlock()
 	if !wanted {
 		return mac, false
 	}
 	return c.client(f, outgoing, now)
+}
+
+// isText reports whether a segment is the text that the one before it has
+// announced, which was an iSCSI header alone.
+func (t *tracks) isText(f *frame) bool {
+	b := f.payload
+	if len(b) == pduLen && messageLen(b) > 0 && textLen(b) > 0 {
+		put(t.texts, f.src, textLen(b))
+		return false
+	}
+	n := t.texts[f.src]
+	delete(t.texts, f.src)
+	return n > 0 && long(b, n)
 }
 
 // isSimulated reports whether a request carries the ticket of a simulated

@@ -38,6 +38,12 @@ const (
 // (RFC 7143, 11).
 type pduHead struct{ mask, value uint32 }
 
+// textHeads begin the keys of iSCSI's logins and texts (RFC 7143, 13). Initiators send
+// the text of a message by itself, after its header.
+var textHeads = []string{
+	"Auth", "CHAP", "Data", "Defa", "Erro", "Firs", "Head", "Imme", "Init", "MaxB", "MaxC", "MaxO", "MaxR", "Send", "Sess", "Targ", "Task", "iSCS",
+}
+
 var pduHeads = []pduHead{
 	{0xff30ffff, 0x43000000}, // login request, of version 0
 	{0xff30ffff, 0x23000000}, // login response
