@@ -82,7 +82,7 @@ func powerCycle(ctx context.Context, t *testing.T, g *guest) error {
 // TestProxy boots both firmwares beside another DHCP server. The BIOS's ROM is
 // a plain one.
 func TestProxy(t *testing.T) {
-	lab.Require(t, "dnsmasq")
+	lab.Require(t, "dnsmasq", "tshark")
 	f := newFixture(t, proxyMode)
 	f.otherServer("52:54:00:00:00:02", "10.77.0.2", "10.77.0.50", "10.77.0.90")
 	const mac1, mac3 = "52:54:00:00:00:01", "52:54:00:00:00:03"
@@ -102,6 +102,7 @@ func TestProxy(t *testing.T) {
 		if broken := f.events(g.Name(), "broke off"); len(broken) != 0 {
 			t.Errorf("%s: EDK2's abort after its question for the size is an error: %q", g.Name(), broken)
 		}
+		g.checkPackets(f, loader)
 	}
 }
 

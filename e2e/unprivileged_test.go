@@ -47,7 +47,7 @@ func rightsOf(t *testing.T, unit, user string) []string {
 // capabilities and no others, under another user, beside another DHCP server;
 // and root's commands pass it files and pipes that it may not open itself.
 func TestUnprivileged(t *testing.T) {
-	lab.Require(t, "qemu-system-x86_64", "mmdebstrap", "qemu-img", "setpriv", "dnsmasq", "sh")
+	lab.Require(t, "qemu-system-x86_64", "mmdebstrap", "qemu-img", "setpriv", "dnsmasq", "sh", "tshark")
 	unit, err := os.ReadFile("../dist/bootes.service")
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +93,8 @@ func TestUnprivileged(t *testing.T) {
 	f.waitFor(ctx, "pc1", "first read")
 	f.waitFor(ctx, "pc1", "first write") // of iPXE nobody can tell that it is gone
 	pc.PowerOff()
+	story, _ := f.story("pc1")
+	inOrder(t, story, []string{"DHCP Discover", "Read Request, File: undionly.kpxe", "GET /ipxe/", "Login Response (Success)"})
 
 	f.cli("volume", "export", "pc1", filepath.Join(private, "pc1.vmdk"))
 	f.tool("sh", "-c", program+" --socket "+f.Socket+" volume backup pc1 - | cat > "+filepath.Join(private, "pc1.backup"))

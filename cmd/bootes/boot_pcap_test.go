@@ -18,6 +18,10 @@ func (w *world) Packets(spans []api.Span) []byte {
 	return []byte("of " + spans[0].MAC)
 }
 
+func (w *world) PacketLines(spans []api.Span) []api.PacketLine {
+	return []api.PacketLine{{Time: now, FromMachine: true, Text: "of " + spans[0].MAC}}
+}
+
 func TestBootPcap(t *testing.T) {
 	w := newWorld()
 	t.Setenv("BOOTES_SOCKET", serveWorld(t, w))

@@ -39,7 +39,17 @@ func (l *locator) behind(a netip.Addr) (mac net.HardwareAddr, routed bool) {
 type packets struct{ *house }
 
 func (h packets) Packets(spans []api.Span) []byte {
-	var wanted []capture.Span
+	return capture.File(h.packets.Packets(captured(spans)...))
+}
+
+func (h packets) PacketLines(spans []api.Span) (lines []api.PacketLine) {
+	for _, l := range h.packets.Lines(captured(spans)...) {
+		lines = append(lines, api.PacketLine(l))
+	}
+	return lines
+}
+
+func captured(spans []api.Span) (wanted []capture.Span) {
 	for _, s := range spans {
 		mac, err := net.ParseMAC(s.MAC)
 		if err != nil {
@@ -47,5 +57,5 @@ func (h packets) Packets(spans []api.Span) []byte {
 		}
 		wanted = append(wanted, capture.Span{MAC: mac, From: s.From, To: s.To})
 	}
-	return capture.File(h.packets.Packets(wanted...))
+	return wanted
 }

@@ -17,7 +17,7 @@
 //	POST   /v1/machines                   add one
 //	GET    /v1/machines/{name}            PATCH and DELETE alike
 //	GET    …/boots                        its last boots; name may be a MAC
-//	GET    …/packets                      its last packets, as a pcap file
+//	GET    …/packets                      its last packets, as a pcap file; …/lines: in words
 //	POST   …/update                       make an image on it; DELETE: do not
 //	POST   …/publish                      make the image
 //	POST   …/restore                      make its disk of a backup (a task)

@@ -180,6 +180,7 @@ type Boots interface {
 type Packets interface {
 	// Packets returns a pcap file of what is kept of any of spans; nil: nothing.
 	Packets(spans []Span) []byte
+	PacketLines(spans []Span) []PacketLine
 }
 
 // Options are what a Server needs. Of those after Log any may be nil: their

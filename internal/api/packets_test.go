@@ -15,6 +15,16 @@ func (f *fake) Packets(spans []Span) []byte {
 	return f.pcap
 }
 
+func (f *fake) PacketLines(spans []Span) []PacketLine {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.spans = spans
+	if f.pcap == nil {
+		return nil
+	}
+	return []PacketLine{{born, true, string(f.pcap)}}
+}
+
 // Which packets are a machine's, and which a boot's.
 func TestPackets(t *testing.T) {
 	f := newFake()
@@ -44,7 +54,14 @@ func TestPackets(t *testing.T) {
 			t.Errorf("%s, boot %q: %q, %v, asked for\n%v, want\n%v", tt.name, tt.boot, got, err, f.spans, tt.want)
 		}
 	}
+	lines, err := c.PacketLines(t.Context(), "pc01", "b2")
+	if err != nil || !reflect.DeepEqual(lines, []PacketLine{{born, true, "packets"}}) || len(f.spans) != 2 {
+		t.Errorf("%v, %v, asked for %v", lines, err, f.spans)
+	}
 	f.set(func() { f.pcap = nil })
+	if got := body(t, c, "/v1/machines/pc01/packets/lines"); got != "[]" {
+		t.Errorf("no packets are %s", got)
+	}
 	for _, tt := range []struct{ path, want string }{
 		{"/v1/machines/zz/packets", `no machine "zz"`},
 		{"/v1/machines/pc01/packets?boot=b9", `"pc01" has no boot "b9"; it has b3 (2026-01-02 03:06:05), b2 (2026-01-02 03:05:05), b1 (2026-01-02 03:04:05)`},

@@ -10,6 +10,13 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
+// PacketLine is one packet in words.
+type PacketLine struct {
+	Time        time.Time `json:"time"`
+	FromMachine bool      `json:"from_machine" doc:"false: to the machine, or to all"`
+	Text        string    `json:"text"`
+}
+
 // Span is the packets of one network card within a time. A zero end is open.
 type Span struct {
 	MAC      string
@@ -32,25 +39,41 @@ type packetsAnswer struct {
 func (s *Server) packetRoutes(a huma.API) {
 	op := get("get-packets", "/v1/machines/{name}/packets", "The last packets of a machine, as a pcap file")
 	op.Description = "Name may be a MAC address. Scripts and data of disks are not among them."
-	huma.Register(a, op, s.packets)
+	huma.Register(a, op, s.packetFile)
+	huma.Register(a, get("list-packets", "/v1/machines/{name}/packets/lines", "The last packets of a machine, in words"), s.packetLines)
 }
 
-func (s *Server) packets(ctx context.Context, in *packetsQuery) (*packetsAnswer, error) {
-	macs, boots, err := s.seen(ctx, in.Name)
+func (s *Server) packetFile(ctx context.Context, in *packetsQuery) (*packetsAnswer, error) {
+	spans, err := s.spans(ctx, in)
 	if err != nil {
 		return nil, problem(err)
-	}
-	spans := allSpans(macs, boots)
-	if in.Boot != "" {
-		if spans = bootSpans(in.Boot, macs, boots); spans == nil {
-			return nil, problem(noBoot(in.Name, in.Boot, boots))
-		}
 	}
 	file := s.o.Packets.Packets(spans)
 	if file == nil {
 		return nil, problem(Errorf(NotFound, "no packets of %q are kept: either it has sent none that concern a boot, on no interface that is served, or there was no room for them", in.Name))
 	}
 	return &packetsAnswer{Type: "application/vnd.tcpdump.pcap", Body: file}, nil
+}
+
+func (s *Server) packetLines(ctx context.Context, in *packetsQuery) (*answer[[]PacketLine], error) {
+	spans, err := s.spans(ctx, in)
+	if err != nil {
+		return nil, problem(err)
+	}
+	return list(s.o.Packets.PacketLines(spans), nil)
+}
+
+// spans tells which packets are asked for.
+func (s *Server) spans(ctx context.Context, in *packetsQuery) ([]Span, error) {
+	macs, boots, err := s.seen(ctx, in.Name)
+	if err != nil || in.Boot == "" {
+		return allSpans(macs, boots), err
+	}
+	spans := bootSpans(in.Boot, macs, boots)
+	if spans == nil {
+		err = noBoot(in.Name, in.Boot, boots)
+	}
+	return spans, err
 }
 
 // seen returns the network cards and the boots of a machine, or of a stranger by
