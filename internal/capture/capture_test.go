@@ -67,7 +67,9 @@ func TestWhose(t *testing.T) {
 			{false, in(protoUDP, rrq)}, {true, out(protoUDP, udp(40000, 2000, tftp(tftpOACK, "blksize\x00600\x00")))},
 			{true, out(protoUDP, udp(40000, 2000, tftp(tftpDATA, "\x00\x02"+string(make([]byte, 600)))))}, // whole
 			{true, out(protoUDP, udp(40000, 2000, tftp(tftpDATA, "\x00\x03"+string(make([]byte, 599)))))},
-		}, 3},
+			{true, out(protoUDP, udp(40000, 2000, tftp(tftpDATA, "\x00\x04"+string(make([]byte, 4*604-4)))))}, // whole, four of them
+			{true, out(protoUDP, udp(40000, 2000, tftp(tftpDATA, "\x00\x08"+string(make([]byte, 4*604-5)))))},
+		}, 4},
 		{"what only looks like TFTP", []packet{{true, out(protoUDP, udp(40000, 2000, tftp(tftpOACK, "")))}}, 0},
 		{"behind a router", []packet{{false, ipv4(router, server, far, ourAt, protoUDP, rrq)}}, 1},
 		{"a login's header and text", []packet{

@@ -79,6 +79,9 @@ func (f *frame) describeARP() string {
 	return fmt.Sprintf("ARP who has %s? tell %s", f.dst.Addr(), f.src.Addr())
 }
 
+// oneBlock is the largest block that fits into an ordinary packet.
+const oneBlock = 1468
+
 func (f *frame) describeTFTP() string {
 	op, rest := binary.BigEndian.Uint16(f.payload), f.payload[2:]
 	number := binary.BigEndian.Uint16(rest)
@@ -96,7 +99,10 @@ func (f *frame) describeTFTP() string {
 	case tftpOACK:
 		return sentence("TFTP agrees to", strings.Join(pairs(texts(rest)), " "))
 	case tftpDATA:
-		return fmt.Sprintf("TFTP block %d, %d bytes", number, f.length-f.headers-tftpLen)
+		if f.datagram > tftpLen+oneBlock {
+			return fmt.Sprintf("TFTP blocks from %d on, %d bytes", number, f.datagram)
+		}
+		return fmt.Sprintf("TFTP block %d, %d bytes", number, f.datagram-tftpLen)
 	case tftpACK:
 		return fmt.Sprintf("TFTP has block %d", number)
 	case tftpERROR:

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"bootes.dev/internal/iscsi/pdu"
@@ -54,6 +55,7 @@ func TestLines(t *testing.T) {
 		{in(protoUDP, udp(2000, 69, tftp(tftpRRQ, "xy"))), "> TFTP malformed request"},
 		{out(protoUDP, udp(40000, 2000, tftp(tftpOACK, "blksize\x001468\x00tsize\x00240000\x00"))), "TFTP agrees to, blksize=1468 tsize=240000"},
 		{out(protoUDP, udp(40000, 2000, tftp(tftpDATA, "\x00\x01xxx"))), "TFTP block 1, 3 bytes"},
+		{out(protoUDP, udp(40000, 2000, tftp(tftpDATA, "\x00\x01"+strings.Repeat("x", 4*1472-4)))), "TFTP blocks from 1 on, 5888 bytes"},
 		{in(protoUDP, udp(2000, 40000, tftp(tftpACK, "\x00\x01"))), "> TFTP has block 1"},
 		{in(protoUDP, udp(2000, 40000, tftp(tftpERROR, "\x00\x08User aborted the transfer\x00"))), "> TFTP error 8, User aborted the transfer"},
 		{out(protoUDP, udp(40000, 2000, tftp(tftpERROR, "\x00\x01not found\x00"))), "TFTP error 1, not found"},

@@ -39,6 +39,7 @@ type frame struct {
 	payload  []byte // of UDP, TCP, ICMP, or ARP
 	text     bool   // the payload is the text of the iSCSI message before it
 	length   int    // of the frame, of which fewer bytes may be there
+	datagram int    // length of UDP's payload, which may come in fragments
 }
 
 // parse takes a frame apart; false: it is none that is kept.
@@ -125,6 +126,7 @@ func (f *frame) udp(b []byte, p Ports) bool {
 	}
 	src, dst := f.ports(b)
 	f.kind, f.payload = kindTFTP, b[udpLen:]
+	f.datagram = int(binary.BigEndian.Uint16(b[4:])) - udpLen
 	f.headers += udpLen
 	for _, port := range []uint16{portDHCPServer, portDHCPClient, portPXE} {
 		if src == port || dst == port {

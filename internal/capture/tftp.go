@@ -64,7 +64,8 @@ func (t transfer) tells(f *frame, op uint16) bool {
 		return true
 	case tftpDATA, tftpACK:
 		block := binary.BigEndian.Uint16(f.payload[2:])
-		last := op == tftpDATA && f.length-f.headers-tftpLen < t.block
+		// Our own windows of blocks are one packet until they leave the kernel.
+		last := op == tftpDATA && f.datagram%(tftpLen+t.block) != 0
 		return block == 1 || block%tftpEach == 0 || last
 	}
 	return false
