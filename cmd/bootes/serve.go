@@ -238,8 +238,11 @@ func (h *house) openServices(context.Context) (err error) {
 	h.onClose(func() error { h.boot.Close(); return nil })
 	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn, shelf: &h.shelf, traces: h.traces}
 	h.metrics = h.newMetrics()
-	h.packets, err = h.openPackets()
-	return err
+	if h.packets, err = h.openPackets(); err != nil {
+		return err
+	}
+	h.onClose(h.packets.Close)
+	return nil
 }
 
 func (h *house) openSockets(context.Context) (err error) {

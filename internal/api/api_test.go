@@ -265,7 +265,7 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 64 {
+	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 65 {
 		t.Errorf("OpenAPI %s of version %s with %d operations", doc.OpenAPI, doc.Info.Version, n)
 	}
 }

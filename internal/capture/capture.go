@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -32,6 +33,7 @@ type Options struct {
 // Capture keeps the packets. Its methods may be called from any goroutine.
 type Capture struct {
 	o          Options
+	wires      []*wire
 	complained time.Time // by keepSaving alone
 
 	mu     sync.Mutex
@@ -40,21 +42,35 @@ type Capture struct {
 }
 
 // Open returns a Capture that holds what an earlier one has kept in its folder.
+// An interface that cannot be heard is logged and left out.
 func Open(o Options) (*Capture, error) {
 	c := &Capture{o: o, book: newBook(o.Limits), tracks: newTracks()}
-	return c, c.load()
-}
-
-// Run hears the interfaces until ctx ends. One that cannot be heard is logged
-// and left out.
-func (c *Capture) Run(ctx context.Context) error {
-	var g errgroup.Group
-	for _, name := range c.o.Interfaces {
-		w, err := openWire(name, c.o.Ports)
+	if err := c.load(); err != nil {
+		return nil, err
+	}
+	for _, name := range o.Interfaces {
+		w, err := openWire(name, o.Ports)
 		if err != nil {
-			c.o.Log.Warn("packets of machines are not kept: `bootes boot pcap` will have none of this interface", "interface", name, "err", err)
+			o.Log.Warn("packets of machines are not kept: `bootes boot pcap` will have none of this interface", "interface", name, "err", err)
 			continue
 		}
+		c.wires = append(c.wires, w)
+	}
+	return c, nil
+}
+
+// Close ends hearing.
+func (c *Capture) Close() (err error) {
+	for _, w := range c.wires {
+		err = errors.Join(err, w.conn.Close())
+	}
+	return err
+}
+
+// Run hears the interfaces until ctx ends.
+func (c *Capture) Run(ctx context.Context) error {
+	var g errgroup.Group
+	for _, w := range c.wires {
 		g.Go(func() error { return w.run(ctx, c.take) })
 	}
 	g.Go(func() error { c.keepSaving(ctx); return nil })

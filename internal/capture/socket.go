@@ -78,7 +78,6 @@ func (w *wire) control(f func(fd int) error) error {
 
 // run hands each frame to take until ctx ends.
 func (w *wire) run(ctx context.Context, take func(at time.Time, outgoing bool, b []byte)) error {
-	defer w.conn.Close()
 	stop := context.AfterFunc(ctx, func() { w.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	rc, err := w.conn.SyscallConn()
