@@ -50,8 +50,17 @@ func TestRealWire(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\n[ $reason != BOUND ] || ip addr add $new_ip_address/24 dev eth0\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	client("dhclient", "-4", "-1", "-v", "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "-sf", script, "eth0")
-	client("sh", "-c", "kill $(cat "+filepath.Join(dir, "pid")+")") // it has gone into the background
+	dhclient := peer.Command(t.Context(), "dhclient", "-4", "-d", "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "-sf", script, "eth0")
+	if err := dhclient.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(client("ip", "-4", "addr", "show", "eth0"), "10.77.0.1"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("dhclient has got no address")
+		}
+	}
+	dhclient.Process.Kill()
+	dhclient.Wait()
 	client("atftp", "--get", "-r", "loader", "-l", filepath.Join(dir, "loader"), "10.77.0.1")
 	if got := client("curl", "-sS", "http://10.77.0.1/ipxe/52-54-00-00-00-01"); !strings.Contains(got, secret) {
 		t.Errorf("the script is %q", got)
