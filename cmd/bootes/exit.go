@@ -23,6 +23,7 @@ const (
 	exitNoSpace     = 6
 	exitMissing     = 7
 	exitFaulty      = 8
+	exitUnclear     = 9
 	exitInterrupted = 130 // 128 + SIGINT, as shells have it
 )
 
@@ -41,7 +42,8 @@ const exitCodesText = `  0    done
   7    something is missing on this computer: a program such as qemu-img or
        mmdebstrap, or the right to do it (not root, a file not readable)
   8    it was looked at as asked, and machines will not boot as things are
-       (doctor)
+       (doctor, simulate)
+  9    whether a machine boots cannot be told from here (simulate)
   74   the server's disk is full: its store could not be written; the log
        says what to do
   130  ended by a signal (Ctrl-C); nothing half-made is left

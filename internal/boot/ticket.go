@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -205,7 +206,7 @@ func (ts *tickets) interfaceOf(at *seat) string {
 func (ts *tickets) remark(at *seat, text string) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if t := at.ticket; len(t.remarks) < maxRemarks {
+	if t := at.ticket; len(t.remarks) < maxRemarks && !slices.Contains(t.remarks, text) { // clients repeat themselves
 		t.remarks = append(t.remarks, text)
 	}
 }
