@@ -42,7 +42,8 @@ type layerState struct {
 	file    vfs.File // its data, once a chain has needed it
 	dead    bool     // nothing refers to it: thrown away when nothing has it pinned
 
-	stored atomic.Int64 // 0: not yet measured
+	stored     atomic.Int64 // 0: not yet measured
+	unpinnable atomic.Bool  // its data could not be sent from the page cache: an error that reading tells
 }
 
 // loadLayer notes a layer found at Open. A damaged one is left where it is

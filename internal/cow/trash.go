@@ -35,7 +35,10 @@ type trash struct {
 }
 
 const (
-	sliceMin   = 1 << 20
+	// sliceMin is also what files are cut at multiples of, as large as the
+	// largest folio of the page cache: a truncation inside of one zeroes the rest
+	// of it, which a socket may still be sending (see Volume.Pin).
+	sliceMin   = 2 << 20
 	sliceGoal  = 5 * time.Millisecond // of work at a time
 	pauseRatio = 3                    // time given to others per time taken
 )
@@ -157,7 +160,7 @@ func (t *trash) shrink(ctx context.Context, name string) error {
 			return err
 		}
 		start, before := time.Now(), fi.Allocated
-		fi.Size = max(0, fi.Size-slice)
+		fi.Size = max(0, (fi.Size-slice)&^(sliceMin-1))
 		if err := f.Truncate(fi.Size); err != nil {
 			return err
 		}

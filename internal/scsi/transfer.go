@@ -102,6 +102,15 @@ func (d *Disk) ReadAt(c *Command, p []byte, rel int64) Sense {
 	return d.read(p, c.offset+rel)
 }
 
+// Pin is ReadAt for who can send n bytes from a file; see block.Pinner.
+func (d *Disk) Pin(c *Command, rel, n int64) (block.Pinned, bool) {
+	p, ok := d.dev.(block.Pinner)
+	if !ok {
+		return block.Pinned{}, false
+	}
+	return p.Pin(c.offset+rel, n)
+}
+
 // read tells of a medium error at which block it is: the INFORMATION field
 // (SPC-4, 4.5.2.2).
 func (d *Disk) read(p []byte, off int64) Sense {

@@ -104,6 +104,8 @@ func (d *Disk) ReadOnly() block.Device { return readOnly{d} }
 
 type readOnly struct{ *Disk }
 
+var _ block.Pinner = readOnly{}
+
 func (readOnly) WriteAt([]byte, int64) (int, error) { return 0, block.ErrReadOnly }
 func (readOnly) Unmap(int64, int64) error           { return block.ErrReadOnly }
 func (readOnly) Flush() error                       { return nil }

@@ -202,6 +202,11 @@ func TestCDROM(t *testing.T) {
 	if _, err := dev.ReadAt(got, 0); err != nil || !bytes.Equal(got, content) || dev.Size() != 3*2048 {
 		t.Errorf("%v, %d bytes", err, dev.Size())
 	}
+	if p, ok := dev.(block.Pinner).Pin(0, 4096); ok {
+		p.Held.Release()
+	} else {
+		t.Error("an image cannot be sent from the page cache")
+	}
 	if _, err := dev.WriteAt(got, 0); !errors.Is(err, block.ErrReadOnly) || !errors.Is(dev.Unmap(0, 512), block.ErrReadOnly) || dev.Flush() != nil {
 		t.Errorf("%v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
 )
@@ -30,6 +31,9 @@ func (d *Disk) Size() int64 { return d.layer.Size() }
 
 // ReadAt reads whole sectors, as block.Device does.
 func (d *Disk) ReadAt(p []byte, off int64) (int, error) { return d.layer.ReadAt(p, off) }
+
+// Pin is block.Pinner's.
+func (d *Disk) Pin(off, n int64) (block.Pinned, bool) { return d.layer.Pin(off, n) }
 
 // Changes calls fn for each run of blocks that may differ from what since has,
 // or from zeros if that is nil, in order.

@@ -52,7 +52,7 @@ func (k Disk) Run(t *testing.T) {
 		test func(t *testing.T, d *device)
 	}{
 		{"fresh", testFresh}, {"bounds", testBounds}, {"unmap", testUnmap}, {"edge", testEdge}, {"random", testRandom},
-		{"buffers", testBuffers}, {"overlap", testOverlap}, {"parallel", testParallel},
+		{"buffers", testBuffers}, {"overlap", testOverlap}, {"parallel", testParallel}, {"pinned", testPinned},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.test(t, &device{k.Open(t, k.Size), k, bytes.Clone(k.Content)})
@@ -75,6 +75,9 @@ func RunReadOnly(t *testing.T, d block.Device, content []byte) {
 	for range 200 {
 		off, n := v.draw(rng)
 		v.compare(t, off, n)
+	}
+	for _, k := range v.pinSome(t) {
+		k.Held.Release()
 	}
 	for _, c := range v.outside() {
 		if err := second(d.ReadAt(make([]byte, c.n), c.off)); !errors.Is(err, c.want) {

@@ -119,6 +119,9 @@ type osFile struct {
 	conn syscall.RawConn
 }
 
+// Conn lets other system calls use the file, which stays open meanwhile.
+func (f *osFile) Conn() syscall.RawConn { return f.conn }
+
 // control runs fn on the descriptor, which stays open meanwhile.
 func control(f *os.File, fn func(fd int) error) error {
 	c, err := f.SyscallConn()
