@@ -15,6 +15,8 @@
 //
 // READs run on the reader while the disk answers from memory, which saves two
 // goroutine switches per I/O; one slow READ sends the next ones to the workers.
+// Long ones are not read at all where the disk can pin their data: the kernel
+// sends it from its page cache, behind the header (sendfile).
 // WRITE, FLUSH and UNMAP never run on the reader: the kernel's dirty throttling
 // would hold back NOP replies until the initiator gives the session up.
 // Responses gather in the outbox while more requests are already buffered;

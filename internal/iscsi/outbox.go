@@ -1,6 +1,7 @@
 package iscsi
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -19,14 +20,16 @@ const (
 	minWindow  = 4   // under memory pressure
 )
 
-// batch is what one writev sends. Headers lie in head, which is never
-// reallocated; vec points into head and into the held buffers.
+// batch is what one writev sends, or several with data from files between them.
+// Headers lie in head, which is never reallocated; vec points into head and into
+// the held buffers.
 type batch struct {
 	head []byte
 	cut  int // head up to here is in vec
 	vec  [][]byte
 	out  net.Buffers // the part of vec not sent yet
 	held []*buffer
+	file []filePiece
 	size int
 
 	first sent
@@ -57,9 +60,20 @@ func (b *batch) recycle() {
 		h.release()
 		b.held[i] = nil
 	}
+	b.unpin()
 	clear(b.vec)
-	*b = batch{head: b.head[:0], vec: b.vec[:0], held: b.held[:0]}
+	*b = batch{head: b.head[:0], vec: b.vec[:0], held: b.held[:0], file: b.file[:0]}
 	batches.Put(b)
+}
+
+// unpin gives the files back.
+func (b *batch) unpin() {
+	for i := range b.file {
+		if p := &b.file[i]; p.last {
+			p.file.Held.Release()
+		}
+		b.file[i] = filePiece{}
+	}
 }
 
 // outbox gathers responses and numbers them. Between begin and commit one
@@ -71,6 +85,8 @@ type outbox struct {
 	clock        func() int64
 	slow         int64 // nanoseconds from which a batch is told to stalled
 	stalled      func(first sent, took time.Duration)
+	files        *fileSender
+	faulty       func(error) // the connection ends because of a file
 	headerDigest bool
 	dataDigest   bool
 	budget       *budget
@@ -134,13 +150,29 @@ func (o *outbox) credit() {
 
 var zeros [3]byte // padding
 
+// endHeader completes the header that the caller has just appended to fill.head.
+func (o *outbox) endHeader() {
+	if b := o.fill; o.headerDigest {
+		b.head = appendDigest(b.head, pdu.Digest(0).Add(b.head[len(b.head)-pdu.HeaderSize:]))
+	}
+}
+
+// putFile is put for data from a file, a multiple of 4 bytes and without a digest.
+// It takes over what is pinned with the last piece of it.
+func (o *outbox) putFile(p filePiece) {
+	b := o.fill
+	o.endHeader()
+	b.close()
+	p.at = len(b.vec)
+	b.file = append(b.file, p)
+	b.size += pdu.HeaderSize + p.n
+}
+
 // put completes the PDU whose header the caller has just appended to
 // fill.head. It takes over held, from which data is, if it is not nil.
 func (o *outbox) put(data []byte, held *buffer) {
 	b := o.fill
-	if o.headerDigest {
-		b.head = appendDigest(b.head, pdu.Digest(0).Add(b.head[len(b.head)-pdu.HeaderSize:]))
-	}
+	o.endHeader()
 	b.size += pdu.HeaderSize + len(data)
 	if len(data) > copyLimit {
 		b.close()
@@ -228,11 +260,39 @@ func (o *outbox) send(b *batch) error {
 			return err
 		}
 	}
-	b.out = net.Buffers(b.vec)
-	_, err := b.out.WriteTo(o.conn)
+	err := o.transmit(b)
 	if took := o.clock() - begin; took >= o.slow {
 		o.stalled(b.first, time.Duration(took))
 	}
+	return err
+}
+
+// transmit sends what is in b: a file's data comes behind its header.
+func (o *outbox) transmit(b *batch) error {
+	from := 0
+	for i := range b.file {
+		p := &b.file[i]
+		if err := o.writeVec(b, from, p.at-1); err != nil {
+			return err
+		}
+		if err := o.files.send(b.vec[p.at-1], p); err != nil {
+			if errors.Is(err, errFile) {
+				p.file.Held.Bad()
+				o.faulty(err)
+			}
+			return err
+		}
+		from = p.at
+	}
+	return o.writeVec(b, from, len(b.vec))
+}
+
+func (o *outbox) writeVec(b *batch, from, end int) error {
+	if from == end {
+		return nil
+	}
+	b.out = net.Buffers(b.vec[from:end])
+	_, err := b.out.WriteTo(o.conn)
 	return err
 }
 

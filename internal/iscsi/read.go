@@ -65,6 +65,10 @@ func (t *task) hot() bool {
 func (s *session) serveRead(t *task, worker bool) (answered bool) {
 	for off := int64(0); off < t.total; {
 		n := min(s.chunk, t.total-off)
+		if !worker && s.sendPinned(t, off, n) {
+			off += n
+			continue
+		}
 		sectors := (n + block.SectorSize - 1) &^ (block.SectorSize - 1)
 		buf := newBuffer(int(sectors))
 		sense := t.unit.Disk.ReadAt(&t.cmd, buf.b[:sectors], off)
@@ -101,13 +105,52 @@ func (s *session) stopped(t *task) bool {
 	return t.aborted
 }
 
+// chill gives the next READs to workers.
+func (s *session) chill() { s.cold.Store(coldReads) }
+
 // temper decides who serves the next READs.
 func (s *session) temper(took time.Duration, worker bool) {
 	switch {
 	case took > slowRead:
-		s.cold.Store(coldReads)
+		s.chill()
 	case worker && s.cold.Load() > 0:
 		s.cold.Add(-1)
+	}
+}
+
+// sendPinned sends one burst of Data-In from the page cache, if it is there, with
+// the status in the last.
+func (s *session) sendPinned(t *task, off, n int64) bool {
+	if n < sendfileFrom || s.maxData.Load() < sendfileFrom || n%block.SectorSize != 0 || !s.out.sendsFiles() {
+		return false
+	}
+	p, ok := t.unit.Disk.Pin(&t.cmd, off, n)
+	if !ok {
+		return false
+	}
+	last := off+n == t.total
+	now := s.srv.now()
+	t.disk += now - t.clock
+	t.clock = now
+	if last {
+		s.measure(t, now)
+	}
+	s.sendFile(t, p, n, off, last)
+	return true
+}
+
+// sendFile is sendData from a file. It takes over what is pinned.
+func (s *session) sendFile(t *task, p block.Pinned, n, off int64, last bool) {
+	for flush := n >= sendAtOnce; n > 0; {
+		m := min(s.maxData.Load()&^3, n)
+		final := m == n
+		if !s.beginData(t, int(m), off, final, last && final) {
+			p.Held.Release()
+			return
+		}
+		s.out.putFile(filePiece{file: p, n: int(m), last: final})
+		s.out.commit(flush && final)
+		p.Off, off, n = p.Off+m, off+m, n-m
 	}
 }
 
@@ -117,34 +160,44 @@ func (s *session) sendData(t *task, data []byte, buf *buffer, off int64, last, f
 	o := &s.out
 	limit := int(s.maxData.Load()) &^ 3
 	for len(data) > 0 {
-		if !o.begin() {
+		n := min(limit, len(data))
+		final := n == len(data)
+		if !s.beginData(t, n, off, final, last && final) {
 			if buf != nil {
 				buf.release()
 			}
 			return
 		}
-		n := min(limit, len(data))
-		final := n == len(data)
-		p := pdu.DataIn{
-			Final: final, HasStatus: last && final, DataLength: n,
-			ITT: t.itt, TTT: pdu.NoTag, DataSN: t.dataSN, Offset: uint32(off),
-		}
-		if p.HasStatus {
-			p.Overflow, p.Underflow, p.Residual = t.residual(min(t.total, t.in))
-			if t.counted {
-				o.credit()
-			}
-			o.fill.note(t)
-		}
-		p.Sequence = o.sequence(p.HasStatus)
-		o.fill.head, _ = p.AppendBinary(o.fill.head)
 		if final {
 			o.put(data, buf)
 		} else {
 			o.put(data[:n], nil)
 		}
 		o.commit(flush && final)
-		t.dataSN++
 		data, off = data[n:], off+int64(n)
 	}
+}
+
+// beginData begins the outbox and a Data-In of n bytes in it. False means that
+// the connection is lost; then it has begun nothing.
+func (s *session) beginData(t *task, n int, off int64, final, status bool) bool {
+	o := &s.out
+	if !o.begin() {
+		return false
+	}
+	p := pdu.DataIn{
+		Final: final, HasStatus: status, DataLength: n,
+		ITT: t.itt, TTT: pdu.NoTag, DataSN: t.dataSN, Offset: uint32(off),
+	}
+	if status {
+		p.Overflow, p.Underflow, p.Residual = t.residual(min(t.total, t.in))
+		if t.counted {
+			o.credit()
+		}
+		o.fill.note(t)
+	}
+	p.Sequence = o.sequence(status)
+	o.fill.head, _ = p.AppendBinary(o.fill.head)
+	t.dataSN++
+	return true
 }

@@ -97,6 +97,7 @@ func (s *session) start(p *params, login *framer, statSN, cmdSN uint32) {
 	o.headerDigest, o.dataDigest = p.headerDigest, p.dataDigest
 	o.statSN, o.window = statSN, fullWindow
 	o.clock, o.slow, o.stalled = s.srv.now, s.srv.slowIO, s.stalled
+	o.files, o.faulty = newFileSender(s.conn, s.srv.now, s.chill), func(err error) { s.end(err.Error()) }
 	o.expCmdSN.Store(cmdSN)
 	o.maxCmdSN.Store(cmdSN + fullWindow - 1)
 	s.keepAlive()
