@@ -39,7 +39,7 @@ type attempt struct {
 	seen     diagnose.Case // as far as it is noted while it boots; see caseOf
 	server   netip.Addr    // our address, as it was told
 	addr     netip.Addr    // from which it asked for its script
-	fetched  time.Time     // when it had its loader
+	fetched  time.Time     // when it had its loader; zero: it has come back from that
 	fetching time.Time     // when it asked for the file that is being sent
 
 	loader   string         // the file that it was told last

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"path"
+	"strings"
 	"time"
 
 	"bootes.dev/internal/block"
@@ -63,9 +64,18 @@ func (a *attempt) discovered(c Client, now time.Time) {
 		d.Late = c.Late
 	}
 	d.Proxy, d.Relay = c.Proxy, c.Relay
-	if l := &a.seen.Loader; !c.IPXE && l.Name != "" && l.Back == 0 {
-		l.Back = now.Sub(a.fetched)
+	if !c.IPXE && !a.fetched.IsZero() {
+		a.returned(now)
 	}
+}
+
+// returned notes that a's firmware has come back from the loader that it had.
+func (a *attempt) returned(now time.Time) {
+	l, after := &a.seen.Loader, now.Sub(a.fetched)
+	if l.Returns++; l.Returns == 1 || after < l.Back {
+		l.Back = after
+	}
+	a.fetched = time.Time{}
 }
 
 func (d *dhcpSeen) exchanged(x Exchange) {
@@ -107,9 +117,12 @@ func (a *attempt) sent(f Fetched, runsOn string, now time.Time) {
 		if l.Name == f.Name {
 			l.Times++
 		} else {
-			l.Name, l.Times = f.Name, 1
+			l.Name, l.Times, l.Proto, l.Returns, l.Back = f.Name, 1, "", 0, 0
 		}
-		l.Proto, l.Took, l.For, l.Back = f.Proto, f.Took, runsOn, 0
+		if !strings.Contains(l.Proto, f.Proto) {
+			l.Proto = strings.TrimPrefix(l.Proto+" and "+f.Proto, " and ")
+		}
+		l.Took, l.For = f.Took, runsOn
 		l.Missing, l.Failed = "", diagnose.Transfer{}
 		a.fetched = now
 	case errors.Is(f.Err, fs.ErrNotExist):

@@ -83,10 +83,11 @@ type Loader struct {
 	Signed  bool   // a shim
 	Missing string // a file that it asked for and no folder has
 	Name    string // the last that was fetched whole
-	Proto   string // "TFTP" or "HTTP"
+	Proto   string // "TFTP", "HTTP", or both
 	Times   int    // that it was fetched whole
 	Took    time.Duration
-	Back    time.Duration // from then until its firmware asked for an address again; 0: it did not
+	Returns int           // how often its firmware asked for an address again thereafter
+	Back    time.Duration // the shortest time until it did
 	Second  string        // what a shim asked for and did not get
 
 	Failed Transfer // the last that failed; zero: none, or one succeeded since

@@ -160,10 +160,12 @@ func loaderCases() map[string]Case {
 		c.Loader.Signed, c.Loader.Told, c.Loader.Name = true, "x86_64-sb/snponly-shim.efi", "x86_64-sb/snponly-shim.efi"
 	}
 	return map[string]Case{
-		"loader-silent":       at(st, fetched, with(func(c *Case) { c.Usual = 3 * time.Second })),
-		"loader-silent_back":  at(st, fetched, with(func(c *Case) { c.Loader.Back = 4 * time.Second })),
+		"loader-silent": at(st, fetched, with(func(c *Case) { c.Usual = 3 * time.Second })),
+		"loader-silent_back": at(st, fetched, with(func(c *Case) {
+			c.Loader.Proto, c.Loader.Times, c.Loader.Returns, c.Loader.Back = "TFTP and HTTP", 2, 1, 40*time.Millisecond
+		})),
 		"loader-silent_bios":  at(st, legacy),
-		"loader-silent_shim":  at(st, shim, with(func(c *Case) { c.Loader.Back = 4 * time.Second })),
+		"loader-silent_shim":  at(st, shim, with(func(c *Case) { c.Loader.Returns, c.Loader.Back = 1, 40*time.Millisecond })),
 		"loader-silent_shim2": at(st, shim, with(func(c *Case) { c.Loader.Name = "x86_64-sb/snponly.efi" })),
 		"loader-silent_second": at(st, shim, with(func(c *Case) {
 			c.Loader.Second = "snponly.efi"
@@ -173,7 +175,8 @@ func loaderCases() map[string]Case {
 			c.Loader.For, c.Loader.Name, c.Loader.Told, c.Loader.Pinned = "UEFI arm64", "arm64/snponly.efi", "arm64/snponly.efi", true
 		})),
 		"wrong-architecture_other": at(st, elsewhere, fetched, with(func(c *Case) { c.Loader.For = "BIOS" })),
-		"loader-loop":              at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Back = 5, 2*time.Second })),
+		"loader-loop":              at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Returns, c.Loader.Back = 3, 2, 14*time.Second })),
+		"loader-loop_refused":      at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Returns, c.Loader.Back = 5, 4, 40*time.Millisecond })),
 		"tftp-timeout_second": at(st, shim, with(func(c *Case) {
 			c.Loader.Failed = Transfer{Name: "x86_64-sb/snponly.efi", Proto: "TFTP", Times: 1, Answered: true, Block: 512, Bytes: 10240, Why: "client stopped answering"}
 		})),
@@ -190,7 +193,8 @@ func ipxeCases() map[string]Case {
 	has := func(c *Case) { asks(c); c.IPXE.Has = itself }
 	return map[string]Case{
 		"ipxe-no-address":      at(st, asks),
-		"ipxe-no-address_late": at(st, asks, with(func(c *Case) { c.IPXE.Late = 28 * time.Second })),
+		"ipxe-no-address_once": at(st, asks, with(func(c *Case) { c.IPXE.Asked, c.IPXE.Late = 1, ownSecs })),
+		"ipxe-no-address_late": at(st, asks, with(func(c *Case) { c.IPXE.Asked, c.IPXE.Late = 1, 28*time.Second })),
 		"ipxe-no-address_proxy": at(st, asks, proxy, with(func(c *Case) {
 			c.IPXE.Offered = netip.Addr{}
 		})),

@@ -22,6 +22,10 @@ func atIPXE(c Case) string {
 	return ScriptNotFetched
 }
 
+// severalAsked is how often iPXE, which asks four times in half a minute, must be
+// heard before its port forwards for good.
+const severalAsked = 3
+
 func ipxeNoAddress(c Case) report {
 	f := c.asked(c.IPXE, "iPXE")
 	f.add(c.DHCP.Has.IsValid(), "its firmware had got %s before", c.DHCP.Has)
@@ -32,7 +36,8 @@ func ipxeNoAddress(c Case) report {
 	tree := cause("spanning tree held the port of the switch back when iPXE took the card over, and iPXE gave up", "set the port to portfast (an edge port) on the switch")
 	r.causes = c.noAddressCauses(c.IPXE)
 	switch {
-	case c.IPXE.Late > 0: // what it asked before was lost
+	case c.IPXE.Asked >= severalAsked: // spanning tree lets nothing through, and then all
+	case c.IPXE.Late > ownSecs: // what it asked before was lost
 		r.causes = append([]recorder.Cause{tree}, r.causes...)
 	case c.DHCP.Has.IsValid(): // the way is open as such
 		r.causes = append(r.causes, tree)

@@ -3,13 +3,19 @@ package diagnose
 import (
 	"fmt"
 	"path"
+	"time"
 
 	"bootes.dev/internal/recorder"
 )
 
-// loopTimes is how often one file is fetched before that is a loop: firmware
-// tries a refused one again by its next entry.
-const loopTimes = 4
+const (
+	// loopReturns is how often firmware comes back from its loader before that is a
+	// loop: it tries one that it has refused again by its next entry.
+	loopReturns = 2
+	// refusal is the time that firmware takes to refuse a file and to go on: EDK2
+	// under emulation, 40 ms.
+	refusal = time.Second
+)
 
 // atLoader chooses among what happens between the loader and iPXE.
 func atLoader(c Case) string {
@@ -21,7 +27,7 @@ func atLoader(c Case) string {
 		return TFTPTimeout
 	case l.For != "" && c.Firmware.Runs != "" && l.For != c.Firmware.Runs:
 		return WrongArchitecture
-	case l.Times >= loopTimes && l.Back > 0:
+	case l.Returns >= loopReturns:
 		return LoaderLoop
 	}
 	return LoaderSilent
@@ -34,8 +40,9 @@ func (c Case) fetched() (f facts) {
 	f.add(l.For != "", "%s is a program for %s", l.Name, l.For)
 	f.add(c.Firmware.Name != "", "its firmware is %s", c.Firmware.Name)
 	f.add(l.Second != "", "it asked for %s, which is not there", l.Second)
-	f.add(l.Back > 0, "its firmware asked for an address again after %s: it did not stay in what it had fetched", since(l.Back))
-	f.add(l.Back == 0, "nothing came from it since")
+	f.add(l.Returns == 1, "its firmware asked for an address again %s after it had the file: it did not stay in that", since(l.Back))
+	f.add(l.Returns > 1, "its firmware asked for an address again %s, at the soonest %s after it had the file: it did not stay in that", times(l.Returns), since(l.Back))
+	f.add(l.Returns == 0, "nothing came from it since")
 	return f
 }
 
@@ -56,12 +63,17 @@ func wrongArchitecture(c Case) report {
 }
 
 func loaderLoop(c Case) report {
+	l := c.Loader
 	r := report{
-		summary:  fmt.Sprintf("it has fetched %s %s, and iPXE never asked for an address", c.Loader.Name, times(c.Loader.Times)),
+		summary:  fmt.Sprintf("it has fetched %s %s, and iPXE never asked for an address", l.Name, times(l.Times)),
 		evidence: c.fetched(),
 	}
-	r.causes = c.silentCauses()
-	return r
+	if c.Firmware.UEFI && l.Back < refusal {
+		return r.and(c.silentCauses()...)
+	}
+	return r.and(
+		cause("the loader starts and takes the machine down with it, or a watchdog restarts that", "try another build: `bootes machine set %s --loader FILE`, FILE from `bootes loaders`; its screen shows how far it comes", c.Subject),
+		c.heldBack())
 }
 
 func loaderSilent(c Case) report {
@@ -70,7 +82,7 @@ func loaderSilent(c Case) report {
 		evidence: c.fetched(),
 		causes:   c.silentCauses(),
 	}
-	if c.Loader.Back > 0 {
+	if c.Loader.Returns > 0 {
 		r.summary = fmt.Sprintf("%s was fetched, and iPXE was not heard of for %s: the firmware went on to something else", c.Loader.Name, since(c.Silent))
 	}
 	return r
@@ -79,9 +91,7 @@ func loaderSilent(c Case) report {
 // silentCauses are why nothing is heard of a loader that was fetched. Firmware
 // that asks again has come back from it: it was not the network.
 func (c Case) silentCauses() []recorder.Cause {
-	l := c.Loader
-	lost := cause("iPXE runs, and the port of the switch forwards nothing yet: spanning tree holds a port back for 30 s after its link came up, and the link goes down when iPXE takes the card over",
-		"set the port to portfast (an edge port) on the switch; iPXE's screen then says \"No configuration methods succeeded\"")
+	l, lost := c.Loader, c.heldBack()
 	hangs := cause("iPXE runs, and its driver does not get on with this card", "try another build: `bootes machine set %s --loader FILE`, FILE from `bootes loaders`; its screen shows iPXE's version and no address", c.Subject)
 	switch {
 	case path.Base(l.Name) == "autoexec.ipxe":
@@ -91,10 +101,16 @@ func (c Case) silentCauses() []recorder.Cause {
 	case !c.Firmware.UEFI:
 		return []recorder.Cause{lost, cause("it did not start, or its driver does not get on with this card",
 			"try another build: `bootes machine set %s --loader ipxe.pxe` drives the card itself, undionly.kpxe drives it through the ROM; its screen shows how far it came", c.Subject)}
-	case l.Back > 0:
+	case l.Returns > 0:
 		return []recorder.Cause{c.secureBoot(), hangs}
 	}
 	return []recorder.Cause{c.secureBoot(), lost, hangs}
+}
+
+// heldBack is an iPXE that nobody hears.
+func (c Case) heldBack() recorder.Cause {
+	return cause("iPXE runs, and the port of the switch forwards nothing yet: spanning tree holds a port back for 30 s after its link came up, and the link goes down when iPXE takes the card over",
+		"set the port to portfast (an edge port) on the switch; iPXE's screen then says \"No configuration methods succeeded\"")
 }
 
 // secureBoot is the commonest reason, as a cause of its own: what the screen
