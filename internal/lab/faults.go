@@ -51,10 +51,29 @@ func KnownPorts() Loss {
 // BrokenTFTP loses the blocks of every file from one on.
 func BrokenTFTP(from uint16) Loss {
 	return func(dir Direction, frame []byte) bool {
-		u, ok := parseUDP(frame)
-		return ok && dir == ToGuest && u.from != portDHCPServer && len(u.payload) > 4 &&
-			binary.BigEndian.Uint16(u.payload) == tftpData && binary.BigEndian.Uint16(u.payload[2:]) >= from
+		block, ok := tftpBlock(dir, frame)
+		return ok && block >= from
 	}
+}
+
+// AtBlock loses nothing, and calls f when it sees that block of a file. f must not
+// block.
+func AtBlock(n uint16, f func()) Loss {
+	return func(dir Direction, frame []byte) bool {
+		if block, ok := tftpBlock(dir, frame); ok && block == n {
+			f()
+		}
+		return false
+	}
+}
+
+// tftpBlock is the number of the block that a frame brings to the guest.
+func tftpBlock(dir Direction, frame []byte) (block uint16, ok bool) {
+	u, ok := parseUDP(frame)
+	if !ok || dir != ToGuest || u.from == portDHCPServer || len(u.payload) < 4 || binary.BigEndian.Uint16(u.payload) != tftpData {
+		return 0, false
+	}
+	return binary.BigEndian.Uint16(u.payload[2:]), true
 }
 
 // SpanningTree is a switch whose port forwards nothing for a time after its link

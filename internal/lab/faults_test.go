@@ -65,6 +65,19 @@ func TestLosses(t *testing.T) {
 	}
 }
 
+func TestAtBlock(t *testing.T) {
+	calls := 0
+	f := AtBlock(20, func() { calls++ })
+	for block := range byte(30) {
+		if !comesThrough(f, ToGuest, fromServer(t, "10.77.0.1", 32768, []byte{0, tftpData, 0, block, 1})) {
+			t.Errorf("block %d is lost", block)
+		}
+	}
+	if calls != 1 {
+		t.Errorf("called %d times, want once", calls)
+	}
+}
+
 func TestSpanningTree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rom, ipxe := dhcpFrame(t, discover+" ff"), dhcpFrame(t, discover+full+" ff")
