@@ -20,6 +20,10 @@ const (
 	// wrote the clients and servers in use.
 	minDatagram = 576
 	maxFrame    = 1500
+	// firstRoom is for firstOptions and the overload option, however long the
+	// relay's option is: clients look for the message type nowhere else, and the
+	// relay takes its option out before they count.
+	firstRoom = 3 + 6 + 6 + 3
 )
 
 var magicCookie = []byte{99, 130, 83, 99} // RFC 2131, 3
@@ -78,7 +82,7 @@ func encode(p *dhcpv4.DHCPv4, asked, maxSize []byte) []byte {
 		relay = appendOption(nil, optRelayAgent, v) // last, and never left out (RFC 3046, 2.2)
 	}
 	order := optionOrder(p.Options, asked)
-	if room := largest(maxSize) - len(b) - len(relay) - 1; encodedLen(p.Options, order) <= room {
+	if room := max(largest(maxSize)-len(b)-len(relay)-1, firstRoom); encodedLen(p.Options, order) <= room {
 		for _, code := range order {
 			b = appendOption(b, code, p.Options[code])
 		}

@@ -92,17 +92,41 @@ func TestEncodeFits(t *testing.T) {
 	}
 }
 
+// Clients look for the message type among the options alone. What the relay takes
+// out again does not keep it from there.
+func TestEncodeLongRelayOption(t *testing.T) {
+	for _, n := range []int{255, 280, 281, 300, 900} {
+		relay := []byte(strings.Repeat("x", n))
+		p := &dhcpv4.DHCPv4{Options: dhcpv4.Options{53: {2}, 54: {1, 2, 3, 4}, 51: {0, 0, 0, 1}, 200: make([]byte, 90), 82: relay}}
+		b := encode(p, nil, nil)
+		_, file, options := parts(b)
+		if !strings.HasPrefix(options, "53:1 54:4 51:4 52:1 82:") || file[0] != 200 {
+			t.Errorf("a relay's option of %d bytes: options %s, file %.4x", n, options, file)
+		}
+		m, err := dhcpv4.FromBytes(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Options[82]; string(got) != string(relay) {
+			t.Errorf("a relay's option of %d bytes: %d came back", n, len(got))
+		}
+	}
+}
+
 // Every option set is encoded within what the client takes.
 func FuzzEncode(f *testing.F) {
 	f.Add([]byte{3, 6, 1}, []byte{2, 64}, 10, 100, 60)
 	f.Add([]byte{}, []byte{5, 220}, 255, 300, 255)
+	f.Add([]byte{6}, []byte{}, 100, 300, 281)
 	f.Fuzz(func(t *testing.T, asked, maxSize []byte, a, b, relay int) {
 		o := dhcpv4.Options{53: {2}, 54: {1, 2, 3, 4}, 51: {0, 0, 0, 1}, 67: make([]byte, a&511), 200: make([]byte, b&511)}
+		relayLen := 0
 		if relay > 0 {
-			o[82] = make([]byte, relay&255)
+			o[82] = make([]byte, relay&1023)
+			relayLen = encodedLen(o, []byte{82})
 		}
 		out := encode(&dhcpv4.DHCPv4{ServerHostName: "host", BootFileName: "boot", Options: o}, asked, maxSize)
-		if len(out) > largest(maxSize) {
+		if most := max(largest(maxSize), headerLen+4+firstRoom+relayLen+1); len(out) > most {
 			t.Fatalf("%d bytes", len(out))
 		}
 		if _, _, options := parts(out); !strings.HasPrefix(options, "53:1 54:4 51:4") {
