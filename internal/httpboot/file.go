@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"path"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -73,22 +71,10 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f File) (code int,
 	c := &counter{ResponseWriter: w}
 	http.ServeContent(c, r, info.Name(), info.ModTime(), f)
 	if c.code == http.StatusRequestedRangeNotSatisfiable {
-		s.o.Log.Log(r.Context(), s.ranges.level(time.Now()), "no such range", "remote", remote(r), "path", r.URL.Path,
+		s.o.Log.Log(r.Context(), s.ranges.level(remote(r).Addr(), time.Now()), "no such range", "remote", remote(r), "path", r.URL.Path,
 			"range", fmt.Sprintf("%.100s", asked), "size", info.Size())
 	}
 	return c.code, c.n
-}
-
-// sparingly says how loudly to tell of what a client may do thousands of times:
-// as a warning once a minute.
-type sparingly struct{ last atomic.Int64 }
-
-func (s *sparingly) level(now time.Time) slog.Level {
-	last := s.last.Load()
-	if now.Sub(time.Unix(last, 0)) >= time.Minute && s.last.CompareAndSwap(last, now.Unix()) {
-		return slog.LevelWarn
-	}
-	return slog.LevelDebug
 }
 
 // refuse answers that a file cannot be had, and returns the status.

@@ -75,9 +75,10 @@ type Options struct {
 
 // Server answers HTTP.
 type Server struct {
-	o      Options
-	h      http.Handler
-	ranges sparingly
+	o Options
+	h http.Handler
+	// What is told of sparingly.
+	ranges, scripts, links sparingly
 }
 
 // New returns a Server.
@@ -157,10 +158,10 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	text, err := s.o.Script(r.Context(), req)
 	switch {
 	case errors.Is(err, ErrForbidden):
-		s.o.Log.Warn("script refused", "mac", mac, "remote", req.Remote, "err", err)
+		s.o.Log.Log(r.Context(), s.scripts.level(req.Remote.Addr(), time.Now()), "script refused", "mac", mac.String(), "remote", req.Remote, "err", err)
 		http.Error(w, "this script is another machine's", http.StatusForbidden)
 	case err != nil:
-		s.o.Log.Error("script could not be made", "mac", mac, "err", err)
+		s.o.Log.Error("script could not be made", "mac", mac.String(), "err", err)
 		http.Error(w, "script could not be made; the server's log says why", http.StatusInternalServerError)
 	default:
 		w.Header().Set("Content-Type", "text/plain")

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // mirror answers with a file or a folder below the root of a mirror. os.Root
@@ -52,7 +53,8 @@ func (s *Server) outside(r *http.Request, err error) error {
 	if !ok || pathErr.Err.Error() != "path escapes from parent" { // os has no name for it
 		return err
 	}
-	s.o.Log.Warn("not served: a symbolic link leads out of the mirror; make the folder it leads to a mirror too, or copy the file",
+	s.o.Log.Log(r.Context(), s.links.level(remote(r).Addr(), time.Now()),
+		"not served: a symbolic link leads out of the mirror; make the folder it leads to a mirror too, or copy the file",
 		"path", r.URL.Path, "remote", remote(r))
 	return fs.ErrNotExist
 }

@@ -111,13 +111,19 @@ func TestMirror(t *testing.T) {
 
 func TestLinkOutOfAMirrorIsTold(t *testing.T) {
 	var log bytes.Buffer
-	base := mirrors(t, slog.New(slog.NewTextHandler(&log, nil)))
+	base := mirrors(t, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	for _, name := range []string{"up", "absolute", "none"} {
 		get(t, "GET", base+"m/"+name)
 	}
 	http.DefaultClient.CloseIdleConnections()
-	if n := strings.Count(log.String(), "a symbolic link leads out of the mirror; make the folder it leads to a mirror too, or copy the file"); n != 2 {
-		t.Errorf("told %d times, want 2:\n%s", n, log.String())
+	const text = `msg="not served: a symbolic link leads out of the mirror; make the folder it leads to a mirror too, or copy the file" path=/files/m/`
+	for _, want := range []string{"level=WARN " + text + "up", "level=DEBUG " + text + "absolute"} {
+		if strings.Count(log.String(), want) != 1 {
+			t.Errorf("no single %q:\n%s", want, log.String())
+		}
+	}
+	if strings.Count(log.String(), text) != 2 {
+		t.Errorf("what has no link is told of, too:\n%s", log.String())
 	}
 }
 
