@@ -27,6 +27,9 @@ type Other struct {
 const (
 	maxOthers = 32 // anybody can send offers
 	goneAfter = 2  // probes unanswered
+	// rumourTime is how long a server that has answered no probe keeps its place
+	// from others that nobody has proved either.
+	rumourTime = 10 * time.Minute
 )
 
 // others are the other DHCP servers of one interface's network.
@@ -81,7 +84,7 @@ func (n *others) saw(s sighting, now time.Time) {
 	if n.ours(id) || n.ours(s.Source) {
 		return
 	}
-	if len(n.all) == maxOthers {
+	if len(n.all) == maxOthers && !n.makeRoom(s.probe, now) {
 		if !n.flooded {
 			n.flooded = true
 			n.log.Warn("too many DHCP servers answer to follow them all: somebody makes them up", "interface", n.name, "servers", maxOthers)
@@ -95,6 +98,22 @@ func (n *others) saw(s sighting, now time.Time) {
 	if n.settled {
 		n.appeared(k, s, alone)
 	}
+}
+
+// makeRoom forgets a server that does not answer probes, the one that was not
+// heard of for longest. For one that is there, any such will do.
+func (n *others) makeRoom(there bool, now time.Time) bool {
+	oldest := -1
+	for i, k := range n.all {
+		if rumour := !k.answers || k.Gone; rumour && (oldest < 0 || k.Last.Before(n.all[oldest].Last)) {
+			oldest = i
+		}
+	}
+	if oldest < 0 || !there && now.Sub(n.all[oldest].Last) < rumourTime {
+		return false
+	}
+	n.all = slices.Delete(n.all, oldest, oldest+1)
+	return true
 }
 
 func (n *others) find(id netip.Addr) *Other {

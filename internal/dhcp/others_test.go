@@ -175,3 +175,63 @@ func TestMadeUpServersAreBounded(t *testing.T) {
 		t.Errorf("the flood is named %d times", got)
 	}
 }
+
+// TestMadeUpServersMakeRoom: what clients name may be made up. It does not keep us
+// from seeing who is there, nor for ever from hearing of others.
+func TestMadeUpServersMakeRoom(t *testing.T) {
+	rumour := func(last int) sighting {
+		s := server(last)
+		s.probe = false
+		return s
+	}
+	n, _ := testOthers(ModeServer, false)
+	n.probed(time.Unix(1, 0))
+	begin := time.Unix(2, 0)
+	n.saw(server(2), begin)
+	for i := range maxOthers - 1 {
+		n.saw(rumour(100+i), begin.Add(time.Duration(i+1)*time.Second))
+	}
+	for _, step := range []struct {
+		name string
+		see  sighting
+		at   time.Duration
+		kept bool
+		gone int // server that made room
+	}{
+		{"one more rumour", rumour(3), time.Minute, false, 0},
+		{"one that answers our probe", server(4), time.Minute, true, 100},
+		{"a rumour as long as the oldest is fresh", rumour(5), rumourTime, false, 0},
+		{"a rumour later on", rumour(6), rumourTime + 2*time.Second, true, 101},
+		{"and no more", rumour(7), rumourTime + 2*time.Second, false, 0},
+	} {
+		n.saw(step.see, begin.Add(step.at))
+		if got := n.find(step.see.ServerID) != nil; got != step.kept {
+			t.Errorf("%s: kept %t, want %t", step.name, got, step.kept)
+		}
+		if step.gone != 0 && n.find(server(step.gone).ServerID) != nil {
+			t.Errorf("%s: 10.77.0.%d did not make room", step.name, step.gone)
+		}
+		if len(n.list()) != maxOthers || n.find(server(2).ServerID) == nil {
+			t.Errorf("%s: %d are kept, and the one that is there: %t", step.name, len(n.list()), n.find(server(2).ServerID) != nil)
+		}
+	}
+}
+
+// TestServersThatHaveGoneMakeRoom for those that answer.
+func TestServersThatHaveGoneMakeRoom(t *testing.T) {
+	n, _ := testOthers(ModeServer, false)
+	for i := range maxOthers {
+		n.saw(server(100+i), time.Unix(1, 0))
+	}
+	n.saw(server(2), time.Unix(2, 0))
+	if n.find(server(2).ServerID) != nil {
+		t.Error("one that answers probes was forgotten for another")
+	}
+	for i := range goneAfter {
+		n.probed(time.Unix(int64(3+i), 0))
+	}
+	n.saw(server(2), time.Unix(10, 0))
+	if n.find(server(2).ServerID) == nil {
+		t.Error("servers that have gone leave no room")
+	}
+}
