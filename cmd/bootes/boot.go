@@ -23,12 +23,14 @@ func (a *app) bootCommand() *cobra.Command {
 
 func (a *app) bootLog() *cobra.Command {
 	var last int
+	var packets bool
 	c := &cobra.Command{
 		Use: "log MACHINE", Short: "Tell the story of a machine's last boots", Args: exactly("MACHINE"),
 		Long: "Tell the story of a machine's last boots, the newest at the end: each stage with how long it took, beside\n" +
 			"what it usually takes this machine; what was asked and answered; and of a boot that stopped, what was seen,\n" +
-			"the likely causes in order, and what to do. A computer that nobody has added is named by its MAC address.",
-		Example: "  bootes boot log pc01\n  bootes boot log 52:54:00:12:34:56\n  bootes boot log pc01 --last 1 -o json",
+			"the likely causes in order, and what to do. A computer that nobody has added is named by its MAC address.\n" +
+			"With --packets also each packet that is kept, > from the machine and < to it; see `bootes boot pcap`.",
+		Example: "  bootes boot log pc01\n  bootes boot log 52:54:00:12:34:56\n  bootes boot log pc01 --last 1 -o json\n  bootes boot log pc01 --last 1 --packets",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if last < 1 {
 				return usage("--last %d: write 1 or more", last)
@@ -46,21 +48,32 @@ func (a *app) bootLog() *cobra.Command {
 				return err
 			}
 			boots = boots[:min(last, len(boots))]
-			return a.print(boots, func() string { return a.bootLogText(name, boots) })
+			if packets {
+				return a.bootLogPackets(cmd.Context(), name, boots)
+			}
+			return a.print(boots, func() string { return a.bootLogText(name, boots, nil) })
 		},
 	}
 	c.Flags().IntVarP(&last, "last", "n", 3, "how `many` boots")
+	c.Flags().BoolVar(&packets, "packets", false, "also the packets that are kept of them")
 	return c
 }
 
-func (a *app) bootLogText(name string, boots []api.Boot) string {
+// bootLogText tells of boots, with their packets unless that is nil.
+func (a *app) bootLogText(name string, boots []api.Boot, packets [][]api.PacketLine) string {
 	if len(boots) == 0 {
 		return fmt.Sprintf("%s has not been seen yet: `bootes boot watch` shows what arrives\n", clean(name))
 	}
 	columns, _ := screen(a.out)
 	s := story{now: a.now(), ink: a.ink(), columns: columns}
 	for i := len(boots) - 1; i >= 0; i-- {
+		if packets != nil {
+			s.packets = packets[i]
+		}
 		s.tell(boots[i])
+		if packets != nil && len(packets[i]) == 0 {
+			s.WriteString("  (no packets of it are kept)\n")
+		}
 		if i > 0 {
 			s.WriteByte('\n')
 		}

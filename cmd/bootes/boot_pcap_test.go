@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,7 +20,14 @@ func (w *world) Packets(spans []api.Span) []byte {
 }
 
 func (w *world) PacketLines(spans []api.Span) []api.PacketLine {
-	return []api.PacketLine{{Time: now, FromMachine: true, Text: "of " + spans[0].MAC}}
+	if spans[0].From.IsZero() {
+		return nil
+	}
+	from := spans[0].From.Add(time.Second) // the boot's first event
+	return []api.PacketLine{
+		{Time: from.Add(-time.Millisecond), FromMachine: true, Text: "DHCP DISCOVER"}, {Time: from.Add(time.Millisecond), Text: "DHCP OFFER"},
+		{Time: from.Add(2 * time.Second), FromMachine: true, Text: "HTTP \x1b GET"},
+	}
 }
 
 func TestBootPcap(t *testing.T) {

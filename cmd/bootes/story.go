@@ -15,7 +15,8 @@ type story struct {
 	strings.Builder
 	now     time.Time
 	ink     ink
-	columns int // of the terminal that lines are broken for; 0: they are not
+	columns int              // of the terminal that lines are broken for; 0: they are not
+	packets []api.PacketLine // of the boot that is told of, that are still to be told of
 }
 
 func (s *story) tell(b api.Boot) {
@@ -26,16 +27,21 @@ func (s *story) tell(b api.Boot) {
 	}
 	fmt.Fprintf(s, "boot%s of %s, %s: %s\n", id, s.ink.bold(name), when(s.now, b.Started), s.outcome(b))
 	stages := b.Stages
-	for _, e := range b.Events {
+	for i, e := range b.Events {
 		for len(stages) > 0 && !stages[0].At.After(e.Time) {
+			if i > 0 {
+				s.packetsUntil(b, stages[0].At)
+			}
 			s.stage(stages[0])
 			stages = stages[1:]
 		}
+		s.packetsUntil(b, e.Time)
 		s.event(b, e)
 	}
 	for _, st := range stages { // their events are gone
 		s.stage(st)
 	}
+	s.packetsUntil(b, s.now)
 	switch {
 	case len(b.Events) == 0:
 		s.WriteString("  (its events are not kept any more)\n")

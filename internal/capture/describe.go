@@ -134,11 +134,17 @@ func sentence(head string, details ...string) string {
 	return head
 }
 
+// longestRequest is what is told of one. iPXE's reports of its machine are longer.
+const longestRequest = 100
+
 func (f *frame) describeHTTP(p Ports) string {
 	head, _, _ := strings.Cut(string(f.payload), "\r\n\r\n")
 	lines := strings.Split(head, "\r\n")
 	if f.dst.Port() == p.HTTP {
 		what, _ := strings.CutSuffix(lines[0], " HTTP/1.1")
+		if len(what) > longestRequest {
+			what = what[:longestRequest] + "..."
+		}
 		return sentence(what, header(lines, "Range"), header(lines, "User-Agent"))
 	}
 	_, status, _ := strings.Cut(lines[0], " ")

@@ -66,6 +66,8 @@ func TestLines(t *testing.T) {
 		{out(protoTCP, tcp(iscsi, 1025, rst, "")), "iSCSI connection is reset"},
 		{in(protoTCP, tcp(1025, http, ack, "GET /ipxe/52-54-00-00-00-01 HTTP/1.1\r\nuser-agent: iPXE/1.0.0+\r\nrange: bytes=0-1\r\n\r\n")),
 			"> HTTP GET /ipxe/52-54-00-00-00-01, range: bytes=0-1, user-agent: iPXE/1.0.0+"},
+		{in(protoTCP, tcp(1025, http, ack, "GET /ipxe/52-54-00-00-00-01?"+strings.Repeat("x", 500)+" HTTP/1.1\r\n\r\n")),
+			"> HTTP GET /ipxe/52-54-00-00-00-01?" + strings.Repeat("x", 72) + "..."},
 		{out(protoTCP, tcp(http, 1025, ack, "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: 33\r\n\r\n")),
 			"HTTP 403 Forbidden, Content-Type: text/plain, Content-Length: 33"},
 
