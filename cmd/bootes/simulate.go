@@ -42,6 +42,7 @@ func (a *app) simulateCommand() *cobra.Command {
 			"firmware would find on it. It is harmless: nobody keeps a lease, and Boötes keeps nothing; a machine that runs\n" +
 			"does not notice. Run it as root, on the server: elsewhere, or as a user who may not use the server's socket, it\n" +
 			"ends at the script, which a server gives to the machine alone.\n\n" +
+			"Kinds of firmware: " + strings.Join(simulate.Names(), ", ") + ".\n\n" +
 			"The exit code is 0 if it would boot, 8 if it would not, and 9 if that cannot be told from here.",
 		Example: "  bootes simulate pc01\n  bootes simulate pc01 --firmware bios\n  bootes simulate --mac 52:54:00:12:34:56 --firmware http --interface eth0\n" +
 			"  bootes simulate pc01 -o json | jq -r .verdict.text",
@@ -57,11 +58,11 @@ func (a *app) simulateCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&s.firmware, "firmware", "efi", "what it starts from: `"+strings.Join(simulate.Names(), "|")+"`")
+	f.StringVar(&s.firmware, "firmware", "efi", "`kind` of firmware that it starts from")
 	f.StringVar(&s.mac, "mac", "", "`address` of its network card")
-	f.StringVar(&s.ifname, "interface", "", "`name` of the interface of this computer to ask on; default: the only one that can be meant")
-	f.StringVar(&s.uuid, "uuid", "", "`UUID` that it says it has; default: the machine's, or one made of the MAC")
-	f.BoolVar(&s.lease, "lease", false, "take the lease that is offered, too; the DHCP server keeps it until it ends")
+	f.StringVar(&s.ifname, "interface", "", "`name` of the interface to ask on; default: the one that can be meant")
+	f.StringVar(&s.uuid, "uuid", "", "its system `UUID`; default: the machine's, or one made of the MAC")
+	f.BoolVar(&s.lease, "lease", false, "take the offered lease, too; the server keeps it until it ends")
 	f.DurationVar(&s.wait, "wait", 8*time.Second, "`time` to wait for answers")
 	return c
 }

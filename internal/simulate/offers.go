@@ -15,7 +15,7 @@ import (
 var again = []time.Duration{0, time.Second, 3 * time.Second}
 
 // settle is how long other offers are waited for once there is one that is enough.
-const settle = 1200 * time.Millisecond
+const settle = 800 * time.Millisecond
 
 // discover sends DISCOVERs and gathers the offers.
 func (p *player) discover(ctx context.Context, f Firmware) ([]Answer, error) {
