@@ -326,12 +326,12 @@ func (h *house) run(ctx context.Context) error {
 	h.sessions = &sessions{boot: h.boot, traces: h.traces, log: h.log, known: map[string]*ownerBoot{}}
 	target := iscsi.New(iscsi.Options{Authority: h.gate, Events: h.sessions, Log: h.log, SlowIO: h.cfg.Log.SlowIO})
 	files := httpboot.New(httpboot.Options{
-		Script: h.script, Loader: h.loaderByHTTP, Mirrors: mirrors, Fetched: h.fetchedHTTP, Log: h.log,
+		Script: h.script, Loader: h.loaderByHTTP, Mirrors: mirrors, Fetched: h.fetchedHTTP, Asked: h.askedHTTP, Log: h.log,
 	})
 	loader := &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP, SinglePort: h.cfg.TFTP.SinglePort, Log: h.log}
 	h.targets.serve(target, h.boot)
 	h.dhcpd = dhcp.New(dhcp.Options{
-		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator, h.counters}, Leases: leaseBook{h.inv}, Known: h.knows, Rush: pace(memory()), Log: h.log,
+		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator, h.counters}, Leases: leaseBook{h.inv}, Known: h.knows, Rush: pace(memory()), Warn: h.boot.NetworkWarning, Log: h.log,
 	})
 	control := api.New(h.apiOptions())
 
@@ -384,6 +384,10 @@ func (h *house) script(ctx context.Context, r httpboot.ScriptRequest) (string, e
 func (h *house) fetchedHTTP(name string, remote netip.AddrPort, n int64, took time.Duration) {
 	h.counters.Transfer("http", "sent", n, took)
 	h.boot.LoaderFetched(context.Background(), boot.Fetched{Name: name, Proto: "HTTP", Remote: remote.Addr(), Bytes: n, Took: took})
+}
+
+func (h *house) askedHTTP(r httpboot.Asked) {
+	h.boot.HTTPAsked(context.Background(), boot.Asked{Method: r.Method, Path: r.Path, Status: r.Status, Remote: r.Remote.Addr()})
 }
 
 func (h *house) fetchedTFTP(t tftp.Transfer) {

@@ -99,7 +99,7 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("takes address %s from DHCP server %s%s", q.Requested, q.ServerID, rogueText(r)), r.Rogue)
 		}
 	case r.Type == 0:
-		if r.Decision.Machine != "" {
+		if r.Decision.Machine != "" && (q.NetBoot || q.Mode == dhcp.ModeServer) {
 			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %s%s", q.Type, r.Reason, rogueText(r)), r.Rogue)
 		}
 	default:
@@ -123,8 +123,11 @@ func sentText(r dhcp.Reply) string {
 	if r.Instead != "" {
 		text += fmt.Sprintf(" instead of %s, which is kept for %s and %s", r.Decision.Address, r.Decision.Machine, r.Instead)
 	}
-	if r.Boot {
+	switch {
+	case r.Boot:
 		return text + ", boot file " + r.Decision.Filename
+	case r.Type == dhcp.NAK:
+		return text + ": " + r.Reason
 	}
 	if r.Reason != "" {
 		return text + ", nothing to boot: " + r.Reason

@@ -34,7 +34,6 @@ type attempt struct {
 	opened   time.Time
 	active   time.Time
 	stage    recorder.Stage
-	said     map[string]bool // texts already recorded: a client repeats itself
 	watch    watch
 	seen     diagnose.Case // as far as it is noted while it boots; see caseOf
 	server   netip.Addr    // our address, as it was told
@@ -46,6 +45,7 @@ type attempt struct {
 	lacks    string         // what its iPXE lacks
 	unmasked bool           // it is iPXE without iPXE's marks; see unmask
 	reloads  map[string]int // files that iPXE has fetched instead of its script
+	asks     int            // requests to our web server that are on record
 
 	cards      []string           // those that it was seen by, mac among them
 	hardware   inventory.Hardware // of what asks
@@ -110,7 +110,7 @@ func (as *attempts) take(subject, mac string, s step, now time.Time, newID func(
 	if a := as.m[subject]; a != nil {
 		as.drop(a)
 	}
-	a := &attempt{id: id, subject: subject, mac: mac, opened: now, active: now, said: map[string]bool{}}
+	a := &attempt{id: id, subject: subject, mac: mac, opened: now, active: now}
 	as.makeRoom(a.stranger())
 	as.m[subject] = a
 	if a.stranger() {
@@ -191,17 +191,6 @@ func (as *attempts) reach(a *attempt, s recorder.Stage) {
 			a.stage = s
 		}
 	})
-}
-
-// first reports whether text is said of a for the first time.
-func (as *attempts) first(a *attempt, text string) (yes bool) {
-	as.with(a, func() {
-		yes = !a.said[text]
-		if len(a.said) < 64 {
-			a.said[text] = true
-		}
-	})
-	return yes
 }
 
 // stranger reports whether nobody has added the machine. A name has no colons.

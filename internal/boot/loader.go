@@ -99,6 +99,7 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 	}
 	if f.Aborted {
 		s.attempts.with(a, func() { a.seen.Loader.Asked = "" })
+		s.sayOnce(a, recorder.Event{Text: fmt.Sprintf("asks by %s how large %s is", f.Proto, f.Name)})
 		return
 	}
 	runsOn := s.Loaders.runsOn(f.Name)
@@ -111,7 +112,21 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 	s.attempts.with(a, func() { a.reloaded(f.Name) })
 	s.attempts.reach(a, recorder.StageLoader)
 	s.say(a, recorder.Event{Stage: recorder.StageLoader,
-		Text: fmt.Sprintf("%s sent by %s, %d bytes in %s", f.Name, f.Proto, f.Bytes, f.Took.Round(time.Millisecond))})
+		Text: fmt.Sprintf("%s sent by %s, %d bytes in %s%s", f.Name, f.Proto, f.Bytes, f.Took.Round(time.Millisecond), f.how())})
+}
+
+// how is what of a transfer tells of the network.
+func (f Fetched) how() (text string) {
+	if f.Block > 0 {
+		text = fmt.Sprintf(", in packets of %d", f.Block)
+	}
+	switch {
+	case f.Resent == 1:
+		text += ", one window of them sent again"
+	case f.Resent > 1:
+		text += fmt.Sprintf(", %d windows of them sent again", f.Resent)
+	}
+	return text
 }
 
 // optionalFile are what a shim looks for beside itself (15.8 and 16.1), and U-Boot
@@ -126,7 +141,7 @@ var optionalFile = map[string]bool{
 func (s *Service) notFetched(a *attempt, f Fetched) {
 	if !errors.Is(f.Err, fs.ErrNotExist) {
 		s.say(a, recorder.Event{Level: recorder.Warn, Stage: recorder.StageFirmware,
-			Text: fmt.Sprintf("%s transfer of %s broke off after %d bytes: %v", f.Proto, f.Name, f.Bytes, f.Err)})
+			Text: fmt.Sprintf("%s transfer of %s broke off after %d bytes%s: %v", f.Proto, f.Name, f.Bytes, f.how(), f.Err)})
 		return
 	}
 	var fw Firmware

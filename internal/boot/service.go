@@ -91,6 +91,7 @@ type Service struct {
 	Options
 	attempts attempts
 	refusals refusals
+	warnings warnings
 	tickets  tickets
 	enrolled bucket
 	met      bucket // strangers
@@ -238,7 +239,11 @@ func (s *Service) asked(ctx context.Context, subject string, v verdict, c Client
 	})
 	s.attempts.reach(a, st)
 	defer s.alive(a)
-	if s.sayOnce(a, recorder.Event{Stage: st, Text: fmt.Sprintf("DISCOVER from %s on %s", who, c.Interface)}) && began && v.known() {
+	if !s.sayOnce(a, recorder.Event{Stage: st, Text: fmt.Sprintf("DISCOVER from %s on %s", who, c.Interface)}) {
+		return a
+	}
+	s.warned(a, c.Interface)
+	if began && v.known() {
 		s.loops(ctx, a)
 	}
 	return a
@@ -284,8 +289,16 @@ func (s *Service) DHCPSent(c Client, machine, text string, ignored bool) {
 		subject = c.MAC.String()
 	}
 	a := s.attempts.current(subject)
-	if a == nil || (!c.IPXE && c.Firmware == NoFirmware) {
+	if a == nil {
 		return
+	}
+	if !c.IPXE && c.Firmware == NoFirmware { // its system, if it can have one by now
+		var boots bool
+		s.attempts.with(a, func() { boots = a.stage.After(recorder.StageIPXE) })
+		if !boots {
+			return
+		}
+		text = "its system: " + text
 	}
 	level := recorder.Info
 	if ignored {
@@ -296,9 +309,25 @@ func (s *Service) DHCPSent(c Client, machine, text string, ignored bool) {
 
 // say records e under a.
 func (s *Service) say(a *attempt, e recorder.Event) {
+	s.Recorder.Add(s.of(a, e))
+}
+
+// sayOnce records e under a, or counts it as one more of the same; it reports
+// whether it was new.
+func (s *Service) sayOnce(a *attempt, e recorder.Event) bool {
+	e = s.of(a, e)
+	if s.Recorder.Repeat(e) {
+		return false
+	}
+	s.Recorder.Add(e)
+	return true
+}
+
+// of is e as an event of a's.
+func (s *Service) of(a *attempt, e recorder.Event) recorder.Event {
 	of := s.eventOf(a)
 	e.Boot, e.MAC, e.Machine = of.Boot, of.MAC, of.Machine
-	s.Recorder.Add(e)
+	return e
 }
 
 // eventOf is an event of a's, that says nothing yet.
@@ -309,16 +338,6 @@ func (s *Service) eventOf(a *attempt) recorder.Event {
 		e.Machine = a.subject
 	}
 	return e
-}
-
-// sayOnce records e unless the same was said of a before; it reports whether
-// it was new.
-func (s *Service) sayOnce(a *attempt, e recorder.Event) bool {
-	if !s.attempts.first(a, e.Text) {
-		return false
-	}
-	s.say(a, e)
-	return true
 }
 
 func (s *Service) httpAddr(c Client) string {

@@ -433,3 +433,25 @@ func TestIdentityDisk(t *testing.T) {
 		t.Errorf("host key: %q", key)
 	}
 }
+
+// What a client repeats is counted, and what its system is told by DHCP is on
+// record once it may have one.
+func TestRepeatsAndSystems(t *testing.T) {
+	h := newHouse(t)
+	c := Client{MAC: parseMAC(mac1), Interface: "br0", Server: server, Firmware: BIOS, Discover: true}
+	system := Client{MAC: parseMAC(mac1), Interface: "br0", Server: server}
+	for range 4 {
+		h.DHCP(t.Context(), c)
+		h.DHCPSent(c, "pc1", "OFFER 10.0.0.5, boot file undionly.kpxe", false)
+		h.DHCPSent(system, "pc1", "ACK 10.0.0.5", false)
+	}
+	events := h.Recorder.Boots("pc1")[0].Events
+	if len(events) != 2 || events[0].Again != 3 || events[1].Again != 3 {
+		t.Errorf("want a DISCOVER and an OFFER, each again 3 times: %+v", events)
+	}
+	h.boots(mac1)
+	h.DHCPSent(system, "pc1", "ACK 10.0.0.5", false)
+	if !said(h, mac1, "its system: ACK 10.0.0.5") {
+		t.Errorf("not on record: %+v", h.Recorder.Boots("pc1")[0].Events)
+	}
+}

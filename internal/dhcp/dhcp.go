@@ -256,6 +256,8 @@ type Options struct {
 	Known func(net.HardwareAddr) bool
 	// Rush is told when many ask at once, and when that is over. May be nil.
 	Rush func(on bool)
+	// Warn is told of what goes wrong on a whole network. May be nil.
+	Warn func(ifname, text string)
 	Log  *slog.Logger
 	// ProbeTime is how long Run listens for a rival before it serves
 	// (default 5 s: dnsmasq pings an address for 3 s before it offers it).

@@ -50,8 +50,9 @@ func (f *flood) dropped(b []byte) {
 	}
 }
 
-// tell logs what there is to tell of the flood.
-func (f *flood) tell(log *slog.Logger, ifname string, now time.Time) {
+// tell logs what there is to tell of the flood, and returns what concerns boots,
+// too.
+func (f *flood) tell(log *slog.Logger, ifname string, now time.Time) (news string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -65,8 +66,10 @@ func (f *flood) tell(log *slog.Logger, ifname string, now time.Time) {
 		f.told = true
 		log.Warn("flood of DHCP messages: machines that were added are answered first, others as far as there is time; look where they come from",
 			"interface", ifname, "dropped", f.count, "clients", f.names(), "relay", f.relay)
+		news = fmt.Sprintf("a flood of DHCP messages of %s clients: some of this machine's may be lost, and it may have to ask again", f.names())
 	}
 	f.before = f.count
+	return news
 }
 
 func (f *flood) names() string {
@@ -77,7 +80,7 @@ func (f *flood) names() string {
 }
 
 // watchFloods tells of floods until ctx ends.
-func watchFloods(ctx context.Context, ports []*port) {
+func watchFloods(ctx context.Context, ports []*port, warn func(ifname, text string)) {
 	tick := time.NewTicker(floodTick)
 	defer tick.Stop()
 	for {
@@ -86,7 +89,9 @@ func watchFloods(ctx context.Context, ports []*port) {
 			return
 		case now := <-tick.C:
 			for _, p := range ports {
-				p.link.flood.tell(p.link.log, p.link.config.Name, now)
+				if news := p.link.flood.tell(p.link.log, p.link.config.Name, now); news != "" {
+					warn(p.link.config.Name, news)
+				}
 			}
 		}
 	}

@@ -60,8 +60,12 @@ func TestFlood(t *testing.T) {
 
 	now := time.Now()
 	logger := slog.New(slog.NewTextHandler(&log, nil))
+	news := ""
 	for i := range 5 {
-		l.flood.tell(logger, "eth1", now.Add(time.Duration(i)*time.Second))
+		news += l.flood.tell(logger, "eth1", now.Add(time.Duration(i)*time.Second))
+	}
+	if want := "a flood of DHCP messages of 1000 or more clients: some of this machine's may be lost, and it may have to ask again"; news != want {
+		t.Errorf("boots are told %q", news)
 	}
 	text := log.String()
 	for _, want := range []string{

@@ -38,6 +38,7 @@ type others struct {
 	mode  Mode
 	auto  bool
 	log   *slog.Logger
+	warn  func(text string) // of what concerns boots, too
 	ours  func(netip.Addr) bool
 	hurry chan struct{} // asks for a probe now
 
@@ -48,7 +49,7 @@ type others struct {
 }
 
 func newOthers(c InterfaceConfig, log *slog.Logger) *others {
-	return &others{name: c.Name, mode: c.Mode, auto: c.Auto, log: log, ours: isOurs, hurry: make(chan struct{}, 1)}
+	return &others{name: c.Name, mode: c.Mode, auto: c.Auto, log: log, warn: func(string) {}, ours: isOurs, hurry: make(chan struct{}, 1)}
 }
 
 // isOurs reports whether an address is one of this host's.
@@ -225,8 +226,10 @@ func (n *others) settle() {
 	case n.mode == ModeServer:
 	case servers == 0:
 		n.log.Warn("no DHCP server answers: machines get no address here", "interface", n.name, "remedy", n.whenAlone())
+		n.warn("no DHCP server answers: machines get no address. Remedy: " + n.whenAlone())
 	case servers > 1:
 		n.log.Warn("several DHCP servers answer", "interface", n.name, "servers", servers, "remedy", "if they are not meant to be a pair, switch one off")
+		n.warn(fmt.Sprintf("%d DHCP servers answer. Remedy: if they are not meant to be a pair, switch one off; `bootes dhcp-status` shows them", servers))
 	}
 }
 
@@ -259,6 +262,7 @@ func (n *others) appeared(k *Other, s sighting, alone bool) {
 		harm = "machines take its word or ours on what to boot"
 	}
 	n.log.Warn("another "+k.kind()+" has appeared", append(attrs, "remedy", harm+": find it by its MAC in the switches' tables, and switch it off")...)
+	n.warn(fmt.Sprintf("another %s has appeared: %s. Remedy: find it by its MAC in the switches' tables, and switch it off", k, harm))
 }
 
 func (n *others) disappeared(k *Other) {
@@ -267,6 +271,7 @@ func (n *others) disappeared(k *Other) {
 		attrs = append(attrs, "remedy", "machines get no address until it is back")
 	}
 	n.log.Warn(k.kind()+" no longer answers", attrs...)
+	n.warn(k.String() + " no longer answers")
 }
 
 // advise warns of a server that sends machines elsewhere to boot.
@@ -276,6 +281,8 @@ func (n *others) advise(k *Other) {
 	}
 	n.log.Warn("the other server tells machines what to boot, too: they take its word or ours", append(k.attrs(),
 		"remedy", "take its boot file out, or see `bootes dhcp-snippet --help` for what it should say")...)
+	n.warn(fmt.Sprintf("%s tells machines what to boot, too (%s): they take its word or ours. "+
+		"Remedy: take its boot file out, or see `bootes dhcp-snippet --help` for what it should say", k, k.BootFile))
 }
 
 func (k *Other) kind() string {
@@ -283,6 +290,15 @@ func (k *Other) kind() string {
 		return "ProxyDHCP server"
 	}
 	return "DHCP server"
+}
+
+// String names the server as a person can find it.
+func (k *Other) String() string {
+	text := fmt.Sprintf("%s %s", k.kind(), k.ServerID)
+	if k.MAC != "" {
+		text += " (MAC " + k.MAC + ")"
+	}
+	return text
 }
 
 func (k *Other) attrs() []any {

@@ -102,7 +102,7 @@ func (s *Server) serve(ctx context.Context, ports []*port, watchers []*watcher) 
 	for _, w := range watchers {
 		group.Go(func() error { return w.run(ctx) })
 	}
-	group.Go(func() error { watchFloods(ctx, ports); return nil })
+	group.Go(func() error { watchFloods(ctx, ports, s.o.Warn); return nil })
 	group.Go(func() error { s.rush.watch(ctx); return nil })
 	for _, p := range ports {
 		p.link.introduce()

@@ -38,9 +38,14 @@ func New(o Options) *Server {
 	if o.Rush == nil {
 		o.Rush = func(bool) {}
 	}
+	if o.Warn == nil {
+		o.Warn = func(string, string) {}
+	}
 	s := &Server{o: o, ready: make(chan struct{}), rush: rush{tell: o.Rush}}
 	for _, c := range o.Interfaces {
-		s.others = append(s.others, newOthers(c, o.Log))
+		n := newOthers(c, o.Log)
+		n.warn = func(text string) { o.Warn(c.Name, text) }
+		s.others = append(s.others, n)
 	}
 	return s
 }

@@ -74,6 +74,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f File) (code int,
 		s.o.Log.Log(r.Context(), s.ranges.level(remote(r).Addr(), time.Now()), "no such range", "remote", remote(r), "path", r.URL.Path,
 			"range", fmt.Sprintf("%.100s", asked), "size", info.Size())
 	}
+	s.told(r, c.code)
 	return c.code, c.n
 }
 
@@ -89,6 +90,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) int {
 		s.o.Log.Error("file could not be read", "path", r.URL.Path, "err", err)
 	}
 	http.Error(w, text, code)
+	s.told(r, code)
 	return code
 }
 

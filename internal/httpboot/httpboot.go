@@ -62,7 +62,15 @@ type LoaderRequest struct {
 // ErrForbidden: the asker's address is not that machine's.
 var ErrForbidden = errors.New("address is not that machine's")
 
-// Options for New. All but Mirrors and Fetched are needed.
+// Asked is a request, but for those for scripts, and its answer.
+type Asked struct {
+	Method string
+	Path   string
+	Status int
+	Remote netip.AddrPort
+}
+
+// Options for New. All but Mirrors, Fetched and Asked are needed.
 type Options struct {
 	Script Script
 	// Loader opens a file for /loader/. Errors that wrap fs.ErrNotExist or
@@ -70,6 +78,7 @@ type Options struct {
 	Loader  func(context.Context, LoaderRequest) (File, error)
 	Mirrors map[string]*os.Root // by their name under /files/
 	Fetched func(name string, remote netip.AddrPort, bytes int64, took time.Duration)
+	Asked   func(Asked)
 	Log     *slog.Logger
 }
 
@@ -92,6 +101,7 @@ func New(o Options) *Server {
 		s.loader(w, r)
 	})
 	mux.HandleFunc("GET /files/{mirror}/{path...}", s.mirror)
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, fs.ErrNotExist) })
 	s.h = noBodies(oneSlash(mux))
 	return s
 }
@@ -153,6 +163,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	req := ScriptRequest{MAC: mac, Remote: remote(r), Local: local(r), Facts: facts(r)}
 	if r.Method == http.MethodHead {
 		w.Header().Set("Content-Type", "text/plain")
+		s.told(r, http.StatusOK)
 		return // a script is made only for who will run it
 	}
 	text, err := s.o.Script(r.Context(), req)

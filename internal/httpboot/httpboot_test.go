@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -82,7 +84,7 @@ func TestScript(t *testing.T) {
 		{"/ipxe/52-54-00-00-00-02", 403, "another machine's"},
 		{"/ipxe/52-54-00-00-00-03", 500, "server's log"},
 		{"/ipxe/pc01", 400, "not a MAC"},
-		{"/ipxe/", 404, "404"},
+		{"/ipxe/", 404, "no such file"},
 	} {
 		code, _, body := get(t, "GET", base+tt.path)
 		if code != tt.code || !strings.Contains(body, tt.body) || strings.Contains(body, "secret detail") {
@@ -113,5 +115,46 @@ func TestLoader(t *testing.T) {
 	}
 	if fetched != "snponly.efi2 " {
 		t.Errorf("fetched = %q, want the one whole GET", fetched)
+	}
+}
+
+// TestAsked: every request but those for scripts is told of, with its answer, and
+// one that is read in pieces once.
+func TestAsked(t *testing.T) {
+	root := folder(t, map[string]string{"a.efi": "MZ and more", "dir/b": "b"})
+	var mu sync.Mutex
+	var got []string
+	base := serve(t, Options{
+		Loader:  func(_ context.Context, r LoaderRequest) (File, error) { return open(root, r.Name) },
+		Script:  func(context.Context, ScriptRequest) (string, error) { return "#!ipxe", nil },
+		Mirrors: map[string]*os.Root{"m": root},
+		Asked: func(a Asked) {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, fmt.Sprint(a.Method, " ", a.Path, " ", a.Status))
+		},
+	})
+	ranged := func(r string) {
+		req, _ := http.NewRequest("GET", base+"/files/m/a.efi", nil)
+		req.Header.Set("Range", r)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+	}
+	for _, r := range []string{"GET /loader/a.efi", "HEAD /loader/a.efi", "GET /loader/none", "GET /files/m/dir/", "GET /what", "HEAD /ipxe/52-54-00-00-00-01", "GET /ipxe/52-54-00-00-00-01"} {
+		method, path, _ := strings.Cut(r, " ")
+		get(t, method, base+path)
+	}
+	ranged("bytes=0-1")
+	ranged("bytes=2-3")
+	ranged("bytes=900-901")
+	mu.Lock()
+	defer mu.Unlock()
+	want := "GET /loader/a.efi 200|HEAD /loader/a.efi 200|GET /loader/none 404|GET /files/m/dir/ 200|GET /what 404|" +
+		"HEAD /ipxe/52-54-00-00-00-01 200|GET /files/m/a.efi 206|GET /files/m/a.efi 416"
+	if strings.Join(got, "|") != want {
+		t.Errorf("got  %s\nwant %s", strings.Join(got, "|"), want)
 	}
 }

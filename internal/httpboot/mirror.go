@@ -41,6 +41,7 @@ func (s *Server) mirror(w http.ResponseWriter, r *http.Request) {
 	case !strings.HasSuffix(r.URL.Path, "/"):
 		// Links of the listing are relative to the folder.
 		http.Redirect(w, r, (&url.URL{Path: path.Base(r.URL.Path) + "/"}).String(), http.StatusMovedPermanently)
+		s.told(r, http.StatusMovedPermanently)
 	default:
 		s.list(w, r, f)
 	}
@@ -88,4 +89,5 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, dir *os.File) {
 	}
 	b.WriteString("</pre>\n")
 	_, _ = io.WriteString(w, b.String())
+	s.told(r, http.StatusOK)
 }

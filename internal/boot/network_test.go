@@ -1,0 +1,92 @@
+package boot
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/recorder"
+)
+
+// on counts the events of a subject's newest boot that begin with a text.
+func (h *house) on(subject, text string) (n int) {
+	b, _ := h.Recorder.Newest(subject)
+	for _, all := range h.Recorder.Boots(subject) {
+		for _, e := range all.Events {
+			if all.ID == b.ID && strings.HasPrefix(e.Text, text) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func TestNetworkWarning(t *testing.T) {
+	h := newHouse(t)
+	const rival = "another DHCP server 10.0.0.66 has appeared"
+	h.discovers(mac1, "", false)
+	h.NetworkWarning("eth9", "elsewhere")
+	h.NetworkWarning("br0", rival)
+	h.NetworkWarning("br0", rival)
+	if n := h.on("pc1", "on its network: "+rival); n != 1 {
+		t.Errorf("pc1, under way, is told of it %d times, want once", n)
+	}
+	if n := h.on("pc1", "on its network: elsewhere"); n != 0 {
+		t.Error("pc1 is told of another network")
+	}
+	h.discovers(mac2, "", false)
+	if n := h.on("pc2", "on its network: "+rival); n != 1 {
+		t.Errorf("pc2, which begins soon after, is told of it %d times, want once", n)
+	}
+	h.clock = h.clock.Add(warningTime)
+	h.discovers(mac2, "", false)
+	if n := h.on("pc2", "on its network: "+rival); n != 0 {
+		t.Error("a boot of later is told of it")
+	}
+	h.clock = h.clock.Add(stale + time.Second)
+	h.NetworkWarning("br0", "too late")
+	if n := h.on("pc2", "on its network: too late"); n != 0 {
+		t.Error("a machine that is long silent is told")
+	}
+	for range 3 * maxWarnings {
+		h.NetworkWarning("br0", "again and again")
+	}
+	if n := len(h.warnings.of("br0", h.clock)); n != maxWarnings {
+		t.Errorf("%d warnings are remembered, want %d", n, maxWarnings)
+	}
+}
+
+func TestHTTPAsked(t *testing.T) {
+	h := newHouse(t)
+	h.discovers(mac1, "", true)
+	for _, r := range []Asked{
+		{http.MethodGet, "/files/isos/x.iso", 200, addr1},
+		{http.MethodGet, "/files/isos/x.iso", 200, addr1},
+		{http.MethodHead, "/loader/snponly.efi", 200, addr1},
+		{http.MethodGet, "/loader/snponly.efi", 200, addr1}, // LoaderFetched tells of it
+		{http.MethodGet, "/loader/other.efi", 404, addr1},
+		{http.MethodGet, "/files/" + strings.Repeat("x", 500), 200, addr9}, // nobody's
+	} {
+		h.HTTPAsked(t.Context(), r)
+	}
+	b := h.Recorder.Boots("pc1")[0]
+	var got []string
+	for _, e := range b.Events[1:] {
+		got = append(got, string(e.Level)+": "+e.Text)
+	}
+	want := "info: fetches /files/isos/x.iso by HTTP|info: asks by HTTP how large /loader/snponly.efi is|" +
+		"warn: asks by HTTP for /loader/other.efi, and is answered 404 Not Found"
+	if strings.Join(got, "|") != want || b.Events[1].Again != 1 {
+		t.Errorf("got  %s\nwant %s, the first again once", strings.Join(got, "|"), want)
+	}
+	for n := range 100 {
+		h.HTTPAsked(t.Context(), Asked{http.MethodGet, fmt.Sprint("/files/", n), 200, addr1})
+	}
+	b = h.Recorder.Boots("pc1")[0]
+	last := b.Events[len(b.Events)-1]
+	if n := len(b.Events); n > maxAsked+5 || last.Text != "fetches more by HTTP" || last.Again < 50 || last.Level != recorder.Info {
+		t.Errorf("an installer: %d events, the last %+v", n, last)
+	}
+}
