@@ -58,6 +58,7 @@ func TestRoom(t *testing.T) {
 		waitFreed(t, f, old.ID)
 	})
 	t.Run("what was read is recorded", func(t *testing.T) { testTrace(t, f, pc1, pc2) })
+	t.Run("a simulated room boots and leaves nothing", func(t *testing.T) { testStorm(t, f, pc1, pc2) })
 	t.Run("the golden image is as it was", func(t *testing.T) {
 		during(t, f)
 		if after := f.imageHash(); after != before {

@@ -53,6 +53,13 @@ func terminal(w io.Writer) bool {
 	return err == nil
 }
 
+// name changes what is being done.
+func (p *progress) name(task string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.task = task
+}
+
 // update shows p if it is time to.
 func (p *progress) update(u api.Progress) {
 	p.mu.Lock()

@@ -22,6 +22,7 @@ type simulation struct {
 	firmware, mac, ifname, uuid string
 	lease                       bool
 	wait                        time.Duration
+	room                        roomFlags
 }
 
 func (a *app) simulateCommand() *cobra.Command {
@@ -29,6 +30,9 @@ func (a *app) simulateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "simulate [MACHINE]", Short: "Play a machine that boots from the network, and tell packet by packet what it would boot and why",
 		Args: func(cmd *cobra.Command, args []string) error {
+			if s.room.asked() {
+				return s.room.alone(cmd, args)
+			}
 			if len(args) == 0 && s.mac == "" {
 				return errors.New("MACHINE is missing: name a machine, or any computer by --mac")
 			}
@@ -43,10 +47,14 @@ func (a *app) simulateCommand() *cobra.Command {
 			"does not notice. Run it as root, on the server: elsewhere, or as a user who may not use the server's socket, it\n" +
 			"ends at the script, which a server gives to the machine alone.\n\n" +
 			"Kinds of firmware: " + strings.Join(simulate.Names(), ", ") + ".\n\n" +
+			roomHelp +
 			"The exit code is 0 if it would boot, 8 if it would not, and 9 if that cannot be told from here.",
 		Example: "  bootes simulate pc01\n  bootes simulate pc01 --firmware bios\n  bootes simulate --mac 52:54:00:12:34:56 --firmware http --interface eth0\n" +
-			"  bootes simulate pc01 -o json | jq -r .verdict.text",
+			"  bootes simulate pc01 -o json | jq -r .verdict.text\n" + roomExample,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if s.room.asked() {
+				return a.simulateRoom(cmd.Context(), s)
+			}
 			if len(args) > 0 {
 				m, err := a.client().Machine(cmd.Context(), args[0])
 				if err != nil {
@@ -64,6 +72,7 @@ func (a *app) simulateCommand() *cobra.Command {
 	f.StringVar(&s.uuid, "uuid", "", "its system `UUID`; default: the machine's, or one made of the MAC")
 	f.BoolVar(&s.lease, "lease", false, "take the offered lease, too; the server keeps it until it ends")
 	f.DurationVar(&s.wait, "wait", 8*time.Second, "`time` to wait for answers")
+	s.room.register(f)
 	return c
 }
 

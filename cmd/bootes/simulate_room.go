@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/bytesize"
+	"bootes.dev/internal/simulate"
+)
+
+// roomFlags are what a simulated room is like.
+type roomFlags struct {
+	machines   int
+	image      string
+	full       bool
+	spread     time.Duration
+	patience   time.Duration
+	writeGrant string
+	grant      string
+}
+
+func (r *roomFlags) register(f *pflag.FlagSet) {
+	f.IntVar(&r.machines, "room", 0, "simulate so `many` machines at once, which read what a real one read")
+	f.StringVar(&r.image, "image", "", "`image` that the room boots; default: the only one there is")
+	f.BoolVar(&r.full, "full-speed", false, "have the room read as fast as it is answered, not at the recorded pace")
+	f.DurationVar(&r.spread, "spread", 0, "`time` over which the room is switched on, one machine after the other")
+	f.DurationVar(&r.patience, "patience", simulate.DefaultPatience, "`time` that a machine of the room may take for one stage, or one READ")
+	f.StringVar(&r.writeGrant, "write-ticket", "", "write to a `file` (- is standard output) what another computer needs to boot the room")
+	f.StringVar(&r.grant, "ticket", "", "boot the room of a `file` that --write-ticket wrote; - is standard input")
+}
+
+const (
+	roomHelp = "--room N switches on N machines that there are not, all of the same image, and has them read what a real one\n" +
+		"read when it booted (`bootes image trace`): how long does the server take for a room? Without the server's socket,\n" +
+		"from the network where the machines are, it takes a ticket that --write-ticket wrote on the server; that is good\n" +
+		"for ten minutes.\n\n"
+	roomExample = "  bootes simulate --room 100 --image debian:12 --spread 30s\n" +
+		"  ssh root@server bootes simulate --room 100 --write-ticket - | bootes simulate --ticket - --interface eth0"
+)
+
+// alone refuses what is of one machine.
+func (r *roomFlags) alone(cmd *cobra.Command, args []string) error {
+	for _, name := range []string{"mac", "uuid", "lease", "wait"} {
+		if len(args) > 0 || cmd.Flags().Changed(name) {
+			return errors.New("a room has machines that there are not: leave out MACHINE, --mac, --uuid, --lease and --wait")
+		}
+	}
+	if r.grant != "" && (r.machines != 0 || r.image != "" || r.writeGrant != "") {
+		return errors.New("--ticket says what the room is: leave out --room, --image and --write-ticket")
+	}
+	return nil
+}
+
+// asked reports whether there is to be a room.
+func (r *roomFlags) asked() bool { return r.machines != 0 || r.grant != "" }
+
+// roomGrant is all that a room needs of the server before it begins.
+type roomGrant struct {
+	Simulation api.Simulation `json:"simulation"`
+	Trace      api.Trace      `json:"trace"`
+}
+
+// simulateRoom boots a room through an interface.
+func (a *app) simulateRoom(ctx context.Context, s simulation) error {
+	f := &s.room
+	fw, err := simulate.FirmwareByName(s.firmware)
+	if err != nil {
+		return usage("--firmware %w", err)
+	}
+	grant, err := a.roomGrant(ctx, f)
+	if err != nil || f.writeGrant != "" {
+		return err
+	}
+	if f.grant == "" {
+		defer func() { _ = a.client().EndSimulation(context.WithoutCancel(ctx), grant.Simulation.ID) }() // else it ends by itself
+	}
+	room, err := a.room(grant, f)
+	if err != nil {
+		return err
+	}
+	clients := &simulate.RoomClients{
+		Firmware: fw, Simulation: grant.Simulation.ID, Ticket: grant.Simulation.Ticket, Servers: scriptAddresses(grant.Simulation.Servers),
+	}
+	if err := clients.Boot(room); err != nil {
+		return withCode(exitUsage, err)
+	}
+	ifname, err := simulatedOn(s.ifname, clients.Servers)
+	if err != nil {
+		return err
+	}
+	if clients.Wire, err = simulate.OpenWire(ifname); err != nil {
+		return simulateError(err)
+	}
+	defer clients.Wire.Close()
+	p := a.progress("")
+	room.Progress = func(r simulate.RoomProgress) {
+		p.name(roomProgress(len(room.MACs), r))
+		p.update(api.Progress{Done: r.Bytes, Total: r.Total})
+	}
+	report, err := room.Run(ctx)
+	p.end()
+	if err != nil {
+		return err
+	}
+	if err := a.print(report, func() string { return roomText(report, grant.Trace, f) }); err != nil {
+		return err
+	}
+	if n := report.Machines - report.Booted; n > 0 {
+		return withCode(exitFaulty, fmt.Errorf("%d of %s did not boot", n, count(report.Machines, "machine")))
+	}
+	return nil
+}
+
+// roomGrant asks the server for what a room needs, or reads it, or writes it.
+func (a *app) roomGrant(ctx context.Context, f *roomFlags) (g roomGrant, err error) {
+	if f.grant != "" {
+		return a.readGrant(f.grant)
+	}
+	if f.machines < 1 || f.machines > simulate.MaxRoom {
+		return g, usage("--room %d: from 1 to %d machines are possible", f.machines, simulate.MaxRoom)
+	}
+	image, err := a.roomImage(ctx, f.image)
+	if err != nil {
+		return g, err
+	}
+	if g.Trace, err = a.client().Trace(ctx, image); err != nil {
+		return g, err
+	}
+	if g.Simulation, err = a.client().Simulate(ctx, api.NewSimulation{MACs: roomMACs(f.machines), Image: image}); err != nil || f.writeGrant == "" {
+		return g, err
+	}
+	if f.writeGrant == "-" {
+		return g, json.NewEncoder(a.out).Encode(g)
+	}
+	out, err := createOut(f.writeGrant, false)
+	if err != nil {
+		return g, err
+	}
+	return g, out.finish(json.NewEncoder(out).Encode(g))
+}
+
+// roomMACs are hardware addresses that no card has: locally administered ones.
+func roomMACs(n int) (all []string) {
+	for i := range n {
+		all = append(all, net.HardwareAddr{0x06, 0xb0, 0x07, 0, byte(i >> 8), byte(i)}.String())
+	}
+	return all
+}
+
+// roomImage is the image that a room boots.
+func (a *app) roomImage(ctx context.Context, image string) (string, error) {
+	if image != "" {
+		return image, nil
+	}
+	images, err := a.client().Images(ctx)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, i := range images {
+		if i.Kind != api.CDROM {
+			names = append(names, i.Ref)
+		}
+	}
+	if len(names) != 1 {
+		return "", usage("--image is missing: the server has %s", listed(names))
+	}
+	return names[0], nil
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "no image to boot"
+	}
+	return strings.Join(names, ", ")
+}
+
+func (a *app) readGrant(path string) (g roomGrant, err error) {
+	in := a.in
+	if path != "-" {
+		if in, err = os.Open(path); err != nil {
+			return g, err
+		}
+		defer in.Close()
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxGrant))
+	if err == nil {
+		err = json.Unmarshal(b, &g)
+	}
+	switch {
+	case err != nil:
+		return g, withCode(exitUsage, fmt.Errorf("read ticket %q: %w", path, err))
+	case len(g.Simulation.Machines) == 0 || g.Simulation.Ticket == "":
+		return g, usage("%q holds no ticket: `bootes simulate --room N --write-ticket FILE` on the server writes one", path)
+	}
+	return g, nil
+}
+
+// maxGrant is more than the longest trace takes as JSON.
+const maxGrant = 32 << 20
+
+func (a *app) room(g roomGrant, f *roomFlags) (*simulate.Room, error) {
+	if !g.Simulation.Expires.IsZero() && !a.now().Before(g.Simulation.Expires) {
+		return nil, withCode(exitRefused, errors.New("the ticket has ended: write another one on the server"))
+	}
+	r := &simulate.Room{Spread: f.spread, Paced: !f.full, Patience: f.patience, Trace: fromAPI(g.Trace)}
+	for _, m := range g.Simulation.Machines {
+		mac, err := net.ParseMAC(m.MAC)
+		if err != nil {
+			return nil, withCode(exitUsage, fmt.Errorf("read ticket: %w", err))
+		}
+		r.MACs = append(r.MACs, mac)
+	}
+	if len(r.Trace.Reads) == 0 {
+		return nil, usage("the ticket holds no READs")
+	}
+	return r, nil
+}
+
+// roomProgress is how far a room is.
+func roomProgress(n int, p simulate.RoomProgress) string {
+	parts := []string{}
+	for _, s := range simulate.RoomStages() {
+		if k := p.In[s]; k > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", k, s))
+		}
+	}
+	for _, s := range []struct {
+		n    int
+		what string
+	}{{p.Done, "done"}, {p.Failed, "failed"}} {
+		if s.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", s.n, s.what))
+		}
+	}
+	return fmt.Sprintf("%s: %s", count(n, "machine"), strings.Join(parts, ", "))
+}
+
+func roomText(r simulate.RoomReport, t api.Trace, f *roomFlags) string {
+	pace := "at the pace of the boot of " + t.Machine
+	if f.full {
+		pace = "as fast as they were answered"
+	}
+	on := "all switched on at once"
+	if f.spread > 0 {
+		on = "switched on within " + f.spread.String()
+	}
+	text := fmt.Sprintf("%d of %s booted %s in %s, %s\n%s read, %s/s; READs came %s\n\n",
+		r.Booted, count(r.Machines, "machine"), clean(t.Image), tenths(r.TookUS), on,
+		bytesize.Format(r.Bytes), bytesize.Format(int64(float64(r.Bytes)/max(r.Took().Seconds(), 0.001))), clean(pace))
+	times := newTable("STAGE", ">MACHINES", ">P50", ">P99", ">MAX")
+	row := func(name string, s simulate.RoomStage) {
+		times.row(name, fmt.Sprint(s.Count), micros(s.P50US), micros(s.P99US), micros(s.MaxUS))
+	}
+	for _, s := range r.Stages {
+		row(string(s.Stage), s)
+	}
+	row("whole boot", r.Boot)
+	row("one READ", r.Reads)
+	text += times.String()
+	if len(r.Failures) > 0 {
+		faults := newTable(">FAILED", "STAGE", "WHY", "ONE OF THEM")
+		for _, x := range r.Failures {
+			faults.row(fmt.Sprint(x.Machines), string(x.Stage), x.Text, x.Example)
+		}
+		text += "\n" + faults.String()
+	}
+	return text + "\n" + roomNote
+}
+
+// roomNote says what a room leaves out.
+const roomNote = `Not in it: what the server writes for real machines. They take leases, each gets a clone of its own, and their
+systems write. Nothing of the room is kept.
+`

@@ -1,0 +1,72 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/simulate"
+)
+
+// testStorm boots a simulated room, of which nothing must be left. What its
+// machines read was recorded before.
+func testStorm(t *testing.T, f *fixture, guests ...*guest) {
+	during(t, f, guests...)
+	const room = 50
+	var x api.Trace
+	f.json(&x, "image", "trace", imageRef)
+	state, disks := f.state()+f.cli("lease", "ls", "-o", "json"), f.disks()
+	out, err := f.Net.Run(t.Context(), program, "--socket", f.Socket, "simulate", "--room", "50", "--image", imageRef, "--full-speed", "--interface", "br0", "-o", "json")
+	var r simulate.RoomReport
+	if err != nil || json.Unmarshal(out, &r) != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if r.Booted != room || len(r.Failures) != 0 || r.Bytes != room*x.Bytes || r.Reads.Count != int64(room*len(x.Reads)) || len(r.Stages) != 6 {
+		t.Errorf("%+v", r)
+	}
+	for _, s := range append(r.Stages, r.Boot) {
+		if s.Count != room || s.P50US <= 0 || s.P99US < s.P50US {
+			t.Errorf("%+v", s)
+		}
+	}
+	t.Logf("a room of %d in %v: boots %+v, READs %+v", room, r.Took(), r.Boot, r.Reads)
+	if now := f.state() + f.cli("lease", "ls", "-o", "json"); now != state {
+		t.Errorf("left:\n%s\nbefore:\n%s", now, state)
+	}
+	f.unchanged(t, disks)
+	for _, mark := range [][]byte{[]byte("06:b0:07:"), []byte("simulated-"), {0x06, 0xb0, 0x07, 0x00, 0x00}} {
+		for _, path := range f.holding(t, mark) {
+			t.Errorf("%s holds % x", path, mark)
+		}
+	}
+}
+
+// holding lists files of the server, but for disks, that hold some bytes.
+func (f *fixture) holding(t *testing.T, b []byte) (paths []string) {
+	t.Helper()
+	err := filepath.WalkDir(f.dataDir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "layers" || d.Name() == "volumes"):
+			return fs.SkipDir
+		case !d.Type().IsRegular():
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if bytes.Contains(content, b) {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
