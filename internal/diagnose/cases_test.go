@@ -145,6 +145,7 @@ func transferCases() map[string]Case {
 		"tftp-timeout_middle":   at(st, failed(Transfer{Times: 1, Answered: true, Block: 1468, Resent: 6, Bytes: 123456})),
 		"tftp-restarted": at(st, failed(Transfer{Times: 3, Answered: true, Block: 1468, Bytes: 2936, Resent: 2, Restarted: true,
 			Why: "client began anew"})),
+		"tftp-restarted_watchdog": at(st, failed(Transfer{Times: 2, Answered: true, Block: 1468, Bytes: 123456, Resent: 5})),
 	}
 }
 

@@ -19,7 +19,7 @@ func atFirmware(c Case) string {
 		return UnknownMachine
 	case d.File == "" && d.NoBoot != "":
 		return NoLoader
-	case failed.Times > 0 && failed.Restarted && failed.Times > 1:
+	case failed.again():
 		return TFTPRestarted
 	case failed.Times > 0:
 		return TFTPTimeout

@@ -21,7 +21,7 @@ const (
 func atLoader(c Case) string {
 	l := c.Loader
 	switch {
-	case l.Failed.Restarted && l.Failed.Times > 1:
+	case l.Failed.again():
 		return TFTPRestarted
 	case l.Failed.Times > 0:
 		return TFTPTimeout

@@ -19,6 +19,10 @@ func (c Case) transferred() (f facts) {
 	return f
 }
 
+// again reports whether a file was begun, and begun anew: one of which nothing
+// gets through is the same however often it is asked for.
+func (t Transfer) again() bool { return t.Times > 1 && (t.Bytes > 0 || t.Restarted) }
+
 func tftpTimeout(c Case) report {
 	t := c.Loader.Failed
 	return report{
@@ -40,6 +44,7 @@ func tftpRestarted(c Case) report {
 func (c Case) transferCauses() []recorder.Cause {
 	t := c.Loader.Failed
 	away := cause("it was switched off or restarted meanwhile", "let it try again")
+	restarts := cause("the machine restarts while it loads: a watchdog, a time-out of its firmware, or a hand", "look at its screen; let it wait for longer in its firmware set-up")
 	mtu := cause(fmt.Sprintf("large packets do not get through: an MTU on the way is below that of %s", c.Interface),
 		"ping -M do -s %d %s from here, while it has its address; find the link whose MTU is smaller (VLAN, VPN, jumbo frames at one end)",
 		t.Block+4, c.address())
@@ -52,6 +57,8 @@ func (c Case) transferCauses() []recorder.Cause {
 		return []recorder.Cause{back, route, away}
 	case t.Bytes == 0 && t.Block > smallBlock:
 		return []recorder.Cause{mtu, away}
+	case t.again():
+		return []recorder.Cause{restarts, lossy}
 	}
 	return []recorder.Cause{away, lossy}
 }
