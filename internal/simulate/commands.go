@@ -51,17 +51,16 @@ func (r *runner) echo(words []string) error {
 	return nil
 }
 
-// secrets are settings whose values are shown to nobody.
-var secrets = map[string]bool{"password": true, "reverse-password": true}
-
 func (r *runner) setting(command string, args []string) error {
 	if len(args) == 0 {
-		return errFailed // as isset is run without a value
+		return errFailed
 	}
 	name, _, _ := strings.Cut(args[0], ":")
 	switch command {
 	case "isset":
-		return nil
+		if args[0] == "" {
+			return errFailed
+		}
 	case "iseq":
 		if len(args) == 2 && args[0] == args[1] {
 			return nil

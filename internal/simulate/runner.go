@@ -120,7 +120,7 @@ func (r *runner) script(ctx context.Context, u *url.URL, b []byte) error {
 // line runs the commands of a line. to is the label to go to.
 func (r *runner) line(ctx context.Context, line string) (to string, err error) {
 	run := true
-	for _, c := range commands(r.settings.expand(line)) {
+	for _, c := range commands(line) {
 		switch c.after {
 		case "||":
 			run = err != nil
@@ -129,9 +129,13 @@ func (r *runner) line(ctx context.Context, line string) (to string, err error) {
 		case ";":
 			run = true
 		}
-		switch {
-		case !run:
+		if !run {
 			continue
+		}
+		for i, arg := range c.args { // now, not before: what runs before it may set it
+			c.args[i] = r.settings.expand(arg)
+		}
+		switch {
 		case len(c.args) == 0:
 			err = nil
 			continue

@@ -97,7 +97,8 @@ type command struct {
 	args  []string
 }
 
-// commands splits a line: iPXE knows blanks and no quotes.
+// commands splits a line: iPXE knows blanks and no quotes. It does so before it
+// puts values in, so that one with blanks stays one word.
 func commands(line string) (all []command) {
 	now := command{}
 	for _, word := range strings.Fields(line) {
