@@ -168,24 +168,28 @@ func TestSimulateBesideDnsmasq(t *testing.T) {
 	site := nettest.Join(t, "br0", "02:00:00:00:00:02", "10.77.0.2/24")
 	root := t.TempDir()
 	for name, text := range map[string]string{
-		"site.ipxe": "#!ipxe\necho the site's own menu\nmenu Site\nitem a Alpha\nitem b Beta\nchoose --default b --timeout 5000 what || exit 1\nchain ${what}.ipxe || goto failed\n:failed\nexit 1\n",
-		"b.ipxe":    "#!ipxe\nkernel linux root=/dev/nfs || goto none\nboot\n:none\necho no kernel here\nreboot\n",
+		"site.ipxe":  "#!ipxe\necho the site's own menu\nmenu Site\nitem a Alpha\nitem b Beta\nchoose --default b --timeout 5000 what || exit 1\nchain ${what}.ipxe || goto failed\n:failed\nexit 1\n",
+		"config.txt": "arm_64bit=1\nkernel=kernel8.img\n",
+		"b.ipxe":     "#!ipxe\nkernel linux root=/dev/nfs || goto none\nboot\n:none\necho no kernel here\nreboot\n",
 	} {
 		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	startDnsmasq(t, site, "--dhcp-range=10.77.0.50,10.77.0.90,1h", "--enable-tftp", "--tftp-root="+root,
-		"--dhcp-match=set:ipxe,175", "--dhcp-boot=tag:ipxe,site.ipxe")
-	foreign := func(want int) string {
+		"--dhcp-match=set:ipxe,175", "--dhcp-boot=tag:ipxe,site.ipxe",
+		"--dhcp-mac=set:pi,dc:a6:32:*:*:*", "--pxe-service=tag:pi,0,Raspberry Pi Boot")
+	foreign := func(want int, firmware, mac string) string {
 		t.Helper()
-		out, errs, code := bootes(t, "--socket", "/none", "simulate", "--mac", "52:54:00:00:00:77", "--firmware", "ipxe", "--interface", "br0", "--wait", "3s")
+		out, errs, code := bootes(t, "--socket", "/none", "simulate", "--mac", mac, "--firmware", firmware, "--interface", "br0", "--wait", "3s")
 		if code != want {
 			t.Errorf("code %d", code)
 		}
 		return out + errs
 	}
-	shows(t, foreign(exitFaulty), "OFFER     from 10.77.0.2 (02:00:00:00:00:02): address 10.77.0.", "boot file site.ipxe from 10.77.0.2\n",
+	shows(t, foreign(exitUnclear, "rpi", "dc:a6:32:00:00:01"), "no boot file; PXEClient\n", "tftp://10.77.0.2/32000001/config.txt\n",
+		"a Pi looks in the folder with its serial number first\n", "tftp://10.77.0.2/config.txt\n", "it names: kernel8.img\n")
+	shows(t, foreign(exitFaulty, "ipxe", "52:54:00:00:00:77"), "OFFER     from 10.77.0.2 (02:00:00:00:00:02): address 10.77.0.", "boot file site.ipxe from 10.77.0.2",
 		"tftp://10.77.0.2/site.ipxe\n", "screen    the site's own menu\n", "menu      b (Beta)\n", "its time-out takes it\n", "chain tftp://10.77.0.2/b.ipxe\n",
 		"kernel tftp://10.77.0.2/linux\n", "the TFTP server refuses: file ", "screen    no kernel here\n",
 		"it would not boot: the machine boots nothing, and shows: the site's own menu / no kernel here\n")

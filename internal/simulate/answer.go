@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -114,6 +115,9 @@ func (a Answer) Proxy() bool { return !a.Address.IsValid() }
 func (a Answer) netboot() bool {
 	return strings.HasPrefix(a.Class, "PXEClient") || strings.HasPrefix(a.Class, "HTTPClient")
 }
+
+// forPi reports whether a Raspberry Pi takes it for an offer to boot.
+func (a Answer) forPi() bool { return bytes.Contains(a.Vendor, []byte("Raspberry Pi Boot")) }
 
 func (a Answer) String() string {
 	var parts []string

@@ -110,49 +110,67 @@ func (p *player) take(ctx context.Context, f Firmware, o Answer) (Answer, error)
 
 // bootOffer is the answer by which f knows what to fetch.
 func (p *player) bootOffer(ctx context.Context, f Firmware, lease Answer, all []Answer) (Answer, error) {
-	if f.ipxe() {
-		return p.ipxeOffer(lease, all)
-	}
-	if lease.File != "" && f.takes(lease) && lease.netboot() {
-		return lease, nil
-	}
-	for _, a := range all {
-		if !a.Proxy() || !a.netboot() || !f.takes(a) || f.http {
-			continue
-		}
-		if control, ok := discovery(a); ok && control&8 != 0 && a.File != "" {
-			if f.efi {
-				continue // dropped, see meaning
-			}
-			return a, nil
-		}
-		if f.efi && len(a.Vendor) > 0 && menuItem(a) == nil {
-			continue
-		}
+	a, ask, ok := f.pick(lease, all)
+	switch {
+	case !ok:
+		return a, p.noFile(f, all)
+	case ask:
 		return p.asksProxy(ctx, f, a)
 	}
-	if lease.File != "" && f.takes(lease) {
-		return lease, nil
-	}
-	if i := slices.IndexFunc(all, func(a Answer) bool { return f.http && a.File != "" && f.takes(a) }); i >= 0 {
-		return all[i], nil
-	}
-	return Answer{}, p.noFile(f, all)
+	return a, nil
 }
 
-// ipxeOffer is where iPXE finds its script: a proxy's word goes first.
-func (p *player) ipxeOffer(lease Answer, all []Answer) (Answer, error) {
-	if !lease.noProxy {
-		for _, a := range all {
-			if a.Proxy() && a.netboot() && a.File != "" {
-				return a, nil
-			}
+// pick is the offer that tells f what to boot, and whether f asks port 4011 what
+// it means; ok is false if there is none.
+func (f Firmware) pick(lease Answer, all []Answer) (a Answer, ask, ok bool) {
+	if f.ipxe() {
+		return f.pickIPXE(lease, all)
+	}
+	if f.pi() {
+		i := slices.IndexFunc(all, Answer.forPi)
+		if i < 0 {
+			return a, false, false
+		}
+		return all[i], false, true
+	}
+	if lease.netboot() && lease.File != "" && f.takes(lease) {
+		return lease, f.binl(lease), true
+	}
+	for _, a := range all {
+		if !a.Proxy() || !a.netboot() || !f.takes(a) || f.http || f.plain {
+			continue
+		}
+		control, told := discovery(a)
+		here := told && control&8 != 0 && a.File != ""
+		switch {
+		case !f.efi && here:
+			return a, false, true
+		case f.efi && len(a.Vendor) > 0 && (here || menuItem(a) == nil):
+			continue // dropped, see meaning
+		}
+		return a, true, true
+	}
+	if lease.File != "" && f.takes(lease) {
+		return lease, false, true
+	}
+	if i := slices.IndexFunc(all, func(a Answer) bool { return f.http && a.File != "" && f.takes(a) }); i >= 0 {
+		return all[i], false, true
+	}
+	return Answer{}, false, false
+}
+
+// binl reports whether UEFI takes a server's offer for one of Microsoft's BINL,
+// which is asked on port 4011: it says PXEClient and has no option 43.
+func (f Firmware) binl(a Answer) bool { return f.efi && !f.http && !f.plain && len(a.Vendor) == 0 }
+
+// pickIPXE is where iPXE finds its script: a proxy's word goes first.
+func (f Firmware) pickIPXE(lease Answer, all []Answer) (a Answer, ask, ok bool) {
+	for _, a := range all {
+		if !lease.noProxy && a.Proxy() && a.netboot() && a.File != "" {
+			return a, false, true
 		}
 	}
-	if lease.File != "" || lease.Root != "" {
-		return lease, nil
-	}
-	return Answer{}, p.noFile(Firmware{Title: "iPXE"}, all)
+	return lease, false, lease.File != "" || lease.Root != ""
 }
 
 // takes reports whether f can fetch what an answer names.

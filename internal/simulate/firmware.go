@@ -22,6 +22,7 @@ type Firmware struct {
 
 	broadcast bool   // it wants answers by broadcast
 	http      bool   // it fetches by HTTP
+	plain     bool   // it knows no proxies
 	efi       bool   // it runs PE files
 	machine   uint16 // of those
 
@@ -63,7 +64,7 @@ var firmwares = []Firmware{
 		maxSize: 1472, features: ipxeBIOS, tftp: ipxeTFTP},
 	{Name: "rpi", Title: "a Raspberry Pi", class: "PXEClient:Arch:00000:UNDI:002001", ndi: []byte{2, 1}, asks: piAsks, uuid: "RPi5", tftp: tftpWay{block: 1024}},
 	{Name: "uboot", Title: "U-Boot on arm64", class: "U-Boot.armv8", arch: 22, ndi: []byte{0, 0}, asks: []byte{1, 3, 6, 12, 17}, maxSize: 576,
-		efi: true, machine: bootfile.ARM64, tftp: tftpWay{block: 1468}, then: "ipxe-arm64"},
+		plain: true, efi: true, machine: bootfile.ARM64, tftp: tftpWay{block: 1468}, then: "ipxe-arm64"},
 	{Name: "ipxe-efi32", Title: "iPXE under UEFI on IA32", class: "PXEClient:Arch:00006:UNDI:003010", arch: 6, ndi: []byte{3, 10}, asks: ipxeAsks,
 		maxSize: 1472, features: ipxeEFI, efi: true, machine: bootfile.I386, tftp: ipxeTFTP},
 	{Name: "ipxe-arm64", Title: "iPXE under UEFI on arm64", class: "PXEClient:Arch:00011:UNDI:003010", arch: 11, ndi: []byte{3, 10}, asks: ipxeAsks,
@@ -95,3 +96,4 @@ func FirmwareByName(name string) (Firmware, error) {
 }
 
 func (f Firmware) ipxe() bool { return f.features != nil }
+func (f Firmware) pi() bool   { return f.uuid != "" }

@@ -14,7 +14,7 @@ import (
 // loads fetches what firmware was told to, and looks at what it is: it returns nil
 // for iPXE alone.
 func (p *player) loads(ctx context.Context, f Firmware, c choice) error {
-	if f.uuid != "" {
+	if f.pi() {
 		return p.raspberry(ctx, f, c)
 	}
 	u, err := locate(c.file, c.next)
@@ -41,7 +41,7 @@ func (p *player) looks(ctx context.Context, u *url.URL) error {
 		return p.failed(ctx, "HTTP", u, err)
 	}
 	var means []string
-	if kind != "application/efi" && !strings.HasSuffix(strings.ToLower(u.Path), ".efi") {
+	if !efiTypes[kind] && !strings.HasSuffix(strings.ToLower(u.Path), ".efi") {
 		p.story.bad(In, "HTTP", fmt.Sprintf("%d bytes, %s", n, kind), "UEFI runs what is application/efi, or whose name ends in .efi")
 		return fails("UEFI HTTP boot does not take "+u.String()+" for a program", "name a file that ends in .efi")
 	}
@@ -51,6 +51,9 @@ func (p *player) looks(ctx context.Context, u *url.URL) error {
 	p.story.add(In, "HTTP", fmt.Sprintf("%d bytes, %s", n, kind), means...)
 	return nil
 }
+
+// efiTypes are the kinds of what UEFI runs, or mounts and runs (UEFI 2.10, 24.7).
+var efiTypes = map[string]bool{"application/efi": true, "application/vnd.efi-iso": true, "application/vnd.efi-img": true}
 
 // gets fetches a file, whole.
 func (p *player) gets(ctx context.Context, f Firmware, u *url.URL) (fetched, error) {

@@ -111,6 +111,12 @@ func meaning(f Firmware, a Answer) (lines []string) {
 		lines = append(lines, "without an address and without PXEClient (option 60) firmware does not look at it")
 	case a.Proxy() && f.efi && !f.ipxe() && len(a.Vendor) > 0:
 		lines = append(lines, "UEFI drops offers without an address that have option 43")
+	case f.pi() && !a.forPi():
+		lines = append(lines, `a Raspberry Pi looks for "Raspberry Pi Boot" in option 43`)
+	case f.plain && a.Proxy():
+		lines = append(lines, "it knows no proxies, and takes offers with an address only")
+	case !a.Proxy() && a.netboot() && a.File != "" && f.binl(a) && !f.ipxe():
+		lines = append(lines, "it says PXEClient (option 60) without option 43: UEFI takes it for Microsoft's BINL, and asks port 4011")
 	case a.netboot() && known && control&8 != 0 && a.File != "":
 		lines = append(lines, "option 43 says: fetch the file that is named here")
 	case a.Proxy() && a.netboot() && !f.ipxe():
