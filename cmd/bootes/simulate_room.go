@@ -71,12 +71,34 @@ type roomGrant struct {
 	Trace      api.Trace      `json:"trace"`
 }
 
+// Bounds of a room's times: a ticket is good for ten minutes, and the last machine
+// still needs its script.
+const (
+	maxSpread   = 8 * time.Minute
+	maxPatience = time.Hour
+)
+
+func (r *roomFlags) check() error {
+	switch {
+	case r.spread < 0 || r.spread > maxSpread:
+		return usage("--spread %s: from 0 to %s are possible, for a ticket ends after ten minutes", r.spread, maxSpread)
+	case r.patience < time.Second || r.patience > maxPatience:
+		return usage("--patience %s: write a time from 1s to %s", r.patience, maxPatience)
+	case r.grant == "" && (r.machines < 1 || r.machines > simulate.MaxRoom):
+		return usage("--room %d: from 1 to %d machines are possible", r.machines, simulate.MaxRoom)
+	}
+	return nil
+}
+
 // simulateRoom boots a room through an interface.
 func (a *app) simulateRoom(ctx context.Context, s simulation) error {
 	f := &s.room
 	fw, err := simulate.FirmwareByName(s.firmware)
 	if err != nil {
 		return usage("--firmware %w", err)
+	}
+	if err := f.check(); err != nil {
+		return err
 	}
 	grant, err := a.roomGrant(ctx, f)
 	if err != nil || f.writeGrant != "" {
@@ -126,9 +148,6 @@ func (a *app) simulateRoom(ctx context.Context, s simulation) error {
 func (a *app) roomGrant(ctx context.Context, f *roomFlags) (g roomGrant, err error) {
 	if f.grant != "" {
 		return a.readGrant(f.grant)
-	}
-	if f.machines < 1 || f.machines > simulate.MaxRoom {
-		return g, usage("--room %d: from 1 to %d machines are possible", f.machines, simulate.MaxRoom)
 	}
 	image, err := a.roomImage(ctx, f.image)
 	if err != nil {
