@@ -184,16 +184,3 @@ func TestPlainROM(t *testing.T) {
 		t.Errorf("of its hardware is known %+v", h)
 	}
 }
-
-// TestSecureBoot switches on the commonest failure of today's PCs.
-func TestSecureBoot(t *testing.T) {
-	f := newFixture(t, serverMode)
-	pc := f.guest("pc1", "52:54:00:00:00:01", api.Ephemeral, lab.UEFISecureBoot)
-	if err := pc.PowerOn(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	e := f.waitFor(ctx, "pc1", "Secure Boot is on")
-	t.Logf("recorder: %s: %s", e.Level, e.Text)
-}

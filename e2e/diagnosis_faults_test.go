@@ -1,0 +1,113 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/lab"
+)
+
+// diagnosisSite is a network, and what is wrong with its machines.
+type diagnosisSite struct {
+	config  string // interfaces: section
+	arrange func(*fixture)
+	faults  []fault
+}
+
+var diagnosisSites = []diagnosisSite{
+	{"\n  - {name: br0, dhcp: server, range: 10.77.0.100-10.77.0.100}\n", (*fixture).takeLastAddress, faultsOfServer},
+	{proxyMode, (*fixture).besideAnother, faultsBesideAnother},
+	{proxyMode, func(*fixture) {}, faultsAlone},
+}
+
+// open starts a site's server, with all that its faults need.
+func (s diagnosisSite) open(t *testing.T) *fixture {
+	t.Helper()
+	loaders := t.TempDir()
+	header(t, filepath.Join(loaders, "arm64.efi"), 0xaa64)
+	writeFile(t, filepath.Join(loaders, "resets.efi"), efiProgram(resets))
+	f := prepare(t, s.config+"loaders: ["+loaders+", /usr/lib/ipxe]\n")
+	f.serve()
+	f.importDisks()
+	f.tool("nft", "add table inet faults; add chain inet faults input { type filter hook input priority 0; }")
+	s.arrange(f)
+	return f
+}
+
+// faultsOfServer are met where we give the addresses.
+var faultsOfServer = []fault{
+	{name: "stranger", stranger: true,
+		kind: "unknown-machine", remedy: []string{"bootes machine add NAME --mac 52:54:00:00:01:01 --image "}},
+	{name: "arm", firmware: lab.ARM64,
+		kind: "no-loader-for-firmware", says: []string{"arm64"}, remedy: []string{"arm64/snponly.efi"}},
+	{name: "secure-boot", firmware: lab.UEFISecureBoot,
+		kind: "loader-silent", cause: "Secure Boot", remedy: []string{"switch Secure Boot off"}},
+	{name: "wrong-loader", firmware: lab.UEFI, machine: []string{"--loader", "arm64.efi"},
+		kind: "wrong-architecture", cause: "arm64", says: []string{"x86-64"}, remedy: []string{"bootes machine set wrong-loader --loader auto"}},
+	{name: "crashing-loader", firmware: lab.UEFI, machine: []string{"--loader", "resets.efi"},
+		kind: "loader-loop", says: []string{"resets.efi"}},
+	{name: "narrow-path", plainROM: true, filters: []lab.Filter{lab.NarrowPath(1000)},
+		kind: "tftp-timeout", cause: "MTU", says: []string{"undionly.kpxe"}},
+	{name: "tftp-firewall", plainROM: true, filters: []lab.Filter{lab.KnownPorts()},
+		kind: "tftp-timeout", cause: "firewall", remedy: []string{"single_port: true"}},
+	{name: "broken-tftp", plainROM: true, filters: []lab.Filter{lab.BrokenTFTP(20)},
+		kind: "tftp-timeout", says: []string{"undionly.kpxe", "27208 bytes", "the link loses packets"}},
+	{name: "watchdog", plainROM: true, resetsAt: 20,
+		kind: "tftp-restarted", cause: "restarts while it loads", says: []string{"undionly.kpxe"}},
+	{name: "spanning-tree", plainROM: true, filters: []lab.Filter{&lab.SpanningTree{Wait: time.Hour}},
+		kind: "loader-silent", cause: "spanning tree", remedy: []string{"portfast"}},
+	{name: "deaf-ipxe", filters: []lab.Filter{lab.SnoopDHCP(netip.Addr{})},
+		kind: "ipxe-no-address", says: []string{"OFFER"}},
+	{name: "full-pool", machine: []string{"--address", "none"},
+		kind: "pool-exhausted", says: []string{"10.77.0.100 to 10.77.0.100"}, remedy: []string{"range:"}},
+	{name: "http-firewall", firewall: "tcp dport 80 drop",
+		kind: "script-not-fetched", cause: "firewall", remedy: []string{"tcp dport 80 accept"}},
+	{name: "stops",
+		kind: "no-system-login", cause: "boot loader", says: []string{"too little for a kernel"}},
+}
+
+// faultsBesideAnother are met by a proxy beside the DHCP server 10.77.0.2, which
+// names boot files to the last two.
+var faultsBesideAnother = []fault{
+	{name: "snooping", plainROM: true, filters: []lab.Filter{lab.SnoopDHCP(anotherServer)},
+		kind: "offer-ignored", cause: "DHCP snooping", says: []string{"10.77.0.2"}, remedy: []string{"option 66 (next-server) 10.77.0.1", "option 67 (boot file) undionly.kpxe"}},
+	{name: "no-offer", plainROM: true, filters: []lab.Filter{lab.SnoopDHCP(lab.DefaultServer.Addr())},
+		kind: "no-address", cause: "10.77.0.2", remedy: []string{"52:54:00:00:01:02"}},
+	{name: "other-boot-server", plainROM: true,
+		kind: "offer-ignored", says: []string{"a boot file that 10.77.0.2 names"}, remedy: []string{"bootes dhcp-snippet"}},
+	{name: "other-boot-file", plainROM: true,
+		kind: "wrong-boot-file", cause: "the DHCP server 10.77.0.2 names that file", says: []string{"pxelinux.0"}, remedy: []string{"undionly.kpxe"}},
+}
+
+// faultsAlone are met by a proxy where no other DHCP server is.
+var faultsAlone = []fault{
+	{name: "no-dhcp-server", plainROM: true,
+		kind: "no-address", cause: "no DHCP server is heard on br0", remedy: []string{"dhcp: server", "bootes dhcp-status"}},
+}
+
+var anotherServer = netip.MustParseAddr("10.77.0.2")
+
+// besideAnother starts another DHCP server.
+func (f *fixture) besideAnother() {
+	f.otherServer("52:54:00:00:00:02", anotherServer.String(), "10.77.0.50", "10.77.0.90", "--no-ping",
+		"--dhcp-host="+macOf(3)+",set:server", "--dhcp-boot=tag:server,pxelinux.0,,10.77.0.2",
+		"--dhcp-host="+macOf(4)+",set:file", "--dhcp-boot=tag:file,pxelinux.0,,10.77.0.1")
+}
+
+// takeLastAddress has a system of no interest lease the pool's only address.
+func (f *fixture) takeLastAddress() {
+	f.t.Helper()
+	const mac = "52:54:00:00:00:aa"
+	f.cli("machine", "add", "desk", "--mac", mac, "--image", stopsRef)
+	desk, err := f.Net.NewHost(mac, netip.MustParseAddr("10.77.0.9"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if _, err := f.Script(f.t.Context(), desk, mac); err != nil {
+		f.t.Fatal(err)
+	}
+}
