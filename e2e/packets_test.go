@@ -53,6 +53,12 @@ func (g *guest) checkPackets(f *fixture, loader string) {
 	g.t.Logf("packets of %s:\n%s", g.Name(), story)
 	inOrder(g.t, story, append([]string{"Read Request, File: " + loader}, wholeBoot[3:]...))
 	inOrder(g.t, story, wholeBoot)
+	told := f.cli("boot", "log", g.Name(), "--last", "1", "--packets")
+	g.t.Logf("and in words:\n%s", told)
+	inOrder(g.t, told, []string{
+		"> DHCP DISCOVER, class PXEClient", "< DHCP OFFER", "> TFTP get " + loader, "user class iPXE (77)",
+		"> HTTP GET /ipxe/", "< HTTP 200 OK", "InitiatorName=", "proof by CHAP", "> iSCSI connects to",
+	})
 	for _, name := range []string{"chap-secret", "rev-chap-name-secret"} {
 		secret := g.run("cat /sys/firmware/ibft/target0/" + name)
 		if len(secret) < 12 || strings.Contains(string(pcap), secret) {

@@ -101,6 +101,7 @@ func (c *Capture) keepSaving(ctx context.Context) {
 			return
 		case <-tick.C:
 			c.save()
+			c.tellLost()
 		}
 	}
 }
@@ -194,6 +195,19 @@ func (c *Capture) complain(err error) {
 	if now := time.Now(); now.Sub(c.complained) > time.Minute {
 		c.complained = now
 		c.o.Log.Error("packets of machines are not written to disk", "err", err)
+	}
+}
+
+// tellLost tells of packets that nobody had time to look at.
+func (c *Capture) tellLost() {
+	var lost uint32
+	for _, w := range c.wires {
+		if s, err := w.conn.Stats(); err == nil { // it begins at 0 each time
+			lost += s.Drops
+		}
+	}
+	if lost > 0 {
+		c.o.Log.Info("more packets came at once than are looked at: `bootes boot pcap` lacks some", "lost", lost)
 	}
 }
 

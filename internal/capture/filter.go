@@ -36,7 +36,7 @@ var (
 )
 
 // program is a piece of a filter. Each ends with a return, or goes on with
-// what follows it.
+// what follows it; what is loaded is then still loaded.
 type program []bpf.Instruction
 
 func (p program) assemble() ([]bpf.RawInstruction, error) {
@@ -76,11 +76,6 @@ func isBits(mask uint32, then program) program {
 	return append(program{bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: mask, SkipFalse: uint8(len(then))}}, then...)
 }
 
-// masked runs then if what is loaded, masked, is v.
-func masked(load bpf.Instruction, mask, v uint32, then program) program {
-	return join(program{load, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask}}, is(v, then))
-}
-
 // Loads behind an IPv4 header whose length is in X.
 func behind(off, size int) bpf.Instruction {
 	return bpf.LoadIndirect{Off: uint32(etherLen + off), Size: size}
@@ -96,11 +91,9 @@ func filter(p Ports) program {
 		program{bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherIPv4, SkipTrue: 1}}, ret(0),
 		program{bpf.LoadAbsolute{Off: 20, Size: 2}}, isBits(0x1fff, ret(0)), // has no header of ours
 		program{bpf.LoadMemShift{Off: etherLen}, bpf.LoadAbsolute{Off: 23, Size: 1}},
-		is(protoICMP, icmpFilter()),
-		program{bpf.LoadAbsolute{Off: 23, Size: 1}},
+		is(protoTCP, tcpFilter(p)), // first: disks are TCP
 		is(protoUDP, udpFilter(p)),
-		program{bpf.LoadAbsolute{Off: 23, Size: 1}},
-		is(protoTCP, tcpFilter(p)),
+		is(protoICMP, icmpFilter()),
 		ret(0),
 	)
 }
@@ -154,23 +147,23 @@ func tcpFilter(p Ports) program {
 	response := join(ends, payload, program{behind(0, 4)}, is(0x48545450 /* HTTP */, ret(headerSnap)), ret(0))
 	message := join(ends, payload, pduFilter(), ret(0))
 	return join(
-		program{behind(2, 2)}, is(uint32(p.HTTP), request),
-		program{behind(2, 2)}, is(uint32(p.ISCSI), message),
-		program{behind(0, 2)}, is(uint32(p.HTTP), response),
-		program{behind(0, 2)}, is(uint32(p.ISCSI), message),
+		program{behind(2, 2)}, is(uint32(p.ISCSI), message), is(uint32(p.HTTP), request),
+		program{behind(0, 2)}, is(uint32(p.ISCSI), message), is(uint32(p.HTTP), response),
 		ret(0),
 	)
 }
 
 // pduFilter knows iSCSI messages, and texts, by all that is fixed in their first
 // four bytes, which in data that somebody writes are seldom there by chance.
-func pduFilter() (p program) {
+func pduFilter() program {
+	// SCSI commands, responses, data and R2T are what nearly all packets begin with.
+	p := join(program{behind(0, 1)}, when([]uint32{0x01, 0x05, 0x21, 0x25, 0x31, 0x40, 0x00, 0x20}, ret(0)), program{behind(0, 4), bpf.TAX{}})
 	for _, h := range pduHeads {
-		p = append(p, masked(behind(0, 4), h.mask, h.value, ret(wholeSnap))...)
+		p = join(p, program{bpf.TXA{}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: h.mask}}, is(h.value, ret(wholeSnap)))
 	}
 	var texts []uint32
 	for _, t := range textHeads {
 		texts = append(texts, binary.BigEndian.Uint32([]byte(t)))
 	}
-	return join(p, program{behind(0, 4)}, when(texts, ret(wholeSnap)))
+	return join(p, program{bpf.TXA{}}, when(texts, ret(wholeSnap)))
 }
