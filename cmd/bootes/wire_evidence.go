@@ -27,6 +27,9 @@ func exchange(q dhcp.Query, r dhcp.Reply) boot.Exchange {
 	if r.Boot {
 		x.File = r.Decision.Filename
 	}
+	if r.Decision.Filename == "" {
+		x.NoBoot = r.Decision.Reason
+	}
 	if q.Type == dhcp.Request && q.Port == dhcp.ServerPort && q.ServerID.IsValid() && q.ServerID != q.Server {
 		x.Addr, x.From = q.Requested, q.ServerID
 	}
@@ -35,6 +38,9 @@ func exchange(q dhcp.Query, r dhcp.Reply) boot.Exchange {
 
 // rivals are the other DHCP servers on an interface's network.
 func (h *house) rivals(iface string) (all []diagnose.Server) {
+	if h.dhcpd == nil {
+		return nil
+	}
 	for _, o := range h.dhcpd.Others() {
 		if o.Interface == iface && !o.Gone {
 			all = append(all, diagnose.Server{Addr: o.ServerID, File: o.BootFile, Proxy: o.Proxy()})
@@ -99,6 +105,12 @@ func (o observed) WriteAt(p []byte, off int64) (int, error) {
 	n, err := o.Opened.WriteAt(p, off)
 	o.see(err)
 	return n, err
+}
+
+func (o observed) Flush() error {
+	err := o.Opened.Flush()
+	o.see(err)
+	return err
 }
 
 func (o observed) see(err error) {

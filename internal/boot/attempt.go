@@ -36,6 +36,7 @@ type attempt struct {
 	stage    recorder.Stage
 	watch    watch
 	seen     diagnose.Case // as far as it is noted while it boots; see caseOf
+	platform Firmware      // that its iPXE runs on
 	server   netip.Addr    // our address, as it was told
 	addr     netip.Addr    // from which it asked for its script
 	fetched  time.Time     // when it had its loader; zero: it has come back from that

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -27,7 +28,8 @@ type Exchange struct {
 	Addr       netip.Addr // the address that it was sent, or takes from another server
 	From       netip.Addr // that server
 	File       string     // what it was told to boot
-	Refused    string     // why it was not answered, or not told what to boot
+	Refused    string     // why it was not answered
+	NoBoot     string     // why there is nothing for it to boot
 	Full       bool       // because there is no address left
 }
 
@@ -43,6 +45,11 @@ func (s *Service) Exchanged(c Client, machine string, x Exchange) {
 	}
 	s.attempts.with(a, func() { a.dhcp(c).exchanged(x) })
 	s.alive(a)
+	told := ""
+	s.attempts.with(a, func() { told = a.watch.told })
+	if told == "" && (x.Full || x.NoBoot != "") {
+		s.settle(a, &a.watch.settle)
+	}
 }
 
 // dhcpSeen is diagnose.DHCP with what is noted in it.
@@ -79,6 +86,7 @@ func (a *attempt) returned(now time.Time) {
 }
 
 func (d *dhcpSeen) exchanged(x Exchange) {
+	d.NoBoot = x.NoBoot
 	switch {
 	case x.From.IsValid():
 		d.Has, d.From = x.Addr, x.From
@@ -88,9 +96,7 @@ func (d *dhcpSeen) exchanged(x Exchange) {
 		return
 	}
 	d.Refused, d.Full = "", false
-	if d.File = x.File; x.File == "" {
-		d.NoBoot = x.Refused
-	}
+	d.File = x.File
 	switch {
 	case x.Proxied:
 		d.Proxied = true
@@ -152,7 +158,14 @@ func (s *Service) scriptRefused(by Asker, err error) {
 	if a == nil {
 		return
 	}
-	s.attempts.with(a, func() { a.seen.Script.Refusals++; a.seen.Script.Refused = err.Error() })
+	final := !errors.Is(err, ErrForbidden)
+	s.attempts.with(a, func() {
+		a.seen.Script.Refusals++
+		a.seen.Script.Refused, a.seen.Script.Final = err.Error(), final
+	})
+	if final {
+		s.settle(a, &a.watch.settle)
+	}
 }
 
 // scriptIs notes the script that a's machine has.
@@ -179,6 +192,17 @@ func (s *Service) loginRefused(in Initiator, machine, reason string) {
 	})
 	if its {
 		s.alive(a)
+		s.settle(a, &a.watch.settle)
+	}
+}
+
+// loggedIn notes a login.
+func (a *attempt) loggedIn(by Session) {
+	a.seen.Login = diagnose.Login{}
+	if by.Firmware {
+		a.seen.System.Left = false
+	} else {
+		a.seen.System.Ended, a.seen.System.Lasted = "", 0
 	}
 }
 
@@ -197,6 +221,9 @@ func (s *Service) SessionEnded(b inventory.Boot, by Session, reason string, last
 		}
 	})
 	s.alive(a)
+	if by.Firmware {
+		s.settle(a, &a.watch.settle)
+	}
 }
 
 // DiskFailure is why a read or a write failed.
@@ -223,11 +250,9 @@ func (s *Service) DiskFails(b inventory.Boot, f DiskFailure) {
 			d.Full, d.Limit, d.AtLimit, news = f.Err.Error(), f.Limit, f.AtLimit, true
 		}
 	})
-	if !news {
-		return
+	if news {
+		s.settle(a, &a.watch.failing)
 	}
-	d := diagnose.Diagnose(s.caseOf(context.Background(), a, time.Now()))
-	s.say(a, recorder.Event{Level: recorder.Error, Text: diagnose.Sentence(d), Diagnosis: &d})
 }
 
 // Opened notes what the disk of b looks like to its firmware, or why it could not
@@ -243,6 +268,9 @@ func (s *Service) Opened(b inventory.Boot, l diagnose.Layout, err error) {
 			a.seen.Login.Open = err.Error()
 		}
 	})
+	if err != nil {
+		s.settle(a, &a.watch.settle)
+	}
 }
 
 // caseOf is all that is known of a.
@@ -251,7 +279,7 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	var fw Firmware
 	var server netip.Addr
 	s.attempts.with(a, func() {
-		c, fw, server = a.seen, a.firmware, a.server
+		c, fw, server = a.seen, cmp.Or(a.firmware, a.platform), a.server
 		c.Stage, c.MAC, c.Interface, c.Loader.Told = a.stage, a.mac, a.iface, a.loader
 		c.Silent = now.Sub(a.watch.life)
 		if stuck := now.Sub(a.watch.reached); c.Silent < a.watch.patience {

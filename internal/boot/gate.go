@@ -241,8 +241,8 @@ func (s *Service) LoggedIn(b inventory.Boot, by Session) {
 	if !st.After(s.stage(b)) {
 		again, st = " again", ""
 	}
-	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID && !by.Firmware {
-		s.attempts.with(a, func() { a.seen.System.Ended = "" })
+	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID {
+		s.attempts.with(a, func() { a.loggedIn(by) })
 	}
 	s.Progress(b, st, recorder.Info, fmt.Sprintf("%s opened the disk%s, from %s%s", who, again, by.Remote, how))
 }

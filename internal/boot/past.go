@@ -8,27 +8,27 @@ import (
 	"bootes.dev/internal/recorder"
 )
 
-// shortest is how long a system runs that is not counted as one that crashed.
-const shortest = 2 * time.Minute
-
 // past adds to c what the earlier boots of its machine tell, and those of others.
 func (s *Service) past(c *diagnose.Case, earlier []recorder.Boot) {
 	p := &c.Past
-	inARow := true
+	inARow, next := true, time.Now()
 	for _, b := range earlier {
-		ran, short := ranAt(b)
-		if inARow = inARow && alike(b, c.Stage, ran); inARow {
+		ran := b.Outcome == recorder.OutcomeRunning
+		short := ran && next.Sub(b.Ended) < diagnose.ShortRun
+		next = b.Started
+		if inARow = inARow && alike(b, c.Stage, short); inARow {
 			p.Failed++
 			if short {
 				p.Short++
 			}
-			continue
-		}
-		if ran && !short && p.LastRan == "" {
+		} else if ran && !short && p.LastRan == "" {
 			p.LastRan, p.LastAt = b.Image, b.Started
 		}
 	}
 	p.Tag = c.Disk.Ref != c.Disk.Image
+	if c.Disk.Image == "" {
+		return
+	}
 	for _, b := range s.Recorder.Latest() {
 		if b.Machine != "" && b.Machine != c.Subject && b.Image == c.Disk.Image && b.Outcome == recorder.OutcomeRunning {
 			p.Elsewhere++
@@ -36,18 +36,11 @@ func (s *Service) past(c *diagnose.Case, earlier []recorder.Boot) {
 	}
 }
 
-// ranAt reports whether the system of an earlier boot ran, and whether it did so
-// for a short time only: one that crashes may have written before.
-func ranAt(b recorder.Boot) (ran, short bool) {
-	ran = b.Outcome == recorder.OutcomeRunning
-	return ran, ran && b.Last.Sub(b.Ended) < shortest
-}
-
 // alike reports whether an earlier boot failed as one did that came as far as st.
-func alike(b recorder.Boot, st recorder.Stage, ran bool) bool {
-	if ran {
-		_, short := ranAt(b)
-		return short && st.After(recorder.StageRead)
+// Once a system has come, it is chance whether it wrote before it crashed.
+func alike(b recorder.Boot, st recorder.Stage, short bool) bool {
+	if st.After(recorder.StageRead) && b.Stage.After(recorder.StageRead) {
+		return short || b.Outcome != "" && b.Outcome != recorder.OutcomeRunning
 	}
 	return b.Outcome != "" && b.Stage == st
 }

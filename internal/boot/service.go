@@ -236,6 +236,9 @@ func (s *Service) asked(ctx context.Context, subject string, v verdict, c Client
 		}
 		a.discovered(c, time.Now())
 		began = a.stage == ""
+		if c.IPXE {
+			a.platform = c.Firmware
+		}
 	})
 	s.attempts.reach(a, st)
 	defer s.alive(a)
@@ -265,6 +268,9 @@ func (s *Service) take(ctx context.Context, subject string, known bool, mac net.
 	return s.attempts.take(subject, mac.String(), st, s.now(), func() (string, error) {
 		if !known {
 			return strings.ToLower(rand.Text()[:8]), nil
+		}
+		if old := s.attempts.current(subject); old != nil {
+			s.replaced(ctx, old)
 		}
 		b, dropped, err := s.Inventory.OpenBoot(ctx, subject)
 		s.discard(ctx, dropped)

@@ -32,6 +32,9 @@ type watch struct {
 	life     time.Time // the last sign of it
 	moved    Moved     // at the last look
 	told     string    // kind of the diagnosis that was told of this stage
+
+	settle  bool // what was seen may explain a stop by itself
+	failing bool // the disk has failed
 }
 
 // Moved is what a boot has moved through its sessions, and which it has.
@@ -75,7 +78,11 @@ func (s *Service) alive(a *attempt) {
 // arm sets a's timer. The caller holds the attempts' mu.
 func (s *Service) arm(a *attempt, now time.Time) {
 	w := &a.watch
-	if w.patience == 0 || s.attempts.closed || s.attempts.m[a.subject] != a {
+	if w.settle || w.failing {
+		s.wake(a, 0)
+		return
+	}
+	if !a.timed() || s.attempts.closed || s.attempts.m[a.subject] != a {
 		a.stopTimer()
 		return
 	}
@@ -83,32 +90,52 @@ func (s *Service) arm(a *attempt, now time.Time) {
 	if !recorder.StageLogin.After(w.stage) {
 		wait = min(wait, w.patience/looks)
 	}
-	if w.timer == nil {
-		w.timer = time.AfterFunc(wait, func() { s.look(a) })
-		return
+	s.wake(a, wait)
+}
+
+// wake has a looked at after a while. The caller holds the attempts' mu.
+func (s *Service) wake(a *attempt, after time.Duration) {
+	switch w := &a.watch; {
+	case s.attempts.closed || s.attempts.m[a.subject] != a:
+	case w.timer == nil:
+		w.timer = time.AfterFunc(after, func() { s.look(a) })
+	default:
+		w.timer.Reset(after)
 	}
-	w.timer.Reset(wait)
+}
+
+// timed reports whether a's silence means anything. That of a system that runs
+// does if it is gone soon after it came: of one that has run for longer nobody
+// can tell why it was switched off.
+func (a *attempt) timed() bool {
+	y := a.seen.System
+	return a.watch.patience > 0 && (a.stage != recorder.StageRunning || y.Ended != "" && y.Lasted < diagnose.ShortRun)
 }
 
 // look is a's timer: it diagnoses a boot that stands still.
 func (s *Service) look(a *attempt) {
 	moved := s.moved(a.id)
 	now := time.Now()
-	over := false
+	var over, settle, failing bool
 	s.attempts.with(a, func() {
 		w := &a.watch
+		settle, failing, w.settle, w.failing = w.settle, w.failing, false, false
 		if a.seen.Loader.Asked != "" && now.Sub(a.fetching) < slowest {
 			w.life = now // it is being sent
 		}
 		if moved != w.moved {
 			w.moved, w.life = moved, now
 		}
-		if over = !w.due(a.seen.Script.Waiting).After(now); !over {
+		if over = a.timed() && !w.due(a.seen.Script.Waiting).After(now); !over {
 			s.arm(a, now)
 		}
 	})
+	ctx := context.Background()
+	if settle || failing {
+		s.settled(ctx, a, now, failing)
+	}
 	if over {
-		s.stalled(context.Background(), a, now)
+		s.stalled(ctx, a, now)
 	}
 }
 
@@ -133,12 +160,43 @@ func (s *Service) stalled(ctx context.Context, a *attempt, now time.Time) {
 	}
 }
 
+// settle has a looked at: what was seen may explain a stop by itself. It is done
+// by the timer, since those who saw it hold locks of theirs.
+func (s *Service) settle(a *attempt, what *bool) {
+	s.attempts.with(a, func() {
+		*what = true
+		s.wake(a, 0)
+	})
+}
+
+// settled tells at once what there is no doubt of.
+func (s *Service) settled(ctx context.Context, a *attempt, now time.Time, failing bool) {
+	c := s.caseOf(ctx, a, now)
+	switch {
+	case failing:
+		d := diagnose.Diagnose(c)
+		s.say(a, recorder.Event{Level: recorder.Error, Text: diagnose.Sentence(d), Diagnosis: &d})
+	case diagnose.Conclusive(c):
+		s.stalled(ctx, a, now)
+	}
+}
+
+// replaced tells why a boot stopped that another one is about to follow, if it
+// shows that.
+func (s *Service) replaced(ctx context.Context, a *attempt) {
+	told := ""
+	s.attempts.with(a, func() { told = a.watch.told })
+	if c := s.caseOf(ctx, a, time.Now()); told == "" && (diagnose.Telling(c) || diagnose.Conclusive(c)) {
+		s.conclude(s.eventOf(a), c, diagnose.Diagnose(c))
+	}
+}
+
 // conclude records a diagnosis under the boot of e.
 func (s *Service) conclude(e recorder.Event, c diagnose.Case, d recorder.Diagnosis) {
 	e.Level, e.Outcome, e.Diagnosis, e.Text = recorder.Warn, recorder.OutcomeStalled, &d, diagnose.Sentence(d)
 	if d.Kind == diagnose.UnknownMachine || d.Kind == diagnose.NoLoader {
 		e.Outcome = recorder.OutcomeRefused
-	} else {
+	} else if c.Known { // anybody can make up strangers
 		s.Log.Warn("boot has stopped", "machine", c.Subject, "stage", string(c.Stage), "kind", d.Kind, "reason", e.Text)
 	}
 	s.Recorder.Add(e)

@@ -63,7 +63,7 @@ func TestDiagnoses(t *testing.T) {
 		{diagnose.NoAddress, recorder.StageFirmware, func(h *house) { asks(h, false) }},
 		{diagnose.NoLoader, recorder.StageFirmware, func(h *house) {
 			h.discover(mac1, EFIARM64, false)
-			h.Exchanged(client(mac1, EFIARM64, false), "pc1", Exchange{Offer: true, Addr: addr1, Refused: "no loader for its firmware (UEFI arm64): put it there"})
+			h.Exchanged(client(mac1, EFIARM64, false), "pc1", Exchange{Offer: true, Addr: addr1, NoBoot: "no loader for its firmware (UEFI arm64): put it there"})
 		}},
 		{diagnose.PoolExhausted, recorder.StageFirmware, func(h *house) {
 			h.discover(mac1, EFI64, false)
@@ -167,7 +167,7 @@ func TestUnknownMachineIsRefused(t *testing.T) {
 	h := newHouse(t)
 	const mac = "52:54:00:00:00:09"
 	h.discover(mac, EFI64, false)
-	h.Exchanged(client(mac, EFI64, false), "", Exchange{Offer: true, Refused: "unknown machine"})
+	h.Exchanged(client(mac, EFI64, false), "", Exchange{Offer: true, NoBoot: "unknown machine"})
 	if b := h.stopped(mac); b.Outcome != recorder.OutcomeRefused || b.Diagnosis.Kind != diagnose.UnknownMachine {
 		t.Errorf("%s: %+v", b.Outcome, b.Diagnosis)
 	}
@@ -279,6 +279,10 @@ func TestFailingDisk(t *testing.T) {
 	for range 3 {
 		h.DiskFails(ad.Boot, full)
 	}
+	if !eventually(func() bool { return h.Recorder.Boots("pc1")[0].Diagnosis != nil }) {
+		t.Fatal("nothing is said")
+	}
+	time.Sleep(50 * time.Millisecond)
 	b := h.Recorder.Boots("pc1")[0]
 	if b.Outcome != recorder.OutcomeRunning || b.Diagnosis == nil || b.Diagnosis.Kind != diagnose.DiskFull {
 		t.Errorf("%q, %+v", b.Outcome, b.Diagnosis)
@@ -287,7 +291,84 @@ func TestFailingDisk(t *testing.T) {
 		t.Errorf("told of %d times", n)
 	}
 	h.DiskFails(ad.Boot, DiskFailure{Err: block.ErrCorrupt})
-	if d := h.Recorder.Boots("pc1")[0].Diagnosis; d.Kind != diagnose.ImageCorrupt {
-		t.Errorf("%+v", d)
+	if !eventually(func() bool { return h.Recorder.Boots("pc1")[0].Diagnosis.Kind == diagnose.ImageCorrupt }) {
+		t.Errorf("%+v", h.Recorder.Boots("pc1")[0].Diagnosis)
+	}
+}
+
+// TestConclusiveEvidence is told of at once: the machine is about to start over.
+func TestConclusiveEvidence(t *testing.T) {
+	for kind, fails := range map[string]func(h *house, ad *Admitted){
+		diagnose.NotBootable: func(h *house, ad *Admitted) {
+			h.Opened(ad.Boot, diagnose.Layout{Seen: true, Blank: true}, nil)
+			h.SessionEnded(ad.Boot, Session{Remote: addr1, Firmware: true}, "initiator closed the connection", time.Second)
+		},
+		diagnose.LoginRefused: func(h *house, ad *Admitted) {
+			h.LoginRefused(initiatorOf(ad.Boot.User), ad.Boot.User, "its address is not right")
+		},
+	} {
+		h := newHouse(t)
+		h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
+		h.discover(mac1, EFI64, true)
+		user, _ := h.script(mac1, addr1)
+		ad, err := h.admit(user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.LoggedIn(ad.Boot, Session{Remote: addr1, Firmware: true})
+		fails(h, ad)
+		if b := h.stopped("pc1"); b.Outcome != recorder.OutcomeStalled || b.Diagnosis.Kind != kind {
+			t.Errorf("%s: %q, %+v", kind, b.Outcome, b.Diagnosis)
+		}
+	}
+}
+
+// TestReplacedBootTellsWhy: iPXE gives up and restarts its machine before anybody
+// would call it silent.
+func TestReplacedBootTellsWhy(t *testing.T) {
+	h := newHouse(t)
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
+	read := func() *Admitted {
+		h.discover(mac1, EFI64, true)
+		user, _ := h.script(mac1, addr1)
+		ad, err := h.admit(user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.LoggedIn(ad.Boot, Session{Remote: addr1, Firmware: true})
+		h.Reach(ad.Boot, recorder.StageRead, "first read")
+		return ad
+	}
+	h.Moved = func(string) Moved { return Moved{Reads: 900, Read: 30 << 20} }
+	read()
+	h.SessionEnded(read().Boot, Session{Remote: addr1, Firmware: true}, "initiator closed the connection", time.Second)
+	read()
+	boots := h.Recorder.Boots("pc1")
+	if b := boots[2]; b.Outcome != recorder.OutcomeReplaced || b.Diagnosis != nil {
+		t.Errorf("one that somebody may have switched off: %q, %+v", b.Outcome, b.Diagnosis)
+	}
+	if b := boots[1]; b.Outcome != recorder.OutcomeStalled || b.Diagnosis == nil || b.Diagnosis.Kind != diagnose.NoSystemLogin {
+		t.Errorf("one that iPXE gave up: %q, %+v", b.Outcome, b.Diagnosis)
+	}
+}
+
+// TestSystemThatDiesEarly is diagnosed though it has run; one that ran for longer
+// was switched off.
+func TestSystemThatDiesEarly(t *testing.T) {
+	for lasted, want := range map[time.Duration]recorder.Outcome{time.Second: recorder.OutcomeStalled, time.Hour: recorder.OutcomeRunning} {
+		h := newHouse(t)
+		h.discover(mac1, EFI64, true)
+		user, _ := h.script(mac1, addr1)
+		ad, err := h.admit(user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.LoggedIn(ad.Boot, Session{Remote: addr1})
+		h.Reach(ad.Boot, recorder.StageRunning, "first write")
+		h.SessionEnded(ad.Boot, Session{Remote: addr1}, "the initiator answers no ping", lasted)
+		time.Sleep(200 * time.Millisecond)
+		if b := h.Recorder.Boots("pc1")[0]; b.Outcome != want {
+			t.Errorf("after %s: %q, %+v", lasted, b.Outcome, b.Diagnosis)
+		}
 	}
 }

@@ -294,6 +294,7 @@ func TestBucket(t *testing.T) {
 func TestFloodOfStrangers(t *testing.T) {
 	for _, policy := range []Policy{Ignore, Hold} {
 		h := newPolicy(t, Unknown{Policy: policy})
+		h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
 		var log bytes.Buffer
 		h.Log = slog.New(slog.NewTextHandler(&log, nil))
 		h.discovers(mac1, "", true)

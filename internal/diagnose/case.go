@@ -111,6 +111,7 @@ type Script struct {
 	URL       string
 	Refusals  int
 	Refused   string // the last reason
+	Final     bool   // that reason is not of who asks, or from where
 	Portal    netip.AddrPort
 	Portaled  bool // by portal: of the config, and not where the request came in
 	Ours      bool // the portal is an address of this server

@@ -208,7 +208,7 @@ func ipxeCases() map[string]Case {
 			c.Script.Refusals, c.Script.Refused = 3, `script of "pc1" asked for from 10.77.0.101, whose MAC is unknown: address is not that machine's`
 		})),
 		"script-refused_remedy": at(st, has, with(func(c *Case) {
-			c.Script.Refusals, c.Script.Refused = 1, "update mode of pc1: its volume pc1-u is gone: end it with `bootes image update --cancel pc1`"
+			c.Script.Final, c.Script.Refusals, c.Script.Refused = true, 1, "update mode of pc1: its volume pc1-u is gone: end it with `bootes image update --cancel pc1`"
 		})),
 	}
 }
@@ -216,6 +216,9 @@ func ipxeCases() map[string]Case {
 func diskCases() map[string]Case {
 	refused := func(n int, why string) func(*Case) {
 		return func(c *Case) { scripted(c); c.Login.Refusals, c.Login.Refused = n, why }
+	}
+	refusals := func(n int, why string) func(*Case) {
+		return func(c *Case) { c.Login.Refusals, c.Login.Refused = n, why }
 	}
 	layout := func(fw Firmware, l Layout) func(*Case) {
 		return func(c *Case) {
@@ -246,6 +249,8 @@ func diskCases() map[string]Case {
 		"not-bootable_noesp":     at(read, layout(uefi, Layout{Signature: true, Code: true})),
 		"not-bootable_noefi":     at(read, layout(uefi, Layout{Signature: true, GPT: true, ESP: true, EFI: []string{"BOOTIA32.EFI"}})),
 		"not-bootable_emptyefi":  at(read, layout(uefi, Layout{Signature: true, GPT: true, ESP: true, EFI: []string{}}), with(func(c *Case) { c.Past.Ephemeral = true })),
+		"not-bootable_left":      at(read, layout(bios, Layout{}), with(func(c *Case) { c.System.Left = true })),
+		"login-refused_system":   at(read, loaded, refusals(2, "iqn.x is not the initiator name of pc1: `bootes machine set pc1 --initiator iqn.x` lets it in")),
 		"no-read":                at(login, scripted, with(func(c *Case) { c.Disk.Layout = good })),
 		"disk-full_limit": at(recorder.StageRunning, up, with(func(c *Case) {
 			c.Disk.Full, c.Disk.AtLimit, c.Disk.Limit, c.Disk.Written = "volume \"pc1-abcd\" is at its limit of 1048576 bytes: no space for new blocks", true, 1<<20, 1<<20
@@ -272,6 +277,7 @@ func systemCases() map[string]Case {
 		"no-system-login":        at(read, loaded),
 		"no-system-login_ready":  at(read, loaded, with(func(c *Case) { c.Disk.Ready, c.Past.Elsewhere, c.System.Left = true, 4, true })),
 		"no-system-login_asked":  at(read, loaded, with(func(c *Case) { c.System.Asked, c.Past.LastRan = true, "debian:13" })),
+		"no-system-login_left":   at(read, loaded, with(func(c *Case) { c.Disk.Read, c.System.Left = 10<<10, true })),
 		"no-system-login_loader": at(read, loaded, with(func(c *Case) { c.Disk.Read = 1 << 20 })),
 		"no-system-login_signed": at(read, loaded, with(func(c *Case) { c.Loader.Signed, c.Disk.Read = true, 3<<20 })),
 		"no-system-login_mtu":    at(read, loaded, with(func(c *Case) { c.Disk.Read, c.Disk.Reads = 512, 1 })),

@@ -84,6 +84,35 @@ func TestNothingKnown(t *testing.T) {
 	}
 }
 
+func TestConclusive(t *testing.T) {
+	want := map[string]bool{
+		"unknown-machine": true, "no-loader-for-firmware": true, "pool-exhausted": true, "pool-exhausted_ipxe": true,
+		"login-refused_rule": true, "login-refused_secret": true, "login-refused_account": true, "login-refused_mutual": true,
+		"login-refused_nochap": true, "login-refused_nodisk": true, "login-refused_protocol": true, "login-refused_open": true,
+		"login-refused_system": true, "not-bootable_left": true, "no-system-login_left": true, "script-refused_remedy": true,
+	}
+	for name, c := range cases() {
+		if got := Conclusive(c); got != want[name] {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestTelling(t *testing.T) {
+	for name, want := range map[string]bool{
+		"no-login": true, "script-not-fetched": true, "no-read": false, "no-system-login": false, "not-bootable_left": true,
+		"login-refused_system": true, "loader-silent": false, "system-gone": false,
+	} {
+		if got := Telling(cases()[name]); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	quick := cases()["no-login"]
+	if quick.Silent = time.Second; Telling(quick) {
+		t.Error("switched off within a second of its script")
+	}
+}
+
 func TestKinds(t *testing.T) {
 	seen := map[string]bool{}
 	for _, k := range Kinds {
@@ -107,7 +136,8 @@ func TestPatience(t *testing.T) {
 		{recorder.StageLoader, recorder.Usual{Boots: 3, Median: 15 * s, Slowest: 20 * s}, 45 * s},
 		{recorder.StageLoader, recorder.Usual{Boots: 3, Median: 10 * s, Slowest: 60 * s}, 90 * s},
 		{recorder.StageLoader, recorder.Usual{Boots: 9, Median: 100 * s, Slowest: 200 * s}, 120 * s},
-		{recorder.StageRunning, recorder.Usual{}, 0},
+		{recorder.StageRunning, recorder.Usual{}, 120 * s},
+		{"", recorder.Usual{}, 0},
 	} {
 		if got := Patience(tt.stage, tt.usual); got != tt.want {
 			t.Errorf("at %s, usually %+v: %s, want %s", tt.stage, tt.usual, got, tt.want)
@@ -118,7 +148,7 @@ func TestPatience(t *testing.T) {
 func TestSince(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		1234 * time.Microsecond: "1ms", 1234 * time.Millisecond: "1.2s", 45300 * time.Millisecond: "45s",
-		150 * time.Second: "2m30s", 3 * time.Hour: "3h0m",
+		150 * time.Second: "2m30s", 2 * time.Minute: "2m", 70 * time.Second: "1m10s", 3 * time.Hour: "3h0m",
 	} {
 		if got := since(d); got != want {
 			t.Errorf("%s: %s, want %s", d, got, want)

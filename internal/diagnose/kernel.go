@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"bootes.dev/internal/recorder"
 )
@@ -11,6 +12,10 @@ import (
 // LoopBoots is how many boots in a row must have failed alike: two happen when
 // somebody is impatient.
 const LoopBoots = 3
+
+// ShortRun is how long a system must run to count as one that runs: one that
+// crashes soon has often written to its disk before.
+const ShortRun = 3 * time.Minute
 
 // atKernel chooses among what happens once the system has opened its disk.
 func atKernel(c Case) string {
@@ -64,7 +69,7 @@ func crashLoop(c Case) report {
 	f.add(p.Elsewhere > 0, "the same image runs on %d other machines", p.Elsewhere)
 	long := ""
 	if p.Short > 0 {
-		long = " for longer than a moment"
+		long = " for longer than " + since(ShortRun)
 	}
 	r := report{
 		summary:  fmt.Sprintf("it is in a loop: %d boots in a row came as far as %s and never ran%s", p.Failed, c.Stage, long),

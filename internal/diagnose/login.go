@@ -8,7 +8,10 @@ import (
 
 // atLogin chooses among what happens between iPXE's login and its first read.
 func atLogin(c Case) string {
-	if c.Disk.Layout.Lacks(c.Firmware) != "" {
+	switch {
+	case c.Login.Refusals > 0:
+		return LoginRefused
+	case c.Disk.Layout.Lacks(c.Firmware) != "":
 		return NotBootable
 	}
 	return NoRead

@@ -23,6 +23,7 @@ var allowances = map[recorder.Stage]allowance{
 	recorder.StageLogin:    {45 * time.Second, 20 * time.Second, 2 * time.Minute},
 	recorder.StageRead:     {2 * time.Minute, 45 * time.Second, 10 * time.Minute},
 	recorder.StageKernel:   {2 * time.Minute, time.Minute, 10 * time.Minute},
+	recorder.StageRunning:  {2 * time.Minute, time.Minute, 10 * time.Minute}, // of a system that is gone
 }
 
 // learnt is how many earlier boots must be known before they count.

@@ -18,9 +18,11 @@ const (
 // login.
 func atRead(c Case) string {
 	switch {
+	case c.Login.Refusals > 0:
+		return LoginRefused
 	case c.Disk.Read < loaderRead && c.Disk.Layout.Lacks(c.Firmware) != "":
 		return NotBootable
-	case c.Past.Failed >= LoopBoots:
+	case c.Past.Failed >= LoopBoots && c.Disk.Read >= loaderRead:
 		return CrashLoop
 	}
 	return NoSystemLogin
@@ -30,14 +32,18 @@ func noSystemLogin(c Case) report {
 	d, s := c.Disk, c.System
 	f := d.Layout.facts()
 	f.add(d.Reads > 0, "%s was read by iPXE, in %d reads", size(d.Read), d.Reads)
-	f.add(s.Left, "iPXE closed its session: under UEFI that is when a kernel starts")
+	f.add(s.Left && d.Read >= kernelRead, "iPXE closed its session: under UEFI that is when a kernel starts")
+	f.add(s.Left && d.Read < kernelRead, "iPXE closed its session: what it had started came back to it")
 	f.add(s.Asked, "the system asked for an address: it has a driver for the network card")
 	f.add(d.Ready, "the image %s is made to find its disk by iSCSI", d.Image)
 	f.add(c.Past.Elsewhere > 0, "the same image runs on %d other machines", c.Past.Elsewhere)
 	f.add(c.Past.LastRan != "" && c.Past.LastRan == d.Image, "the same image has run on this machine")
 	r := report{evidence: f}
-	if d.Read < kernelRead && !s.Left && !s.Asked {
+	if d.Read < kernelRead && !s.Asked {
 		r.summary = fmt.Sprintf("%s was read, too little for a kernel, then nothing for %s", size(d.Read), since(c.Silent))
+		if s.Left {
+			r.summary = fmt.Sprintf("%s was read, too little for a kernel, then iPXE gave the disk up", size(d.Read))
+		}
 		return r.and(c.loaderCauses()...)
 	}
 	r.summary = fmt.Sprintf("%s was read, a kernel by its size, then nothing for %s: the system has not opened its disk", size(d.Read), since(c.Silent))
@@ -50,6 +56,8 @@ func (c Case) loaderCauses() []recorder.Cause {
 	mtu := cause("large packets do not get through: what it asks for is lost on the way to it", "ping -M do -s 1472 %s from here; find the link whose MTU is smaller than that of %s", c.address(), c.Interface)
 	broken := cause("the boot loader does not find its configuration or its kernel", "its screen says so; `bootes image ls`, then boot another: bootes machine set %s --image NAME:TAG", c.Subject)
 	switch {
+	case c.System.Left:
+		return []recorder.Cause{broken, mtu}
 	case c.Firmware.UEFI && c.Loader.Signed:
 		return []recorder.Cause{
 			cause("Secure Boot is on, and refuses the image's own boot loader", "put a signed one into the image (Debian: shim-signed and grub-efi-amd64-signed), or switch Secure Boot off in the machine's firmware set-up"),

@@ -71,7 +71,7 @@ func loginRefused(c Case) report {
 // refusalCause explains the refusals that name no remedy of their own.
 func (c Case) refusalCause(reason string) recorder.Cause {
 	for _, known := range []struct{ part, text, remedy string }{
-		{"a newer one has begun", "another computer boots as this machine, or it was switched off and on: two with one MAC address fence each other",
+		{newerBoot, "another computer boots as this machine, or it was switched off and on: two with one MAC address fence each other",
 			"`bootes boot log MACHINE` shows which cards asked; give each computer a machine of its own (bootes machine add)"},
 		{"wrong CHAP secret", "it has the secret of another boot, or one that was typed wrongly",
 			"switch it off and on; for a secret that was typed in: bootes machine credentials MACHINE --new"},

@@ -35,6 +35,8 @@ func since(d time.Duration) string {
 	switch {
 	case d >= time.Hour:
 		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	case d >= time.Minute && d.Round(time.Second)%time.Minute == 0:
+		return fmt.Sprintf("%dm", d.Round(time.Second)/time.Minute)
 	case d >= 10*time.Second:
 		return d.Round(time.Second).String()
 	case d >= time.Second:

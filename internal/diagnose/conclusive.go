@@ -1,0 +1,50 @@
+package diagnose
+
+import (
+	"strings"
+	"time"
+
+	"bootes.dev/internal/recorder"
+)
+
+// Conclusive reports whether what was seen explains a stop by itself: it need not
+// be waited for. Machines that fail soon restart before anybody would have called
+// them silent.
+func Conclusive(c Case) bool {
+	switch kindOf(c) {
+	case UnknownMachine:
+		return !c.Script.Waiting
+	case NoLoader, PoolExhausted:
+		return true
+	case ScriptRefused:
+		return c.Script.Final
+	case LoginRefused:
+		return c.Login.Open != "" || !strings.Contains(c.Login.Refused, newerBoot)
+	case NotBootable:
+		return c.System.Left
+	case NoSystemLogin:
+		return c.System.Left && c.Disk.Read < loaderRead
+	}
+	return false
+}
+
+// still is the silence after which a machine at its loader does not go on: what
+// it does there takes fractions of a second.
+const still = 10 * time.Second
+
+// newerBoot is in the refusals of a machine that has been restarted: its older
+// boot's system tries for as long as it lives.
+const newerBoot = "a newer one has begun"
+
+// Telling reports whether a boot that was replaced by another one tells why,
+// although nobody can say whether it would have gone on: it had stood still, or
+// its iPXE had given its disk up. All others may have been switched off by a person.
+func Telling(c Case) bool {
+	switch c.Stage {
+	case recorder.StageIPXE, recorder.StageScript:
+		return c.Silent >= still
+	case recorder.StageLogin, recorder.StageRead:
+		return c.System.Left || c.Login.Refusals > 0
+	}
+	return false
+}
