@@ -82,7 +82,7 @@ func TestFlood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if t.Logf("the server has %d MiB", memory>>20); memory > 256<<20 {
+	if t.Logf("the server has %d MiB", memory>>20); memory > 384<<20 { // 256 MiB of it may be garbage: see cmd/bootes/pace.go
 		t.Error("that is too much for some strangers")
 	}
 	log, err := os.ReadFile(f.Net.Path("bootes.log"))

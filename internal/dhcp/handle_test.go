@@ -448,7 +448,7 @@ func FuzzHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, server, unicast bool) {
 		m := known()
 		l := testLink(InterfaceConfig{Name: "br0"}, m, nil)
-		in := datagram{data: b, from: netip.MustParseAddrPort("10.77.0.9:4011"), to: broadcast, port: ProxyPort}
+		in := datagram{data: bytes.Clone(b), from: netip.MustParseAddrPort("10.77.0.9:4011"), to: broadcast, port: ProxyPort}
 		if server {
 			c := siteConfig()
 			c.ServeUnknown = true

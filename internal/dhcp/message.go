@@ -102,6 +102,7 @@ var (
 
 // decode reads a client's message. What is not a BOOTREQUEST of an Ethernet
 // client with a DHCP message type is refused: we could not answer it.
+// A byte behind b may be overwritten.
 func decode(b []byte) (*dhcpv4.DHCPv4, MessageType, error) {
 	if len(b) < headerLen+4 {
 		return nil, 0, fmt.Errorf("read DHCP message: %w: %d bytes", errMalformed, len(b))
@@ -113,7 +114,7 @@ func decode(b []byte) (*dhcpv4.DHCPv4, MessageType, error) {
 		return nil, 0, fmt.Errorf("read DHCP message: %w: hardware address of %d bytes", errMalformed, b[2])
 	}
 	// Some ROMs leave out the end option; a second one does no harm.
-	m, err := dhcpv4.FromBytes(append(b[:len(b):len(b)], 255))
+	m, err := dhcpv4.FromBytes(append(b, optEnd))
 	if err != nil {
 		return nil, 0, fmt.Errorf("read DHCP message: %w: %w", errMalformed, err)
 	}

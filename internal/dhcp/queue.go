@@ -181,7 +181,7 @@ func (p *port) read(ctx context.Context, take func(datagram)) error {
 }
 
 func (p *port) datagram(m *ipv4.Message) datagram {
-	in := datagram{data: append([]byte(nil), m.Buffers[0][:m.N]...), port: p.number}
+	in := datagram{data: append(make([]byte, 0, m.N+1), m.Buffers[0][:m.N]...), port: p.number} // decode wants a byte more
 	if u, ok := m.Addr.(*net.UDPAddr); ok {
 		in.from = netip.AddrPortFrom(u.AddrPort().Addr().Unmap(), u.AddrPort().Port())
 	}
