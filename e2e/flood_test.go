@@ -40,10 +40,7 @@ func TestFlood(t *testing.T) {
 	for n := range machines {
 		f.cli("machine", "add", fmt.Sprintf("pc%02d", n), "--mac", room.MAC(n), "--image", imageRef, "--ephemeral")
 	}
-	tool := filepath.Join(f.dataDir, "lab")
-	if out, err := exec.Command("go", "build", "-o", tool, "../cmd/lab").CombinedOutput(); err != nil {
-		t.Fatalf("build lab: %v: %s", err, out)
-	}
+	tool := labTool(t)
 	host := func(mac, addr string) *lab.Host {
 		h, err := f.Net.NewHost(mac, netip.MustParseAddr(addr))
 		if err != nil {
@@ -95,4 +92,14 @@ func TestFlood(t *testing.T) {
 	if n := strings.Count(string(log), "\n"); n > 30 {
 		t.Errorf("%d lines of log:\n%.4000s", n, log)
 	}
+}
+
+// labTool builds the program that the lab's computers run.
+func labTool(t *testing.T) string {
+	t.Helper()
+	tool := filepath.Join(t.TempDir(), "lab")
+	if out, err := exec.Command("go", "build", "-o", tool, "../cmd/lab").CombinedOutput(); err != nil {
+		t.Fatalf("build lab: %v: %s", err, out)
+	}
+	return tool
 }

@@ -93,8 +93,14 @@ func newFixture(t *testing.T, interfaces string) *fixture {
 // prepare makes the network and the config file but starts nothing.
 func prepare(t *testing.T, interfaces string) *fixture {
 	t.Helper()
+	return prepareIn(t, lab.DefaultServer, interfaces)
+}
+
+// prepareIn is prepare for a server with that address.
+func prepareIn(t *testing.T, server netip.Prefix, interfaces string) *fixture {
+	t.Helper()
 	f := &fixture{t: t, dataDir: t.TempDir()} // first, so that it goes last
-	n := lab.New(t, lab.NetOptions{})
+	n := lab.New(t, lab.NetOptions{Server: server})
 	config := n.Path("bootes.yaml")
 	socket := n.Path("bootes.sock")
 	text := fmt.Sprintf("data: %s\napi: {socket: %s, group: root}\ninterfaces:%s", f.dataDir, socket, interfaces)

@@ -17,12 +17,17 @@ type Load struct {
 	Rate          int // exchanges a second
 	Seconds       float64
 	Clients       int // after that many, they begin anew
+	First         int // number of the first client
+	Keep          bool
 }
 
 // Figures are of the exchanges of a Load.
 type Figures struct {
 	Begun, Done   int
 	P50, P99, Max time.Duration // from DISCOVER to ACK
+	// Acknowledged is the address of each client's last ACK by its hardware
+	// address, if the Load says Keep.
+	Acknowledged map[string]netip.Addr `json:",omitempty"`
 }
 
 // patience with exchanges that are not done when the last has begun.
@@ -37,6 +42,9 @@ func Exchange(ctx context.Context, l Load) (f Figures, err error) {
 	defer conn.Close()
 	_ = conn.SetReadBuffer(4 << 20)
 	x := &exchanges{Load: l, conn: conn, to: netip.AddrPortFrom(l.Server, serverPort), began: make([]time.Time, int(float64(l.Rate)*l.Seconds)+1)}
+	if l.Keep {
+		x.acknowledged = map[string]netip.Addr{}
+	}
 	var reader sync.WaitGroup
 	reader.Go(x.read)
 	x.send(ctx)
@@ -48,7 +56,7 @@ func Exchange(ctx context.Context, l Load) (f Figures, err error) {
 		return f, err
 	}
 	reader.Wait()
-	f = Figures{Begun: x.sent, Done: len(x.took)}
+	f = Figures{Begun: x.sent, Done: len(x.took), Acknowledged: x.acknowledged}
 	if slices.Sort(x.took); len(x.took) > 0 {
 		at := func(q int) time.Duration { return x.took[(len(x.took)-1)*q/100] }
 		f.P50, f.P99, f.Max = at(50), at(99), at(100)
@@ -64,7 +72,12 @@ type exchanges struct {
 	mu    sync.Mutex
 	began []time.Time // by xid
 	took  []time.Duration
+
+	acknowledged map[string]netip.Addr
 }
+
+// mac is the hardware address of the client of an exchange.
+func (x *exchanges) mac(xid int) net.HardwareAddr { return mac(x.First + xid%x.Clients) }
 
 // send begins exchanges as their time comes.
 func (x *exchanges) send(ctx context.Context) {
@@ -74,7 +87,7 @@ func (x *exchanges) send(ctx context.Context) {
 		if early := time.Until(start.Add(time.Duration(x.sent) * gap)); early > 0 {
 			time.Sleep(early)
 		}
-		b := append(message(uint32(x.sent), mac(x.sent%x.Clients), x.Relay, discover), optEnd)
+		b := append(message(uint32(x.sent), x.mac(x.sent), x.Relay, discover), optEnd)
 		x.mu.Lock()
 		x.began[x.sent] = time.Now()
 		x.mu.Unlock()
@@ -96,12 +109,15 @@ func (x *exchanges) read() {
 		}
 		switch a.kind {
 		case offer:
-			b := message(a.xid, mac(int(a.xid)%x.Clients), x.Relay, request)
+			b := message(a.xid, x.mac(int(a.xid)), x.Relay, request)
 			b = option(option(b, optRequested, a.addr.AsSlice()), optServerID, a.server.AsSlice())
 			_, _ = x.conn.WriteToUDPAddrPort(append(b, optEnd), x.to)
 		case ack:
 			x.mu.Lock()
 			x.took = append(x.took, time.Since(x.began[a.xid]))
+			if x.Keep {
+				x.acknowledged[x.mac(int(a.xid)).String()] = a.addr
+			}
 			x.mu.Unlock()
 		}
 	}
