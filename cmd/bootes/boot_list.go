@@ -56,6 +56,9 @@ func bootsText(all []api.LatestBoot, now time.Time) string {
 		if b.Outcome != "" {
 			outcome, after = string(b.Outcome), b.Ended.Sub(b.Started)
 		}
+		if aside(b) {
+			outcome = "-"
+		}
 		if b.Diagnosis != nil {
 			why = b.Diagnosis.Kind
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"bootes.dev/internal/api"
 	"bootes.dev/internal/recorder"
 )
 
@@ -39,7 +40,11 @@ func TestStandings(t *testing.T) {
 	if st := standingOf(b, now); st != up {
 		t.Errorf("a session, whatever the boot: %s, want running", standings[st])
 	}
-	b.Outcome = ""
+	b.Connected = false
+	if b.Outcome, b.ID, b.Stage = "", "", ""; standingOf(b, now) != off || !strings.Contains(bootsText([]api.LatestBoot{b}, now), "60 min ago  -      -        60 min  -\n") {
+		t.Errorf("a refused login is taken for a boot:\n%s", bootsText([]api.LatestBoot{b}, now))
+	}
+	b.ID, b.Stage = "pc-1", recorder.StageLoader
 	if st := standingOf(b, now); st != booting {
 		t.Errorf("under way: %s, want booting", standings[st])
 	}

@@ -53,7 +53,7 @@ func standingOf(b api.LatestBoot, now time.Time) standing {
 		return ailing
 	case b.Outcome == recorder.OutcomeRunning && b.Connected, b.Connected && b.Outcome != "":
 		return up
-	case b.Outcome != "" || old:
+	case b.Outcome != "", old, aside(b):
 		return off
 	}
 	if st, ok := lastStage(b); ok && slow(st.Took, st.Usual) {
@@ -61,6 +61,10 @@ func standingOf(b api.LatestBoot, now time.Time) standing {
 	}
 	return booting
 }
+
+// aside reports whether b is no boot, only what was said of a machine that has
+// not booted yet.
+func aside(b api.LatestBoot) bool { return b.ID == "" && b.Stage == "" }
 
 func troubled(b api.LatestBoot) bool {
 	return len(b.Events) > 0 && mark(b.Events[len(b.Events)-1].Level) != ""

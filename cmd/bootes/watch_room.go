@@ -37,7 +37,10 @@ func (a *app) watchRoom(ctx context.Context) error {
 			return ctx.Err()
 		case <-tick.C:
 		}
-		if boots, err = a.client().LatestBoots(ctx); err != nil {
+		start := time.Now()
+		boots, err = a.client().LatestBoots(ctx)
+		tick.Reset(max(lookEvery, 10*time.Since(start))) // thousands of machines are a load
+		if err != nil {
 			trouble = fmt.Sprintf("as of %s: %v", r.at.Local().Format("15:04:05"), err)
 			continue
 		}

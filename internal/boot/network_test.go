@@ -3,6 +3,7 @@ package boot
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -88,5 +89,42 @@ func TestHTTPAsked(t *testing.T) {
 	last := b.Events[len(b.Events)-1]
 	if n := len(b.Events); n > maxAsked+5 || last.Text != "fetches more by HTTP" || last.Again < 50 || last.Level != recorder.Info {
 		t.Errorf("an installer: %d events, the last %+v", n, last)
+	}
+}
+
+// TestRefusedScripts: who is refused a script, and whose it was, both see it.
+func TestRefusedScripts(t *testing.T) {
+	h := newHouse(t)
+	ask := func(mac string, from netip.Addr) error {
+		_, err := h.Script(t.Context(), Asker{MAC: parseMAC(mac), Remote: from, Local: server})
+		return err
+	}
+	if err := ask(mac1, addr2); err == nil { // pc1 is not even starting
+		t.Fatal("pc2 was given pc1's script")
+	}
+	h.discovers(mac1, "", true)
+	h.discovers(mac2, "", true)
+	for range 3 {
+		if err := ask(mac1, addr2); err == nil {
+			t.Fatal("pc2 was given pc1's script")
+		}
+	}
+	why := `script of "pc1" asked for from 10.77.0.102, which is 52:54:00:00:00:02: address is not that machine's`
+	if n := h.on("pc1", "no script: "+why); n != 1 {
+		t.Errorf("pc1 has it %d times, want once: %+v", n, h.Recorder.Boots("pc1"))
+	}
+	if n := h.on("pc2", "asks for the script of 52:54:00:00:00:01, and gets none: "+why); n != 1 {
+		t.Errorf("pc2 has it %d times, want once: %+v", n, h.Recorder.Boots("pc2"))
+	}
+	boots := h.Recorder.Boots("pc1")
+	if first := boots[len(boots)-1].Events[0]; first.Text != "no script: "+why {
+		t.Errorf("before pc1 started: %+v", first)
+	}
+	h.clock = h.clock.Add(stale + time.Second)
+	if err := ask(mac1, addr1); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.on("pc1", "10.77.0.101 asks for its script, and is told to start over: it has not just asked for an address as iPXE"); n != 1 {
+		t.Errorf("pc1 has it %d times, want once: %+v", n, h.Recorder.Boots("pc1"))
 	}
 }

@@ -32,6 +32,7 @@ func (s *Service) Script(ctx context.Context, by Asker) (string, error) {
 	text, err := s.script(ctx, by)
 	if err != nil {
 		s.scriptRefused(by, err)
+		s.tellRefused(ctx, by, err)
 	}
 	s.alive(s.attempts.byCard(by.MAC.String()))
 	return text, err
@@ -67,6 +68,8 @@ func (s *Service) script(ctx context.Context, by Asker) (string, error) {
 		return ipxe.Renew(s.ownURL(nil, by)), nil
 	case a == nil:
 		s.Log.Warn("script asked for by a machine that is not booting", "machine", m.Name, "remote", by.Remote)
+		s.tellOf(ctx, s.attempts.byCard(by.MAC.String()), by,
+			fmt.Sprintf("%s asks for its script, and is told to start over: it has not just asked for an address as iPXE", by.Remote))
 		return ipxe.Message("Bootes has not seen " + m.Name + " start: it starts over."), nil
 	case v.ask:
 		return ipxe.Ask(s.ownURL(a, by)), nil
@@ -86,7 +89,7 @@ func (s *Service) bootScript(ctx context.Context, m inventory.Machine, a *attemp
 	b, v, err := s.plan(ctx, m, a)
 	if err != nil {
 		s.scriptRefused(by, err)
-		s.say(a, recorder.Event{Level: recorder.Error, Text: fmt.Sprintf("no script: %v", err)})
+		s.sayOnce(a, recorder.Event{Level: recorder.Error, Text: fmt.Sprintf("no script: %v", err)})
 		s.Log.Error("machine cannot boot", "machine", m.Name, "err", err)
 		return ipxe.Message("Bootes cannot boot "+m.Name+":", err.Error()), nil
 	}
