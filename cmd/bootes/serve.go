@@ -395,6 +395,9 @@ func (h *house) fetchedTFTP(t tftp.Transfer) {
 		t.Err = nil
 	}
 	h.counters.Transfer("tftp", transferOutcome(t), t.Bytes, t.Duration)
+	if t.Simulated {
+		return
+	}
 	h.boot.LoaderFetched(context.Background(), boot.Fetched{
 		Name: t.Name, Proto: "TFTP", Remote: t.Client.Addr(), Bytes: t.Bytes, Took: t.Duration, Aborted: t.Aborted, Err: t.Err,
 		Answered: t.Answered, Restarted: errors.Is(t.Err, tftp.ErrRestarted), Block: t.Block, Resent: t.Resent,

@@ -132,6 +132,7 @@ func TestSimulate(t *testing.T) {
 		"bootes: whether it boots cannot be told from here\n")
 
 	// Nothing of all that is left.
+	shows(t, s.cli(exitNotFound, "boot", "pcap", "52:54:00:12:34:56"), `no packets of "52:54:00:12:34:56" are kept`)
 	if out := s.cli(exitOK, "lease", "ls"); strings.Contains(out, "10.77") {
 		t.Errorf("leases:\n%s", out)
 	}

@@ -45,7 +45,11 @@ func (h *house) openLoader(ctx context.Context, r tftp.Request) (tftp.File, erro
 	if !served(h.cfg, r.Local) {
 		return nil, notServed(r.Local)
 	}
-	f, text, err := h.loaderFile(ctx, r.Name, r.Client.Addr(), r.Local)
+	client := r.Client.Addr()
+	if r.Simulated { // it is not the computer that plays it
+		client = netip.Addr{}
+	}
+	f, text, err := h.loaderFile(ctx, r.Name, client, r.Local)
 	if err != nil || text != "" {
 		return tftp.Bytes([]byte(text)), err
 	}

@@ -200,7 +200,15 @@ func (s *Server) loader(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// simulated is how simulated machines call themselves.
+const simulated = "bootes-simulate"
+
+// remote is who asks. A simulated machine is nobody: what it asks for is no step of
+// a boot of the computer that plays it.
 func remote(r *http.Request) netip.AddrPort {
+	if r.UserAgent() == simulated {
+		return netip.AddrPort{}
+	}
 	a, _ := netip.ParseAddrPort(r.RemoteAddr)
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }

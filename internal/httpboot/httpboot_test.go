@@ -93,6 +93,15 @@ func TestScript(t *testing.T) {
 	}
 }
 
+// What a simulated machine asks for is no step of a boot of the computer that
+// plays it.
+func TestSimulatedRequest(t *testing.T) {
+	base := serve(t, Options{Script: func(_ context.Context, r ScriptRequest) (string, error) { return r.Remote.String(), nil }})
+	if _, _, body := get(t, "GET", base+"/ipxe/52-54-00-00-00-01", "User-Agent: bootes-simulate"); body != "invalid AddrPort" {
+		t.Errorf("asked by %s", body)
+	}
+}
+
 func TestLoader(t *testing.T) {
 	var fetched string
 	root := folder(t, map[string]string{"snponly.efi": "MZ", "dir/file.efi": "MZ"})

@@ -146,7 +146,7 @@ func (t *tftpTransfer) silent() error {
 // request is the read request, with the options that this firmware asks for.
 func (t *tftpTransfer) request() []byte {
 	b := binary.BigEndian.AppendUint16(nil, tftpRRQ)
-	all := []string{t.name, "octet", "tsize", "0"}
+	all := []string{t.name, "octet", "tsize", "0", agent, "1"} // what it does not know, a server ignores (RFC 2347)
 	if t.way.block > 0 {
 		all = append(all, "blksize", strconv.Itoa(t.way.block))
 	}

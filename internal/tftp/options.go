@@ -1,6 +1,7 @@
 package tftp
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -40,6 +41,13 @@ func negotiate(asked []option, size int64, blockLimit, windowLimit int) terms {
 		}
 	}
 	return t
+}
+
+// simulatedOption marks the requests of simulated machines. It is never acknowledged.
+const simulatedOption = "bootes-simulate"
+
+func (r *request) simulated() bool {
+	return slices.ContainsFunc(r.options, func(o option) bool { return o.name == simulatedOption })
 }
 
 func (t *terms) accept(o option, size int64, blockLimit, windowLimit int) (value int64, ok bool) {

@@ -61,6 +61,20 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestSimulatedRequest(t *testing.T) {
+	for _, options := range [][]option{nil, {{simulatedOption, "1"}}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &Server{Open: opener(nil, fs.ErrNotExist)}
+			b := newBench(t, s)
+			p, _ := (&request{op: opRRQ, filename: "f", mode: "octet", options: options}).AppendBinary(nil)
+			b.asks.Write(p)
+			if x := <-b.done; x.Simulated != (options != nil) {
+				t.Errorf("%v: simulated %v", options, x.Simulated)
+			}
+		})
+	}
+}
+
 // countOpens counts the transfers that begin.
 func countOpens(s *Server) *int {
 	n, open := 0, s.Open

@@ -85,6 +85,8 @@ type Request struct {
 	Name   string         // cleaned: slashes, relative, never leaves the root
 	Client netip.AddrPort // who asks
 	Local  netip.Addr     // our address that was asked
+	// Simulated: the client only looks what a machine would get.
+	Simulated bool
 }
 
 // Transfer is what became of a request.
