@@ -99,7 +99,7 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("takes address %s from DHCP server %s%s", q.Requested, q.ServerID, rogueText(r)), r.Rogue)
 		}
 	case r.Type == 0:
-		if r.Decision.Machine != "" && (q.NetBoot || q.Mode == dhcp.ModeServer) {
+		if q.NetBoot || q.Mode == dhcp.ModeServer { // a proxy has no word for systems
 			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %s%s", q.Type, r.Reason, rogueText(r)), r.Rogue)
 		}
 	default:

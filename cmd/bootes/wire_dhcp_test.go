@@ -1,7 +1,9 @@
 package main
 
 import (
+	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"bootes.dev/internal/boot"
@@ -36,12 +38,32 @@ func TestWhatTheTimelineSaysOfAnAnswer(t *testing.T) {
 		"OFFER 10.77.0.100, boot file snponly.efi": {Type: dhcp.Offer, Addr: a("10.77.0.100"), Boot: true},
 		"ACK 10.77.0.100 instead of 10.99.0.1, which is kept for pc01 and is away, boot file snponly.efi": {
 			Type: dhcp.ACK, Addr: a("10.77.0.100"), Boot: true, Instead: "is away"},
-		"NAK, nothing to boot: it is": {Type: dhcp.NAK, Reason: "it is"},
-		"ACK":                         {Type: dhcp.ACK},
+		"NAK: it is": {Type: dhcp.NAK, Reason: "it is"},
+		"ACK":        {Type: dhcp.ACK},
 	} {
 		r.Decision = d
 		if got := sentText(r); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// Those that are told nothing see why, strangers among them; a proxy says nothing
+// of what systems ask.
+func TestTheTimelineSaysWhyThereIsNoAnswer(t *testing.T) {
+	h := newWired(t)
+	p := dhcpPolicy{h.boot, h.locator, h.counters}
+	stranger := net.HardwareAddr{2, 0, 0, 0, 0, 9}
+	q := dhcp.Query{MAC: stranger, Interface: "br0", Server: netip.MustParseAddr("10.77.0.1"), Type: dhcp.Discover, Firmware: dhcp.BIOS, NetBoot: true}
+	p.Decide(t.Context(), q)
+	p.Sent(q, dhcp.Reply{Reason: "the pool is empty"})
+	q.NetBoot, q.Mode = false, dhcp.ModeProxy
+	p.Sent(q, dhcp.Reply{Reason: "it is no proxy's"})
+	var said []string
+	for _, e := range h.rec.Boots(stranger.String())[0].Events {
+		said = append(said, e.Text)
+	}
+	if got := strings.Join(said, "|"); !strings.Contains(got, "|no answer to DISCOVER: the pool is empty") || strings.Contains(got, "it is no proxy's") {
+		t.Errorf("the timeline: %s", got)
 	}
 }

@@ -168,6 +168,9 @@ func (d *demo) bootOne(ctx context.Context, m *machine) (err error) {
 }
 
 func (d *demo) event(e recorder.Event) {
+	if e.Again > 0 {
+		return
+	}
 	text := e.Text
 	if e.Level != recorder.Info {
 		text = string(e.Level) + ": " + text
