@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/boot"
+	"bootes.dev/internal/capture"
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/dhcp"
 	"bootes.dev/internal/diagnose"
@@ -127,4 +129,14 @@ func (g *gate) observe(ad *boot.Admitted, d *storage.Opened) block.Device {
 	return observed{d, func(err error) {
 		g.boot.DiskFails(ad.Boot, boot.DiskFailure{Err: err, AtLimit: errors.Is(err, cow.ErrLimit), Limit: d.Limit()})
 	}}
+}
+
+// knocks are what a machine sent to our ports since then.
+func (h *house) knocks(mac string, since time.Time) (k diagnose.Knocks, accepted int) {
+	hw, err := net.ParseMAC(mac)
+	if err != nil || h.packets == nil {
+		return k, 0
+	}
+	seen := h.packets.Knocks(capture.Span{MAC: hw, From: since})
+	return diagnose.Knocks{Known: true, TFTP: seen.TFTP, HTTP: seen.HTTP, ISCSI: seen.ISCSI}, seen.Accepted
 }

@@ -278,7 +278,9 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	var c diagnose.Case
 	var fw Firmware
 	var server netip.Addr
+	var reached time.Time
 	s.attempts.with(a, func() {
+		reached = a.watch.reached
 		c, fw, server = a.seen, cmp.Or(a.firmware, a.platform), a.server
 		c.Stage, c.MAC, c.Interface, c.Loader.Told = a.stage, a.mac, a.iface, a.loader
 		c.Silent = now.Sub(a.watch.life)
@@ -300,6 +302,9 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	if s.Others != nil {
 		c.DHCP.Others = s.Others(c.Interface)
 		c.IPXE.Others = c.DHCP.Others
+	}
+	if s.Knocks != nil {
+		c.Knocks, c.Script.Connected = s.Knocks(c.MAC, reached)
 	}
 	m := s.moved(a.id)
 	c.Disk.Reads, c.Disk.Read, c.Disk.Written = m.Reads, m.Read, m.Written

@@ -75,6 +75,7 @@ type Options struct {
 	Moved    func(boot string) Moved
 	Others   func(iface string) []diagnose.Server
 	TFTPPort uint16
+	Knocks   func(mac string, since time.Time) (k diagnose.Knocks, accepted int)
 	Data     string
 	Patience func(recorder.Stage, recorder.Usual) time.Duration
 

@@ -32,6 +32,7 @@ type Case struct {
 	Disk     Disk
 	System   System
 	Past     Past
+	Knocks   Knocks
 }
 
 // Ports are those that this server serves.

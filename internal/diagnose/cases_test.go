@@ -122,7 +122,9 @@ func firmwareCases() map[string]Case {
 			c.Firmware = Firmware{Name: "UEFI x86-64 HTTP", Arch: "x86_64", UEFI: true, HTTP: true, Flag: "http"}
 			c.DHCP.File = "http://10.77.0.1/loader/snponly.efi"
 		})),
-		"loader-not-fetched_port": at(st, leased, with(func(c *Case) { c.Ports.TFTP, c.DHCP.Relay = 6969, router })),
+		"loader-not-fetched_knocks": at(st, leased, with(func(c *Case) { c.Knocks = Knocks{Known: true, TFTP: 3} })),
+		"loader-not-fetched_silent": at(st, leased, with(func(c *Case) { c.Knocks = Knocks{Known: true} })),
+		"loader-not-fetched_port":   at(st, leased, with(func(c *Case) { c.Ports.TFTP, c.DHCP.Relay = 6969, router })),
 		"wrong-boot-file": at(st, elsewhere, with(func(c *Case) {
 			c.Loader.Missing = "pxelinux.0"
 		})),
@@ -199,8 +201,9 @@ func ipxeCases() map[string]Case {
 		"ipxe-no-address_proxy": at(st, asks, proxy, with(func(c *Case) {
 			c.IPXE.Offered = netip.Addr{}
 		})),
-		"pool-exhausted_ipxe": at(st, asks, with(func(c *Case) { c.IPXE.Full, c.IPXE.Answered = true, 0 })),
-		"script-not-fetched":  at(st, has),
+		"pool-exhausted_ipxe":       at(st, asks, with(func(c *Case) { c.IPXE.Full, c.IPXE.Answered = true, 0 })),
+		"script-not-fetched":        at(st, has),
+		"script-not-fetched_knocks": at(st, has, with(func(c *Case) { c.Knocks = Knocks{Known: true, HTTP: 3} })),
 		"script-not-fetched_http": at(st, has, with(func(c *Case) {
 			c.Script.HTTPed, c.Script.URL, c.IPXE.From, c.IPXE.Relay = true, "http://10.99.0.1/ipxe/52-54-00-00-00-01", rival, router
 		})),
@@ -229,7 +232,9 @@ func diskCases() map[string]Case {
 	}
 	const script, login, read = recorder.StageScript, recorder.StageLogin, recorder.StageRead
 	return map[string]Case{
-		"no-login": at(script, scripted),
+		"no-login":        at(script, scripted),
+		"no-login_knocks": at(script, scripted, with(func(c *Case) { c.Knocks = Knocks{Known: true, ISCSI: 7} })),
+		"no-login_silent": at(script, scripted, with(func(c *Case) { c.Knocks = Knocks{Known: true, HTTP: 7} })),
 		"no-login_portal": at(script, scripted, with(func(c *Case) {
 			c.Script.Portaled, c.Script.Ours, c.Script.Portal = true, false, netip.MustParseAddrPort("10.99.0.1:3260")
 		})),

@@ -199,26 +199,27 @@ func offerIgnored(c Case) report {
 
 func loaderNotFetched(c Case) report {
 	f := c.asked(c.DHCP, c.firmware())
-	proto, port, key := "udp", c.Ports.TFTP, "TFTP"
+	d := door{"udp", c.Ports.TFTP, c.Knocks.TFTP}
 	if c.Firmware.HTTP {
-		proto, port, key = "tcp", c.Ports.HTTP, "HTTP"
+		d = door{"tcp", c.Ports.HTTP, c.Knocks.HTTP}
 	}
-	f.add(c.Loader.Asked == "", "nothing came to %s/%d, where %s is served", proto, port, key)
+	seen, firewall, sure := c.closed(d)
+	f.add(c.Loader.Asked == "", "%s", seen)
 	f.add(c.Loader.Asked != "", "it asked for %s and has not taken it", c.Loader.Asked)
 	r := report{
 		summary:  fmt.Sprintf("it has an address and was told to boot %s, and has not asked for that for %s", c.DHCP.File, since(c.Silent)),
 		evidence: f,
 	}
-	if proto == "udp" && port != 69 {
-		r.causes = append(r.causes, cause(fmt.Sprintf("boot ROMs ask for files at port 69, and TFTP is served at %d", port), "take `tftp: %d` out of ports: in the config and restart the server", port))
+	if d.proto == "udp" && d.port != 69 {
+		return r.and(cause(fmt.Sprintf("boot ROMs ask for files at port 69, and TFTP is served at %d", d.port), "take `tftp: %d` out of ports: in the config and restart the server", d.port))
 	}
-	r.causes = append(r.causes,
-		cause(fmt.Sprintf("a firewall of this server keeps %s/%d closed", proto, port), "%s; `bootes doctor` says which rule it is", c.openPort(proto, port)))
+	if r = r.and(firewall...); sure {
+		return r
+	}
 	if c.DHCP.Relay.IsValid() {
-		r.causes = append(r.causes, cause(fmt.Sprintf("no way leads from the machine's network to %s", c.Server), "give that network a router (router: in the config), and let %s/%d through it", proto, port))
+		r = r.and(cause(fmt.Sprintf("no way leads from the machine's network to %s", c.Server), "give that network a router (router: in the config), and let %s through it", d))
 	}
-	r.causes = append(r.causes, cause("its firmware stopped before that: a key was pressed, or it was switched off", "look at its screen; `%s` tries the same way", c.simulate()))
-	return r
+	return r.and(cause("its firmware stopped before that: a key was pressed, or it was switched off", "look at its screen; `%s` tries the same way", c.simulate()))
 }
 
 func wrongBootFile(c Case) report {

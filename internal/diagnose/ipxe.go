@@ -47,7 +47,8 @@ func ipxeNoAddress(c Case) report {
 
 func scriptNotFetched(c Case) report {
 	f := c.asked(c.IPXE, "iPXE")
-	f.add(true, "nothing came to tcp/%d, where scripts are served", c.Ports.HTTP)
+	seen, firewall, sure := c.closed(door{"tcp", c.Ports.HTTP, c.Knocks.HTTP})
+	f.add(true, "%s", seen)
 	f.add(c.Script.HTTPed, "http: of %s in the config says where scripts are: %s", c.Interface, c.Script.URL)
 	r := report{
 		summary:  fmt.Sprintf("iPXE has an address, and has not fetched its script, %s, for %s", c.Script.URL, since(c.Silent)),
@@ -56,7 +57,9 @@ func scriptNotFetched(c Case) report {
 	if c.Script.HTTPed {
 		r.causes = append(r.causes, cause("machines do not reach the address that http: names", "write one of this server's addresses on their network there, or take http: out, and restart the server"))
 	}
-	r.causes = append(r.causes, cause(fmt.Sprintf("a firewall of this server keeps tcp/%d closed", c.Ports.HTTP), "%s; `bootes doctor` says which rule it is", c.openPort("tcp", c.Ports.HTTP)))
+	if r = r.and(firewall...); sure {
+		return r
+	}
 	if c.IPXE.From.IsValid() {
 		r.causes = append(r.causes, cause(fmt.Sprintf("iPXE goes by a boot file that the DHCP server %s names", c.IPXE.From),
 			"have that server name %s to clients with option 175 or user class iPXE; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints how", c.Script.URL))

@@ -21,7 +21,8 @@ func noLogin(c Case) report {
 	f.add(true, "its script names the disk at %s", s.Portal)
 	f.add(s.Portaled, "that is what portal: of %s in the config says", c.Interface)
 	f.add(s.Portaled && !s.Ours, "%s is no address of this server", s.Portal.Addr())
-	f.add(s.Connected == 0, "no connection from it came to tcp/%d", c.Ports.ISCSI)
+	seen, firewall, sure := c.closed(door{"tcp", c.Ports.ISCSI, c.Knocks.ISCSI})
+	f.add(s.Connected == 0, "%s", seen)
 	f.add(s.Connected > 0, "it connected %s and never asked to log in", times(s.Connected))
 	r := report{
 		summary:  fmt.Sprintf("iPXE has its script, and for %s has not opened its disk at %s", since(c.Silent), s.Portal),
@@ -37,10 +38,10 @@ func noLogin(c Case) report {
 	if s.Connected > 0 {
 		return r.and(cause("large packets do not get through, or something between speaks in the server's place", "ping -M do -s 1472 %s from here; `bootes boot pcap %s` shows the connection", c.address(), c.Subject))
 	}
-	return r.and(
-		cause(fmt.Sprintf("a firewall of this server keeps tcp/%d closed", s.Portal.Port()), "%s; `bootes doctor` says which rule it is", c.openPort("tcp", s.Portal.Port())),
-		cause("its iPXE has no iSCSI, or somebody pressed Ctrl-B", "look at its screen: it says what iPXE thinks of the disk; `%s` tries the same login", c.simulate()),
-	)
+	if r = r.and(firewall...); sure {
+		return r
+	}
+	return r.and(cause("its iPXE has no iSCSI, or somebody pressed Ctrl-B", "look at its screen: it says what iPXE thinks of the disk; `%s` tries the same login", c.simulate()))
 }
 
 func (r report) and(more ...recorder.Cause) report {

@@ -1,0 +1,37 @@
+package diagnose
+
+import (
+	"fmt"
+
+	"bootes.dev/internal/recorder"
+)
+
+// Knocks counts what of the machine's reached the network card of this server,
+// before any firewall of this server.
+type Knocks struct {
+	Known             bool // it was listened for
+	TFTP, HTTP, ISCSI int
+}
+
+// door is a port of this server by which a machine did not come.
+type door struct {
+	proto  string
+	port   uint16
+	knocks int
+}
+
+func (d door) String() string { return fmt.Sprintf("%s/%d", d.proto, d.port) }
+
+// closed says what was seen at a door. Where the network card saw the machine
+// knock, it is certain who keeps the door closed: sure.
+func (c Case) closed(d door) (seen string, causes []recorder.Cause, sure bool) {
+	firewall := cause(fmt.Sprintf("a firewall of this server keeps %s closed", d), "%s; `bootes doctor` says which rule it is", c.openPort(d.proto, d.port))
+	filter := cause(fmt.Sprintf("something between the machine and this server drops %s: an access list of a switch, a router's firewall", d), "let %s from its network to %s through there", d, c.Server)
+	switch {
+	case !c.Knocks.Known:
+		return fmt.Sprintf("nothing came to %s", d), []recorder.Cause{firewall}, false
+	case d.knocks > 0:
+		return fmt.Sprintf("its packets to %s reached the network card of this server (%d of them), and not the program", d, d.knocks), []recorder.Cause{firewall}, true
+	}
+	return fmt.Sprintf("no packet of its to %s reached the network card of this server: no firewall here is in the way", d), []recorder.Cause{filter}, false
+}
