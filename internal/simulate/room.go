@@ -64,6 +64,9 @@ type RoomProgress struct {
 	Total  int64 // that all would read
 }
 
+// maxRoomRead is longer than any READ of a system that boots.
+const maxRoomRead = 64 << 20
+
 // roomLook is the time between two looks at how far a room is.
 const roomLook = 250 * time.Millisecond
 
@@ -93,6 +96,11 @@ type member struct {
 func (r *Room) Run(ctx context.Context) (RoomReport, error) {
 	if n := len(r.MACs); n == 0 || n > MaxRoom {
 		return RoomReport{}, fmt.Errorf("a room of %d machines: from 1 to %d are possible", n, MaxRoom)
+	}
+	for i, x := range r.Trace.Reads {
+		if x.Offset < 0 || x.Length <= 0 || x.Length > maxRoomRead {
+			return RoomReport{}, fmt.Errorf("READ %d of what was recorded, of %d bytes at %d, cannot be done again", i+1, x.Length, x.Offset)
+		}
 	}
 	if r.Patience == 0 {
 		r.Patience = DefaultPatience

@@ -173,6 +173,16 @@ func TestRoomErrors(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
+	for want, x := range map[string]trace.Read{
+		"READ 1 of what was recorded, of 67108865 bytes at 0, cannot be done again": {Length: maxRoomRead + 1},
+		"READ 1 of what was recorded, of 0 bytes at 512, cannot be done again":      {Offset: 512},
+	} {
+		r := f.room(1)
+		r.Trace.Reads = []trace.Read{x}
+		if _, err := r.Run(t.Context()); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := f.room(3, roomStages[:]...).Run(ctx); !errors.Is(err, context.Canceled) {
