@@ -24,7 +24,8 @@ func testStorm(t *testing.T, f *fixture, guests ...*guest) {
 	state, disks := f.state()+f.cli("lease", "ls", "-o", "json"), f.disks()
 	out, err := f.Net.Run(t.Context(), program, "--socket", f.Socket, "simulate", "--room", "50", "--image", imageRef, "--full-speed", "--interface", "br0", "-o", "json")
 	var r simulate.RoomReport
-	if err != nil || json.Unmarshal(out, &r) != nil {
+	report := out[max(bytes.IndexByte(out, '{'), 0):] // progress comes first
+	if err != nil || json.Unmarshal(report, &r) != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if r.Booted != room || len(r.Failures) != 0 || r.Bytes != room*x.Bytes || r.Reads.Count != int64(room*len(x.Reads)) || len(r.Stages) != 6 {

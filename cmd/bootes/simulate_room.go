@@ -31,7 +31,7 @@ type roomFlags struct {
 }
 
 func (r *roomFlags) register(f *pflag.FlagSet) {
-	f.IntVar(&r.machines, "room", 0, "simulate so `many` machines at once, which read what a real one read")
+	f.IntVar(&r.machines, "room", 0, "boot a `number` of machines that there are not, which read what a real one read")
 	f.StringVar(&r.image, "image", "", "`image` that the room boots; default: the only one there is")
 	f.BoolVar(&r.full, "full-speed", false, "have the room read as fast as it is answered, not at the recorded pace")
 	f.DurationVar(&r.spread, "spread", 0, "`time` over which the room is switched on, one machine after the other")
