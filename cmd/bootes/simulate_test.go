@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"bootes.dev/internal/api"
 	"bootes.dev/internal/needs"
 	"bootes.dev/internal/netif/nettest"
 	"bootes.dev/internal/simulate"
@@ -221,5 +224,23 @@ func TestSimulateRefuses(t *testing.T) {
 		if code != tt.code || !strings.Contains(errs, tt.want) {
 			t.Errorf("%q: code %d, %s", tt.args, code, errs)
 		}
+	}
+}
+
+func TestSimulateSaysWhatIsNotSeen(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{&api.Unreachable{Err: fs.ErrPermission}, "this user may not use the server's socket: the script of a Boötes, and what comes after it, will not be seen"},
+		{&api.Unreachable{Err: fs.ErrNotExist}, "no Boötes answers on this computer: the script"},
+		{errors.New("64 simulations are under way: wait for one of them to end"), "the server makes no ticket: 64 simulations are under way: wait for one of them to end: the script"},
+	} {
+		if got := noTicketText(tt.err); !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s", got)
+		}
+	}
+	if code := exitCode(simulateError(fmt.Errorf("open: %w", simulate.ErrPrivilege))); code != exitMissing {
+		t.Errorf("without the right: code %d", code)
 	}
 }

@@ -20,7 +20,7 @@ type build struct {
 var builds = map[Firmware]build{
 	BIOS:  {arch: "i386"},
 	EFI32: {"i386", bootfile.I386}, HTTP32: {"i386", bootfile.I386},
-	EFI64: {"x86_64", bootfile.X86_64}, HTTP64: {"x86_64", bootfile.X86_64},
+	EFI64: {"x86_64", bootfile.X64}, HTTP64: {"x86_64", bootfile.X64},
 	EFIARM32: {"arm32", bootfile.ARM32}, HTTPARM32: {"arm32", bootfile.ARM32}, UBootARM32: {"arm32", bootfile.ARM32},
 	EFIARM64: {"arm64", bootfile.ARM64}, HTTPARM64: {"arm64", bootfile.ARM64}, UBootARM64: {"arm64", bootfile.ARM64},
 	EFIRISCV64: {"riscv64", bootfile.RISCV64}, HTTPRISCV64: {"riscv64", bootfile.RISCV64},

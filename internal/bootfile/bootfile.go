@@ -11,14 +11,14 @@ import (
 const (
 	I386    = 0x014c
 	ARM32   = 0x01c2
-	X86_64  = 0x8664
+	X64     = 0x8664
 	ARM64   = 0xaa64
 	RISCV64 = 0x5064
 	Loong64 = 0x6264
 )
 
 var machineNames = map[uint16]string{
-	I386: "IA32", ARM32: "arm32", X86_64: "x86-64", ARM64: "arm64", RISCV64: "riscv64", Loong64: "loong64",
+	I386: "IA32", ARM32: "arm32", X64: "x86-64", ARM64: "arm64", RISCV64: "riscv64", Loong64: "loong64",
 }
 
 // MachineName is a machine type in words.

@@ -31,7 +31,7 @@ func TestIdentify(t *testing.T) {
 		want File
 		text string
 	}{
-		{efi(X86_64, false, "iPXE/%s"), File{Program: ipxe, Machine: X86_64}, "iPXE for UEFI on x86-64, not signed"},
+		{efi(X64, false, "iPXE/%s"), File{Program: ipxe, Machine: X64}, "iPXE for UEFI on x86-64, not signed"},
 		{efi(ARM64, true, "shim_lock GNU GRUB"), File{Program: "shim", Machine: ARM64, Signed: true}, "shim for UEFI on arm64, signed"},
 		{efi(0x1234, false, ""), File{Machine: 0x1234}, "an EFI program that is not known here for UEFI on an unknown processor, not signed"},
 		{[]byte("xxPXE->EB: at"), File{Program: ipxe}, "iPXE"},
@@ -52,7 +52,7 @@ func TestDebiansLoaders(t *testing.T) {
 		needs.Skip(t, "needs Debian's package ipxe: %v", err)
 	}
 	for name, want := range map[string]File{
-		"undionly.kpxe": {Program: ipxe}, "ipxe.pxe": {Program: ipxe}, "snponly.efi": {Program: ipxe, Machine: X86_64}, "ipxe.efi": {Program: ipxe, Machine: X86_64},
+		"undionly.kpxe": {Program: ipxe}, "ipxe.pxe": {Program: ipxe}, "snponly.efi": {Program: ipxe, Machine: X64}, "ipxe.efi": {Program: ipxe, Machine: X64},
 	} {
 		b, err := os.ReadFile("/usr/lib/ipxe/" + name)
 		if err != nil {
@@ -66,10 +66,10 @@ func TestDebiansLoaders(t *testing.T) {
 
 // FuzzIdentify: a boot file is whatever a server sends.
 func FuzzIdentify(f *testing.F) {
-	f.Add(efi(X86_64, true, "iPXE>"))
+	f.Add(efi(X64, true, "iPXE>"))
 	f.Add([]byte("#!ipxe"))
 	f.Add([]byte("MZ"))
-	far := efi(X86_64, false, "")
+	far := efi(X64, false, "")
 	copy(far[0x3c:], "\xff\xff\xff\xff")
 	f.Add(far)
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -53,13 +53,13 @@ var (
 
 var firmwares = []Firmware{
 	{Name: "bios", Title: "a BIOS", class: "PXEClient:Arch:00000:UNDI:002001", ndi: []byte{2, 1}, asks: romAsks, maxSize: 1472, tftp: romTFTP, then: "ipxe-bios"},
-	efiPXE("efi", "UEFI on x86-64", 7, bootfile.X86_64),
+	efiPXE("efi", "UEFI on x86-64", 7, bootfile.X64),
 	efiPXE("efi32", "UEFI on IA32", 6, bootfile.I386),
 	efiPXE("arm64", "UEFI on arm64", 11, bootfile.ARM64),
 	{Name: "http", Title: "UEFI HTTP boot on x86-64", class: "HTTPClient:Arch:00016:UNDI:003001", arch: 16, ndi: []byte{3, 1}, asks: httpAsks,
-		maxSize: 1472, broadcast: true, http: true, efi: true, machine: bootfile.X86_64, then: "ipxe"},
+		maxSize: 1472, broadcast: true, http: true, efi: true, machine: bootfile.X64, then: "ipxe"},
 	{Name: "ipxe", Title: "iPXE under UEFI on x86-64", class: "PXEClient:Arch:00007:UNDI:003010", arch: 7, ndi: []byte{3, 10}, asks: ipxeAsks,
-		maxSize: 1472, features: ipxeEFI, efi: true, machine: bootfile.X86_64, tftp: ipxeTFTP},
+		maxSize: 1472, features: ipxeEFI, efi: true, machine: bootfile.X64, tftp: ipxeTFTP},
 	{Name: "ipxe-bios", Title: "iPXE under a BIOS", class: "PXEClient:Arch:00000:UNDI:002001", ndi: []byte{2, 1}, asks: ipxeAsks,
 		maxSize: 1472, features: ipxeBIOS, tftp: ipxeTFTP},
 	{Name: "rpi", Title: "a Raspberry Pi", class: "PXEClient:Arch:00000:UNDI:002001", ndi: []byte{2, 1}, asks: piAsks, uuid: "RPi5", tftp: tftpWay{block: 1024}},
