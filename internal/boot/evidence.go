@@ -200,7 +200,7 @@ func (s *Service) loginRefused(in Initiator, machine, reason string) {
 func (a *attempt) loggedIn(by Session) {
 	a.seen.Login = diagnose.Login{}
 	if by.Firmware {
-		a.seen.System.Left = false
+		a.seen.System.Left, a.watch.left = false, time.Time{}
 	} else {
 		a.seen.System.Ended, a.seen.System.Lasted = "", 0
 	}
@@ -215,15 +215,12 @@ func (s *Service) SessionEnded(b inventory.Boot, by Session, reason string, last
 	s.attempts.with(a, func() {
 		y := &a.seen.System
 		if by.Firmware {
-			y.Left = true
+			y.Left, a.watch.left = true, time.Now()
 		} else {
 			y.Ended, y.Lasted = reason, lasted
 		}
 	})
 	s.alive(a)
-	if by.Firmware {
-		s.settle(a, &a.watch.settle)
-	}
 }
 
 // DiskFailure is why a read or a write failed.

@@ -99,6 +99,7 @@ type Service struct {
 	full     seldom // told that the list of those that wait is full
 	flooded  seldom // told that strangers are too many
 	started  time.Time
+	between  time.Duration // two sessions of iPXE's; but in tests, the constant
 	now      func() time.Time
 }
 
@@ -114,7 +115,7 @@ func New(o Options) *Service {
 	if o.Targets == nil {
 		o.Targets = noTargets{}
 	}
-	return &Service{Options: o, attempts: attempts{m: map[string]*attempt{}}, started: time.Now(), now: time.Now}
+	return &Service{Options: o, attempts: attempts{m: map[string]*attempt{}}, started: time.Now(), between: between, now: time.Now}
 }
 
 // Close ends the service's timers.

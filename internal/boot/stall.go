@@ -23,6 +23,10 @@ const looks = 4
 // slowest is how long a loader may be on its way.
 const slowest = 5 * time.Minute
 
+// between is how long iPXE may be without a session: under BIOS it closes its first
+// one when it has looked at the disk, and opens another within a second.
+const between = 10 * time.Second
+
 // watch is the timer of an attempt.
 type watch struct {
 	timer    *time.Timer
@@ -33,8 +37,9 @@ type watch struct {
 	moved    Moved     // at the last look
 	told     string    // kind of the diagnosis that was told of this stage
 
-	settle  bool // what was seen may explain a stop by itself
-	failing bool // the disk has failed
+	settle  bool      // what was seen may explain a stop by itself
+	failing bool      // the disk has failed
+	left    time.Time // iPXE closed its session; zero: it has another, or that was looked at
 }
 
 // Moved is what a boot has moved through its sessions, and which it has.
@@ -90,6 +95,9 @@ func (s *Service) arm(a *attempt, now time.Time) {
 	if !recorder.StageLogin.After(w.stage) {
 		wait = min(wait, w.patience/looks)
 	}
+	if !w.left.IsZero() {
+		wait = min(wait, w.left.Add(s.between).Sub(now))
+	}
 	s.wake(a, wait)
 }
 
@@ -120,6 +128,9 @@ func (s *Service) look(a *attempt) {
 	s.attempts.with(a, func() {
 		w := &a.watch
 		settle, failing, w.settle, w.failing = w.settle, w.failing, false, false
+		if !w.left.IsZero() && now.Sub(w.left) >= s.between {
+			settle, w.left = true, time.Time{}
+		}
 		if a.seen.Loader.Asked != "" && now.Sub(a.fetching) < slowest {
 			w.life = now // it is being sent
 		}

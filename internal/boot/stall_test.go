@@ -309,6 +309,7 @@ func TestConclusiveEvidence(t *testing.T) {
 	} {
 		h := newHouse(t)
 		h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
+		h.between = 20 * time.Millisecond
 		h.discover(mac1, EFI64, true)
 		user, _ := h.script(mac1, addr1)
 		ad, err := h.admit(user)
@@ -320,6 +321,33 @@ func TestConclusiveEvidence(t *testing.T) {
 		if b := h.stopped("pc1"); b.Outcome != recorder.OutcomeStalled || b.Diagnosis.Kind != kind {
 			t.Errorf("%s: %q, %+v", kind, b.Outcome, b.Diagnosis)
 		}
+	}
+}
+
+// TestIPXEOpensItsDiskTwice under BIOS, whenever it boots: nothing is wrong.
+func TestIPXEOpensItsDiskTwice(t *testing.T) {
+	h := newHouse(t)
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
+	h.between = 100 * time.Millisecond
+	h.Moved = func(string) Moved { return Moved{Reads: 5, Read: 158 << 10} }
+	h.discover(mac1, EFI64, true)
+	user, _ := h.script(mac1, addr1)
+	ad, err := h.admit(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	iPXE := Session{Remote: addr1, Firmware: true}
+	h.LoggedIn(ad.Boot, iPXE)
+	h.Reach(ad.Boot, recorder.StageRead, "first read")
+	h.SessionEnded(ad.Boot, iPXE, "initiator closed the connection", time.Second)
+	h.LoggedIn(ad.Boot, iPXE)
+	time.Sleep(4 * h.between)
+	if b := h.Recorder.Boots("pc1")[0]; b.Outcome != "" || b.Diagnosis != nil {
+		t.Errorf("%q, %+v", b.Outcome, b.Diagnosis)
+	}
+	h.SessionEnded(ad.Boot, iPXE, "initiator closed the connection", time.Second)
+	if b := h.stopped("pc1"); b.Diagnosis == nil || b.Diagnosis.Kind != diagnose.NoSystemLogin {
+		t.Errorf("it has given its disk up: %q, %+v", b.Outcome, b.Diagnosis)
 	}
 }
 
