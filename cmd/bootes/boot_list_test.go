@@ -40,7 +40,14 @@ func TestStandings(t *testing.T) {
 	if st := standingOf(b, now); st != up {
 		t.Errorf("a session, whatever the boot: %s, want running", standings[st])
 	}
-	b.Connected = false
+	b.Outcome, b.Connected, b.Last = recorder.OutcomeRunning, false, now.Add(-2*time.Second)
+	if st := standingOf(b, now); st != up {
+		t.Errorf("between two sessions: %s, want running", standings[st])
+	}
+	b.Last = now.Add(-time.Hour)
+	if st := standingOf(b, now); st != off {
+		t.Errorf("without a session: %s, want off", standings[st])
+	}
 	if b.Outcome, b.ID, b.Stage = "", "", ""; standingOf(b, now) != off || !strings.Contains(bootsText([]api.LatestBoot{b}, now), "60 min ago  -      -        60 min  -\n") {
 		t.Errorf("a refused login is taken for a boot:\n%s", bootsText([]api.LatestBoot{b}, now))
 	}

@@ -32,6 +32,10 @@ var standings = map[standing]string{
 // fresh is how long a refusal, or a stall, is news of the room.
 const fresh = 12 * time.Hour
 
+// relogin is how long a system may be without a session that takes up one it has
+// lost, or hands its disk from its initramfs to its own initiator.
+const relogin = 15 * time.Second
+
 // roomLine is one line of the room.
 type roomLine struct {
 	api.LatestBoot
@@ -42,6 +46,7 @@ type roomLine struct {
 // standingOf is how the machine of b stands.
 func standingOf(b api.LatestBoot, now time.Time) standing {
 	old := now.Sub(b.Last) > fresh
+	connected := b.Connected || now.Sub(b.Last) < relogin
 	switch {
 	case b.Started.IsZero():
 		return never
@@ -49,9 +54,9 @@ func standingOf(b api.LatestBoot, now time.Time) standing {
 		return stuck
 	case b.Outcome == recorder.OutcomeRefused && !old:
 		return turnedAway
-	case b.Outcome == recorder.OutcomeRunning && b.Connected && troubled(b):
+	case b.Outcome == recorder.OutcomeRunning && connected && troubled(b):
 		return ailing
-	case b.Outcome == recorder.OutcomeRunning && b.Connected, b.Connected && b.Outcome != "":
+	case b.Outcome == recorder.OutcomeRunning && connected, b.Connected && b.Outcome != "":
 		return up
 	case b.Outcome != "", old, aside(b):
 		return off

@@ -119,7 +119,11 @@ func again(e recorder.Event) string {
 	case 1:
 		times = "time"
 	}
-	return fmt.Sprintf(" (again %d %s in %s)", e.Again, times, span(e.Until.Sub(e.Time)))
+	over := e.Until.Sub(e.Time)
+	if over < 100*time.Millisecond {
+		return fmt.Sprintf(" (again %d %s at once)", e.Again, times)
+	}
+	return fmt.Sprintf(" (again %d %s in %s)", e.Again, times, span(over))
 }
 
 // diagnosis says why a boot has stopped.

@@ -106,6 +106,19 @@ func TestStoryTellsHowItWent(t *testing.T) {
 	}
 }
 
+func TestAgain(t *testing.T) {
+	for want, e := range map[string]recorder.Event{
+		"":                           {},
+		" (again 1 time at once)":    {Time: now, Again: 1, Until: now.Add(time.Millisecond)},
+		" (again 12 times in 40 s)":  {Time: now, Again: 12, Until: now.Add(40 * time.Second)},
+		" (again 300 times in 10 h)": {Time: now, Again: 300, Until: now.Add(10 * time.Hour)},
+	} {
+		if got := again(e); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Second: "0 s", 0: "0 ms", 94 * time.Millisecond: "94 ms", 96 * time.Millisecond: "0.1 s", 9949 * time.Millisecond: "9.9 s", 9951 * time.Millisecond: "10 s",
