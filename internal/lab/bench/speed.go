@@ -17,7 +17,7 @@ type loadKind struct {
 	part     part
 	stream   load.Stream
 	sessions int     // alike; 0: one
-	beside   bool    // the first stream is measured alone, at queue depth 1
+	beside   bool    // the p99 counts of one stream at queue depth 1, on a client of its own
 	floor    bool    // is measured on the bare loop, too
 	faster   float64 // least ratio of IOPS
 	cheaper  float64 // most ratio of CPU per I/O
@@ -65,13 +65,10 @@ var loadKinds = []loadKind{
 
 func (k *loadKind) job(e load.Endpoint, size int64, seconds float64, stamped bool) load.Job {
 	j := load.Job{Seconds: seconds}
-	for i := range max(k.sessions, 1) {
+	for range max(k.sessions, 1) {
 		s := k.stream
 		s.Endpoint, s.Stamped = e, stamped
 		s.From, s.Span = k.part.of(size)
-		if k.beside && i == 0 {
-			s.Depth = 1
-		}
 		j.Streams = append(j.Streams, s)
 	}
 	return j
@@ -138,7 +135,11 @@ func (b *bench) turn(ctx context.Context, s *side, k *loadKind, into *[]result, 
 	for i := range j.Streams {
 		j.Streams[i].Forget = !real
 	}
-	r, err := b.put(ctx, s, j)
+	put := b.put
+	if k.beside {
+		put = b.putBeside
+	}
+	r, err := put(ctx, s, j)
 	if err == nil {
 		*into = append(*into, resultOf(r))
 	}
