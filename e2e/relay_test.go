@@ -21,7 +21,7 @@ import (
 //	br0 10.77.0.1 ── 10.77.0.8 router 10.78.0.1 ── br1 ── computers
 func (f *fixture) behindRelay(servers ...string) *lab.Process {
 	f.t.Helper()
-	lab.Require(f.t, "dhcrelay")
+	lab.Require(f.t, "dhcrelay", "tshark")
 	router, err := f.Net.NewHost("52:54:00:00:00:08", netip.MustParseAddr("10.77.0.8"))
 	if err != nil {
 		f.t.Fatal(err)
@@ -109,6 +109,8 @@ func (f *fixture) reachDisks(first, last string, servers ...string) {
 		if len(got) == 0 || !slices.ContainsFunc(got, func(text string) bool { return inRange(text, first, last) }) {
 			f.t.Errorf("%s has no address of %s to %s: %q", g.Name(), first, last, got)
 		}
+		story, _ := f.story(g.Name())
+		inOrder(f.t, story, []string{"DHCP Discover", "DHCP Offer", "GET /ipxe/", "HTTP/1.1 200 OK", "Login Command", "Login Response (Success)"})
 	}
 }
 

@@ -59,10 +59,10 @@ func Open(o Options) (*Capture, error) {
 	return c, nil
 }
 
-// Close ends hearing.
+// Close ends hearing. Run must have returned.
 func (c *Capture) Close() (err error) {
 	for _, w := range c.wires {
-		err = errors.Join(err, w.conn.Close())
+		err = errors.Join(err, w.close())
 	}
 	return err
 }

@@ -157,3 +157,11 @@ func TestProofInAText(t *testing.T) {
 		t.Errorf("%+v", lines)
 	}
 }
+
+func BenchmarkTake(b *testing.B) {
+	c := open(b, b.TempDir())
+	frame := discover(pc)
+	for b.Loop() {
+		c.take(start, false, frame)
+	}
+}

@@ -9,16 +9,12 @@ import (
 	"time"
 
 	"github.com/mdlayher/packet"
-	"golang.org/x/sys/unix"
 
 	"bootes.dev/internal/netif"
 )
 
 const (
-	// receiveBuffer is what may wait to be read, in bytes; the kernel's own limit
-	// may make it less.
-	receiveBuffer = 1 << 20
-	// Of more packets than these in a moment, those that the buffer does not hold are
+	// Of more packets than these in a moment, those that the slots do not hold are
 	// lost: a flood must not take the time of who serves.
 	paceTime  = 100 * time.Millisecond
 	pacePlace = 400
@@ -29,9 +25,8 @@ const (
 
 // wire is an interface that is heard.
 type wire struct {
-	conn *packet.Conn
-	buf  [wholeSnap]byte
-	oob  [64]byte
+	conn  *packet.Conn
+	slots *slots
 }
 
 func openWire(name string, p Ports) (*wire, error) {
@@ -53,15 +48,15 @@ func openWire(name string, p Ports) (*wire, error) {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
 	w := &wire{conn: conn}
-	if err := w.control(func(fd int) error {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer) // less will do
-		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
-	}); err != nil {
+	if err := w.control(func(fd int) (err error) { w.slots, err = openSlots(fd); return err }); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("set up a packet socket: %w", err)
 	}
 	return w, nil
 }
+
+// close ends hearing. run must have returned.
+func (w *wire) close() error { return errors.Join(w.slots.close(), w.conn.Close()) }
 
 func loopback(name string) bool {
 	i, err := net.InterfaceByName(name)
@@ -86,46 +81,17 @@ func (w *wire) run(ctx context.Context, take func(at time.Time, outgoing bool, b
 	}
 	pace := pacer{now: time.Now}
 	for ctx.Err() == nil {
-		var m message
-		err := rc.Read(func(fd uintptr) bool {
-			m = w.receive(int(fd))
-			return !errors.Is(m.err, unix.EAGAIN)
-		})
-		switch {
+		switch err := rc.Read(func(uintptr) bool { return w.slots.ready() }); {
 		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
 			return nil
-		case err != nil, m.err != nil: // the link is down, for instance
+		case err != nil: // the link is down, for instance
 			wait(ctx, readErrorWait)
 			continue
 		}
-		take(m.at, m.outgoing, w.buf[:m.n])
+		w.slots.take(take)
 		wait(ctx, pace.rest())
 	}
 	return nil
-}
-
-type message struct {
-	n        int
-	at       time.Time
-	outgoing bool
-	err      error
-}
-
-// receive reads one packet, with the time at which the kernel had it: ours comes
-// after what the servers have said of it.
-func (w *wire) receive(fd int) (m message) {
-	n, oobn, _, from, err := unix.Recvmsg(fd, w.buf[:], w.oob[:], unix.MSG_DONTWAIT)
-	m.n, m.err, m.at = n, err, time.Now()
-	if err != nil {
-		return m
-	}
-	if l, ok := from.(*unix.SockaddrLinklayer); ok {
-		m.outgoing = l.Pkttype == packetOutgoing
-	}
-	if at, ok := stamp(w.oob[:oobn]); ok {
-		m.at = at
-	}
-	return m
 }
 
 // pacer bounds how many packets are read in a moment.

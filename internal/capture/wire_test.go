@@ -129,3 +129,70 @@ func serveOthers(t *testing.T) {
 	go s.Serve(l)
 	t.Cleanup(func() { s.Close() })
 }
+
+// More packets than there are slots, and then more than are looked at: who comes
+// after the flood is heard again.
+func TestFloodOnTheWire(t *testing.T) {
+	if !nettest.Enter(t) {
+		return
+	}
+	nettest.Bridge(t, "br0", "10.77.0.1/24")
+	nettest.Join(t, "br0", pc.String(), "") // so that it has a carrier
+	o := options(t.TempDir())
+	o.Interfaces = []string{"br0"}
+	c, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- c.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	conn, err := net.Dial("udp4", "10.77.0.255:67")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	say := func(mac MAC) {
+		if _, err := conn.Write(dhcp(mac, 7, 53, 1, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	heard := func(mac MAC) bool {
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if c.count(mac) > 0 {
+				return true
+			}
+		}
+		return false
+	}
+	for i := range slotCount + 10 { // as fast as they are looked at
+		say(numbered(i))
+		if i%50 == 0 && !heard(numbered(i)) {
+			t.Fatalf("packet %d is not there", i)
+		}
+	}
+	for range 5000 {
+		say(numbered(0))
+	}
+	last := numbered(9999)
+	say(last)
+	time.Sleep(2 * paceTime)
+	for range 3 { // the first may find no slot
+		say(last)
+		time.Sleep(paceTime)
+	}
+	if !heard(last) {
+		t.Error("after the flood nobody is heard")
+	}
+	stats, err := c.wires[0].conn.Stats()
+	if err != nil || stats.Drops == 0 {
+		t.Errorf("%v, %v: there was no flood", stats, err)
+	}
+}
