@@ -2,7 +2,6 @@ package boot
 
 import (
 	"context"
-	"time"
 
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/recorder"
@@ -11,18 +10,19 @@ import (
 // past adds to c what the earlier boots of its machine tell, and those of others.
 func (s *Service) past(c *diagnose.Case, earlier []recorder.Boot) {
 	p := &c.Past
-	inARow, next := true, time.Now()
+	this, _ := s.Recorder.Newest(c.Subject)
+	if this.LastRan != nil {
+		p.LastRan, p.LastAt = this.LastRan.Image, this.LastRan.At
+	}
+	inARow, next := true, this.Started
 	for _, b := range earlier {
-		ran := b.Outcome == recorder.OutcomeRunning
-		short := ran && next.Sub(b.Ended) < diagnose.ShortRun
+		short := b.Outcome == recorder.OutcomeRunning && next.Sub(b.Ended) < recorder.ShortRun
 		next = b.Started
 		if inARow = inARow && alike(b, c.Stage, short); inARow {
 			p.Failed++
 			if short {
 				p.Short++
 			}
-		} else if ran && !short && p.LastRan == "" {
-			p.LastRan, p.LastAt = b.Image, b.Started
 		}
 	}
 	p.Tag = c.Disk.Ref != c.Disk.Image

@@ -99,8 +99,11 @@ type Service struct {
 	full     seldom // told that the list of those that wait is full
 	flooded  seldom // told that strangers are too many
 	started  time.Time
-	between  time.Duration // two sessions of iPXE's; but in tests, the constant
 	now      func() time.Time
+
+	// The constants, but in tests.
+	between     time.Duration // two sessions of iPXE's
+	resumeEvery time.Duration // Resume looks
 }
 
 // New returns a Service.
@@ -115,7 +118,10 @@ func New(o Options) *Service {
 	if o.Targets == nil {
 		o.Targets = noTargets{}
 	}
-	return &Service{Options: o, attempts: attempts{m: map[string]*attempt{}}, started: time.Now(), between: between, now: time.Now}
+	return &Service{
+		Options: o, attempts: attempts{m: map[string]*attempt{}}, started: time.Now(), now: time.Now,
+		between: between, resumeEvery: resumeEvery,
+	}
 }
 
 // Close ends the service's timers.

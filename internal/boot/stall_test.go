@@ -400,3 +400,39 @@ func TestSystemThatDiesEarly(t *testing.T) {
 		}
 	}
 }
+
+// TestResume: boots that were under way at the last stop are closed, too, unless
+// they go on.
+func TestResume(t *testing.T) {
+	h := newHouse(t)
+	h.resumeEvery = time.Millisecond
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return 100 * time.Millisecond }
+	for _, name := range []string{"pc1", "pc2", "pc3", "pc4"} {
+		h.Recorder.Add(recorder.Event{Boot: name + "-1", Machine: name, Stage: recorder.StageRead, Text: "first read"})
+	}
+	h.Recorder.Add(recorder.Event{Boot: "pc4-1", Machine: "pc4", Stage: recorder.StageRunning, Text: "runs"})
+	reads := uint64(0)
+	began := time.Now()
+	h.Moved = func(boot string) (m Moved) {
+		if boot != "pc2-1" {
+			return m
+		}
+		if reads++; time.Since(began) > 300*time.Millisecond {
+			h.Recorder.Add(recorder.Event{Boot: boot, Machine: "pc2", Stage: recorder.StageRunning, Text: "runs"})
+		}
+		return Moved{Reads: reads}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := h.Resume(ctx); err != nil || ctx.Err() != nil {
+		t.Fatalf("%v, %v", err, ctx.Err())
+	}
+	for name, want := range map[string]recorder.Outcome{
+		"pc1": recorder.OutcomeStalled, "pc2": recorder.OutcomeRunning, "pc3": recorder.OutcomeStalled, "pc4": recorder.OutcomeRunning,
+	} {
+		b := h.Recorder.Boots(name)[0]
+		if b.Outcome != want || want == recorder.OutcomeStalled && b.Diagnosis.Kind != diagnose.Interrupted {
+			t.Errorf("%s: %q, %+v", name, b.Outcome, b.Diagnosis)
+		}
+	}
+}

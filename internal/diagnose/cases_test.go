@@ -295,6 +295,7 @@ func systemCases() map[string]Case {
 		"crash-loop_short":       at(recorder.StageRunning, up, looped("debian:12"), with(func(c *Case) { c.Past.Short = 2 })),
 		"crash-loop_never":       at(kernel, up, looped("")),
 		"crash-loop_elsewhere":   at(read, loaded, looped(""), with(func(c *Case) { c.Past.Elsewhere = 5 })),
-		"crash-loop_restarted":   at(kernel, up, looped("debian:12"), with(func(c *Case) { c.Restarted = true })),
+		"interrupted":            at(read, loaded, with(func(c *Case) { c.Restarted = true })),
+		"interrupted_system":     at(kernel, up, with(func(c *Case) { c.Restarted = true })),
 	}
 }

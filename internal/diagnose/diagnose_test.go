@@ -72,7 +72,7 @@ func TestEveryText(t *testing.T) {
 func TestNothingKnown(t *testing.T) {
 	for _, st := range []recorder.Stage{"", recorder.StageFirmware, recorder.StageLoader, recorder.StageIPXE, recorder.StageScript,
 		recorder.StageLogin, recorder.StageRead, recorder.StageKernel, recorder.StageRunning} {
-		d := Diagnose(Case{Stage: st, Subject: "pc1", Known: true, Restarted: true, Silent: time.Minute})
+		d := Diagnose(Case{Stage: st, Subject: "pc1", Known: true, Silent: time.Minute})
 		if d.Summary == "" || len(d.Causes) == 0 {
 			t.Errorf("at %q: %+v", st, d)
 		}

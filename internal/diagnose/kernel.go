@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"bootes.dev/internal/recorder"
 )
@@ -12,10 +11,6 @@ import (
 // LoopBoots is how many boots in a row must have failed alike: two happen when
 // somebody is impatient.
 const LoopBoots = 3
-
-// ShortRun is how long a system must run to count as one that runs: one that
-// crashes soon has often written to its disk before.
-const ShortRun = 3 * time.Minute
 
 // atKernel chooses among what happens once the system has opened its disk.
 func atKernel(c Case) string {
@@ -60,6 +55,19 @@ func (c Case) goneCauses() []recorder.Cause {
 	return []recorder.Cause{panicked, off, network}
 }
 
+func interrupted(c Case) report {
+	r := report{
+		summary:  fmt.Sprintf("this server was restarted while it booted, and for %s it has not come back", since(c.Silent)),
+		evidence: []string{fmt.Sprintf("it had come as far as %s; what was seen before is on its timeline", c.Stage)},
+	}
+	if c.Stage.After(recorder.StageRead) {
+		return r.and(
+			cause("its system does not connect its disk again", "in the image: systemctl enable iscsid, so that it takes the root session over (`bootes image build` does that); then switch it off and on"),
+			cause("it was switched off meanwhile", "switch it on"))
+	}
+	return r.and(cause("boot loaders do not outlive an outage of their server", "switch it off and on"))
+}
+
 func crashLoop(c Case) report {
 	p := c.Past
 	var f facts
@@ -69,7 +77,7 @@ func crashLoop(c Case) report {
 	f.add(p.Elsewhere > 0, "the same image runs on %d other machines", p.Elsewhere)
 	long := ""
 	if p.Short > 0 {
-		long = " for longer than " + since(ShortRun)
+		long = " for longer than " + since(recorder.ShortRun)
 	}
 	r := report{
 		summary:  fmt.Sprintf("it is in a loop: %d boots in a row came as far as %s and never ran%s", p.Failed, c.Stage, long),

@@ -30,6 +30,8 @@ const (
 	SystemGone = "system-gone"
 	CrashLoop  = "crash-loop"
 
+	Interrupted = "interrupted"
+
 	DiskFull     = "disk-full"
 	ImageCorrupt = "image-corrupt"
 )
@@ -65,6 +67,7 @@ var Kinds = []Kind{
 	{NoSystemLogin, "a system was loaded from the disk and has not opened it itself", noSystemLogin},
 	{SystemGone, "the operating system opened the disk and is gone", systemGone},
 	{CrashLoop, "several boots in a row came equally far and never ran", crashLoop},
+	{Interrupted, "this server was restarted while it booted, and it did not come back", interrupted},
 	{DiskFull, "its writes fail: its disk, or the server's, is full", diskFull},
 	{ImageCorrupt, "what is stored of its disk is damaged", imageCorrupt},
 }

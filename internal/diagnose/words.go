@@ -26,7 +26,6 @@ func cause(text, remedy string, args ...any) recorder.Cause {
 func (c Case) common() []string {
 	var f facts
 	f.add(c.Usual > 0, "its earlier boots were past this point after %s", since(c.Usual))
-	f.add(c.Restarted, "this server was started meanwhile: what it had seen before is on the timeline alone")
 	return f
 }
 

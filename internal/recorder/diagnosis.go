@@ -26,6 +26,24 @@ type Cause struct {
 	Remedy string `json:"remedy"` // words that can be typed or done
 }
 
+// ShortRun is how long a system must run to count as one that runs: one that
+// crashes soon has often written to its disk before.
+const ShortRun = 3 * time.Minute
+
+// Ran is a boot whose system has run for a while.
+type Ran struct {
+	Image string    `json:"image"`
+	At    time.Time `json:"at"` // when it began
+}
+
+// lastRan is what has run before a boot that follows b.
+func (b *Boot) lastRan(begins time.Time) *Ran {
+	if b.Outcome == OutcomeRunning && begins.Sub(b.Ended) >= ShortRun && b.Image != "" {
+		return &Ran{b.Image, b.Started}
+	}
+	return b.LastRan
+}
+
 // conclude gives b the outcome that e brings, and reports whether it brings one.
 func (b *Boot) conclude(e Event) bool {
 	if e.Diagnosis != nil {

@@ -77,6 +77,8 @@ type Boot struct {
 	Started time.Time `json:"started"`
 	Stage   Stage     `json:"stage,omitempty"` // the furthest stage reached
 	Image   string    `json:"image,omitempty"` // that its disk stands on, once it is chosen
+	// LastRan is what ran before this boot, however many were in between.
+	LastRan *Ran `json:"last_ran,omitempty"`
 
 	Outcome   Outcome     `json:"outcome,omitempty"`
 	Ended     time.Time   `json:"ended,omitzero"`      // when it had its outcome

@@ -71,6 +71,9 @@ func (r *Recorder) begin(s *subject, e Event) *kept {
 		s.boots = append(s.boots[:0], s.boots[1:]...)
 	}
 	k := &kept{Boot: Boot{ID: e.Boot, Machine: e.Machine, MAC: e.MAC, Started: e.Time}}
+	if last := s.newest(); last != nil {
+		k.LastRan = last.lastRan(e.Time)
+	}
 	s.boots = append(s.boots, k)
 	return k
 }
