@@ -108,14 +108,25 @@ func TestSimulatedClientsLeaveNothing(t *testing.T) {
 	c.take(start, true, ipv4(server, all, ourAt, netip.IPv4Unspecified(), protoUDP, udp(67, 68, dhcp(fake, 99, 53, 1, 2))))
 	c.take(start, false, ipv4(host, server, hostAt, ourAt, protoUDP, udp(2000, 69, tftp(tftpRRQ, "x\x00octet\x00"))))
 	c.take(start, false, ipv4(host, server, hostAt, ourAt, protoTCP, tcp(1, 3260, syn, "")))
-	c.take(start, false, in(protoTCP, tcp(1, 80, ack, "GET /ipxe/52-54-00-00-00-08?simulate=abcdef HTTP/1.1\r\n\r\n")))
+	c.take(start, false, in(protoTCP, tcp(1, 80, ack, "GET /ipxe/52-54-00-00-00-08?facts=1&simulate=abcdef HTTP/1.1\r\n\r\n")))
 	if n := len(c.book.subjects); n != 0 {
 		t.Errorf("%d subjects, want none", n)
 	}
-	later := start.Add(2 * simulateTime)
+	c.take(start.Add(simulateTime-1), false, ipv4(host, server, hostAt, ourAt, protoTCP, tcp(1, 3260, ack|fin, "")))
+	c.take(start.Add(2*simulateTime-2), false, ipv4(host, server, hostAt, ourAt, protoTCP, tcp(2, 3260, ack|fin, "")))
+	if n := len(c.book.subjects); n != 0 {
+		t.Errorf("%d subjects of a simulation that lasts, want none", n)
+	}
+	later := start.Add(4 * simulateTime)
 	c.take(later, false, ipv4(host, server, hostAt, ourAt, protoTCP, tcp(1, 3260, syn, "")))
 	if c.count(host) != 1 {
 		t.Error("the host itself is never heard of again")
+	}
+	c.take(later, false, ipv4(host, all, hostAt, netip.IPv4Unspecified(), protoUDP, udp(68, 67, dhcp(fake, 99, mark...))))
+	c.take(later, false, discover(host))
+	c.take(later, false, ipv4(host, server, hostAt, ourAt, protoTCP, tcp(1, 3260, syn, "")))
+	if c.count(host) != 3 {
+		t.Error("the host is not heard when it boots itself")
 	}
 	// A machine that is simulated by its own card is not lost after it.
 	c.take(later, false, ipv4(pc, all, hostAt, netip.IPv4Unspecified(), protoUDP, udp(68, 67, dhcp(pc, 98, mark...))))

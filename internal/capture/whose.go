@@ -26,8 +26,8 @@ type route struct {
 const (
 	maxTracks = 4096 // of each: when there are more, all are learnt anew
 	routeTime = time.Minute
-	// simulateTime is for how long packets of a host are left out after a client
-	// was simulated from there.
+	// simulateTime is for how long a host must have been silent since a client was
+	// simulated from there, until its packets are kept.
 	simulateTime = time.Minute
 )
 
@@ -90,7 +90,7 @@ func (t *tracks) isText(f *frame) bool {
 // client.
 func isSimulated(request []byte) bool {
 	line, _, _ := bytes.Cut(request, []byte("\r\n"))
-	return bytes.Contains(line, []byte("?simulate="))
+	return bytes.Contains(line, []byte("?simulate=")) || bytes.Contains(line, []byte("&simulate="))
 }
 
 // client is who is at the other end of a frame, or behind the router there.
@@ -105,7 +105,11 @@ func (c *Capture) client(f *frame, outgoing bool, now time.Time) (mac MAC, ok bo
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if mac.group() || mac == (MAC{}) || now.Sub(c.tracks.simulators[mac]) < simulateTime {
+	if mac.group() || mac == (MAC{}) {
+		return mac, false
+	}
+	if now.Sub(c.tracks.simulators[mac]) < simulateTime {
+		c.tracks.simulators[mac] = now
 		return mac, false
 	}
 	put(c.tracks.addrs, at, mac)
@@ -142,6 +146,8 @@ func (c *Capture) dhcp(f *frame, outgoing bool, now time.Time) (mac MAC, ok bool
 		if !outgoing && !m.relayed && f.from != m.mac {
 			put(c.tracks.simulators, f.from, now)
 		}
+	} else if f.from == m.mac {
+		delete(c.tracks.simulators, m.mac) // the host itself boots
 	}
 	if now.Sub(c.tracks.exchanges[m.xid]) < simulateTime {
 		return mac, false
