@@ -264,6 +264,9 @@ func (s *Service) Opened(b inventory.Boot, l diagnose.Layout, err error) {
 		if err != nil {
 			a.seen.Login.Open = err.Error()
 		}
+		if errors.Is(err, block.ErrCorrupt) {
+			a.seen.Disk.Corrupt = err.Error()
+		}
 	})
 	if err != nil {
 		s.settle(a, &a.watch.settle)

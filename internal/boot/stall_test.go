@@ -303,6 +303,9 @@ func TestConclusiveEvidence(t *testing.T) {
 			h.Opened(ad.Boot, diagnose.Layout{Seen: true, Blank: true}, nil)
 			h.SessionEnded(ad.Boot, Session{Remote: addr1, Firmware: true}, "initiator closed the connection", time.Second)
 		},
+		diagnose.ImageCorrupt: func(h *house, ad *Admitted) {
+			h.Opened(ad.Boot, diagnose.Layout{}, fmt.Errorf("open it: %w", block.ErrCorrupt))
+		},
 		diagnose.LoginRefused: func(h *house, ad *Admitted) {
 			h.LoginRefused(initiatorOf(ad.Boot.User), ad.Boot.User, "its address is not right")
 		},

@@ -20,6 +20,8 @@ func Conclusive(c Case) bool {
 		return c.Script.Final
 	case LoginRefused:
 		return c.Login.Open != "" || !strings.Contains(c.Login.Refused, newerBoot)
+	case ImageCorrupt:
+		return c.Login.Open != ""
 	case NotBootable:
 		return c.System.Left
 	case NoSystemLogin:
@@ -43,7 +45,9 @@ func Telling(c Case) bool {
 	switch c.Stage {
 	case recorder.StageIPXE, recorder.StageScript:
 		return c.Silent >= still
-	case recorder.StageLogin, recorder.StageRead:
+	case recorder.StageLogin:
+		return c.System.Left || c.Login.Refusals > 0 || c.Silent >= still
+	case recorder.StageRead:
 		return c.System.Left || c.Login.Refusals > 0
 	}
 	return false

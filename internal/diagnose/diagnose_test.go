@@ -100,7 +100,7 @@ func TestConclusive(t *testing.T) {
 
 func TestTelling(t *testing.T) {
 	for name, want := range map[string]bool{
-		"no-login": true, "script-not-fetched": true, "no-read": false, "no-system-login": false, "not-bootable_left": true,
+		"no-login": true, "script-not-fetched": true, "no-read": true, "no-system-login": false, "not-bootable_left": true,
 		"login-refused_system": true, "loader-silent": false, "system-gone": false,
 	} {
 		if got := Telling(cases()[name]); got != want {
