@@ -233,6 +233,7 @@ func (h *house) openServices(context.Context) (err error) {
 		Inventory: h.inv, Disks: h.storage, Recorder: h.rec, Locate: h.locator.locate, Log: h.log, Loaders: h.loaders,
 		IQNPrefix: h.cfg.IQNPrefix, HTTPPort: uint16(h.cfg.Ports.HTTP), ISCSIPort: uint16(h.cfg.Ports.ISCSI),
 		Addresses: addresses, Targets: &h.targets, OneWayCHAP: !h.cfg.Auth.Mutual, Unknown: unknownMachines(h.cfg),
+		SimulationEnded: h.targets.endSimulation,
 		Moved: h.moved, Others: h.rivals, Knocks: h.knocks, TFTPPort: uint16(h.cfg.Ports.TFTP), Data: h.cfg.Data,
 	})
 	h.onClose(func() error { h.boot.Close(); return nil })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/block"
@@ -94,4 +95,15 @@ func (h simulations) scriptServers() []string {
 		}
 	}
 	return all
+}
+
+// endSimulation ends the sessions of a simulated machine.
+func (t *targets) endSimulation(target string) {
+	r := t.now.Load()
+	if r == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = r.server.EndSessions(ctx, target, "the simulation is over") // they end all the same, later
 }

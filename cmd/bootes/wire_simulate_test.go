@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/boot"
@@ -81,6 +82,7 @@ func TestSimulationLeavesNoTrace(t *testing.T) {
 	}
 	sim, err := s.Simulate(ctx, api.NewSimulation{MACs: macs})
 	s.ok(err)
+	var stays *peer.Session
 	for i, first := range []byte{2, 3, 1} {
 		mac, _ := net.ParseMAC(macs[i])
 		q := dhcp.Query{
@@ -106,7 +108,14 @@ func TestSimulationLeavesNoTrace(t *testing.T) {
 		if _, err := sess.Disk(ctx, 1); err == nil {
 			t.Errorf("%s: its identity can be read", macs[i])
 		}
-		s.ok(sess.Logout(ctx))
+		if i > 0 { // the first is still there when the simulation ends
+			s.ok(sess.Logout(ctx))
+			continue
+		}
+		stays = sess
+	}
+	if _, err := s.Simulate(ctx, api.NewSimulation{MACs: []string{"x"}}); err == nil || err.Error() != `"x" is no MAC address` {
+		t.Errorf("no MAC: %v", err)
 	}
 	remarks, err := s.Remarks(ctx, sim.ID)
 	s.ok(err)
@@ -115,6 +124,11 @@ func TestSimulationLeavesNoTrace(t *testing.T) {
 		t.Errorf("remarks %q", remarks)
 	}
 	s.ok(s.EndSimulation(ctx, sim.ID))
+	select {
+	case <-stays.Done():
+	case <-time.After(5 * time.Second):
+		t.Error("a session outlives its simulation")
+	}
 
 	after := stored(t, s.cfg.Data)
 	for path, b := range before {

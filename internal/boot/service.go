@@ -84,6 +84,9 @@ type Options struct {
 	// OneWayCHAP leaves it out of scripts that targets prove themselves.
 	OneWayCHAP bool
 
+	// SimulationEnded is told each target of a simulation that has ended; nil: nobody is.
+	SimulationEnded func(target string)
+
 	Unknown map[string]Unknown // by interface; what is not there is ignored
 }
 
@@ -115,6 +118,9 @@ func New(o Options) *Service {
 	if o.Loaders == nil {
 		o.Loaders = NewFolders()
 	}
+	if o.SimulationEnded == nil {
+		o.SimulationEnded = func(string) {}
+	}
 	if o.Targets == nil {
 		o.Targets = noTargets{}
 	}
@@ -128,6 +134,7 @@ func New(o Options) *Service {
 func (s *Service) Close() {
 	s.attempts.closeAll()
 	s.refusals.close()
+	s.tickets.close()
 }
 
 // Client is who asks by DHCP.

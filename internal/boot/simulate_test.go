@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"bootes.dev/internal/inventory"
@@ -141,15 +142,16 @@ func TestSimulatedLogin(t *testing.T) {
 
 func TestTicketsEnd(t *testing.T) {
 	h := newHouse(t)
-	for range maxTickets {
+	var ended []string
+	h.SimulationEnded = func(target string) { ended = append(ended, target) }
+	first := h.simulate("", mac1)
+	for range maxTickets - 1 {
 		h.simulate("", mac1)
 	}
-	if _, err := h.Simulate(t.Context(), []net.HardwareAddr{parseMAC(mac1)}, ""); !errors.Is(err, ErrTickets) {
+	if _, err := h.Simulate(t.Context(), []net.HardwareAddr{parseMAC(mac1)}, ""); !errors.Is(err, ErrTickets) || err.Error() != "64 simulations are under way: wait for one of them to end" {
 		t.Errorf("one too many: %v", err)
 	}
-	h.clock = h.clock.Add(ticketTime + time.Second)
-	sim := h.simulate("", mac1)
-	text, err := h.simulatedScript(mac1, sim.Ticket)
+	text, err := h.simulatedScript(mac1, first.Ticket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,9 +159,31 @@ func TestTicketsEnd(t *testing.T) {
 	if _, ok := h.Secret(t.Context(), value(text, "username")); ok {
 		t.Error("credentials outlive their time")
 	}
-	if _, err := h.simulatedScript(mac1, sim.Ticket); !errors.Is(err, ErrForbidden) {
+	if _, err := h.simulatedScript(mac1, first.Ticket); !errors.Is(err, ErrForbidden) {
 		t.Errorf("a script after the ticket's time: %v", err)
 	}
+	if err := h.EndSimulation(first.ID); err != nil || len(ended) != 1 || ended[0] != prefix+":"+value(text, "username") {
+		t.Errorf("ended %q, %v", ended, err)
+	}
+	h.simulate("", mac1)
+}
+
+// A client that dies does not end its simulation: its time does.
+func TestSimulationEndsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan string, 1)
+		s := New(Options{SimulationEnded: func(target string) { ended <- target }, IQNPrefix: prefix})
+		defer s.Close()
+		at := &seat{boot: inventory.Boot{User: "simulate:x"}}
+		tk := &ticket{seats: map[string]*seat{mac1: at}}
+		if err := s.begin("id", tk); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		if target := <-ended; target != prefix+":simulate:x" || time.Since(begun) != ticketTime {
+			t.Errorf("%s ended after %s", target, time.Since(begun))
+		}
+	})
 }
 
 func TestSimulatedStrangers(t *testing.T) {

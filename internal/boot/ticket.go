@@ -41,6 +41,7 @@ type Seat struct {
 type ticket struct {
 	secret  string
 	expires time.Time
+	timer   *time.Timer
 	seats   map[string]*seat // by MAC
 	remarks []string
 }
@@ -95,11 +96,27 @@ func (s *Service) Simulate(ctx context.Context, macs []net.HardwareAddr, image s
 		t.seats[at.mac] = at
 		sim.Seats = append(sim.Seats, Seat{mac, m})
 	}
-	return sim, s.tickets.add(sim.ID, t, s.now())
+	return sim, s.begin(sim.ID, t)
 }
 
-// EndSimulation ends a simulation. Its sessions may go on reading.
-func (s *Service) EndSimulation(id string) error { return s.tickets.end(id) }
+// begin has a ticket count, for its time.
+func (s *Service) begin(id string, t *ticket) error {
+	t.timer = time.AfterFunc(ticketTime, func() { _ = s.EndSimulation(id) }) // unless it has ended before
+	err := s.tickets.add(id, t)
+	if err != nil {
+		t.timer.Stop()
+	}
+	return err
+}
+
+// EndSimulation ends a simulation with its sessions.
+func (s *Service) EndSimulation(id string) error {
+	users, err := s.tickets.end(id)
+	for _, user := range users {
+		s.SimulationEnded(s.simulateTarget(user))
+	}
+	return err
+}
 
 // Remarks are what the server did with the packets of a simulation, and why.
 func (s *Service) Remarks(id string) ([]string, error) {
@@ -114,14 +131,9 @@ func (s *Service) Remarks(id string) ([]string, error) {
 
 func noTicket(id string) error { return &inventory.NotFoundError{Kind: "simulation", Name: id} }
 
-func (ts *tickets) add(id string, t *ticket, now time.Time) error {
+func (ts *tickets) add(id string, t *ticket) error {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	for old, o := range ts.all {
-		if !now.Before(o.expires) {
-			ts.drop(old)
-		}
-	}
 	if len(ts.all) >= maxTickets {
 		return ErrTickets
 	}
@@ -132,22 +144,32 @@ func (ts *tickets) add(id string, t *ticket, now time.Time) error {
 	return nil
 }
 
-func (ts *tickets) end(id string) error {
+// end forgets a ticket, and returns the CHAP names that it had.
+func (ts *tickets) end(id string) (users []string, err error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if ts.all[id] == nil {
-		return noTicket(id)
+	t := ts.all[id]
+	if t == nil {
+		return nil, noTicket(id)
 	}
-	ts.drop(id)
-	return nil
+	t.timer.Stop()
+	delete(ts.all, id)
+	for _, at := range t.seats {
+		if user := at.boot.User; user != "" {
+			delete(ts.users, user)
+			users = append(users, user)
+		}
+	}
+	return users, nil
 }
 
-// drop forgets a ticket. The caller holds mu.
-func (ts *tickets) drop(id string) {
-	for _, at := range ts.all[id].seats {
-		delete(ts.users, at.boot.User)
+// close stops the timers.
+func (ts *tickets) close() {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for _, t := range ts.all {
+		t.timer.Stop()
 	}
-	delete(ts.all, id)
 }
 
 var errNoTicket = errors.New("no simulation has that ticket for that machine, or it has ended")
