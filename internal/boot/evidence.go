@@ -200,7 +200,7 @@ func (s *Service) loginRefused(in Initiator, machine, reason string) {
 func (a *attempt) loggedIn(by Session) {
 	a.seen.Login = diagnose.Login{}
 	if by.Firmware {
-		a.seen.System.Left, a.watch.left = false, time.Time{}
+		a.seen.System.Left, a.seen.System.GaveUp, a.watch.left = false, false, time.Time{}
 	} else {
 		a.seen.System.Ended, a.seen.System.Lasted = "", 0
 	}
@@ -221,6 +221,9 @@ func (s *Service) SessionEnded(b inventory.Boot, by Session, reason string, last
 		}
 	})
 	s.alive(a)
+	if by.Firmware {
+		s.settle(a, &a.watch.settle)
+	}
 }
 
 // DiskFailure is why a read or a write failed.

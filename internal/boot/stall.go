@@ -129,7 +129,7 @@ func (s *Service) look(a *attempt) {
 		w := &a.watch
 		settle, failing, w.settle, w.failing = w.settle, w.failing, false, false
 		if !w.left.IsZero() && now.Sub(w.left) >= s.between {
-			settle, w.left = true, time.Time{}
+			settle, w.left, a.seen.System.GaveUp = true, time.Time{}, true
 		}
 		if a.seen.Loader.Asked != "" && now.Sub(a.fetching) < slowest {
 			w.life = now // it is being sent

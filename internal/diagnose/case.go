@@ -164,6 +164,7 @@ type System struct {
 	Ended  string        // why its last session ended; "" while it is open
 	Lasted time.Duration // from its login to that
 	Left   bool          // iPXE closed its session, as UEFI does when a kernel starts
+	GaveUp bool          // and opened no other for some seconds, as it does under BIOS
 }
 
 // Past is what earlier boots tell.

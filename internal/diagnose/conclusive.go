@@ -25,7 +25,7 @@ func Conclusive(c Case) bool {
 	case NotBootable:
 		return c.System.Left
 	case NoSystemLogin:
-		return c.System.Left && c.Disk.Read < loaderRead
+		return c.System.GaveUp && c.Disk.Read < loaderRead
 	}
 	return false
 }
