@@ -50,7 +50,7 @@ func TestBesideForeignServer(t *testing.T) {
 		f.waitFor(ctx, name, "first read")
 		for _, b := range f.boots(name) {
 			for _, e := range b.Events {
-				if e.Level != recorder.Info && !strings.Contains(e.Text, "was not here before") {
+				if e.Level != recorder.Info && !strings.Contains(e.Text, "was not here before") && !strings.HasPrefix(e.Text, "on its network: ") {
 					t.Errorf("%s: %s: %s", name, e.Level, e.Text)
 				}
 				if strings.HasPrefix(e.Text, "OFFER 10.") || strings.HasPrefix(e.Text, "ACK 10.") {
@@ -61,6 +61,9 @@ func TestBesideForeignServer(t *testing.T) {
 	}
 	if sent := f.events("rom", "it is sent on to its script instead"); len(sent) == 0 {
 		t.Error("the other server's word to iPXE was not corrected")
+	}
+	if told := f.events("http", "on its network: another DHCP server 10.77.0.66 (MAC 52:54:00:00:00:66) has appeared: two servers on one network"); len(told) != 1 {
+		t.Errorf("a machine that was booting is told %d times of the server that appeared, want once", len(told))
 	}
 	f.logSays(`msg="DHCP server found" interface=br0 server=10.77.0.2`)
 	f.logSays(`msg="another DHCP server has appeared" interface=br0 server=10.77.0.66`)

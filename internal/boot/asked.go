@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
+	"time"
 
 	"bootes.dev/internal/recorder"
 )
@@ -16,6 +18,33 @@ const (
 	maxAsked = 30
 	maxPath  = 120 // characters
 )
+
+// looked is of how many requests of one address we look who sent them, which
+// takes longer than many a request; maxAskers are the addresses counted.
+var looked = rate{50, 3600}
+
+const maxAskers = 4096
+
+// askers counts requests by address.
+type askers struct {
+	mu sync.Mutex
+	by map[netip.Addr]*bucket
+}
+
+// take reports whether to look who sent one more request.
+func (k *askers) take(from netip.Addr, now time.Time) bool {
+	k.mu.Lock()
+	b := k.by[from]
+	if b == nil {
+		if k.by == nil || len(k.by) >= maxAskers {
+			k.by = map[netip.Addr]*bucket{}
+		}
+		b = &bucket{}
+		k.by[from] = b
+	}
+	k.mu.Unlock()
+	return b.take(looked, now)
+}
 
 // Asked is a request to our web server, other than for a script.
 type Asked struct {
@@ -28,6 +57,9 @@ type Asked struct {
 // loader that was sent is LoaderFetched's.
 func (s *Service) HTTPAsked(ctx context.Context, r Asked) {
 	if r.Status < 400 && r.Method == http.MethodGet && strings.HasPrefix(r.Path, "/loader/") {
+		return
+	}
+	if !s.askers.take(r.Remote, s.now()) {
 		return
 	}
 	a := s.attemptAt(ctx, r.Remote)

@@ -87,8 +87,15 @@ func TestHTTPAsked(t *testing.T) {
 	}
 	b = h.Recorder.Boots("pc1")[0]
 	last := b.Events[len(b.Events)-1]
-	if n := len(b.Events); n > maxAsked+5 || last.Text != "fetches more by HTTP" || last.Again < 50 || last.Level != recorder.Info {
+	if n := len(b.Events); n > maxAsked+5 || last.Text != "fetches more by HTTP" || last.Again < 10 || last.Level != recorder.Info {
 		t.Errorf("an installer: %d events, the last %+v", n, last)
+	}
+	before := last.Again
+	h.clock = h.clock.Add(time.Minute)
+	h.HTTPAsked(t.Context(), Asked{http.MethodGet, "/files/late", 200, addr1})
+	b = h.Recorder.Boots("pc1")[0]
+	if last := b.Events[len(b.Events)-1]; last.Again != before+1 {
+		t.Errorf("a minute later: %+v, want one more", last)
 	}
 }
 

@@ -96,6 +96,7 @@ type Service struct {
 	attempts attempts
 	refusals refusals
 	warnings warnings
+	askers   askers
 	tickets  tickets
 	enrolled bucket
 	met      bucket // strangers
