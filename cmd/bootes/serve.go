@@ -234,7 +234,7 @@ func (h *house) openServices(context.Context) (err error) {
 		IQNPrefix: h.cfg.IQNPrefix, HTTPPort: uint16(h.cfg.Ports.HTTP), ISCSIPort: uint16(h.cfg.Ports.ISCSI),
 		Addresses: addresses, Targets: &h.targets, OneWayCHAP: !h.cfg.Auth.Mutual, Unknown: unknownMachines(h.cfg),
 		SimulationEnded: h.targets.endSimulation,
-		Moved: h.moved, Others: h.rivals, Knocks: h.knocks, TFTPPort: uint16(h.cfg.Ports.TFTP), Data: h.cfg.Data,
+		Moved:           h.moved, Others: h.rivals, Knocks: h.knocks, TFTPPort: uint16(h.cfg.Ports.TFTP), Data: h.cfg.Data,
 	})
 	h.onClose(func() error { h.boot.Close(); return nil })
 	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn, shelf: &h.shelf, traces: h.traces}

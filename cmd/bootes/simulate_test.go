@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -243,4 +244,35 @@ func TestSimulateSaysWhatIsNotSeen(t *testing.T) {
 	if code := exitCode(simulateError(fmt.Errorf("open: %w", simulate.ErrPrivilege))); code != exitMissing {
 		t.Errorf("without the right: code %d", code)
 	}
+}
+
+func TestSimulateChoosesItsInterface(t *testing.T) {
+	if !nettest.Enter(t) {
+		return
+	}
+	refused := func(want int, text string, args ...string) {
+		t.Helper()
+		_, errs, code := bootes(t, append([]string{"--socket", "/none", "simulate", "--mac", "52:54:00:12:34:56"}, args...)...)
+		if code != want || !strings.Contains(errs, text) {
+			t.Errorf("%q: code %d, %s", args, code, errs)
+		}
+	}
+	refused(exitNotFound, "no interface of this computer is up and has an IPv4 address: there is nowhere to ask")
+	nettest.Bridge(t, "br0", "10.77.0.1/24")
+	if name, err := simulatedOn("", nil); err != nil || name != "br0" {
+		t.Errorf("the only one: %q, %v", name, err)
+	}
+	nettest.Bridge(t, "br1", "10.78.0.1/24")
+	refused(exitUsage, "this computer has several interfaces to ask on: write --interface br0 or --interface br1")
+	if name, err := simulatedOn("", []netip.Addr{netip.MustParseAddr("10.78.0.1")}); err != nil || name != "br1" {
+		t.Errorf("the one that is served: %q, %v", name, err)
+	}
+	nettest.IP(t, "link add br2 type bridge")
+	nettest.IP(t, "link set br2 up")
+	refused(exitFailure, `simulate on interface "br2": it has no IPv4 address, from which loader, script and disk could be asked for: ip addr add ADDRESS/LENGTH dev br2`, "--interface", "br2")
+	out, errs, code := bootes(t, "--socket", "/none", "simulate", "--mac", "52:54:00:12:34:56", "--interface", "br0", "--wait", "1s")
+	if code != exitFaulty {
+		t.Errorf("on a network without servers: code %d", code)
+	}
+	shows(t, out+errs, "✗ nobody answered within 1s\n", "it would not boot: no DHCP server answers this machine\n", "`bootes dhcp-status`, `bootes doctor`")
 }
