@@ -69,8 +69,11 @@ func ReadPackets(b []byte) (all []Packet, err error) {
 		case len(b) < pcapRecord+int(n):
 			return all, fmt.Errorf("read packets: %w", ErrTorn)
 		}
-		at := time.Unix(int64(binary.LittleEndian.Uint32(b)), int64(binary.LittleEndian.Uint32(b[4:])))
-		all = append(all, Packet{Time: at, Length: int(length), Data: b[pcapRecord : pcapRecord+n]})
+		sec, nsec := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
+		if nsec >= 1e9 {
+			return all, fmt.Errorf("read packets: a packet's time has %d nanoseconds", nsec)
+		}
+		all = append(all, Packet{Time: time.Unix(int64(sec), int64(nsec)), Length: int(length), Data: b[pcapRecord : pcapRecord+n]})
 		b = b[pcapRecord+n:]
 	}
 	return all, nil

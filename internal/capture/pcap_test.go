@@ -35,7 +35,10 @@ func TestPcap(t *testing.T) {
 			t.Errorf("%d bytes cut off: %d packets, %v", cut, len(packets), err)
 		}
 	}
+	late := file(Packet{start, 0, nil})
+	late[pcapHeader+7] = 0x40
 	for text, b := range map[string][]byte{
+		"read packets: a packet's time has 1073741830 nanoseconds":         late,
 		"read packets: no pcap file of Boötes":                             []byte("\n\r\r\n"),
 		"read packets: a packet says that 3 bytes of its 2 are here":       file(Packet{start, 2, make([]byte, 3)}),
 		"read packets: a packet says that 0 bytes of its 2097152 are here": file(Packet{start, 2 << 20, nil}),
