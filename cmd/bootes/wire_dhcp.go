@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"bootes.dev/internal/boot"
@@ -103,7 +104,7 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %s%s", q.Type, r.Reason, rogueText(r)), r.Rogue)
 		}
 	default:
-		p.boot.DHCPSent(c, r.Decision.Machine, sentText(r), false)
+		p.boot.DHCPSent(c, r.Decision.Machine, sentText(q, r), false)
 	}
 }
 
@@ -115,7 +116,7 @@ func rogueText(r dhcp.Reply) string {
 	return ", which was not here before: two DHCP servers on one network give out clashing addresses, switch one off"
 }
 
-func sentText(r dhcp.Reply) string {
+func sentText(q dhcp.Query, r dhcp.Reply) string {
 	text := r.Type.String()
 	if r.Addr.IsValid() {
 		text += " " + r.Addr.String()
@@ -124,8 +125,14 @@ func sentText(r dhcp.Reply) string {
 		text += fmt.Sprintf(" instead of %s, which is kept for %s and %s", r.Decision.Address, r.Decision.Machine, r.Instead)
 	}
 	switch {
-	case r.Boot:
+	case r.Boot && strings.Contains(r.Decision.Filename, "://"):
 		return text + ", boot file " + r.Decision.Filename
+	case r.Boot:
+		from := r.Decision.NextServer
+		if !from.IsValid() {
+			from = q.Server
+		}
+		return fmt.Sprintf("%s, boot file %s from %s", text, r.Decision.Filename, from)
 	case r.Type == dhcp.NAK:
 		return text + ": " + r.Reason
 	}

@@ -35,14 +35,14 @@ func TestWhatTheTimelineSaysOfAnAnswer(t *testing.T) {
 	a := netip.MustParseAddr
 	d := dhcp.Decision{Machine: "pc01", Filename: "snponly.efi", Address: a("10.99.0.1")}
 	for want, r := range map[string]dhcp.Reply{
-		"OFFER 10.77.0.100, boot file snponly.efi": {Type: dhcp.Offer, Addr: a("10.77.0.100"), Boot: true},
-		"ACK 10.77.0.100 instead of 10.99.0.1, which is kept for pc01 and is away, boot file snponly.efi": {
+		"OFFER 10.77.0.100, boot file snponly.efi from 10.77.0.1": {Type: dhcp.Offer, Addr: a("10.77.0.100"), Boot: true},
+		"ACK 10.77.0.100 instead of 10.99.0.1, which is kept for pc01 and is away, boot file snponly.efi from 10.77.0.1": {
 			Type: dhcp.ACK, Addr: a("10.77.0.100"), Boot: true, Instead: "is away"},
 		"NAK: it is": {Type: dhcp.NAK, Reason: "it is"},
 		"ACK":        {Type: dhcp.ACK},
 	} {
 		r.Decision = d
-		if got := sentText(r); got != want {
+		if got := sentText(dhcp.Query{Server: a("10.77.0.1")}, r); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

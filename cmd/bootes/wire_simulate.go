@@ -26,7 +26,7 @@ func simulateText(q dhcp.Query, r dhcp.Reply) string {
 	case r.Type == 0:
 		return fmt.Sprintf("no answer to %s: %s", q.Type, r.Reason)
 	}
-	return sentText(r)
+	return sentText(q, r)
 }
 
 // openLook makes the one logical unit of a simulated machine: what it would boot,
