@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -41,7 +39,7 @@ func TestLeasesOfKilledServer(t *testing.T) {
 	tool := labTool(t)
 	const rate, seconds = 2000, 2
 	for round := range 5 {
-		waitUntil(t, "DHCP", func() bool { return f.timesReady() == round+1 })
+		waitUntil(t, "DHCP", func() bool { return f.logged("msg=ready") == round+1 })
 		// Half of the clients have an address from the round before.
 		load := room.Load{Server: server.Addr(), Relay: relay, Rate: rate, Seconds: seconds, Clients: rate * seconds, First: round * rate * seconds / 2, Keep: true}
 		ended := make(chan room.Figures, 1)
@@ -59,15 +57,6 @@ func TestLeasesOfKilledServer(t *testing.T) {
 		f.json(&leases, "lease", "ls")
 		w.check(leases)
 	}
-}
-
-// timesReady is how often the server has come so far as to serve DHCP.
-func (f *fixture) timesReady() int {
-	b, err := os.ReadFile(f.Net.Path("bootes.log"))
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return strings.Count(string(b), "msg=ready")
 }
 
 func exchanges(t *testing.T, host *lab.Host, tool string, load room.Load) (f room.Figures) {

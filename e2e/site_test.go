@@ -134,6 +134,16 @@ func (f *fixture) end(by syscall.Signal) {
 	<-f.Server().Done()
 }
 
+// logged is how often the server's log says something.
+func (f *fixture) logged(text string) int {
+	f.t.Helper()
+	b, err := os.ReadFile(f.Net.Path("bootes.log"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return strings.Count(string(b), text)
+}
+
 // cli runs a bootes command that must succeed.
 func (f *fixture) cli(args ...string) string {
 	f.t.Helper()

@@ -215,7 +215,7 @@ func TestPerfdhcp(t *testing.T) {
 	if out, err := peer.Command(t.Context(), "ping", "-c1", "-w9", "10.77.0.1").CombinedOutput(); err != nil {
 		t.Fatalf("ping: %v\n%s", err, out)
 	}
-	out, err := peer.Command(t.Context(), "perfdhcp", "-4", "-r", "200", "-R", "500", "-p", "3", "-l", "eth0", "10.77.0.1").CombinedOutput()
+	out, err := peer.Command(t.Context(), "perfdhcp", "-4", "-r", "200", "-R", "500", "-p", "3", "-W", "500000", "-l", "eth0", "10.77.0.1").CombinedOutput()
 	if err != nil {
 		t.Fatalf("perfdhcp: %v\n%s", err, out)
 	}
