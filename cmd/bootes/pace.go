@@ -28,17 +28,25 @@ func pace(ram uint64) func(rush bool) {
 	if ram < rushRAM || os.Getenv("GOGC") != "" {
 		return nil
 	}
+	percent := calmGC
 	return func(rush bool) {
+		want := calmGC
 		if rush {
-			debug.SetGCPercent(rushPercent(ram, live()))
+			want = rushPercent(ram, live())
+		}
+		if want == percent {
 			return
 		}
-		debug.SetGCPercent(calmGC)
-		debug.FreeOSMemory()
+		percent = want
+		debug.SetGCPercent(percent)
+		if !rush {
+			debug.FreeOSMemory()
+		}
 	}
 }
 
 // rushPercent has a heap of live bytes grow by a share of the computer's memory.
+// As what is live grows, it is to be asked again: percent of that are more bytes.
 func rushPercent(ram, live uint64) int {
 	return int(max(rushGC, 100*min(ram/rushShare, rushMost)/max(live, 1<<20)))
 }

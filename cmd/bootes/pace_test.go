@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"runtime/debug"
 	"testing"
 )
@@ -19,12 +20,19 @@ func TestPace(t *testing.T) {
 	}
 	before := debug.SetGCPercent(calmGC)
 	defer debug.SetGCPercent(before)
-	pace(rushRAM)(true)
+	tell := pace(rushRAM)
+	tell(true)
 	if got := debug.SetGCPercent(calmGC); got < rushGC {
 		t.Errorf("a rush: collects at %d %%, want %d or more", got, rushGC)
 	}
-	debug.SetGCPercent(rushGC)
-	pace(rushRAM)(false)
+	much := make([]byte, 32<<20) // more than the share of such a computer
+	runtime.GC()
+	tell(true)
+	if got := debug.SetGCPercent(rushGC); got != rushGC {
+		t.Errorf("a rush that has filled the heap: collects at %d %%, want %d", got, rushGC)
+	}
+	runtime.KeepAlive(much)
+	tell(false)
 	if got := debug.SetGCPercent(before); got != calmGC {
 		t.Errorf("no rush: collects at %d %%, want %d", got, calmGC)
 	}

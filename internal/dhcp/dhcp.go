@@ -254,7 +254,8 @@ type Options struct {
 	// Known reports whether a hardware address is a known machine's: those are
 	// served first when there is too much to do. May be nil.
 	Known func(net.HardwareAddr) bool
-	// Rush is told when many ask at once, and when that is over. May be nil.
+	// Rush is told when many ask at once, again every second while they do, and
+	// when that is over. May be nil.
 	Rush func(on bool)
 	// Warn is told of what goes wrong on a whole network. May be nil.
 	Warn func(ifname, text string)

@@ -13,7 +13,8 @@ const (
 	rushOver = 10  // ticks with fewer
 )
 
-// rush is a time of many messages. Its beginning and its end are told.
+// rush is a time of many messages. Its beginning and its end are told, and that it
+// lasts, every second.
 type rush struct {
 	tell func(on bool)
 
@@ -38,11 +39,13 @@ func (r *rush) tick() {
 	n := r.count.Swap(0)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n >= rushSize {
-		return
+	if n < rushSize {
+		if r.calm++; r.calm == rushOver {
+			r.change(false)
+		}
 	}
-	if r.calm++; r.calm == rushOver {
-		r.change(false)
+	if r.on {
+		r.tell(true)
 	}
 }
 

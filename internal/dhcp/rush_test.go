@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestRush: a rush is told of at its first message too many, and once it has
+// TestRush: a rush is told of at its first message too many, every second, and once it has
 // been calm for a while.
 func TestRush(t *testing.T) {
 	var told []bool
@@ -26,19 +26,21 @@ func TestRush(t *testing.T) {
 	for _, step := range []struct {
 		what     string
 		ticks, n int
-		want     []bool
+		on, off  int // times it is told
 	}{
-		{"few messages", 3, rushSize - 1, nil},
-		{"many", 2, rushSize, []bool{true}},
-		{"a pause", rushOver - 1, 0, []bool{true}},
-		{"many again", 1, 3 * rushSize, []bool{true}},
-		{"another pause", rushOver - 1, 0, []bool{true}},
-		{"calm", 1, 0, []bool{true, false}},
-		{"calm for long", 2 * rushOver, 0, []bool{true, false}},
-		{"another rush", 1, rushSize, []bool{true, false, true}},
+		{"few messages", 3, rushSize - 1, 0, 0},
+		{"many", 2, rushSize, 1 + 2, 0},
+		{"a pause", rushOver - 1, 0, rushOver - 1, 0},
+		{"many again", 1, 3 * rushSize, 1, 0},
+		{"another pause", rushOver - 1, 0, rushOver - 1, 0},
+		{"calm", 1, 0, 0, 1},
+		{"calm for long", 2 * rushOver, 0, 0, 0},
+		{"another rush", 1, rushSize, 1 + 1, 0},
 	} {
-		if tick(step.ticks, step.n); !slices.Equal(told, step.want) {
-			t.Fatalf("after %s: told %v, want %v", step.what, told, step.want)
+		told = nil
+		tick(step.ticks, step.n)
+		if want := append(slices.Repeat([]bool{true}, step.on), slices.Repeat([]bool{false}, step.off)...); !slices.Equal(told, want) {
+			t.Fatalf("after %s: told %v, want %v", step.what, told, want)
 		}
 	}
 }
