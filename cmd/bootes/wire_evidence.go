@@ -56,7 +56,7 @@ func (h *house) moved(id string) boot.Moved {
 	if h.sessions == nil {
 		return boot.Moved{}
 	}
-	return h.sessions.boots(id, h.targets.sessions())
+	return h.sessions.boots(id, h.targets.of(id))
 }
 
 // boots is what one boot has moved, with what it moves by the sessions that are

@@ -49,6 +49,17 @@ func (t *targets) sessions() []iscsi.SessionInfo {
 	return nil
 }
 
+// of are the sessions of the machine that a boot is of, its older boots' among
+// them.
+func (t *targets) of(boot string) []iscsi.SessionInfo {
+	r := t.now.Load()
+	machine := inventory.MachineOf(boot)
+	if r == nil || machine == "" {
+		return nil
+	}
+	return r.server.Alive(r.boot.Target(machine))
+}
+
 // Holder makes t boot.Targets.
 func (t *targets) Holder(target string) (owner string, since time.Time) {
 	if r := t.now.Load(); r != nil {

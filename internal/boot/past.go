@@ -26,13 +26,8 @@ func (s *Service) past(c *diagnose.Case, earlier []recorder.Boot) {
 		}
 	}
 	p.Tag = c.Disk.Ref != c.Disk.Image
-	if c.Disk.Image == "" {
-		return
-	}
-	for _, b := range s.Recorder.Latest() {
-		if b.Machine != "" && b.Machine != c.Subject && b.Image == c.Disk.Image && b.Outcome == recorder.OutcomeRunning {
-			p.Elsewhere++
-		}
+	if c.Disk.Image != "" {
+		p.Elsewhere = s.Recorder.Running(c.Disk.Image, c.Subject)
 	}
 }
 

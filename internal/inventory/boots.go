@@ -253,6 +253,15 @@ func (in *Inventory) Boots(ctx context.Context, machine string) ([]Boot, error) 
 	return r.Value.Boots, err
 }
 
+// MachineOf is the machine in the name of a boot; "" if it is no boot's.
+func MachineOf(boot string) string {
+	machine, err := machineOf(boot)
+	if err != nil {
+		return ""
+	}
+	return machine
+}
+
 // machineOf is the machine in the name of a boot.
 func machineOf(boot string) (string, error) {
 	i := strings.LastIndexByte(boot, '-')

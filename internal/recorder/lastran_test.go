@@ -32,6 +32,9 @@ func TestLastRan(t *testing.T) {
 		}
 	}
 	check("now")
+	if a, b, c := r.Running("debian:13", "pc2"), r.Running("debian:13", "pc1"), r.Running("debian:12", "pc2"); a != 1 || b != 0 || c != 0 {
+		t.Errorf("running: %d, %d, %d", a, b, c)
+	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -202,6 +202,18 @@ func (r *Recorder) Newest(name string) (b Boot, ok bool) {
 	return s.glance(time.Now()), true
 }
 
+// Running counts the machines, but for one, whose newest boot runs an image.
+func (r *Recorder) Running(image, but string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, s := range r.subjects {
+		if b := s.newest(); name != but && b != nil && b.Image == image && b.Outcome == OutcomeRunning {
+			n++
+		}
+	}
+	return n
+}
+
 // Latest returns the newest boot of every subject with no more than its last
 // event, in no order. It lets others in between: of 10,000 it takes a while.
 func (r *Recorder) Latest() []Boot {
