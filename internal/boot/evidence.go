@@ -186,14 +186,23 @@ func (s *Service) loginRefused(in Initiator, machine, reason string) {
 	its := false
 	s.attempts.with(a, func() {
 		if its = in.Remote == a.addr || in.Name == s.InitiatorName(machine); its {
-			a.seen.Login.Refusals++
-			a.seen.Login.Refused = reason
+			a.refused(reason)
 		}
 	})
 	if its {
 		s.alive(a)
 		s.settle(a, &a.watch.settle)
 	}
+}
+
+// refused notes a login that failed.
+func (a *attempt) refused(reason string) {
+	if diagnose.Unfinished(reason) {
+		a.seen.Login.Broken = reason
+		return
+	}
+	a.seen.Login.Refusals++
+	a.seen.Login.Refused = reason
 }
 
 // loggedIn notes a login.
@@ -217,7 +226,7 @@ func (s *Service) SessionEnded(b inventory.Boot, by Session, reason string, last
 		if by.Firmware {
 			y.Left, a.watch.left = true, time.Now()
 		} else {
-			y.Ended, y.Lasted = reason, lasted
+			y.Ended, y.Lasted, y.LoggedOut = reason, lasted, by.LoggedOut
 		}
 	})
 	s.alive(a)

@@ -224,6 +224,8 @@ type Session struct {
 	Remote   netip.Addr
 	Firmware bool // iPXE, and not the system that it loads
 	Mutual   bool // it has asked the target to prove itself, too
+
+	LoggedOut bool // and how it has ended: in order
 }
 
 // LoggedIn records that a session of b has opened the disk.

@@ -117,7 +117,7 @@ func (s *Service) wake(a *attempt, after time.Duration) {
 // can tell why it was switched off.
 func (a *attempt) timed() bool {
 	y := a.seen.System
-	return a.watch.patience > 0 && (a.stage != recorder.StageRunning || y.Ended != "" && y.Lasted < recorder.ShortRun)
+	return a.watch.patience > 0 && (a.stage != recorder.StageRunning || y.Ended != "" && !y.LoggedOut && y.Lasted < recorder.ShortRun)
 }
 
 // look is a's timer: it diagnoses a boot that stands still.

@@ -126,6 +126,7 @@ type Login struct {
 	Refusals int
 	Refused  string // the last reason
 	Open     string // why the disk could not be opened
+	Broken   string // why the last that was begun was not ended, by nobody's will
 }
 
 // Disk is what the machine was given to boot from.
@@ -159,12 +160,13 @@ type Layout struct {
 
 // System is what was seen of the operating system.
 type System struct {
-	Asked  bool          // it asked for an address, so it has a driver for the card
-	Open   bool          // it has a session
-	Ended  string        // why its last session ended; "" while it is open
-	Lasted time.Duration // from its login to that
-	Left   bool          // iPXE closed its session, as UEFI does when a kernel starts
-	GaveUp bool          // and opened no other for some seconds, as it does under BIOS
+	Asked     bool          // it asked for an address, so it has a driver for the card
+	Open      bool          // it has a session
+	Ended     string        // why its last session ended; "" while it is open
+	LoggedOut bool          // in order, as when it is shut down
+	Lasted    time.Duration // from its login to that
+	Left      bool          // iPXE closed its session, as UEFI does when a kernel starts
+	GaveUp    bool          // and opened no other for some seconds, as it does under BIOS
 }
 
 // Past is what earlier boots tell.

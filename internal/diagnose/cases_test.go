@@ -244,6 +244,8 @@ func diskCases() map[string]Case {
 		"login-refused_newer":    at(script, refused(2, "boot pc1-7 is over, a newer one has begun")),
 		"login-refused_account":  at(script, refused(1, `no account "pc1-7"`)),
 		"login-refused_mutual":   at(script, refused(1, "initiator wants the target to prove itself by mutual CHAP, which is not set up")),
+		"login-refused_impostor": at(script, refused(1, "initiator left when the target had proved itself by mutual CHAP: it has another secret for that")),
+		"no-login_broken":        at(script, scripted, with(func(c *Case) { c.Login.Broken, c.Script.Connected = "login took too long", 1 })),
 		"login-refused_nochap":   at(script, refused(1, "initiator did not offer CHAP")),
 		"login-refused_nodisk":   at(script, refused(1, "boot pc1-7 has no disk: it never asked for its script, or its volume was removed, reset or rolled back meanwhile")),
 		"login-refused_protocol": at(script, refused(1, "CHAP out of order")),

@@ -88,7 +88,7 @@ func TestConclusive(t *testing.T) {
 	want := map[string]bool{
 		"unknown-machine": true, "no-loader-for-firmware": true, "pool-exhausted": true, "pool-exhausted_ipxe": true,
 		"login-refused_rule": true, "login-refused_secret": true, "login-refused_account": true, "login-refused_mutual": true,
-		"login-refused_nochap": true, "login-refused_nodisk": true, "login-refused_protocol": true, "login-refused_open": true,
+		"login-refused_nochap": true, "login-refused_impostor": true, "login-refused_nodisk": true, "login-refused_protocol": true, "login-refused_open": true,
 		"login-refused_system": true, "not-bootable_left": true, "no-system-login_left": true, "script-refused_remedy": true,
 	}
 	for name, c := range cases() {

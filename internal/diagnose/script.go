@@ -15,6 +15,12 @@ func atScript(c Case) string {
 	return NoLogin
 }
 
+// Unfinished reports whether a login that failed by reason was refused by nobody:
+// the initiator went away.
+func Unfinished(reason string) bool {
+	return strings.Contains(reason, "in the middle of the login") || strings.Contains(reason, "login took too long")
+}
+
 func noLogin(c Case) report {
 	s := c.Script
 	var f facts
@@ -23,7 +29,8 @@ func noLogin(c Case) report {
 	f.add(s.Portaled && !s.Ours, "%s is no address of this server", s.Portal.Addr())
 	seen, firewall, sure := c.closed(door{"tcp", c.Ports.ISCSI, c.Knocks.ISCSI})
 	f.add(s.Connected == 0, "%s", seen)
-	f.add(s.Connected > 0, "it connected %s and never asked to log in", times(s.Connected))
+	f.add(c.Login.Broken != "", "it began to log in, and did not end that: %s", c.Login.Broken)
+	f.add(s.Connected > 0 && c.Login.Broken == "", "it connected %s and never asked to log in", times(s.Connected))
 	r := report{
 		summary:  fmt.Sprintf("iPXE has its script, and for %s has not opened its disk at %s", since(c.Silent), s.Portal),
 		evidence: f,
@@ -35,7 +42,7 @@ func noLogin(c Case) report {
 		}
 		r.causes = append(r.causes, cause(text, "write an address of this server that they reach into portal: of %s in the config, or take it out, and restart the server", c.Interface))
 	}
-	if s.Connected > 0 {
+	if s.Connected > 0 || c.Login.Broken != "" {
 		return r.and(cause("large packets do not get through, or something between speaks in the server's place", "ping -M do -s 1472 %s from here; `bootes boot pcap %s` shows the connection", c.address(), c.Subject))
 	}
 	if r = r.and(firewall...); sure {
@@ -79,6 +86,8 @@ func (c Case) refusalCause(reason string) recorder.Cause {
 		{"no account", "its credentials are not, or no longer, good here",
 			"switch it off and on; for credentials that were typed in: bootes machine credentials MACHINE --new"},
 		{"did not offer CHAP", "its initiator knows no secret", "give it the credentials that `bootes machine credentials MACHINE --new` prints"},
+		{"it has another secret for that", "this server is not the one whose script it has: another answers in its place, or the secret was typed wrongly",
+			"`bootes dhcp-status` shows who else is there; for a secret that was typed in: bootes machine credentials MACHINE --new"},
 		{"mutual CHAP", "it wants this server to prove itself, and there is no secret for that", "write `auth: {mutual: true}` into the config, restart the server, and switch the machine off and on"},
 		{"it never asked for its script", "the disk of that boot is gone", "switch it off and on"},
 	} {

@@ -20,6 +20,9 @@ var eventNames = [...]string{"logged in", "handed over", "first read", "first wr
 
 func (k EventKind) String() string { return eventNames[k] }
 
+// ReasonLogout is the reason of a session's end that its initiator asked for.
+const ReasonLogout = "initiator logged out"
+
 // Event is one step in the life of a normal session.
 type Event struct {
 	Kind    EventKind

@@ -169,7 +169,7 @@ func (s *session) end(reason string) bool {
 	return first
 }
 
-var errLogout = errors.New("initiator logged out")
+var errLogout = errors.New(ReasonLogout)
 
 // finish ends the session: nothing of it runs when finish returns.
 func (s *session) finish(err error) {
