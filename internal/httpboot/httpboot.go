@@ -169,7 +169,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	text, err := s.o.Script(r.Context(), req)
 	switch {
 	case errors.Is(err, ErrForbidden):
-		s.o.Log.Log(r.Context(), s.scripts.level(req.Remote.Addr(), time.Now()), "script refused", "mac", mac.String(), "remote", req.Remote, "err", err)
+		s.o.Log.Log(r.Context(), s.scripts.level(req.Remote.Addr(), time.Now()), "script refused", "mac", mac.String(), "remote", r.RemoteAddr, "err", err)
 		http.Error(w, "this script is another machine's", http.StatusForbidden)
 	case err != nil:
 		s.o.Log.Error("script could not be made", "mac", mac.String(), "err", err)
