@@ -143,7 +143,7 @@ func sentText(q dhcp.Query, r dhcp.Reply) string {
 }
 
 func (h *house) knows(mac net.HardwareAddr) bool {
-	return h.inv.Knows(context.Background(), mac)
+	return h.inv.Knows(context.Background(), mac) || h.boot.Simulates(mac)
 }
 
 // leaseBook keeps DHCP's leases in the inventory.

@@ -155,7 +155,13 @@ func TestTicketsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !h.Simulates(parseMAC(mac1)) || h.Simulates(parseMAC(mac2)) {
+		t.Error("whom the simulation has")
+	}
 	h.clock = h.clock.Add(ticketTime)
+	if h.Simulates(parseMAC(mac1)) {
+		t.Error("a simulation that has ended has machines")
+	}
 	if _, ok := h.Secret(t.Context(), value(text, "username")); ok {
 		t.Error("credentials outlive their time")
 	}

@@ -129,6 +129,19 @@ func (s *Service) Remarks(id string) ([]string, error) {
 	return append([]string{}, t.remarks...), nil
 }
 
+// Simulates reports whether a simulation that has not ended has a machine with a
+// MAC: it is answered like those that were added.
+func (s *Service) Simulates(mac net.HardwareAddr) bool {
+	s.tickets.mu.Lock()
+	defer s.tickets.mu.Unlock()
+	for _, t := range s.tickets.all {
+		if t.seats[mac.String()] != nil && s.now().Before(t.expires) {
+			return true
+		}
+	}
+	return false
+}
+
 func noTicket(id string) error { return &inventory.NotFoundError{Kind: "simulation", Name: id} }
 
 func (ts *tickets) add(id string, t *ticket) error {

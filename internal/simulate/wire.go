@@ -57,8 +57,26 @@ func OpenWire(name string) (*Wire, error) {
 		return nil, opening(name, err)
 	}
 	_ = w.hear.SetPromiscuous(true) // for servers that answer by unicast all the same
+	w.widen()
 	w.done.Go(w.listen)
 	return w, nil
+}
+
+// receiveBuffer has room for the offers to a whole room that asks at once.
+const receiveBuffer = 8 << 20
+
+// widen gives answers room to wait in, beyond what users are allowed: each client
+// of a room would have a card of its own.
+func (w *Wire) widen() {
+	raw, err := w.hear.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) { // without it what does not fit is asked for again
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+		}
+	})
 }
 
 func opening(name string, err error) error {
