@@ -196,7 +196,7 @@ func ipxeCases() map[string]Case {
 	has := func(c *Case) { asks(c); c.IPXE.Has = itself }
 	return map[string]Case{
 		"ipxe-no-address":      at(st, asks),
-		"ipxe-no-address_once": at(st, asks, with(func(c *Case) { c.IPXE.Asked, c.IPXE.Late = 1, ownSecs })),
+		"ipxe-no-address_once": at(st, asks, with(func(c *Case) { c.IPXE.Asked, c.IPXE.Late = 1, ownLateness })),
 		"ipxe-no-address_late": at(st, asks, with(func(c *Case) { c.IPXE.Asked, c.IPXE.Late = 1, 28*time.Second })),
 		"ipxe-no-address_proxy": at(st, asks, proxy, with(func(c *Case) {
 			c.IPXE.Offered = netip.Addr{}

@@ -8,8 +8,8 @@ import (
 	"bootes.dev/internal/recorder"
 )
 
-// ownSecs is what iPXE says of its first DISCOVER, whenever it comes.
-const ownSecs = 4 * time.Second
+// ownLateness is what iPXE says of its first DISCOVER, whenever it comes.
+const ownLateness = 4 * time.Second
 
 // atFirmware chooses among what happens before a loader has been fetched.
 func atFirmware(c Case) string {
@@ -39,7 +39,7 @@ func atFirmware(c Case) string {
 func (c Case) asked(d DHCP, who string) (f facts) {
 	f.add(d.Asked > 0, "%s asked for an address %s on %s", who, times(d.Asked), c.Interface)
 	f.add(d.Relay.IsValid(), "through the relay %s", d.Relay)
-	f.add(d.Late > ownSecs, "when it was first heard it had been asking for %s", since(d.Late))
+	f.add(d.Late > ownLateness, "when it was first heard it had been asking for %s", since(d.Late))
 	f.add(d.Answered > 0 && d.Offered.IsValid(), "it was offered %s %s", d.Offered, times(d.Answered))
 	f.add(d.Answered > 0 && d.File != "", "it was told %s to boot %s", times(d.Answered), d.File)
 	f.add(d.Proxied, "it asked on port 4011, too, and was answered")

@@ -37,7 +37,7 @@ func ipxeNoAddress(c Case) report {
 	r.causes = c.noAddressCauses(c.IPXE)
 	switch {
 	case c.IPXE.Asked >= severalAsked: // spanning tree lets nothing through, and then all
-	case c.IPXE.Late > ownSecs: // what it asked before was lost
+	case c.IPXE.Late > ownLateness: // what it asked before was lost
 		r.causes = append([]recorder.Cause{tree}, r.causes...)
 	case c.DHCP.Has.IsValid(): // the way is open as such
 		r.causes = append(r.causes, tree)

@@ -1,0 +1,119 @@
+package boot
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/netif"
+	"bootes.dev/internal/recorder"
+)
+
+// caseOf is all that is known of a.
+func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnose.Case {
+	var c diagnose.Case
+	var fw Firmware
+	var server netip.Addr
+	var reached time.Time
+	s.attempts.with(a, func() {
+		reached = a.watch.reached
+		c, fw, server = a.seen, cmp.Or(a.firmware, a.platform), a.server
+		c.Stage, c.MAC, c.Interface, c.Loader.Told = a.stage, a.mac, a.iface, a.loader
+		c.Silent = now.Sub(a.watch.life)
+		if stuck := now.Sub(a.watch.reached); c.Silent < a.watch.patience {
+			c.Silent = stuck
+		}
+	})
+	c.Subject, c.Known, c.Server = a.subject, !a.stranger(), server
+	c.Firmware = diagnose.Firmware{Name: string(fw), Arch: builds[fw].arch, Runs: builds[fw].runsOn(), UEFI: fw.uefi(), HTTP: fw.http(), Flag: simulated[fw]}
+	c.Loader.Signed = isShim(c.Loader.Told)
+	if u := s.Recorder.Usual(a.subject, c.Stage); u.Boots > 1 {
+		c.Usual = u.Median
+	}
+	s.configured(&c)
+	s.around(&c, a, reached)
+	s.known(ctx, &c)
+	c.Past.Failed = 1 // this one
+	s.past(&c, s.before(a.subject, a.id))
+	return c
+}
+
+// configured adds how this server serves c's machine.
+func (s *Service) configured(c *diagnose.Case) {
+	c.Ports = diagnose.Ports{HTTP: s.HTTPPort, TFTP: s.TFTPPort, ISCSI: s.ISCSIPort}
+	c.Script.URL, c.Script.HTTPed = c.IPXE.File, s.Addresses[c.Interface].HTTP.IsValid()
+	c.Script.Ours = ours(c.Script.Portal.Addr())
+	c.Disk.Folder = s.Data
+}
+
+// around adds what the servers know beside a: other machines, other servers,
+// packets and sessions.
+func (s *Service) around(c *diagnose.Case, a *attempt, reached time.Time) {
+	c.DHCP.Heard = s.attempts.came(a)
+	c.IPXE.Heard = c.DHCP.Heard
+	if s.Others != nil {
+		c.DHCP.Others = s.Others(c.Interface)
+		c.IPXE.Others = c.DHCP.Others
+	}
+	if s.Knocks != nil {
+		c.Knocks, c.Script.Connected = s.Knocks(c.MAC, reached)
+	}
+	m := s.moved(a.id)
+	c.Disk.Reads, c.Disk.Read, c.Disk.Written = m.Reads, m.Read, m.Written
+	c.System.Open = m.System
+}
+
+// simulated is what `bootes simulate --firmware` calls the kinds that it plays.
+var simulated = map[Firmware]string{
+	BIOS: "bios", EFI64: "efi", EFI32: "efi32", EFIARM64: "arm64", HTTP64: "http", RaspberryPi: "rpi", UBootARM64: "uboot",
+}
+
+// known adds what the store says of c's machine.
+func (s *Service) known(ctx context.Context, c *diagnose.Case) {
+	if m, err := s.Inventory.Machine(ctx, c.Subject); err == nil {
+		c.Loader.Pinned = m.Loader != "" && m.Loader == c.Loader.Told
+		c.Past.Ephemeral = m.Mode == inventory.Ephemeral
+		if c.Disk.Ref == "" {
+			c.Disk.Ref = m.Image
+		}
+		return
+	}
+	mac, err := net.ParseMAC(c.MAC)
+	switch u := s.Unknown[c.Interface]; {
+	case err != nil || c.Known:
+	case c.Script.Waiting:
+		c.HowTo = s.howToApprove(ctx, mac, u)
+	case u.Policy == Ignore:
+		c.HowTo = s.howToAdd(ctx, mac)
+	}
+}
+
+// came is how many other machines on a's interface have come for what they were
+// told to boot.
+func (as *attempts) came(a *attempt) (n int) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	for _, o := range as.m {
+		if o != a && o.iface == a.iface && o.stage.After(recorder.StageFirmware) {
+			n++
+		}
+	}
+	return n
+}
+
+// ours reports whether addr is one of this computer's.
+func ours(addr netip.Addr) bool {
+	all, err := netif.List()
+	for _, i := range all {
+		for _, p := range i.Addrs {
+			if p.Addr() == addr {
+				return true
+			}
+		}
+	}
+	return err != nil
+}
