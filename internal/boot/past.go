@@ -54,10 +54,10 @@ func (s *Service) before(subject, id string) []recorder.Boot {
 // loops warns at the beginning of a's boot that those before it failed alike.
 func (s *Service) loops(ctx context.Context, a *attempt) {
 	earlier := s.before(a.subject, a.id)
-	if len(earlier) < diagnose.LoopBoots || !earlier[0].Stage.After(recorder.StageLogin) {
+	if len(earlier) < diagnose.LoopBoots {
 		return
 	}
-	c := diagnose.Case{Subject: a.subject, Known: true, Stage: earlier[0].Stage}
+	c := diagnose.Case{Subject: a.subject, Known: true, Begins: true, Stage: earlier[0].Stage}
 	c.Disk.Image = earlier[0].Image
 	s.known(ctx, &c)
 	s.past(&c, earlier)
@@ -65,6 +65,12 @@ func (s *Service) loops(ctx context.Context, a *attempt) {
 		return
 	}
 	d := diagnose.Diagnose(c)
+	switch last := earlier[0]; {
+	case last.Diagnosis != nil && last.Diagnosis.Kind != diagnose.SystemGone:
+		d = *last.Diagnosis
+	case !last.Stage.After(recorder.StageLogin):
+		return
+	}
 	s.say(a, recorder.Event{Level: recorder.Warn, Text: diagnose.Sentence(d), Diagnosis: &d})
 	s.Log.Warn("machine is in a loop", "machine", a.subject, "stage", string(c.Stage), "kind", d.Kind, "reason", diagnose.Sentence(d))
 }

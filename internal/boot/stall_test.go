@@ -241,6 +241,12 @@ func TestHeldMachinesMayWait(t *testing.T) {
 // TestCrashLoop: what is told at the beginning of the fourth boot names the way
 // back to the image that ran.
 func TestCrashLoop(t *testing.T) {
+	for _, last := range []recorder.Stage{recorder.StageRead, recorder.StageKernel} {
+		t.Run(string(last), func(t *testing.T) { crashes(t, last) })
+	}
+}
+
+func crashes(t *testing.T, last recorder.Stage) {
 	h := newHouse(t)
 	at := time.Now().Add(-time.Hour)
 	boot := func(id, image string, last recorder.Stage) {
@@ -253,7 +259,7 @@ func TestCrashLoop(t *testing.T) {
 	}
 	boot("good", "debian:11", recorder.StageRunning)
 	for _, id := range []string{"a", "b", "c"} {
-		boot(id, "debian:12", recorder.StageKernel)
+		boot(id, "debian:12", last)
 	}
 	h.discover(mac1, EFI64, false)
 	b := h.Recorder.Boots("pc1")[0]
@@ -440,5 +446,21 @@ func TestResume(t *testing.T) {
 		if b.Outcome != want || want == recorder.OutcomeStalled && b.Diagnosis.Kind != diagnose.Interrupted {
 			t.Errorf("%s: %q, %+v", name, b.Outcome, b.Diagnosis)
 		}
+	}
+}
+
+// TestLoopOfAKnownCause: what the boots before stopped of is more than that they
+// did.
+func TestLoopOfAKnownCause(t *testing.T) {
+	h := newHouse(t)
+	d := &recorder.Diagnosis{Kind: diagnose.NotBootable, Summary: "no boot sector"}
+	for n := range 3 {
+		id := fmt.Sprint("b", n)
+		h.Recorder.Add(recorder.Event{Boot: id, Machine: "pc1", Stage: recorder.StageRead, Text: "read"})
+		h.Recorder.Add(recorder.Event{Boot: id, Machine: "pc1", Outcome: recorder.OutcomeStalled, Diagnosis: d, Text: "stopped"})
+	}
+	h.discover(mac1, EFI64, false)
+	if b := h.Recorder.Boots("pc1")[0]; b.Outcome != "" || b.Diagnosis == nil || b.Diagnosis.Kind != diagnose.NotBootable {
+		t.Errorf("%q, %+v", b.Outcome, b.Diagnosis)
 	}
 }

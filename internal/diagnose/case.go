@@ -23,6 +23,8 @@ type Case struct {
 	Usual     time.Duration  // how long its earlier boots were at this stage; 0: not known
 	Restarted bool           // this server was started since: what it knew of the boot is gone
 
+	Begins bool // it has just begun: what is said is of the boots before it
+
 	Firmware Firmware
 	DHCP     DHCP // of the firmware
 	IPXE     DHCP // of iPXE

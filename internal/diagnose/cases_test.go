@@ -295,9 +295,12 @@ func systemCases() map[string]Case {
 		"crash-loop_image":       at(kernel, up, looped("debian:12"), with(func(c *Case) { c.Past.Tag, c.Disk.Ref = false, "debian:13" })),
 		"crash-loop_written":     at(kernel, up, looped("debian:13"), with(func(c *Case) { c.Past.Snapshots = []string{"friday"} })),
 		"crash-loop_short":       at(recorder.StageRunning, up, looped("debian:12"), with(func(c *Case) { c.Past.Short = 2 })),
-		"crash-loop_never":       at(kernel, up, looped("")),
-		"crash-loop_elsewhere":   at(read, loaded, looped(""), with(func(c *Case) { c.Past.Elsewhere = 5 })),
-		"interrupted":            at(read, loaded, with(func(c *Case) { c.Restarted = true })),
-		"interrupted_system":     at(kernel, up, with(func(c *Case) { c.Restarted = true })),
+		"crash-loop_begins": at(read, looped("debian:12"), with(func(c *Case) {
+			c.Begins, c.Disk = true, Disk{Image: "debian:13", Ref: "debian:13"}
+		})),
+		"crash-loop_never":     at(kernel, up, looped("")),
+		"crash-loop_elsewhere": at(read, loaded, looped(""), with(func(c *Case) { c.Past.Elsewhere = 5 })),
+		"interrupted":          at(read, loaded, with(func(c *Case) { c.Restarted = true })),
+		"interrupted_system":   at(kernel, up, with(func(c *Case) { c.Restarted = true })),
 	}
 }
