@@ -38,7 +38,7 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	s.around(&c, a, reached)
 	s.known(ctx, &c)
 	c.Past.Failed = 1 // this one
-	s.past(&c, s.before(a.subject, a.id))
+	s.past(&c, s.Recorder.Before(a.subject, a.id))
 	return c
 }
 

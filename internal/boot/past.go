@@ -26,7 +26,7 @@ func (s *Service) past(c *diagnose.Case, earlier []recorder.Boot) {
 		}
 	}
 	p.Tag = c.Disk.Ref != c.Disk.Image
-	if c.Disk.Image != "" {
+	if c.Disk.Image != "" && (!c.Begins || p.Failed >= diagnose.LoopBoots) {
 		p.Elsewhere = s.Recorder.Running(c.Disk.Image, c.Subject)
 	}
 }
@@ -40,20 +40,9 @@ func alike(b recorder.Boot, st recorder.Stage, short bool) bool {
 	return b.Outcome != "" && b.Stage == st
 }
 
-// before are the boots of a machine before the one named, newest first.
-func (s *Service) before(subject, id string) []recorder.Boot {
-	boots := s.Recorder.Boots(subject)
-	for i, b := range boots {
-		if b.ID == id {
-			return boots[i+1:]
-		}
-	}
-	return boots
-}
-
 // loops warns at the beginning of a's boot that those before it failed alike.
 func (s *Service) loops(ctx context.Context, a *attempt) {
-	earlier := s.before(a.subject, a.id)
+	earlier := s.Recorder.Before(a.subject, a.id)
 	if len(earlier) < diagnose.LoopBoots {
 		return
 	}

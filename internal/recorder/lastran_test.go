@@ -25,6 +25,13 @@ func TestLastRan(t *testing.T) {
 	for range 2 * maxBoots {
 		boot(at.String(), "debian:13", StageRunning, time.Minute)
 	}
+	newest, _ := r.Newest("pc1")
+	if all := r.Before("pc1", newest.ID); len(all) != maxBoots-1 || all[0].Started.Before(all[1].Started) || all[0].Events != nil {
+		t.Errorf("%d boots before: %+v", len(all), all[0])
+	}
+	if r.Before("pc2", "x") != nil {
+		t.Error("boots of nobody")
+	}
 	check := func(when string) {
 		t.Helper()
 		if b, _ := r.Newest("pc1"); b.LastRan == nil || b.LastRan.Image != "debian:12" {

@@ -202,6 +202,27 @@ func (r *Recorder) Newest(name string) (b Boot, ok bool) {
 	return s.glance(time.Now()), true
 }
 
+// Before returns a subject's boots before the one named, newest first, without
+// their events and how long their stages took.
+func (r *Recorder) Before(name, id string) (boots []Boot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.subjects[name]
+	if s == nil {
+		return nil
+	}
+	for _, k := range slices.Backward(s.boots) {
+		b := k.Boot
+		b.Events, b.Stages = nil, nil
+		if b.ID == id {
+			boots = nil // newer ones
+			continue
+		}
+		boots = append(boots, b)
+	}
+	return boots
+}
+
 // Running counts the machines, but for one, whose newest boot runs an image.
 func (r *Recorder) Running(image, but string) (n int) {
 	r.mu.Lock()
