@@ -4,6 +4,10 @@ package e2e
 
 import (
 	"os"
+	"path/filepath"
+	"syscall"
+
+	"bootes.dev/internal/api"
 )
 
 // stopsRef is an image whose system stops after some reads, as one does that
@@ -48,4 +52,18 @@ func (f *fixture) importDisks() {
 		f.t.Fatal(err)
 	}
 	f.cli("image", "import", stopsRef, disk)
+	f.cli("image", "import", "damaged:1", disk)
+}
+
+// damage cuts the file of an image's blocks short, as a file system does that
+// was not closed in order.
+func (f *fixture) damage(ref string) {
+	f.t.Helper()
+	var im api.Image
+	f.json(&im, "image", "show", ref)
+	f.end(syscall.SIGTERM)
+	if err := os.Truncate(filepath.Join(f.dataDir, "layers", im.Layer, "data"), 1<<20); err != nil {
+		f.t.Fatal(err)
+	}
+	f.serve()
 }

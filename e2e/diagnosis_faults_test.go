@@ -19,9 +19,10 @@ type diagnosisSite struct {
 }
 
 var diagnosisSites = []diagnosisSite{
-	{"\n  - {name: br0, dhcp: server, range: 10.77.0.100-10.77.0.100}\n", (*fixture).takeLastAddress, faultsOfServer},
+	{"\n  - {name: br0, dhcp: server, range: 10.77.0.100-10.77.0.100}\n", (*fixture).asServer, faultsOfServer},
 	{proxyMode, (*fixture).besideAnother, faultsBesideAnother},
 	{proxyMode, func(*fixture) {}, faultsAlone},
+	{"\n  - {name: br0, dhcp: server, range: 10.77.0.100-10.77.0.199, portal: 10.77.0.250}\n", func(*fixture) {}, faultsOfPortal},
 }
 
 // open starts a site's server, with all that its faults need.
@@ -38,10 +39,13 @@ func (s diagnosisSite) open(t *testing.T) *fixture {
 	return f
 }
 
-// faultsOfServer are met where we give the addresses.
+// faultsOfServer are met where we give the addresses. The one that takes longest
+// comes first.
 var faultsOfServer = []fault{
+	{name: "stops",
+		kind: "no-system-login", cause: "boot loader", says: []string{"too little for a kernel"}},
 	{name: "stranger", stranger: true,
-		kind: "unknown-machine", remedy: []string{"bootes machine add NAME --mac 52:54:00:00:01:01 --image "}},
+		kind: "unknown-machine", remedy: []string{"bootes machine add NAME --mac 52:54:00:00:01:02 --image "}},
 	{name: "arm", firmware: lab.ARM64,
 		kind: "no-loader-for-firmware", says: []string{"arm64"}, remedy: []string{"arm64/snponly.efi"}},
 	{name: "secure-boot", firmware: lab.UEFISecureBoot,
@@ -66,8 +70,18 @@ var faultsOfServer = []fault{
 		kind: "pool-exhausted", says: []string{"10.77.0.100 to 10.77.0.100"}, remedy: []string{"range:"}},
 	{name: "http-firewall", firewall: "tcp dport 80 drop",
 		kind: "script-not-fetched", cause: "firewall", remedy: []string{"tcp dport 80 accept"}},
-	{name: "stops",
-		kind: "no-system-login", cause: "boot loader", says: []string{"too little for a kernel"}},
+	{name: "iscsi-firewall", firewall: "tcp dport 3260 drop",
+		kind: "no-login", cause: "firewall", remedy: []string{"tcp dport 3260 accept"}},
+	{name: "refused", machine: []string{"--from", "192.168.99.0/24"},
+		kind: "login-refused", says: []string{"192.168.99.0/24"}, remedy: []string{"bootes machine set refused --from"}},
+	{name: "no-boot-sector", image: "blank:1",
+		kind: "not-bootable", cause: "not one to boot from by this firmware", says: []string{"no boot signature (55 AA)"}, remedy: []string{"bootes machine set no-boot-sector --image"}},
+	{name: "no-esp", firmware: lab.UEFI,
+		kind: "not-bootable", cause: "is for BIOS, and this machine starts by UEFI", says: []string{"it has no EFI system partition"}, remedy: []string{"bootes machine set no-esp --image"}},
+	{name: "cut-cable", filters: []lab.Filter{new(lab.CutAfterLogin)},
+		kind: "no-read", says: []string{"iPXE opened the disk", "has read nothing"}},
+	{name: "damaged", image: "damaged:1",
+		kind: "image-corrupt", says: []string{"damaged:1"}, remedy: []string{"bootes image verify damaged:1"}},
 }
 
 // faultsBesideAnother are met by a proxy beside the DHCP server 10.77.0.2, which
@@ -89,6 +103,11 @@ var faultsAlone = []fault{
 		kind: "no-address", cause: "no DHCP server is heard on br0", remedy: []string{"dhcp: server", "bootes dhcp-status"}},
 }
 
+var faultsOfPortal = []fault{
+	{name: "wrong-portal",
+		kind: "no-login", cause: "portal: names 10.77.0.250, where this server is not", remedy: []string{"portal: of br0"}},
+}
+
 var anotherServer = netip.MustParseAddr("10.77.0.2")
 
 // besideAnother starts another DHCP server.
@@ -96,6 +115,12 @@ func (f *fixture) besideAnother() {
 	f.otherServer("52:54:00:00:00:02", anotherServer.String(), "10.77.0.50", "10.77.0.90", "--no-ping",
 		"--dhcp-host="+macOf(3)+",set:server", "--dhcp-boot=tag:server,pxelinux.0,,10.77.0.2",
 		"--dhcp-host="+macOf(4)+",set:file", "--dhcp-boot=tag:file,pxelinux.0,,10.77.0.1")
+}
+
+// asServer damages an image, and uses the pool of addresses up.
+func (f *fixture) asServer() {
+	f.damage("damaged:1")
+	f.takeLastAddress()
 }
 
 // takeLastAddress has a system of no interest lease the pool's only address.
