@@ -1,0 +1,112 @@
+//go:build e2e && full
+
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"bootes.dev/internal/lab"
+)
+
+const systemMemory = 768 // MiB
+
+// faultsOfSystems are met by systems, after the firmware has done its work.
+var faultsOfSystems = []fault{
+	{name: "no-iscsi", image: "no-iscsi:1", memory: systemMemory,
+		kind: "no-system-login", cause: "does not look for the disk by iSCSI", says: []string{"a kernel by its size"},
+		remedy: []string{"apt-get install open-iscsi", "bootes image update no-iscsi:1 --machine no-iscsi"}},
+	{name: "panics", image: "panics:1", memory: systemMemory,
+		kind: "crash-loop", cause: "panics:1", says: []string{"3 boots in a row came as far as running"}, remedy: []string{"bootes machine set panics --image"}},
+	{name: "full", image: imageRef, memory: systemMemory, machine: []string{"--limit", "64K"},
+		kind: "disk-full", says: []string{"at its limit of 64K"}, remedy: []string{"bootes volume set full-"}},
+}
+
+// The scripts of Debian's initramfs that the faulty images have others of.
+const (
+	logsIn  = "scripts/local-top/iscsi"              // opens the disk
+	hasRoot = "scripts/local-bottom/bootes-identity" // runs when the root file system is there
+	panics  = "#!/bin/sh\necho 1 > /proc/sys/kernel/panic\necho c > /proc/sysrq-trigger\n"
+)
+
+// TestDiagnosisOfSystems boots real systems that do not come to run.
+func TestDiagnosisOfSystems(t *testing.T) {
+	lab.Require(t, "qemu-system-x86_64", "mmdebstrap", "qemu-img", "debugfs")
+	f := newFixture(t, serverMode)
+	f.importSystem("no-iscsi:1", logsIn, "#!/bin/sh\nexit 0\n")
+	f.importSystem("panics:1", hasRoot, panics)
+	var group errgroup.Group
+	for i, x := range faultsOfSystems {
+		pc := f.suffers(i+1, x)
+		group.Go(func() error {
+			t.Run(x.name, func(t *testing.T) { f.meet(t, pc, x.name, x) })
+			return nil
+		})
+	}
+	_ = group.Wait() // none has an error
+}
+
+// rootOffset is where the golden image's root file system is, in bytes.
+const rootOffset = 69632 * 512
+
+// importSystem imports the golden image with another script in its initramfs.
+func (f *fixture) importSystem(ref, name, script string) {
+	f.t.Helper()
+	disk := f.Net.Path("system.raw")
+	f.tool("cp", "--sparse=always", golden, disk)
+	root := fmt.Sprintf("%s?offset=%d", disk, rootOffset)
+	boot := f.debugfs(root, "ls -p /boot")
+	_, file, ok := strings.Cut(boot, "/initrd.img-")
+	if !ok {
+		f.t.Fatalf("no initramfs in /boot: %s", boot)
+	}
+	file, _, _ = strings.Cut(file, "/")
+	file = "/boot/initrd.img-" + file
+	local := f.Net.Path("initrd.img")
+	f.debugfs(root, "dump "+file+" "+local)
+	appendFile(f.t, local, name, script)
+	f.debugfs(root, "rm "+file)
+	f.debugfs(root, "write "+local+" "+file)
+	f.cli("image", "import", ref, disk)
+}
+
+// debugfs runs a command of debugfs on a file system.
+func (f *fixture) debugfs(on, command string) string {
+	f.t.Helper()
+	out, err := f.Net.Run(f.t.Context(), "debugfs", "-w", "-R", command, on)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return string(out)
+}
+
+// appendFile adds an archive with one program to an initramfs: the kernel unpacks
+// all that it is given, and the last one wins (initramfs buffer format).
+func appendFile(t *testing.T, path, name, text string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []struct {
+		name string
+		mode int
+		data string
+	}{{name, 0o100755, text}, {"TRAILER!!!", 0, ""}} {
+		b = pad(b)
+		b = fmt.Appendf(b, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00",
+			0, e.mode, 0, 0, 1, 0, len(e.data), 0, 0, 0, 0, len(e.name)+1, 0, e.name)
+		b = append(pad(b), e.data...)
+	}
+	if err := os.WriteFile(path, pad(b), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pad fills up to a multiple of four bytes.
+func pad(b []byte) []byte { return append(b, bytes.Repeat([]byte{0}, -len(b)&3)...) }
