@@ -31,7 +31,6 @@ type fault struct {
 	firmware lab.Firmware
 	plainROM bool
 	filters  []lab.Filter
-	args     []string // more, for QEMU
 	machine  []string // more, for `bootes machine set`
 	stranger bool     // nobody has added it
 	image    string   // default: stopsRef
@@ -95,7 +94,7 @@ func (f *fixture) suffers(n int, x fault) *guest {
 		x.filters = append(x.filters, lab.AtBlock(x.resetsAt, func() { go pc.Reset(f.t.Context()) }))
 	}
 	pc = f.computer(lab.GuestOptions{Name: x.name, MAC: mac, Firmware: x.firmware, PlainROM: x.plainROM,
-		Filters: x.filters, ExtraArgs: x.args, Memory: cmp.Or(x.memory, 256)})
+		Filters: x.filters, Memory: cmp.Or(x.memory, 256)})
 	return pc
 }
 
