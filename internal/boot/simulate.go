@@ -116,6 +116,9 @@ func (s *Service) simulatePlan(ctx context.Context, at *seat, m inventory.Machin
 	}
 	s.tickets.mu.Lock()
 	defer s.tickets.mu.Unlock()
+	if at.ticket.ended { // meanwhile: nobody would take the credentials back
+		return inventory.Boot{}, disk, errNoTicket
+	}
 	if at.boot.User == "" {
 		at.boot = inventory.PassingBoot(simulatePrefix, m.Name)
 		s.tickets.users[at.boot.User] = at

@@ -88,6 +88,23 @@ func TestSimulatedMachineIsAnsweredAndLeavesNoTrace(t *testing.T) {
 	}
 }
 
+// A ticket that ends while a script is made leaves no credentials behind.
+func TestSimulationEndsMeanwhile(t *testing.T) {
+	h := newHouse(t)
+	sim := h.simulate("", mac1)
+	at, err := h.tickets.admitted(sim.Ticket, parseMAC(mac1), h.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.EndSimulation(sim.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = h.simulatePlan(t.Context(), at, sim.Seats[0].Machine)
+	if !errors.Is(err, errNoTicket) || len(h.tickets.users) != 0 {
+		t.Errorf("%v, and %d CHAP names", err, len(h.tickets.users))
+	}
+}
+
 func TestSimulatedLogin(t *testing.T) {
 	h := newHouse(t)
 	sim := h.simulate("", mac1)

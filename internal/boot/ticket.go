@@ -44,6 +44,7 @@ type ticket struct {
 	timer   *time.Timer
 	seats   map[string]*seat // by MAC
 	remarks []string
+	ended   bool
 }
 
 // seat is a simulated machine, and the boot that it would have.
@@ -166,6 +167,7 @@ func (ts *tickets) end(id string) (users []string, err error) {
 		return nil, noTicket(id)
 	}
 	t.timer.Stop()
+	t.ended = true
 	delete(ts.all, id)
 	for _, at := range t.seats {
 		if user := at.boot.User; user != "" {
