@@ -12,7 +12,7 @@ import (
 type ruleset struct {
 	base  []*nftChain // those that packets to this computer come by
 	chain map[chainID]*nftChain
-	sets  map[chainID][]any
+	sets  map[chainID][]any // and maps
 }
 
 // chainID names a chain, or a set.
@@ -24,6 +24,15 @@ type nftChain struct {
 	rules [][]map[string]any
 }
 
+// nftSet is a set with a name, or a map.
+type nftSet struct {
+	Family, Table, Name string
+	Elem                []any
+}
+
+// id has the name as rules refer to it.
+func (s *nftSet) id() chainID { return chainID{s.Family, s.Table, "@" + s.Name} }
+
 // parseRuleset reads nft's JSON.
 func parseRuleset(text []byte) (*ruleset, error) {
 	var doc struct {
@@ -33,10 +42,7 @@ func parseRuleset(text []byte) (*ruleset, error) {
 				Family, Table, Chain string
 				Expr                 []map[string]any
 			}
-			Set *struct {
-				Family, Table, Name string
-				Elem                []any
-			}
+			Set, Map *nftSet
 		} `json:"nftables"`
 	}
 	if err := json.Unmarshal(text, &doc); err != nil {
@@ -56,7 +62,9 @@ func parseRuleset(text []byte) (*ruleset, error) {
 				c.rules = append(c.rules, x.Rule.Expr)
 			}
 		case x.Set != nil:
-			r.sets[chainID{x.Set.Family, x.Set.Table, "@" + x.Set.Name}] = x.Set.Elem
+			r.sets[x.Set.id()] = x.Set.Elem
+		case x.Map != nil:
+			r.sets[x.Map.id()] = x.Map.Elem
 		}
 	}
 	return r, nil

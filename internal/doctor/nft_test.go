@@ -27,6 +27,11 @@ func TestRulesets(t *testing.T) {
 			{"chain": {"family": "inet", "table": "filter", "name": "forward", "type": "filter", "hook": "forward", "policy": "drop"}},
 			{"chain": {"family": "ip6", "table": "filter", "name": "INPUT", "type": "filter", "hook": "input", "policy": "drop"}}]`,
 			"ok lets through what machines send\n"},
+		{"a map of verdicts with a name", `[{"map": {"family": "inet", "name": "services", "table": "f", "type": "inet_service", "map": "verdict", "elem": [[69, {"accept": null}], [3260, {"drop": null}]]}},
+			{"chain": {"family": "inet", "table": "f", "name": "input", "type": "filter", "hook": "input", "policy": "drop"}},
+			{"rule": {"family": "inet", "table": "f", "chain": "input", "expr": [{"vmap": {"key": {"payload": {"protocol": "th", "field": "dport"}}, "data": "@services"}}]}},
+			{"rule": {"family": "inet", "table": "f", "chain": "input", "expr": [{"accept": null}]}}]`,
+			"fail chain inet f input drops tcp 3260 on eth0 -> nft insert rule inet f input iifname \"eth0\" tcp dport { 3260 } accept\n"},
 		{"a loop of chains", `[{"chain": {"family": "ip", "table": "t", "name": "a", "type": "filter", "hook": "input", "policy": "accept"}},
 			{"rule": {"family": "ip", "table": "t", "chain": "a", "expr": [{"jump": {"target": "a"}}]}}]`,
 			"warn chain ip t a may drop udp 69; tcp 3260; the answers of TFTP's clients on eth0: it has rules that cannot be judged from here -> if machines do not get that far: " +
