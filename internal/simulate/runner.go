@@ -135,18 +135,18 @@ func (r *runner) line(ctx context.Context, line string) (to string, err error) {
 		for i, arg := range c.args { // now, not before: what runs before it may set it
 			c.args[i] = r.settings.expand(arg)
 		}
-		switch {
-		case len(c.args) == 0:
+		if len(c.args) == 0 {
 			err = nil
 			continue
-		case c.args[0] == "goto" && len(c.args) > 1:
-			return c.args[1], nil
 		}
 		if r.ran++; r.ran > maxCommands {
 			return "", r.over("a loop: the script goes round for ever")
 		}
 		if ctx.Err() != nil {
 			return "", ctx.Err()
+		}
+		if c.args[0] == "goto" && len(c.args) > 1 {
+			return c.args[1], nil
 		}
 		if err = r.command(ctx, c.args); err != nil && !errors.Is(err, errFailed) {
 			return "", err

@@ -61,6 +61,7 @@ func TestScripts(t *testing.T) {
 		"stops":     {"ipxe-bios", "#!ipxe\nchain none.ipxe\necho never\n", Fails, "the script ends, and firmware goes on", "it stops here: chain none.ipxe"},
 		"replace":   {"ipxe-bios", "#!ipxe\nchain --replace --autofree second.ipxe ||\necho never\n", Fails, "shows: second for", "the last script ends"},
 		"loop":      {"ipxe-bios", "#!ipxe\n:again\nsleep 1\ngoto again\n", Fails, "a loop: the script goes round for ever", ""},
+		"goto":      {"ipxe-bios", "#!ipxe\n:again\ngoto again\n", Fails, "a loop: the script goes round for ever", ""},
 		"recursion": {"ipxe-bios", "#!ipxe\nchain self.ipxe\n", Fails, "a loop: scripts chain one another, 16 deep", ""},
 		"settings": {"ipxe", "#!ipxe\nset n 1\ninc n 2\nset a${n} yes\niseq ${a3} yes && echo ok ${platform} ${buildarch} ${net0/mac} ||\nclear n\nisset ${n} || echo gone\n",
 			Fails, "shows: ok efi x86_64 52:54:00:00:00:01 / gone", ""},
