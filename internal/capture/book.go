@@ -28,8 +28,8 @@ type book struct {
 	limits   Limits
 	subjects map[MAC]*subject
 	machines shelf
-	others   shelf    // strangers
-	gone     []string // files to be removed
+	others   shelf            // strangers
+	gone     map[MAC]struct{} // whose files are to be removed
 }
 
 // shelf is subjects in the order in which they were heard of, the last first.
@@ -52,7 +52,7 @@ type subject struct {
 }
 
 func newBook(l Limits) *book {
-	return &book{limits: l.orDefaults(), subjects: map[MAC]*subject{}}
+	return &book{limits: l.orDefaults(), subjects: map[MAC]*subject{}, gone: map[MAC]struct{}{}}
 }
 
 func (b *book) shelf(stranger bool) *shelf {
@@ -135,6 +135,6 @@ func (b *book) forget(sh *shelf) {
 	sh.size -= s.size
 	delete(b.subjects, s.mac)
 	if s.file > 0 {
-		b.gone = append(b.gone, fileName(s.mac))
+		b.gone[s.mac] = struct{}{}
 	}
 }

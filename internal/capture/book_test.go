@@ -68,6 +68,12 @@ func TestFlood(t *testing.T) {
 		t.Errorf("of the machine %d packets are kept, of the last stranger %d, of the first %d",
 			c.count(pc), c.count(numbered(4999)), c.count(numbered(0)))
 	}
+	c.take(start, false, discover(numbered(0))) // it is back, before its file is removed
+	c.book.gone[numbered(0)] = struct{}{}
+	c.save()
+	if _, err := os.Stat(filepath.Join(dir, fileName(numbered(0)))); err != nil {
+		t.Error(err)
+	}
 	if c.book.others.size > o.Limits.Strangers {
 		t.Errorf("strangers have %d bytes", c.book.others.size)
 	}
@@ -85,6 +91,25 @@ func TestFlood(t *testing.T) {
 	}
 	if len(entries) != len(c.book.subjects) || size > int64(2*o.Limits.Total) {
 		t.Errorf("%d files of %d bytes for %d subjects", len(entries), size, len(c.book.subjects))
+	}
+}
+
+// Of the strangers of a flood, those that went are not looked for one by one
+// among those that came.
+func BenchmarkChores(b *testing.B) {
+	c := open(b, b.TempDir())
+	const strangers = 10_000
+	for b.Loop() {
+		b.StopTimer()
+		c.book = newBook(Limits{})
+		for i := range strangers {
+			c.book.gone[numbered(strangers+i)] = struct{}{}
+			c.book.add(numbered(i), packetOf(300), true)
+		}
+		b.StartTimer()
+		if todo, gone := c.chores(); len(todo) != strangers || len(gone) != strangers {
+			b.Fatalf("%d files to write, %d to remove", len(todo), len(gone))
+		}
 	}
 }
 

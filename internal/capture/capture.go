@@ -87,7 +87,7 @@ func (c *Capture) take(at time.Time, outgoing bool, b []byte) {
 	if !ok {
 		return
 	}
-	data, ok := f.keep(b, c.o.Ports)
+	data, ok := f.keep(b, outgoing)
 	if !ok {
 		return
 	}

@@ -169,6 +169,32 @@ func TestProofInAText(t *testing.T) {
 	}
 }
 
+// Who is a server is told by the direction, not by a port that anybody may use.
+func TestPortsOfOthers(t *testing.T) {
+	const script = "HTTP/1.1 200 OK\r\n\r\n#!ipxe\nset password secret"
+	for name, tt := range map[string]struct {
+		out   bool
+		frame []byte
+		want  int
+	}{
+		"a script sent to port 80":        {true, out(protoTCP, tcp(80, 80, ack, script)), 1},
+		"the rest of it":                  {true, out(protoTCP, tcp(80, 80, ack, "set password secret")), 0},
+		"data of a disk sent to port 80":  {true, out(protoTCP, tcp(3260, 80, ack, "secret")), 0},
+		"what this computer asks others":  {true, out(protoTCP, tcp(5000, 80, ack, "GET / HTTP/1.1\r\nAuthorization: secret\r\n\r\n")), 0},
+		"what others answer it":           {false, in(protoTCP, tcp(80, 5000, ack, "HTTP/1.1 200 OK\r\nSet-Cookie: secret\r\n\r\n")), 0},
+		"its login at another's disk":     {true, out(protoTCP, tcp(5000, 3260, ack, login("CHAP_N=secret\x00"))), 0},
+		"a request from port 80":          {false, in(protoTCP, tcp(80, 80, ack, "GET / HTTP/1.1\r\n\r\n")), 1},
+		"a login from the port of HTTP":   {false, in(protoTCP, tcp(80, 3260, ack, login("CHAP_N=a\x00"))), 1},
+		"a request from the port of disk": {false, in(protoTCP, tcp(3260, 80, ack, "GET / HTTP/1.1\r\n\r\n")), 1},
+	} {
+		c := open(t, t.TempDir())
+		c.take(start, tt.out, tt.frame)
+		if n := c.count(pc); n != tt.want || strings.Contains(string(File(c.Packets(Span{MAC: pc[:]}))), "secret") {
+			t.Errorf("%s: %d packets are kept, want %d and no secret", name, n, tt.want)
+		}
+	}
+}
+
 func BenchmarkTake(b *testing.B) {
 	c := open(b, b.TempDir())
 	frame := discover(pc)

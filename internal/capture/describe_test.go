@@ -98,7 +98,7 @@ func TestLines(t *testing.T) {
 			t.Errorf("not understood: %s", tt.want)
 			continue
 		}
-		kept, ok := f.keep(tt.frame, ports)
+		kept, ok := f.keep(tt.frame, f.from == server)
 		if !ok {
 			t.Errorf("not kept: %s", tt.want)
 			continue

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 )
 
@@ -88,13 +87,14 @@ func (c *Capture) chores() (todo []chore, gone []string) {
 		if ch, ok := s.chore(c.book.room(s)); ok {
 			ch.mac = mac
 			todo = append(todo, ch)
+			delete(c.book.gone, mac) // it was forgotten, and is back
 		}
 	}
-	gone, c.book.gone = c.book.gone, nil
-	// Who was forgotten may be back.
-	return todo, slices.DeleteFunc(gone, func(name string) bool {
-		return slices.ContainsFunc(todo, func(ch chore) bool { return ch.name == name })
-	})
+	for mac := range c.book.gone {
+		gone = append(gone, fileName(mac))
+	}
+	clear(c.book.gone)
+	return todo, gone
 }
 
 func (s *subject) chore(room int) (ch chore, ok bool) {

@@ -110,7 +110,7 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%s: is not understood", tt.name)
 			continue
 		}
-		kept, ok := f.keep(tt.frame[:min(n, len(tt.frame))], ports)
+		kept, ok := f.keep(tt.frame[:min(n, len(tt.frame))], f.from == server)
 		if got := len(kept) - f.headers; ok != (tt.kept >= 0) || ok && got != tt.kept {
 			t.Errorf("%s: %d bytes kept (%v), want %d", tt.name, got, ok, tt.kept)
 		}

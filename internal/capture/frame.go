@@ -136,6 +136,23 @@ func (f *frame) udp(b []byte, p Ports) bool {
 	return len(f.payload) >= dhcpLeast || f.kind == kindTFTP && len(f.payload) >= tftpLen
 }
 
+// served reports whether our end of a connection is one of our servers. This
+// computer asks other servers, too, with secrets of its own, and a machine may
+// send from any port.
+func (f *frame) served(outgoing bool, p Ports) bool {
+	ours := f.dst.Port()
+	if outgoing {
+		ours = f.src.Port()
+	}
+	switch f.kind {
+	case kindHTTP:
+		return ours == p.HTTP
+	case kindISCSI:
+		return ours == p.ISCSI
+	}
+	return true
+}
+
 func (f *frame) tcp(b []byte, p Ports) bool {
 	if len(b) < tcpLen {
 		return false

@@ -6,11 +6,11 @@ import (
 )
 
 // keep returns a copy of what of the frame b may be kept; false: nothing.
-func (f *frame) keep(b []byte, p Ports) ([]byte, bool) {
+func (f *frame) keep(b []byte, outgoing bool) ([]byte, bool) {
 	n := len(f.payload)
 	switch f.kind {
 	case kindHTTP:
-		if f.dst.Port() != p.HTTP {
+		if outgoing {
 			n = responseHead(f.payload)
 		}
 	case kindISCSI:

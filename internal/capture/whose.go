@@ -55,7 +55,7 @@ func (c *Capture) whose(f *frame, outgoing bool, now time.Time) (mac MAC, ok boo
 	case kindICMP:
 		return c.complainer(f)
 	}
-	if f.kind == kindHTTP && isSimulated(f.payload) {
+	if !f.served(outgoing, c.o.Ports) || f.kind == kindHTTP && isSimulated(f.payload) {
 		return mac, false
 	}
 	c.mu.Lock()
