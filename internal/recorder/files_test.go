@@ -118,6 +118,22 @@ func TestFilesAreSetAside(t *testing.T) {
 	}
 }
 
+// A disk that is full may let a file be set aside, and no new one be made. It is
+// made once there is room.
+func TestFilesAreMadeAgain(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir)
+	defer r.Close()
+	if err := os.Remove(filepath.Join(dir, "events.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	r.files.events.size = maxFile
+	r.Add(Event{Boot: "b", Machine: "pc", Text: "on disk"})
+	if b, err := os.ReadFile(filepath.Join(dir, "events.jsonl")); err != nil || !strings.Contains(string(b), "on disk") {
+		t.Errorf("%s, %v", b, err)
+	}
+}
+
 func TestErrorsNameTheFile(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {

@@ -89,7 +89,7 @@ func (l *lines) append(v any) error {
 
 func (l *lines) rotate() error {
 	l.f.Close()
-	if err := os.Rename(l.path, l.path+".1"); err != nil {
+	if err := os.Rename(l.path, l.path+".1"); err != nil && !os.IsNotExist(err) { // an earlier try came this far
 		return fmt.Errorf("rotate recorder file: %w", err)
 	}
 	return l.open()
