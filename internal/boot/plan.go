@@ -29,19 +29,21 @@ type Asker struct {
 // Script returns the iPXE script for a machine. Within one boot it always gives
 // the same disk and the same credentials.
 func (s *Service) Script(ctx context.Context, by Asker) (string, error) {
+	if by.Facts.Has("simulate") {
+		return s.simulateScript(ctx, by)
+	}
 	text, err := s.script(ctx, by)
 	if err != nil {
 		s.scriptRefused(by, err)
 		s.tellRefused(ctx, by, err)
 	}
-	s.alive(s.attempts.byCard(by.MAC.String()))
+	if !errors.Is(err, ErrForbidden) { // else it may have been anybody
+		s.alive(s.attempts.byCard(by.MAC.String()))
+	}
 	return text, err
 }
 
 func (s *Service) script(ctx context.Context, by Asker) (string, error) {
-	if by.Facts.Has("simulate") {
-		return s.simulateScript(ctx, by)
-	}
 	v, err := s.consider(ctx, by)
 	if err != nil {
 		return "", err

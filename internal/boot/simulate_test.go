@@ -105,6 +105,34 @@ func TestSimulationEndsMeanwhile(t *testing.T) {
 	}
 }
 
+// Who plays a machine that boots just now, or has no right to its script, shows
+// nothing of how that boot fares.
+func TestOthersAreNoSignOfLife(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac1, EFI64, false)
+	h.discover(mac1, EFI64, true)
+	a := h.attempts.current("pc1")
+	life := a.watch.life
+	sim := h.simulate("", mac1)
+	for _, ticket := range []string{sim.Ticket, "other"} {
+		if _, err := h.simulatedScript(mac1, ticket); (err == nil) != (ticket == sim.Ticket) {
+			t.Error(err)
+		}
+	}
+	if n := a.seen.Script.Refusals; n != 0 {
+		t.Errorf("%d refusals of its script, which it has not asked for", n)
+	}
+	if _, err := h.Script(t.Context(), Asker{MAC: parseMAC(mac1), Remote: addr2, Local: server}); !errors.Is(err, ErrForbidden) {
+		t.Error(err)
+	}
+	if !a.watch.life.Equal(life) {
+		t.Error("others are taken for it")
+	}
+	if h.script(mac1, addr1); a.watch.life.Equal(life) {
+		t.Error("it is not heard itself")
+	}
+}
+
 func TestSimulatedLogin(t *testing.T) {
 	h := newHouse(t)
 	sim := h.simulate("", mac1)
