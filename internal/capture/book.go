@@ -23,6 +23,10 @@ func (l Limits) orDefaults() Limits {
 	return l
 }
 
+// maxStrangers are kept, as many as have timelines: each has a file, and those
+// that a flood makes take the time of the disk that leases are synced to.
+const maxStrangers = 2048
+
 // book files packets under their machines.
 type book struct {
 	limits   Limits
@@ -118,7 +122,7 @@ func (b *book) judge(s *subject, stranger bool) {
 
 // makeRoom forgets strangers first, then who has been silent for longest.
 func (b *book) makeRoom() {
-	for b.others.size > b.limits.Strangers {
+	for b.others.size > b.limits.Strangers || b.others.order.Len() > maxStrangers {
 		b.forget(&b.others)
 	}
 	for b.others.size+b.machines.size > b.limits.Total {

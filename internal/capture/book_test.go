@@ -98,7 +98,7 @@ func TestFlood(t *testing.T) {
 // among those that came.
 func BenchmarkChores(b *testing.B) {
 	c := open(b, b.TempDir())
-	const strangers = 10_000
+	const strangers = maxStrangers
 	for b.Loop() {
 		b.StopTimer()
 		c.book = newBook(Limits{})
@@ -110,6 +110,16 @@ func BenchmarkChores(b *testing.B) {
 		if todo, gone := c.chores(); len(todo) != strangers || len(gone) != strangers {
 			b.Fatalf("%d files to write, %d to remove", len(todo), len(gone))
 		}
+	}
+}
+
+func TestManyStrangers(t *testing.T) {
+	b := newBook(Limits{})
+	for i := range maxStrangers + 10 {
+		b.add(numbered(i), packetOf(1), true)
+	}
+	if len(b.subjects) != maxStrangers || b.subjects[numbered(9)] != nil || b.subjects[numbered(10)] == nil {
+		t.Errorf("%d strangers are kept, the first ones among them", len(b.subjects))
 	}
 }
 
