@@ -12,6 +12,7 @@ import (
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/dhcp"
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/iscsi"
 	"bootes.dev/internal/layout"
 	"bootes.dev/internal/storage"
@@ -56,7 +57,11 @@ func (h *house) moved(id string) boot.Moved {
 	if h.sessions == nil {
 		return boot.Moved{}
 	}
-	return h.sessions.boots(id, h.targets.of(id))
+	m := h.sessions.boots(id, h.targets.of(id))
+	if r, machine := h.targets.now.Load(), inventory.MachineOf(id); r != nil && machine != "" {
+		m.Unacknowledged = r.server.Unacknowledged(r.boot.Target(machine))
+	}
+	return m
 }
 
 // boots is what one boot has moved, with what it moves by the sessions that are

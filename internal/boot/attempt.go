@@ -41,6 +41,7 @@ type attempt struct {
 	addr     netip.Addr    // from which it asked for its script
 	fetched  time.Time     // when it had its loader; zero: it has come back from that
 	fetching time.Time     // when it asked for the file that is being sent
+	sendsTo  netip.Addr    // to where that is
 
 	loader   string         // the file that it was told last
 	lacks    string         // what its iPXE lacks
@@ -61,6 +62,9 @@ type attempts struct {
 	m      map[string]*attempt
 	closed bool
 	cards  map[string]*attempt // the newest attempt of each network card
+	// fetching are those that files are sent to: when a transfer ends because the
+	// machine is gone, its address is nobody's any more.
+	fetching map[netip.Addr]*attempt
 
 	strangers int // among m
 
@@ -169,6 +173,28 @@ func (as *attempts) drop(a *attempt) {
 			delete(as.cards, card)
 		}
 	}
+	as.sendTo(a, netip.Addr{})
+}
+
+// sendTo notes where files are sent to a; an invalid address ends that. The
+// caller holds mu.
+func (as *attempts) sendTo(a *attempt, to netip.Addr) {
+	if as.fetching[a.sendsTo] == a {
+		delete(as.fetching, a.sendsTo)
+	}
+	if a.sendsTo = to; to.IsValid() {
+		if as.fetching == nil {
+			as.fetching = map[netip.Addr]*attempt{}
+		}
+		as.fetching[to] = a
+	}
+}
+
+// sentTo is the newest attempt that a file was sent to at an address, or nil.
+func (as *attempts) sentTo(to netip.Addr) *attempt {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.fetching[to]
 }
 
 // current returns the subject's newest attempt, or nil.

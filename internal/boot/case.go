@@ -65,6 +65,7 @@ func (s *Service) around(c *diagnose.Case, a *attempt, reached time.Time) {
 	m := s.moved(a.id)
 	c.Disk.Reads, c.Disk.Read, c.Disk.Written = m.Reads, m.Read, m.Written
 	c.System.Open = m.System
+	c.Disk.Unacknowledged = m.Unacknowledged
 }
 
 // simulated is what `bootes simulate --firmware` calls the kinds that it plays.

@@ -103,8 +103,11 @@ func (d *dhcpSeen) exchanged(x Exchange) {
 }
 
 // asksFor notes that a file is to be sent.
-func (s *Service) asksFor(a *attempt, name string) {
-	s.attempts.with(a, func() { a.seen.Loader.Asked, a.fetching = name, time.Now() })
+func (s *Service) asksFor(a *attempt, name string, to netip.Addr) {
+	s.attempts.with(a, func() {
+		a.seen.Loader.Asked, a.fetching = name, time.Now()
+		s.attempts.sendTo(a, to)
+	})
 	s.alive(a)
 }
 

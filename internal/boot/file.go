@@ -25,7 +25,7 @@ var piPrefix = regexp.MustCompile(`^(?:[0-9a-f]{8}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2
 func (s *Service) File(ctx context.Context, name string, remote, local netip.Addr) File {
 	a := s.attemptAt(ctx, remote)
 	if a != nil {
-		s.asksFor(a, name)
+		s.asksFor(a, name, remote)
 		if text := s.loop(a, name); text != "" {
 			return File{Name: name, Text: text}
 		}

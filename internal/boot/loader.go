@@ -92,7 +92,10 @@ func (s *Service) loader(pinned string, fw Firmware) (string, error) {
 
 // LoaderFetched records a loader's transfer.
 func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
-	a := s.attemptAt(ctx, f.Remote)
+	a := s.attempts.sentTo(f.Remote)
+	if a == nil {
+		a = s.attemptAt(ctx, f.Remote)
+	}
 	if a == nil {
 		s.Log.Debug("loader fetched by nobody known", "name", f.Name, "remote", f.Remote)
 		return

@@ -57,7 +57,7 @@ func (s *Service) loops(ctx context.Context, a *attempt) {
 	switch last := earlier[0]; {
 	case last.Diagnosis != nil && last.Diagnosis.Kind != diagnose.SystemGone:
 		d = *last.Diagnosis
-	case !last.Stage.After(recorder.StageLogin):
+	case d.Kind != diagnose.CrashLoop: // nothing is seen yet of this boot that another kind could go by
 		return
 	}
 	s.say(a, recorder.Event{Level: recorder.Warn, Text: diagnose.Sentence(d), Diagnosis: &d})

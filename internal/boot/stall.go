@@ -47,6 +47,7 @@ type Moved struct {
 	Reads, Writes    uint64
 	Read, Written    int64 // bytes
 	Firmware, System bool  // iPXE, or the system, has one
+	Unacknowledged   int   // bytes that were sent to it, and that its TCP has not acknowledged
 }
 
 // due is when nothing more is waited for.
@@ -91,7 +92,7 @@ func (s *Service) arm(a *attempt, now time.Time) {
 		a.stopTimer()
 		return
 	}
-	wait := w.due(a.seen.Script.Waiting).Sub(now)
+	wait := w.due(a.waits(now)).Sub(now)
 	if !recorder.StageLogin.After(w.stage) {
 		wait = min(wait, w.patience/looks)
 	}
@@ -131,13 +132,13 @@ func (s *Service) look(a *attempt) {
 		if !w.left.IsZero() && now.Sub(w.left) >= s.between {
 			settle, w.left, a.seen.System.GaveUp = true, time.Time{}, true
 		}
-		if a.seen.Loader.Asked != "" && now.Sub(a.fetching) < slowest {
-			w.life = now // it is being sent
+		if a.sending(now) {
+			w.life = now
 		}
 		if moved != w.moved {
 			w.moved, w.life = moved, now
 		}
-		if over = a.timed() && !w.due(a.seen.Script.Waiting).After(now); !over {
+		if over = a.timed() && !w.due(a.waits(now)).After(now); !over {
 			s.arm(a, now)
 		}
 	})
@@ -149,6 +150,15 @@ func (s *Service) look(a *attempt) {
 		s.stalled(ctx, a, now)
 	}
 }
+
+// sending reports whether a file is on its way to a: its transfer's end will tell
+// more than its silence.
+func (a *attempt) sending(now time.Time) bool {
+	return a.seen.Loader.Asked != "" && now.Sub(a.fetching) < slowest
+}
+
+// waits reports whether a has a reason to come no further.
+func (a *attempt) waits(now time.Time) bool { return a.seen.Script.Waiting || a.sending(now) }
 
 func (s *Service) moved(boot string) Moved {
 	if s.Moved == nil {

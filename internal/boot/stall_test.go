@@ -186,6 +186,26 @@ func TestRepeatingIsNoProgress(t *testing.T) {
 	}
 }
 
+// TestGoneInTheMiddleOfItsLoader: as long as a file is being sent, its transfer's
+// end is waited for, and that is filed though the machine's address is nobody's
+// any more.
+func TestGoneInTheMiddleOfItsLoader(t *testing.T) {
+	h := newHouse(t)
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return 40 * time.Millisecond }
+	h.DHCP(t.Context(), client(mac1, BIOS, false))
+	h.Exchanged(client(mac1, BIOS, false), "pc1", Exchange{ACK: true, Addr: addr1, File: "undionly.kpxe"})
+	h.File(t.Context(), "undionly.kpxe", addr1, server)
+	h.Locate = func(context.Context, netip.Addr) (net.HardwareAddr, bool) { return nil, false }
+	time.Sleep(200 * time.Millisecond)
+	if b := h.Recorder.Boots("pc1")[0]; b.Outcome != "" {
+		t.Fatalf("stopped while its loader is being sent: %+v", b.Diagnosis)
+	}
+	h.LoaderFetched(t.Context(), Fetched{Name: "undionly.kpxe", Proto: "TFTP", Remote: addr1, Bytes: 27208, Answered: true, Err: errors.New("client stopped answering")})
+	if b := h.stopped("pc1"); b.Diagnosis.Kind != diagnose.TFTPTimeout || b.Diagnosis.Causes[0].Text != "it was switched off or restarted meanwhile" {
+		t.Errorf("%+v", b.Diagnosis)
+	}
+}
+
 // TestReadsAreSignsOfLife: nobody reports reads, and a boot that reads goes on.
 func TestReadsAreSignsOfLife(t *testing.T) {
 	h := newHouse(t)

@@ -141,6 +141,9 @@ type Disk struct {
 	Reads   uint64
 	Read    int64 // bytes
 	Written int64
+	// Unacknowledged are bytes that were sent to it and did not arrive, or whose
+	// acknowledgement did not.
+	Unacknowledged int
 
 	Full    string // the error of its writes
 	AtLimit bool   // by the volume's own limit, and not by the server's disk

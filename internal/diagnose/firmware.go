@@ -210,6 +210,10 @@ func loaderNotFetched(c Case) report {
 		summary:  fmt.Sprintf("it has an address and was told to boot %s, and has not asked for that for %s", c.DHCP.File, since(c.Silent)),
 		evidence: f,
 	}
+	if c.Loader.Asked != "" {
+		r.summary = fmt.Sprintf("it asked for %s, and for %s has neither taken it whole nor given it up", c.Loader.Asked, since(c.Silent))
+		return r.and(cause("the link loses nearly all packets", "look at the errors of the port of the switch; change its cable; take auto-negotiation at both ends"))
+	}
 	if d.proto == "udp" && d.port != 69 {
 		return r.and(cause(fmt.Sprintf("boot ROMs ask for files at port 69, and TFTP is served at %d", d.port), "take `tftp: %d` out of ports: in the config and restart the server", d.port))
 	}

@@ -34,11 +34,16 @@ func noSystemLogin(c Case) report {
 	f.add(d.Reads > 0, "%s was read by iPXE, in %d reads", size(d.Read), d.Reads)
 	f.add(s.Left && d.Read >= kernelRead, "iPXE closed its session: under UEFI that is when a kernel starts")
 	f.add(s.Left && d.Read < kernelRead, "iPXE closed its session: what it had started came back to it")
+	f.add(d.Unacknowledged > 0, "%s that it asked for are on their way, and it acknowledges nothing: it did not stop by itself", size(int64(d.Unacknowledged)))
 	f.add(s.Asked, "the system asked for an address: it has a driver for the network card")
 	f.add(d.Ready, "the image %s is made to find its disk by iSCSI", d.Image)
 	f.add(c.Past.Elsewhere > 0, "the same image runs on %d other machines", c.Past.Elsewhere)
 	f.add(c.Past.LastRan != "" && c.Past.LastRan == d.Image, "the same image has run on this machine")
 	r := report{evidence: f}
+	if d.Unacknowledged > 0 {
+		r.summary = fmt.Sprintf("%s was read, and in the middle of a read nothing came from it any more, for %s", size(d.Read), since(c.Silent))
+		return r.and(c.cutOff()...)
+	}
 	if d.Read < kernelRead && !s.Asked {
 		r.summary = fmt.Sprintf("%s was read, too little for a kernel, then nothing for %s", size(d.Read), since(c.Silent))
 		if s.Left {
@@ -48,6 +53,15 @@ func noSystemLogin(c Case) report {
 	}
 	r.summary = fmt.Sprintf("%s was read, a kernel by its size, then nothing for %s: the system has not opened its disk", size(d.Read), since(c.Silent))
 	return r.and(c.systemCauses()...)
+}
+
+// cutOff is why a machine is gone while it waits for what it asked for.
+func (c Case) cutOff() []recorder.Cause {
+	return []recorder.Cause{
+		cause("its link is gone: the cable, the port of the switch, or a switch on the way", "look at the lights of both ends, and at the errors of that port; ping %s from here", c.address()),
+		cause("it was switched off or restarted meanwhile", "let it try again"),
+		cause("large packets do not get through", "ping -M do -s 1472 %s from here; find the link whose MTU is smaller than that of %s", c.address(), c.Interface),
+	}
 }
 
 // loaderCauses are why a boot loader stops.

@@ -23,11 +23,16 @@ func (k EventKind) String() string { return eventNames[k] }
 // ReasonLogout is the reason of a session's end that its initiator asked for.
 const ReasonLogout = "initiator logged out"
 
+// ReasonSilent is the reason of the end of a session whose initiator has not been
+// heard for PingInterval and maxUnanswered times that.
+const ReasonSilent = "the initiator answers no ping"
+
 // Event is one step in the life of a normal session.
 type Event struct {
 	Kind    EventKind
 	Session SessionInfo
 	Reason  string
+	Silent  time.Duration // for how long it had not been heard, if that is the reason
 }
 
 // Events hears of sessions. It is called on the goroutine that serves them,

@@ -102,3 +102,13 @@ func TestLatencies(t *testing.T) {
 		t.Errorf("what closed units have done is %+v, and was %+v", after, before)
 	}
 }
+
+// What a machine does not take is seen to be on its way still.
+func TestUnacknowledged(t *testing.T) {
+	s, addr := serve(t, Options{Authority: newAuthority(newMemory(16 << 20))})
+	i := dial(t, addr).login()
+	target := s.Sessions()[0].Target
+	eventually(t, "the login is acknowledged", func() bool { return s.Unacknowledged(target) == 0 })
+	i.command(pdu.SCSICommand{Final: true, Read: true, Expected: 16 << 20}, nil, 0x28, 0, 0, 0, 0, 0, 0, 0x80, 0)
+	eventually(t, "more was sent than is taken", func() bool { return s.Unacknowledged(target) > 0 })
+}

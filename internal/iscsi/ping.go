@@ -59,7 +59,7 @@ func (s *session) lookForLife() {
 	case silent == 1:
 		s.ping()
 	case silent > maxUnanswered:
-		s.end("the initiator answers no ping")
+		s.end(ReasonSilent)
 		return
 	}
 	s.mu.Lock()

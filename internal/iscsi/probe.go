@@ -103,6 +103,21 @@ func (s *Server) Alive(target string) (list []SessionInfo) {
 	return list
 }
 
+// Unacknowledged is how many bytes of those that were sent by the sessions on
+// target their machines have not acknowledged.
+func (s *Server) Unacknowledged(target string) (n int) {
+	for _, sess := range s.sessionsOn(target) {
+		if tcp, ok := sess.conn.(*net.TCPConn); ok {
+			control(tcp, func(fd int) {
+				if waiting, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ); err == nil {
+					n += waiting
+				}
+			})
+		}
+	}
+	return n
+}
+
 func (s *session) ending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -219,7 +219,11 @@ func (s *session) finish(err error) {
 
 func (s *session) event(kind EventKind, reason string) {
 	if s.target != nil {
-		s.srv.o.Events.SessionEvent(Event{Kind: kind, Session: s.describe(), Reason: reason})
+		e := Event{Kind: kind, Session: s.describe(), Reason: reason}
+		if reason == ReasonSilent {
+			e.Silent = (maxUnanswered + 1) * s.srv.o.PingInterval
+		}
+		s.srv.o.Events.SessionEvent(e)
 	}
 }
 
