@@ -62,6 +62,8 @@ var faultsOfServer = []fault{
 		kind: "tftp-timeout", says: []string{"undionly.kpxe", "27208 bytes", "the link loses packets"}},
 	{name: "watchdog", plainROM: true, resetsAt: 20,
 		kind: "tftp-restarted", cause: "restarts while it loads", says: []string{"undionly.kpxe"}},
+	{name: "switched-off", plainROM: true, offAt: 20,
+		kind: "tftp-timeout", cause: "it was switched off", says: []string{"undionly.kpxe"}},
 	{name: "spanning-tree", plainROM: true, filters: []lab.Filter{&lab.SpanningTree{Wait: time.Hour}},
 		kind: "loader-silent", cause: "spanning tree", remedy: []string{"portfast"}},
 	{name: "deaf-ipxe", filters: []lab.Filter{lab.SnoopDHCP(netip.Addr{})},
@@ -80,6 +82,8 @@ var faultsOfServer = []fault{
 		kind: "not-bootable", cause: "is for BIOS, and this machine starts by UEFI", says: []string{"it has no EFI system partition"}, remedy: []string{"bootes machine set no-esp --image"}},
 	{name: "cut-cable", filters: []lab.Filter{new(lab.CutAfterLogin)},
 		kind: "no-read", says: []string{"iPXE opened the disk", "has read nothing"}},
+	{name: "cut-while-reading", filters: []lab.Filter{&lab.CutAfterLogin{Bytes: 256 << 10}},
+		kind: "no-system-login", cause: "its link is gone", says: []string{"in the middle of a read", "it acknowledges nothing"}},
 	{name: "damaged", image: "damaged:1",
 		kind: "image-corrupt", says: []string{"damaged:1"}, remedy: []string{"bootes image verify damaged:1"}},
 }

@@ -37,6 +37,7 @@ type fault struct {
 	firewall string   // an nftables match and verdict for the machine's packets
 	memory   int      // MiB; default: 256, enough for firmware
 	resetsAt uint16   // block of the loader at which somebody presses the reset button; 0: none
+	offAt    uint16   // block of the loader at which somebody switches it off; 0: none
 
 	kind   string
 	cause  string   // in the likeliest cause
@@ -90,6 +91,9 @@ func (f *fixture) suffers(n int, x fault) *guest {
 		f.tool("nft", "add rule inet faults input ether saddr "+mac+" "+x.firewall)
 	}
 	var pc *guest
+	if x.offAt > 0 {
+		x.filters = append(x.filters, lab.AtBlock(x.offAt, func() { go pc.PowerOff() }))
+	}
 	if x.resetsAt > 0 {
 		x.filters = append(x.filters, lab.AtBlock(x.resetsAt, func() { go pc.Reset(f.t.Context()) }))
 	}

@@ -35,7 +35,7 @@ func systemGone(c Case) report {
 	if s.Open {
 		r.summary = fmt.Sprintf("the operating system opened the disk, has written nothing, and for %s does nothing", since(c.Silent))
 		return r.and(
-			cause("it waits for a person: a check of its file system, an emergency shell, a passphrase", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)"),
+			cause("it waits for a person: an emergency shell (Debian's initramfs has one if root= on the kernel's command line is no file system that there is), a check of its file system, a passphrase", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)"),
 			cause("its root file system is read-only on purpose", "then nothing is wrong"))
 	}
 	r.summary = fmt.Sprintf("the operating system opened the disk and is gone: for %s it has not come back", since(c.Silent))

@@ -39,6 +39,7 @@ func (c Case) fetched() (f facts) {
 	f.add(l.Told != "" && l.Told != l.Name, "it had been told to boot %s", l.Told)
 	f.add(l.For != "", "%s is a program for %s", l.Name, l.For)
 	f.add(c.Firmware.Name != "", "its firmware is %s", c.Firmware.Name)
+	f.add(l.Pinned, "a person has chosen %s for this machine", l.Told)
 	f.add(l.Second != "", "it asked for %s, which is not there", l.Second)
 	f.add(l.Returns == 1, "its firmware asked for an address again %s after it had the file: it did not stay in that", since(l.Back))
 	f.add(l.Returns > 1, "its firmware asked for an address again %s, at the soonest %s after it had the file: it did not stay in that", times(l.Returns), since(l.Back))

@@ -30,12 +30,16 @@ func atRead(c Case) string {
 
 func noSystemLogin(c Case) report {
 	d, s := c.Disk, c.System
-	f := d.Layout.facts()
+	var f facts
+	if d.Read < kernelRead { // else its firmware has found all that it starts from
+		f = d.Layout.facts()
+	}
 	f.add(d.Reads > 0, "%s was read by iPXE, in %d reads", size(d.Read), d.Reads)
 	f.add(s.Left && d.Read >= kernelRead, "iPXE closed its session: under UEFI that is when a kernel starts")
 	f.add(s.Left && d.Read < kernelRead, "iPXE closed its session: what it had started came back to it")
 	f.add(d.Unacknowledged > 0, "%s that it asked for are on their way, and it acknowledges nothing: it did not stop by itself", size(int64(d.Unacknowledged)))
 	f.add(s.Asked, "the system asked for an address: it has a driver for the network card")
+	f.add(!s.Asked && d.Read >= kernelRead, "no system has asked for an address by DHCP since")
 	f.add(d.Ready, "the image %s is made to find its disk by iSCSI", d.Image)
 	f.add(c.Past.Elsewhere > 0, "the same image runs on %d other machines", c.Past.Elsewhere)
 	f.add(c.Past.LastRan != "" && c.Past.LastRan == d.Image, "the same image has run on this machine")

@@ -28,7 +28,7 @@ func noLogin(c Case) report {
 	f.add(s.Portaled, "that is what portal: of %s in the config says", c.Interface)
 	f.add(s.Portaled && !s.Ours, "%s is no address of this server", s.Portal.Addr())
 	seen, firewall, sure := c.closed(door{"tcp", c.Ports.ISCSI, c.Knocks.ISCSI})
-	f.add(s.Connected == 0, "%s", seen)
+	f.add(s.Connected == 0 && (s.Ours || !s.Portaled), "%s", seen)
 	f.add(c.Login.Broken != "", "it began to log in, and did not end that: %s", c.Login.Broken)
 	f.add(s.Connected > 0 && c.Login.Broken == "", "it connected %s and never asked to log in", times(s.Connected))
 	r := report{
@@ -40,7 +40,10 @@ func noLogin(c Case) report {
 		if !s.Ours {
 			text = fmt.Sprintf("portal: names %s, where this server is not", s.Portal.Addr())
 		}
-		r.causes = append(r.causes, cause(text, "write an address of this server that they reach into portal: of %s in the config, or take it out, and restart the server", c.Interface))
+		r.causes = append(r.causes, cause(text, "write an address of this server that machines reach into portal: of %s in the config, or take it out, and restart the server", c.Interface))
+		if !s.Ours {
+			return r.and(cause("that address is passed on to this server by something that drops it", "let tcp/%d through there, to an address of this server", s.Portal.Port()))
+		}
 	}
 	if s.Connected > 0 || c.Login.Broken != "" {
 		return r.and(cause("large packets do not get through, or something between speaks in the server's place", "ping -M do -s 1472 %s from here; `bootes boot pcap %s` shows the connection", c.address(), c.Subject))

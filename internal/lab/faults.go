@@ -115,25 +115,34 @@ func asksAsIPXE(frame []byte) (yes bool) {
 	return yes
 }
 
-// CutAfterLogin is a cable that is pulled at the moment when an iSCSI target has
-// let the guest in.
+// CutAfterLogin is a cable that is pulled when an iSCSI target has let the guest in,
+// and has sent it so many bytes since.
 type CutAfterLogin struct {
-	mu  sync.Mutex
-	cut bool
+	Bytes int
+
+	mu   sync.Mutex
+	in   bool
+	sent int
 }
 
 // Reset plugs the cable in again.
 func (c *CutAfterLogin) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cut = false
+	c.in, c.sent = false, 0
 }
 
 // Frame loses or passes. What ends the login is passed.
 func (c *CutAfterLogin) Frame(dir Direction, frame []byte, next func([]byte)) {
 	c.mu.Lock()
-	cut := c.cut
-	c.cut = cut || dir == ToGuest && endsLogin(frame)
+	cut := c.in && c.sent >= c.Bytes
+	switch {
+	case dir != ToGuest:
+	case c.in:
+		c.sent += len(frame)
+	default:
+		c.in = endsLogin(frame)
+	}
 	c.mu.Unlock()
 	if !cut {
 		next(frame)

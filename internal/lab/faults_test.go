@@ -124,6 +124,10 @@ func TestCutAfterLogin(t *testing.T) {
 		if got := !comesThrough(c, FromGuest, segment(0, 0)); got != tt.cuts {
 			t.Errorf("%s: cut %v, want %v", tt.name, got, tt.cuts)
 		}
+		if later := (&CutAfterLogin{Bytes: 1}); !comesThrough(later, ToGuest, answer) || !comesThrough(later, ToGuest, segment(0, 0)) ||
+			comesThrough(later, ToGuest, segment(0, 0)) == tt.cuts {
+			t.Errorf("%s: not cut after a byte, or before", tt.name)
+		}
 		if c.Reset(); !comesThrough(c, FromGuest, segment(0, 0)) {
 			t.Errorf("%s: cut after a power cycle", tt.name)
 		}
