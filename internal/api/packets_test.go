@@ -25,6 +25,12 @@ func (f *fake) PacketLines(spans []Span) []PacketLine {
 	return []PacketLine{{born, true, string(f.pcap)}}
 }
 
+// asked are the spans that the server has asked for.
+func (f *fake) asked() (spans []Span) {
+	f.set(func() { spans = f.spans })
+	return spans
+}
+
 // Which packets are a machine's, and which a boot's.
 func TestPackets(t *testing.T) {
 	f := newFake()
@@ -50,13 +56,13 @@ func TestPackets(t *testing.T) {
 		{"52:54:00:00:00:98", "", []Span{{MAC: "52:54:00:00:00:98"}}},
 	} {
 		got, err := c.Packets(t.Context(), tt.name, tt.boot)
-		if err != nil || string(got) != "packets" || !reflect.DeepEqual(f.spans, tt.want) {
-			t.Errorf("%s, boot %q: %q, %v, asked for\n%v, want\n%v", tt.name, tt.boot, got, err, f.spans, tt.want)
+		if err != nil || string(got) != "packets" || !reflect.DeepEqual(f.asked(), tt.want) {
+			t.Errorf("%s, boot %q: %q, %v, asked for\n%v, want\n%v", tt.name, tt.boot, got, err, f.asked(), tt.want)
 		}
 	}
 	lines, err := c.PacketLines(t.Context(), "pc01", "b2")
-	if err != nil || !reflect.DeepEqual(lines, []PacketLine{{born, true, "packets"}}) || len(f.spans) != 2 {
-		t.Errorf("%v, %v, asked for %v", lines, err, f.spans)
+	if err != nil || !reflect.DeepEqual(lines, []PacketLine{{born, true, "packets"}}) || len(f.asked()) != 2 {
+		t.Errorf("%v, %v, asked for %v", lines, err, f.asked())
 	}
 	f.set(func() { f.pcap = nil })
 	if got := body(t, c, "/v1/machines/pc01/packets/lines"); got != "[]" {
