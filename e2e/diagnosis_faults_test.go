@@ -83,7 +83,7 @@ var faultsOfServer = []fault{
 	{name: "cut-cable", filters: []lab.Filter{new(lab.CutAfterLogin)},
 		kind: "no-read", says: []string{"iPXE opened the disk", "has read nothing"}},
 	{name: "cut-while-reading", filters: []lab.Filter{&lab.CutAfterLogin{Bytes: 256 << 10}},
-		kind: "no-system-login", cause: "its link is gone", says: []string{"in the middle of a read", "it acknowledges nothing"}},
+		kind: "no-system-login", says: []string{"its link is gone"}},
 	{name: "damaged", image: "damaged:1",
 		kind: "image-corrupt", says: []string{"damaged:1"}, remedy: []string{"bootes image verify damaged:1"}},
 }

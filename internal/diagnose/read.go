@@ -12,6 +12,9 @@ const (
 	// its kernel has 8 MB, and with its initramfs some 40 MB.
 	loaderRead = 4 << 20
 	kernelRead = 8 << 20
+	// unread is what iPXE leaves unacknowledged, at most, of what it was sent, when
+	// a kernel or a halted loader no longer runs it: 10 KiB have been seen.
+	unread = 16 << 10
 )
 
 // atRead chooses among what happens between the first read and the system's own
@@ -37,14 +40,15 @@ func noSystemLogin(c Case) report {
 	f.add(d.Reads > 0, "%s was read by iPXE, in %d reads", size(d.Read), d.Reads)
 	f.add(s.Left && d.Read >= kernelRead, "iPXE closed its session: under UEFI that is when a kernel starts")
 	f.add(s.Left && d.Read < kernelRead, "iPXE closed its session: what it had started came back to it")
-	f.add(d.Unacknowledged > 0, "%s that it asked for are on their way, and it acknowledges nothing: it did not stop by itself", size(int64(d.Unacknowledged)))
+	cut := d.Unacknowledged > unread
+	f.add(cut, "%s that it asked for are on their way, and it acknowledges nothing: it did not stop by itself", size(int64(d.Unacknowledged)))
 	f.add(s.Asked, "the system asked for an address: it has a driver for the network card")
 	f.add(!s.Asked && d.Read >= kernelRead, "no system has asked for an address by DHCP since")
 	f.add(d.Ready, "the image %s is made to find its disk by iSCSI", d.Image)
 	f.add(c.Past.Elsewhere > 0, "the same image runs on %d other machines", c.Past.Elsewhere)
 	f.add(c.Past.LastRan != "" && c.Past.LastRan == d.Image, "the same image has run on this machine")
 	r := report{evidence: f}
-	if d.Unacknowledged > 0 {
+	if cut {
 		r.summary = fmt.Sprintf("%s was read, and in the middle of a read nothing came from it any more, for %s", size(d.Read), since(c.Silent))
 		return r.and(c.cutOff()...)
 	}
@@ -53,16 +57,22 @@ func noSystemLogin(c Case) report {
 		if s.Left {
 			r.summary = fmt.Sprintf("%s was read, too little for a kernel, then iPXE gave the disk up", size(d.Read))
 		}
-		return r.and(c.loaderCauses()...)
+		return r.and(c.loaderCauses()...).and(c.linkGone())
 	}
 	r.summary = fmt.Sprintf("%s was read, a kernel by its size, then nothing for %s: the system has not opened its disk", size(d.Read), since(c.Silent))
-	return r.and(c.systemCauses()...)
+	return r.and(c.systemCauses()...).and(c.linkGone())
+}
+
+// linkGone cannot be told from a machine that does nothing, unless much is on its
+// way to it.
+func (c Case) linkGone() recorder.Cause {
+	return cause("its link is gone: the cable, the port of the switch, or a switch on the way", "look at the lights of both ends, and at the errors of that port; ping %s from here", c.address())
 }
 
 // cutOff is why a machine is gone while it waits for what it asked for.
 func (c Case) cutOff() []recorder.Cause {
 	return []recorder.Cause{
-		cause("its link is gone: the cable, the port of the switch, or a switch on the way", "look at the lights of both ends, and at the errors of that port; ping %s from here", c.address()),
+		c.linkGone(),
 		cause("it was switched off or restarted meanwhile", "let it try again"),
 		cause("large packets do not get through", "ping -M do -s 1472 %s from here; find the link whose MTU is smaller than that of %s", c.address(), c.Interface),
 	}
