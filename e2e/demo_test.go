@@ -191,7 +191,8 @@ func (d demoUser) bootsAgain(ctx context.Context, t *testing.T, machine string) 
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s has booted %d times, want 2", machine, len(boots))
+			told, _ := d.command(ctx, "bootes", "--socket", demoSocket, "boot", "log", machine, "--packets").CombinedOutput()
+			t.Fatalf("%s has booted %d times, want 2; its log:\n%s", machine, len(boots), told)
 		}
 	}
 }
