@@ -181,6 +181,13 @@ func (d demoUser) console(ctx context.Context, t *testing.T, machine string) {
 // bootsAgain waits for the second boot of a machine.
 func (d demoUser) bootsAgain(ctx context.Context, t *testing.T, machine string) {
 	t.Helper()
+	// A reset has led to nothing for two minutes once, in one of four runs, and why is
+	// not known: after a minute the button is pressed again, as a person would.
+	again := time.AfterFunc(time.Minute, func() {
+		out, err := d.lab(ctx, "reset", machine)
+		t.Logf("%s does not boot again, and is reset once more: %q, %v", machine, out, err)
+	})
+	defer again.Stop()
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(500 * time.Millisecond) {
 		out, err := d.command(ctx, "bootes", "--socket", demoSocket, "boot", "log", machine, "-o", "json").Output()
 		var boots []recorder.Boot
