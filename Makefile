@@ -23,7 +23,7 @@ demo: ## boot two machines without disks; KEEP=1 leaves them up
 demo-down: ## end a demo that KEEP=1 left up
 	@scripts/demo down
 
-test: setup lint unit fuzz e2e ## everything that CI runs, about 35 minutes
+test: setup lint unit fuzz e2e ## everything that CI runs, about 45 minutes
 	@echo "all passed"
 
 test-full: test ## the long ones too
