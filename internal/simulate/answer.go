@@ -50,7 +50,7 @@ func ParseAnswer(b []byte) (a Answer, err error) {
 			o, sname = options(sname, o), nil
 		}
 	}
-	if len(o[optMessageType]) != 1 {
+	if len(o[optMessageType]) != 1 || o[optMessageType][0] == 0 {
 		return a, errAnswer
 	}
 	a.Type = dhcp.MessageType(o[optMessageType][0])
