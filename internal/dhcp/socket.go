@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
 
 	"bootes.dev/internal/netif"
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
 	"golang.org/x/net/ipv4"
-	"golang.org/x/sys/unix"
 )
 
 // receiveBuffer is what a boot storm may leave waiting per socket, in bytes;
@@ -44,7 +42,7 @@ func (p *port) openRaw(ifc netif.Interface) (err error) {
 // openPort binds a port to one interface only. SO_REUSEADDR is left off on
 // purpose: with it two DHCP servers on one host would silently share the port.
 func openPort(l *link, number int) (*port, error) {
-	lc := net.ListenConfig{Control: bindToDevice(l.config.Name)}
+	lc := net.ListenConfig{Control: netif.BindToDevice(l.config.Name)}
 	at := netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(number))
 	raw, err := lc.ListenPacket(context.Background(), "udp4", at.String())
 	if err != nil {
@@ -61,16 +59,6 @@ func openPort(l *link, number int) (*port, error) {
 	}
 	raw.(*net.UDPConn).SetReadBuffer(receiveBuffer)
 	return p, nil
-}
-
-func bindToDevice(name string) func(network, address string, c syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) error {
-		var err error
-		if cerr := c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), name) }); cerr != nil {
-			return cerr
-		}
-		return err
-	}
 }
 
 // send sends from one of our addresses. A socket bound to a device would

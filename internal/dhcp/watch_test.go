@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"bootes.dev/internal/netif"
 	"bootes.dev/internal/netif/nettest"
 )
 
@@ -66,7 +67,7 @@ type firmwareSocket struct{ net.PacketConn }
 
 func firmwareOn(t *testing.T, bridge string) firmwareSocket {
 	t.Helper()
-	lc := net.ListenConfig{Control: bindToDevice(bridge)}
+	lc := net.ListenConfig{Control: netif.BindToDevice(bridge)}
 	c, err := lc.ListenPacket(t.Context(), "udp4", "0.0.0.0:68")
 	if err != nil {
 		t.Fatal(err)

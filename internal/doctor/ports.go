@@ -11,8 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"bootes.dev/internal/config"
 	"bootes.dev/internal/dhcp"
 	"bootes.dev/internal/netif"
@@ -84,15 +82,10 @@ func (n need) look(server *Server) port {
 
 // bind opens the port as the server would, and closes it.
 func (n need) bind() error {
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		if n.device == "" {
-			return nil
-		}
-		if cerr := c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), n.device) }); cerr != nil {
-			return cerr
-		}
-		return err
-	}}
+	var lc net.ListenConfig
+	if n.device != "" {
+		lc.Control = netif.BindToDevice(n.device)
+	}
 	at := netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(n.port)).String()
 	if n.network == "udp" {
 		c, err := lc.ListenPacket(context.Background(), "udp4", at)
