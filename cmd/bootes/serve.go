@@ -247,14 +247,12 @@ func (h *house) openServices(context.Context) (err error) {
 }
 
 func (h *house) openSockets(context.Context) (err error) {
-	if h.http, err = listenTCP(anyAddress(h.cfg.Ports.HTTP), "ports.http"); err != nil {
+	if h.http, err = h.listenMachines(h.cfg.Ports.HTTP, "ports.http"); err != nil {
 		return err
 	}
-	h.onClose(ignoreClosed(h.http.Close))
-	if h.iscsi, err = listenTCP(anyAddress(h.cfg.Ports.ISCSI), "ports.iscsi"); err != nil {
+	if h.iscsi, err = h.listenMachines(h.cfg.Ports.ISCSI, "ports.iscsi"); err != nil {
 		return err
 	}
-	h.onClose(ignoreClosed(h.iscsi.Close))
 	if h.tftp, err = listenUDP(h.cfg.Ports.TFTP, "ports.tftp"); err != nil {
 		return err
 	}
@@ -274,6 +272,20 @@ func (h *house) openSockets(context.Context) (err error) {
 	}
 	h.onClose(ignoreClosed(h.api.Close))
 	return nil
+}
+
+// listenMachines listens for what machines read much from.
+func (h *house) listenMachines(port int, key string) (net.Listener, error) {
+	l, err := listenTCP(anyAddress(port), key)
+	if err != nil {
+		return nil, err
+	}
+	h.onClose(ignoreClosed(l.Close))
+	near, instead := netif.Unpaced(l)
+	if instead != "" {
+		h.log.Info("send to machines nearby without BBR, which paces", "port", port, "congestion_control", instead)
+	}
+	return near, nil
 }
 
 func anyAddress(port int) netip.AddrPort {

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -38,7 +37,7 @@ func floorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "floor HOST:PORT", Short: "Be the least that an iSCSI target could be", Args: cobra.ExactArgs(1), Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ln, err := net.Listen("tcp", args[0])
+			ln, err := load.Listen(args[0])
 			if err != nil {
 				return err
 			}

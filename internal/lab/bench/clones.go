@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -56,7 +55,7 @@ func ServeClones(ctx context.Context, c Clones) (err error) {
 			return err
 		}
 	}
-	ln, err := net.Listen("tcp", c.Listen)
+	ln, err := load.Listen(c.Listen)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"bootes.dev/internal/iscsi/pdu"
+	"bootes.dev/internal/netif"
 )
 
 // Floor serves what no target can do with less: a bare loop that knows just
@@ -37,6 +38,16 @@ func Floor(ctx context.Context, ln net.Listener) error {
 			}
 		})
 	}
+}
+
+// Listen listens as Boötes does.
+func Listen(address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	near, _ := netif.Unpaced(ln)
+	return near, nil
 }
 
 // floorSize of the floor's disk, in blocks of 512 bytes.
