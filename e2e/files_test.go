@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -38,10 +37,11 @@ func TestBadWire(t *testing.T) {
 	}
 }
 
-// TestSANBootISO has iPXE boot a disc image from a mirror, of which it reads
-// the blocks that it needs by HTTP.
-func TestSANBootISO(t *testing.T) {
-	lab.Require(t, "genisoimage", "dnsmasq")
+// TestBootISO boots a disc image from a mirror: iPXE under both firmwares reads
+// the blocks that it needs by HTTP (sanboot), and UEFI HTTP boot takes it whole
+// into a RAM disk.
+func TestBootISO(t *testing.T) {
+	lab.Require(t, "genisoimage", "grub-mkimage", "mformat", "dnsmasq")
 	isos := t.TempDir()
 	f := prepare(t, "\n  - {name: br0, dhcp: off}\nhttp: {mirrors: {isos: "+isos+"}}\n")
 	f.serve()
@@ -50,24 +50,27 @@ func TestSANBootISO(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(isos, "boot.ipxe"), []byte(script), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	other, err := f.Net.NewHost("52:54:00:00:00:02", netip.MustParseAddr("10.77.0.2"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = other.Start(lab.Program{Path: "dnsmasq", Args: []string{
-		"--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--bind-interfaces",
-		"--dhcp-range=10.77.0.50,10.77.0.90,1h", "--dhcp-authoritative", "--leasefile-ro", "--user=root", "--no-ping",
-		"--dhcp-boot=http://10.77.0.1/files/isos/boot.ipxe", "--log-facility=-",
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pc := f.computer(lab.GuestOptions{Name: "pc1", MAC: "52:54:00:00:00:01"})
-	if err := pc.PowerOn(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := pc.expect(t.Context(), 2*time.Minute, `the disc says hello`); err != nil {
-		t.Fatal(err)
+	f.otherServer("52:54:00:00:00:02", "10.77.0.2", "10.77.0.50", "10.77.0.90", "--no-ping",
+		"--dhcp-match=set:ipxe,175", "--dhcp-match=set:uefi,option:client-arch,7", "--dhcp-match=set:http,option:client-arch,16",
+		"--dhcp-boot=tag:ipxe,http://10.77.0.1/files/isos/boot.ipxe",
+		"--dhcp-boot=tag:uefi,tag:!ipxe,snponly.efi,,10.77.0.1",
+		"--dhcp-boot=tag:http,http://10.77.0.1/files/isos/hello.iso", "--dhcp-option-force=tag:http,60,HTTPClient")
+	for name, o := range map[string]lab.GuestOptions{
+		"sanboot, BIOS":  {Name: "bios", MAC: "52:54:00:00:00:11"},
+		"sanboot, UEFI":  {Name: "uefi", MAC: "52:54:00:00:00:12", Firmware: lab.UEFI},
+		"UEFI HTTP boot": {Name: "http", MAC: "52:54:00:00:00:13", Firmware: lab.UEFI, ExtraArgs: lab.NoPXE},
+	} {
+		t.Run(name, func(t *testing.T) {
+			during(t, f)
+			pc := f.computer(o)
+			if err := pc.PowerOn(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			defer pc.PowerOff()
+			if err := pc.expect(t.Context(), 2*time.Minute, `the disc says hello`); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
 
@@ -102,18 +105,31 @@ var discLoader = []byte{
 	0x80: 0x10, 0x00, 0x01, 0x00, 0x00, 0x80, 0x00, 0x00, // one block to 0:8000
 }
 
+// bootDisc makes a disc that starts on PCs of both kinds, and says hello.
 func bootDisc(t *testing.T, f *fixture, path string) {
 	t.Helper()
 	dir := t.TempDir()
 	loader := make([]byte, 4096)
 	copy(loader, discLoader)
-	copy(loader[2048:], "the disc says hello\r\nand stops\r\n") // the last character may stay in SeaBIOS
-	if err := os.WriteFile(filepath.Join(dir, "loader.bin"), loader, 0o644); err != nil {
-		t.Fatal(err)
+	const hello = "the disc says hello\r\nand stops\r\n" // the last character may stay in SeaBIOS
+	copy(loader[2048:], hello)
+	const grub = "search --file /hello.txt --set root\ncat /hello.txt\n"
+	for name, content := range map[string]string{"loader.bin": string(loader), "hello.txt": hello, "grub.cfg": grub} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	out, err := f.Net.Run(t.Context(), "genisoimage", "-quiet", "-o", path, "-b", "loader.bin", "-no-emul-boot",
-		"-boot-load-size", "4", "-boot-info-table", dir)
-	if err != nil {
-		t.Fatal(fmt.Errorf("make disc: %w: %s", err, out))
+	uefi := filepath.Join(dir, "uefi.img")
+	for _, args := range [][]string{
+		{"grub-mkimage", "-O", "x86_64-efi", "-p", "/", "-c", filepath.Join(dir, "grub.cfg"), "-o", filepath.Join(dir, "grub.efi"), "iso9660", "search", "cat", "normal"},
+		{"mformat", "-C", "-f", "1440", "-i", uefi, "::"},
+		{"mmd", "-i", uefi, "::EFI", "::EFI/BOOT"},
+		{"mcopy", "-i", uefi, filepath.Join(dir, "grub.efi"), "::EFI/BOOT/BOOTX64.EFI"},
+		{"genisoimage", "-quiet", "-o", path, "-b", "loader.bin", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
+			"-eltorito-alt-boot", "-e", "uefi.img", "-no-emul-boot", dir},
+	} {
+		if out, err := f.Net.Run(t.Context(), args[0], args[1:]...); err != nil {
+			t.Fatal(fmt.Errorf("make disc: %w: %s", err, out))
+		}
 	}
 }
