@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"bootes.dev/internal/api"
 	"bootes.dev/internal/lab"
 )
 
@@ -24,6 +25,7 @@ func TestBadWire(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
+	f.transfers(ctx, "pc1", "undionly.kpxe")
 	f.waitFor(ctx, "pc1", "undionly.kpxe sent by TFTP")
 	f.waitFor(ctx, "pc1", "script made")
 	f.waitFor(ctx, "pc1", "first read")
@@ -35,6 +37,26 @@ func TestBadWire(t *testing.T) {
 	if to.Lost == 0 || from.Lost == 0 || to.Overtook == 0 {
 		t.Errorf("the wire was too good: to the guest %+v, from it %+v", to, from)
 	}
+}
+
+// transfers waits until a machine is half way through a file.
+func (f *fixture) transfers(ctx context.Context, machine, file string) {
+	f.t.Helper()
+	var last api.Transfer
+	for ; ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+		var all []api.LatestBoot
+		f.json(&all, "boot", "ls")
+		for _, b := range all {
+			if b.Machine == machine && b.Transfer != nil {
+				last = *b.Transfer
+			}
+		}
+		if last.Name == file && last.Done >= last.Size/2 {
+			f.t.Logf("%s: %+v", machine, last)
+			return
+		}
+	}
+	f.t.Errorf("%s was not seen to be sent half of %s: %+v", machine, file, last)
 }
 
 // TestBootISO boots a disc image from a mirror: iPXE under both firmwares reads

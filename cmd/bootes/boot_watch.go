@@ -16,8 +16,8 @@ func (a *app) bootWatch() *cobra.Command {
 	c := &cobra.Command{
 		Use: "watch", Short: "Show the room: who boots, how far, what is wrong", Args: exactly(),
 		Long: "Show the room, one line per machine, what is wrong on top, until Ctrl-C: its stage, for how long, how long that\n" +
-			"usually takes, what its disk moves, and a remark. With --events, or when the output is no terminal, show boot\n" +
-			"events of all machines as they happen; with -o json, one event a line.",
+			"usually takes, how fast its loader or kernel comes or its disks are read and written, and a remark. With --events, or\n" +
+			"when the output is no terminal, show boot events of all machines as they happen; with -o json, one event a line.",
 		Example: "  bootes boot watch\n  bootes boot watch --events\n  bootes boot watch -o json | jq -r .text",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error

@@ -40,7 +40,7 @@ const relogin = 15 * time.Second
 type roomLine struct {
 	api.LatestBoot
 	standing
-	read, written float64 // bytes a second
+	read, written float64 // bytes a second, by a file that it is sent or from its disks
 }
 
 // standingOf is how the machine of b stands.
@@ -91,11 +91,9 @@ type room struct {
 // look is the room as it is now; before is an earlier look, by which it knows
 // how fast disks are.
 func look(boots []api.LatestBoot, before room, now time.Time) room {
-	moved := map[string]api.Traffic{}
+	earlier := map[string]roomLine{}
 	for _, s := range before.lines {
-		if s.Connected {
-			moved[s.ID] = s.Traffic
-		}
+		earlier[s.ID] = s
 	}
 	r := room{at: now}
 	for _, b := range boots {
@@ -103,15 +101,33 @@ func look(boots []api.LatestBoot, before room, now time.Time) room {
 		if s.standing == off && b.Machine == "" {
 			continue // a stranger that came by
 		}
-		if old, ok := moved[b.ID]; ok && b.Connected && now.After(before.at) {
-			over := now.Sub(before.at).Seconds()
+		old := earlier[b.ID]
+		if over := now.Sub(before.at).Seconds(); old.Connected && b.Connected && over > 0 {
 			s.read = max(float64(b.ReadBytes-old.ReadBytes)/over, 0)
 			s.written = max(float64(b.WrittenBytes-old.WrittenBytes)/over, 0)
 		}
+		s.read = max(s.read, transferRate(b.Transfer, old.Transfer, now, before.at))
 		r.lines = append(r.lines, s)
 	}
 	slices.SortStableFunc(r.lines, func(a, b roomLine) int { return cmp.Compare(a.standing, b.standing) })
 	return r
+}
+
+// transferRate is how fast a file is sent: since the look before, or, if that
+// found another one or none, since its beginning.
+func transferRate(x, old *api.Transfer, now, before time.Time) float64 {
+	if x == nil {
+		return 0
+	}
+	since, done := x.Began, x.Done
+	if old != nil && old.Began.Equal(x.Began) {
+		since, done = before, x.Done-old.Done
+	}
+	over := now.Sub(since).Seconds()
+	if over <= 0 {
+		return 0
+	}
+	return max(float64(done)/over, 0)
 }
 
 // headline counts the room.

@@ -42,8 +42,12 @@ func smallRoom() []api.LatestBoot {
 	stranger.MAC, stranger.Events[0].Text, stranger.Events[0].Again, stranger.Events[0].Until = "52:54:00:00:00:99", "unknown machine", 3, stranger.Last.Add(time.Minute)
 	passed := ended(latest("", 20*time.Hour, recorder.StageFirmware), recorder.OutcomeRefused)
 	passed.MAC = "52:54:00:00:00:98"
+	loads := latest("pc04", 4*time.Second, recorder.StageFirmware)
+	loads.Transfer = &api.Transfer{Name: "undionly.kpxe", Proto: "TFTP", Began: now.Add(-3 * time.Second), Done: 30 << 10, Size: 90 << 10}
+	reads := latest("pc07", 20*time.Second, recorder.StageFirmware, recorder.StageRead)
+	reads.Traffic = api.Traffic{ReadBytes: 12 << 20, Connected: true}
 	return []api.LatestBoot{
-		runs, warned, slow, latest("pc04", 4*time.Second, recorder.StageFirmware), {Boot: api.Boot{Machine: "pc05"}},
+		runs, warned, slow, loads, reads, {Boot: api.Boot{Machine: "pc05"}},
 		ended(latest("pc06", 24*time.Hour, recorder.StageIPXE), recorder.OutcomeStalled), stuck, stranger, passed,
 	}
 }
@@ -52,21 +56,46 @@ func TestRoom(t *testing.T) {
 	first := look(smallRoom(), room{}, now.Add(-2*time.Second))
 	boots := smallRoom()
 	boots[0].ReadBytes += 8 << 20
+	boots[3].Transfer.Done += 30 << 10
+	boots[4].ReadBytes += 9 << 20
 	got := look(boots, first, now).frame(false, now, 150, 20, "")
 	want := `
-12:00:00  8 machines: 1 stalled, 1 refused, 1 slow, 1 booting, 1 warned, 1 running, 1 off, 1 never booted
+12:00:00  9 machines: 1 stalled, 1 refused, 1 slow, 2 booting, 1 warned, 1 running, 1 off, 1 never booted
 ` + "`bootes boot log MACHINE` tells why it stalled, and what to do" + `
    MACHINE            STAGE             FOR  USUALLY        READ     WRITTEN  REMARK
 !  pc14               loader          3 min                                   loader-silent: snponly.efi was fetched, then nothing came for 45 s
 ?  52:54:00:00:00:99  firmware         60 s                                   unknown machine (again 3 times in 60 s)
 ?  pc03               loader           39 s    2.0 s                          came to loader
-   pc04               firmware        4.0 s                                   came to firmware
+   pc04               firmware        4.0 s             15 KiB/s              60 KiB of 90 KiB, undionly.kpxe by TFTP
+   pc07               read             19 s            4.5 MiB/s              21 MiB read; came to read
 ?  pc02               running        60 min                                   its disk is 92 percent full
    pc01               running        60 min              4 MiB/s              198 MiB read, 6 MiB written
    pc06               off              24 h                                   stalled at ipxe
    pc05               never booted`
 	if got != want[1:] {
 		t.Errorf("got\n%s\nwant%s", got, want)
+	}
+	narrow := look(boots, first, now).frame(false, now, 80, 20, "")
+	for _, want := range []string{"   pc04               firmware        4.0 s    15 KiB/s  60 KiB of 90 KiB, undi…\n", "   pc07               read             19 s   4.5 MiB/s  21 MiB read; came to r…\n"} {
+		if !strings.Contains(narrow, want) {
+			t.Errorf("80 columns: %q is not in\n%s", want, narrow)
+		}
+	}
+}
+
+func TestTransferRate(t *testing.T) {
+	x := api.Transfer{Name: "linux", Proto: "HTTP", Began: now.Add(-10 * time.Second), Done: 80, Size: 100}
+	earlier, other := x, x
+	earlier.Done, other.Began, other.Done = 60, x.Began.Add(-time.Minute), 100
+	for name, tt := range map[string]struct {
+		x, old *api.Transfer
+		want   float64
+	}{
+		"none": {nil, &earlier, 0}, "seen before": {&x, &earlier, 10}, "new": {&x, nil, 8}, "after another": {&x, &other, 8},
+	} {
+		if got := transferRate(tt.x, tt.old, now, now.Add(-2*time.Second)); got != tt.want {
+			t.Errorf("%s: %v bytes a second, want %v", name, got, tt.want)
+		}
 	}
 }
 
@@ -93,7 +122,7 @@ func TestRoomFitsItsScreen(t *testing.T) {
 		}
 	}
 	got := look(many, room{}, now).frame(true, now, 100, 8, "")
-	for _, want := range []string{"\x1b[1;31m!  pc14", "\x1b[33m?  52:54", "and 304 more: 1 warned, 1 running, 301 off, 1 never booted"} {
+	for _, want := range []string{"\x1b[1;31m!  pc14", "\x1b[33m?  52:54", "and 305 more: 1 booting, 1 warned, 1 running, 301 off, 1 never booted"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%q", want, got)
 		}

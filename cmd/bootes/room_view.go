@@ -27,8 +27,8 @@ func (r room) frame(ink ink, now time.Time, columns, rows int, trouble string) s
 	for _, s := range shown {
 		t.row(s.cells(now)...)
 	}
-	if columns < 100 { // trouble's remark is worth more
-		t.drop(read)
+	if columns < 100 { // the remark is worth more
+		t.drop("USUALLY")
 		t.drop(written)
 	}
 	for i, line := range strings.Split(strings.TrimSuffix(t.String(), "\n"), "\n") {
@@ -98,11 +98,18 @@ func (s roomLine) remark() string {
 		return "stalled at " + string(s.Stage)
 	case s.standing == off, s.standing == never:
 		return ""
+	case s.Transfer != nil && s.standing <= booting:
+		x := s.Transfer
+		return fmt.Sprintf("%s of %s, %s by %s", bytesize.Format(x.Done), bytesize.Format(x.Size), x.Name, x.Proto)
 	case len(s.Events) == 0:
 		return ""
 	}
 	e := s.Events[len(s.Events)-1]
-	return e.Text + again(e)
+	text := e.Text + again(e)
+	if s.standing <= booting && s.ReadBytes > 0 {
+		text = bytesize.Format(s.ReadBytes) + " read; " + text
+	}
+	return text
 }
 
 func rate(bytesPerSecond float64) string {

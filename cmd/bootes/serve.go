@@ -129,6 +129,8 @@ type house struct {
 	counters *metrics.Counters
 	packets  *capture.Capture
 	dhcpd    *dhcp.Server
+	byTFTP   *tftp.Server
+	byHTTP   *httpboot.Server
 
 	sessions *sessions
 	targets  targets
@@ -338,10 +340,10 @@ func (h *house) run(ctx context.Context) error {
 	}
 	h.sessions = &sessions{boot: h.boot, traces: h.traces, log: h.log, known: map[string]*ownerBoot{}}
 	target := iscsi.New(iscsi.Options{Authority: h.gate, Events: h.sessions, Log: h.log, SlowIO: h.cfg.Log.SlowIO})
-	files := httpboot.New(httpboot.Options{
+	h.byHTTP = httpboot.New(httpboot.Options{
 		Script: h.script, Loader: h.loaderByHTTP, Mirrors: mirrors, Fetched: h.fetchedHTTP, Asked: h.askedHTTP, Log: h.log,
 	})
-	loader := &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP, SinglePort: h.cfg.TFTP.SinglePort, Log: h.log}
+	h.byTFTP = &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP, SinglePort: h.cfg.TFTP.SinglePort, Log: h.log}
 	h.targets.serve(target, h.boot)
 	h.dhcpd = dhcp.New(dhcp.Options{
 		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator, h.counters}, Leases: leaseBook{h.inv}, Known: h.knows, Rush: pace(memory()), Warn: h.boot.NetworkWarning, Log: h.log,
@@ -350,8 +352,8 @@ func (h *house) run(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return target.Serve(ctx, servedListener{h.iscsi, h.cfg}) })
-	g.Go(func() error { return files.Serve(ctx, servedListener{h.http, h.cfg}) })
-	g.Go(func() error { return loader.Serve(ctx, h.tftp) })
+	g.Go(func() error { return h.byHTTP.Serve(ctx, servedListener{h.http, h.cfg}) })
+	g.Go(func() error { return h.byTFTP.Serve(ctx, h.tftp) })
 	g.Go(func() error { return h.dhcpd.Run(ctx) })
 	g.Go(func() error { return control.Serve(ctx, h.api) })
 	if h.scrapes != nil {

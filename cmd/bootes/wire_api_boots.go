@@ -1,10 +1,38 @@
 package main
 
-import "bootes.dev/internal/api"
+import (
+	"net/netip"
+	"path"
 
-// openSessions are those of machines that have their disks open.
+	"bootes.dev/internal/api"
+)
+
+// openSessions are those of machines that have their disks open, or are sent
+// files.
 type openSessions struct{ *house }
 
 func (o openSessions) Traffic() map[string]api.Traffic {
 	return o.sessions.traffic(o.targets.sessions())
+}
+
+func (o openSessions) Transfers() map[string]api.Transfer {
+	all := map[string]api.Transfer{}
+	var boots map[netip.Addr]string
+	note := func(to netip.Addr, x api.Transfer) {
+		if boots == nil { // most of the time nobody is sent anything
+			boots = o.boot.BootsAt()
+		}
+		if id, ok := boots[to]; ok && x.Size > all[id].Size {
+			all[id] = x
+		}
+	}
+	for _, p := range o.byTFTP.UnderWay() {
+		if !p.Simulated {
+			note(p.Client.Addr(), api.Transfer{Name: p.Name, Proto: "TFTP", Began: p.Began, Done: p.Done, Size: p.Size})
+		}
+	}
+	for _, p := range o.byHTTP.UnderWay() {
+		note(p.Remote.Addr(), api.Transfer{Name: path.Base(p.Path), Proto: "HTTP", Began: p.Began, Done: p.Done, Size: p.Size})
+	}
+	return all
 }

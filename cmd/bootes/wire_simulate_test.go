@@ -74,6 +74,10 @@ func TestSimulationLeavesNoTrace(t *testing.T) {
 	s.add("pc03", 3)
 	eventually(t, "pc02 is off", func() bool { return len(s.targets.now.Load().server.Alive(s.boot.Target("pc02"))) == 0 })
 
+	eventually(t, "the image has its digest", func() bool {
+		i, err := s.Image(ctx, "debian:12")
+		return err == nil && i.Hashed
+	})
 	before := stored(t, s.cfg.Data)
 	policy := dhcpPolicy{s.boot, s.locator, s.counters}
 	var macs []string

@@ -12,6 +12,10 @@ type traffic map[string]Traffic
 
 func (t traffic) Traffic() map[string]Traffic { return t }
 
+func (traffic) Transfers() map[string]Transfer {
+	return map[string]Transfer{"b2": {Name: "snponly.efi", Proto: "TFTP", Began: born, Done: 5, Size: 9}}
+}
+
 func TestLatestBoots(t *testing.T) {
 	f := newFake()
 	f.machines = append(f.machines, Machine{Name: "pc02", MACs: []string{"52:54:00:00:00:02"}}, Machine{Name: "pc00"})
@@ -41,6 +45,9 @@ func TestLatestBoots(t *testing.T) {
 	}
 	if got[1].Traffic != (Traffic{7, 8, true}) || got[2].Connected {
 		t.Errorf("traffic: %+v, %+v", got[1].Traffic, got[2].Traffic)
+	}
+	if x := got[2].Transfer; x == nil || *x != (Transfer{"snponly.efi", "TFTP", born, 5, 9}) || got[1].Transfer != nil {
+		t.Errorf("transfers: %+v, %+v", x, got[1].Transfer)
 	}
 	if got[3].Outcome != recorder.OutcomeStalled || got[3].Diagnosis == nil || got[3].Diagnosis.Causes[0].Remedy != "b" {
 		t.Errorf("the stall: %+v", got[3])

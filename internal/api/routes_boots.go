@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -15,6 +16,7 @@ import (
 type LatestBoot struct {
 	Boot
 	Traffic
+	Transfer *Transfer `json:"transfer,omitempty" doc:"the file that it is being sent now"`
 }
 
 // Traffic is what a boot has moved.
@@ -24,10 +26,23 @@ type Traffic struct {
 	Connected    bool  `json:"connected" doc:"it has a session with a disk now"`
 }
 
-// Sessions is what the server asks about machines that have their disks open.
+// Transfer is a file on its way to a machine.
+type Transfer struct {
+	Name  string    `json:"name"`
+	Proto string    `json:"proto" enum:"TFTP,HTTP"`
+	Began time.Time `json:"began"`
+	Done  int64     `json:"done" doc:"bytes that the machine has acknowledged"`
+	Size  int64     `json:"size" doc:"bytes of the file"`
+}
+
+// Sessions is what the server asks about machines that have their disks open, or
+// are sent files.
 type Sessions interface {
 	// Traffic is that of the boots that have sessions now, by their ids.
 	Traffic() map[string]Traffic
+	// Transfers are the files that are being sent to boots, by their ids; of
+	// several to one boot, the largest.
+	Transfers() map[string]Transfer
 }
 
 func (s *Server) bootRoutes(a huma.API) {
@@ -69,9 +84,12 @@ func (s *Server) latestBoots(ctx context.Context, _ *struct{}) (*answer[[]Latest
 		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.MAC, b.MAC))
 	})
 	if s.o.Sessions != nil {
-		traffic := s.o.Sessions.Traffic()
+		traffic, transfers := s.o.Sessions.Traffic(), s.o.Sessions.Transfers()
 		for i := range all {
 			all[i].Traffic = traffic[all[i].ID]
+			if x, ok := transfers[all[i].ID]; ok {
+				all[i].Transfer = &x
+			}
 			all[i].Events = orEmpty(all[i].Events)
 		}
 	}

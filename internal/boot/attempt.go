@@ -197,6 +197,26 @@ func (as *attempts) sentTo(to netip.Addr) *attempt {
 	return as.fetching[to]
 }
 
+// at is the boots by the addresses that files are sent to, or that scripts were
+// asked for from.
+func (as *attempts) at() map[netip.Addr]string {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	newest := map[netip.Addr]*attempt{}
+	for _, a := range as.m {
+		for _, addr := range []netip.Addr{a.sendsTo, a.addr} {
+			if old := newest[addr]; addr.IsValid() && (old == nil || old.active.Before(a.active)) {
+				newest[addr] = a
+			}
+		}
+	}
+	ids := make(map[netip.Addr]string, len(newest))
+	for addr, a := range newest {
+		ids[addr] = a.id
+	}
+	return ids
+}
+
 // current returns the subject's newest attempt, or nil.
 func (as *attempts) current(subject string) *attempt {
 	as.mu.Lock()

@@ -154,6 +154,9 @@ func (s *Service) notFetched(a *attempt, f Fetched) {
 	}
 }
 
+// BootsAt are the newest boots by the addresses that they fetch files from.
+func (s *Service) BootsAt() map[netip.Addr]string { return s.attempts.at() }
+
 // attemptAt returns the attempt of the machine that holds an address, or nil.
 func (s *Service) attemptAt(ctx context.Context, addr netip.Addr) *attempt {
 	mac, ok := s.Locate(ctx, addr)

@@ -68,6 +68,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f File) (code int,
 	h := w.Header()
 	h.Set("Content-Type", typeOf(info.Name()))
 	h.Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
+	defer s.begin(r, info.Size())()
 	c := &counter{ResponseWriter: w}
 	http.ServeContent(c, r, info.Name(), info.ModTime(), f)
 	if c.code == http.StatusRequestedRangeNotSatisfiable {

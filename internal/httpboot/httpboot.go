@@ -88,11 +88,14 @@ type Server struct {
 	h http.Handler
 	// What is told of sparingly.
 	ranges, scripts, links sparingly
+
+	mu        sync.Mutex
+	responses map[*response]struct{}
 }
 
 // New returns a Server.
 func New(o Options) *Server {
-	s := &Server{o: o}
+	s := &Server{o: o, responses: map[*response]struct{}{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ipxe/{mac}", s.script)
 	mux.HandleFunc("GET /loader/{name...}", s.loader)
@@ -119,6 +122,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       20 * time.Second,
 		MaxHeaderBytes:    16 << 10,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}
 	stopped := make(chan struct{})

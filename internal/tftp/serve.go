@@ -41,6 +41,8 @@ func (s *Server) Serve(ctx context.Context, c *net.UDPConn) error {
 // serve takes requests from one socket and opens others for the transfers.
 func (s *Server) serve(ctx context.Context, asked socket, open func() (socket, error)) error {
 	d := newDesk(s)
+	s.opens(d)
+	defer s.closes(d)
 	all := []*port{newPort(d, asked)}
 	all[0].asked = true
 	d.ports = all

@@ -38,6 +38,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -71,6 +72,9 @@ type Server struct {
 	Log *slog.Logger // may be nil
 
 	ports int // of transfers; 0: as many as usual
+
+	mu    sync.Mutex
+	desks []*desk // of the sockets that are served
 }
 
 // File is what is sent: a fixed number of bytes that may be read again.

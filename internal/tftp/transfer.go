@@ -18,8 +18,8 @@ const (
 )
 
 // transfer sends one file. Blocks are counted from 1 in 64 bits; the wire has
-// the low 16. The OACK is block 0. But for heard, it is its port's alone once
-// that has adopted it.
+// the low 16. The OACK is block 0. But for the atomic fields, it is its port's
+// alone once that has adopted it.
 type transfer struct {
 	Transfer
 	request request
@@ -32,6 +32,8 @@ type transfer struct {
 	terms   terms
 
 	heard     atomic.Int64 // when the client last answered, Unix nanoseconds; 0: never
+	size      atomic.Int64 // of the file, in bytes; 0: not begun
+	acked     atomic.Int64 // bytes
 	base, end int64        // blocks sent and not acknowledged
 	last      int64        // the short block, maybe empty
 	try       int
@@ -56,6 +58,7 @@ func (t *transfer) stalled() bool {
 func (t *transfer) start() {
 	t.last = t.file.Size()/int64(t.terms.block) + 1
 	t.base, t.end = 0, 0
+	t.size.Store(t.file.Size())
 	if t.terms.oack == nil {
 		t.advance(0)
 	}
@@ -64,6 +67,7 @@ func (t *transfer) start() {
 // advance goes on behind an acknowledged block.
 func (t *transfer) advance(acked int64) {
 	t.Bytes = min(acked*int64(t.terms.block), t.file.Size())
+	t.acked.Store(t.Bytes)
 	t.base = acked + 1
 	t.end = min(acked+int64(t.terms.window), t.last)
 }
