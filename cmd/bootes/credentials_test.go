@@ -14,6 +14,7 @@ import (
 	peer "bootes.dev/internal/initiator"
 	"bootes.dev/internal/iscsi"
 	"bootes.dev/internal/needs"
+	"bootes.dev/internal/targets"
 )
 
 // hba is firmware that logs in by static credentials, and has the server prove
@@ -80,7 +81,7 @@ func TestStaticCredentials(t *testing.T) {
 	// It has the disk that the machine's boots have, and writes through.
 	sess, err := s.hba(c)
 	s.ok(err)
-	disk, err := sess.Disk(ctx, bootDisk)
+	disk, err := sess.Disk(ctx, targets.BootDisk)
 	s.ok(err)
 	s.ok(disk.WriteAt(ctx, []byte(strings.Repeat("hba.", 128)), 0))
 	v, err := s.inv.FindVolume(ctx, "pc01", "debian:12", "persistent", "")
@@ -105,7 +106,7 @@ func TestStaticCredentials(t *testing.T) {
 	// A boot takes the disk, and keeps it while its system lives.
 	pc := s.run("pc01")
 	head := make([]byte, 4)
-	s.ok(pc.disk(bootDisk).ReadAt(ctx, make([]byte, 512), 0))
+	s.ok(pc.disk(targets.BootDisk).ReadAt(ctx, make([]byte, 512), 0))
 	if err := disk.ReadAt(ctx, make([]byte, 512), 0); err == nil {
 		t.Errorf("both have the disk: %q", head)
 	}
@@ -115,7 +116,7 @@ func TestStaticCredentials(t *testing.T) {
 
 	// Switched off, it does not come back to what may be another disk then.
 	s.ok(pc.Close())
-	eventually(t, "the boot's session ends", func() bool { return len(s.targets.sessions()) == 0 })
+	eventually(t, "the boot's session ends", func() bool { return len(s.targets.Sessions()) == 0 })
 	sess, err = s.hba(c)
 	s.ok(err)
 	var over *peer.LoginError
@@ -131,14 +132,14 @@ func TestStaticCredentials(t *testing.T) {
 	if again.Initiator != s.boot.InitiatorName("pc01") || again.Secret == c.Secret {
 		t.Errorf("%+v", again)
 	}
-	if _, err := sess.Disk(ctx, bootDisk); err == nil {
+	if _, err := sess.Disk(ctx, targets.BootDisk); err == nil {
 		t.Error("a session of the former credentials goes on")
 	}
 	s.refusedHBA(c, iscsi.StatusAuthFailure)
 	sess, err = s.hba(again)
 	s.ok(err)
 	s.ok(s.RevokeCredentials(ctx, "pc01"))
-	if _, err := sess.Disk(ctx, bootDisk); err == nil {
+	if _, err := sess.Disk(ctx, targets.BootDisk); err == nil {
 		t.Error("a session of revoked credentials goes on")
 	}
 	s.refusedHBA(again, iscsi.StatusAuthFailure)

@@ -1,17 +1,15 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"testing"
 	"time"
 
 	"bootes.dev/internal/api"
 	peer "bootes.dev/internal/initiator"
-	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/scsi"
+	"bootes.dev/internal/targets"
 )
 
 // slowLogin begins a login that stands still while it opens data2, until let go,
@@ -118,7 +116,7 @@ func TestAttachAgainBeforeClosed(t *testing.T) {
 	s.run("pc01")
 	_, release, err := s.shelf.Take("data3", "pc01", false, func() (io.Closer, *scsi.Disk, error) {
 		vol, err := s.storage.OpenVolume(t.Context(), "data3")
-		return s.gate.disk(vol, err, inventory.Volume{ID: "data3"}, scsi.Identity{}, vol)
+		return vol, scsi.NewDisk(vol, scsi.Identity{}), err
 	})
 	s.ok(err)
 	_, err = s.Attach(t.Context(), "pc01", api.AttachRequest{Volume: "data3"})
@@ -131,19 +129,6 @@ func TestAttachAgainBeforeClosed(t *testing.T) {
 	s.ok(release())
 	if a := s.attach("pc01", api.AttachRequest{Volume: "data3"}); !a.Live {
 		t.Errorf("%+v", a)
-	}
-}
-
-// An attachment whose time has run out is taken back all the same.
-func TestUndoAttachInTime(t *testing.T) {
-	s := newDisksOfPC01(t)
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	s.ok(attachments{s.house}.undoAttach(over, "pc01", inventory.Attachment{LUN: 2, Volume: "data1"}))
-	m, err := s.Machine(t.Context(), "pc01")
-	s.ok(err)
-	if fmt.Sprint(m.Disks) != "[{3 data2  false}]" {
-		t.Errorf("%+v", m.Disks)
 	}
 }
 
@@ -167,12 +152,12 @@ func TestCredentialsEndDuringLogin(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			sess := done()
 			s.ok(<-ended)
-			if d, err := sess.Disk(t.Context(), bootDisk); err == nil {
+			if d, err := sess.Disk(t.Context(), targets.BootDisk); err == nil {
 				if err = d.ReadAt(t.Context(), make([]byte, 512), 0); err == nil {
 					t.Error("the disk is read")
 				}
 			}
-			if list := s.targets.sessions(); len(list) != 0 {
+			if list := s.targets.Sessions(); len(list) != 0 {
 				t.Errorf("%+v", list)
 			}
 		})
@@ -199,7 +184,7 @@ func TestNoOtherImageUnderStaticCredentials(t *testing.T) {
 	_, err = s.SetMachine(ctx, "pc01", api.MachineChange{Limit: &limit})
 	s.ok(err)
 	s.ok(sess.Close())
-	eventually(t, "its session ends", func() bool { return len(s.targets.sessions()) == 0 })
+	eventually(t, "its session ends", func() bool { return len(s.targets.Sessions()) == 0 })
 	_, err = s.SetMachine(ctx, "pc01", api.MachineChange{Image: &other})
 	s.ok(err)
 }
@@ -224,7 +209,7 @@ func TestLimitDuringLogin(t *testing.T) {
 	done()
 	s.ok(<-set)
 	for _, v := range volumes {
-		if l := s.targets.latencies()[v].Limits; l.IOPS != 20 {
+		if l := s.targets.Latencies()[v].Limits; l.IOPS != 20 {
 			t.Errorf("%s: %+v", v, l)
 		}
 	}

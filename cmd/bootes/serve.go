@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +31,7 @@ import (
 	"bootes.dev/internal/shelf"
 	"bootes.dev/internal/storage"
 	"bootes.dev/internal/store"
+	"bootes.dev/internal/targets"
 	"bootes.dev/internal/tftp"
 	"bootes.dev/internal/trace"
 )
@@ -124,7 +124,6 @@ type house struct {
 	loaders  *boot.Folders
 	boot     *boot.Service
 	locator  *locator
-	gate     *gate
 	metrics  *metrics.Server
 	counters *metrics.Counters
 	packets  *capture.Capture
@@ -132,11 +131,9 @@ type house struct {
 	byTFTP   *tftp.Server
 	byHTTP   *httpboot.Server
 
-	sessions *sessions
-	targets  targets
-	shelf    shelf.Shelf
-	seating  [64]sync.Mutex                  // see seat; machines share them by their names
-	hashes   atomic.Pointer[storage.Storage] // the engine begins before there is one
+	targets targets.Targets
+	shelf   shelf.Shelf
+	hashes  atomic.Pointer[storage.Storage] // the engine begins before there is one
 
 	http, iscsi, api net.Listener
 	scrapes          net.Listener // nil: Prometheus is served on the API's socket alone
@@ -202,7 +199,7 @@ func (h *house) openState(ctx context.Context) (err error) {
 	h.onClose(h.traces.Close)
 	h.storage = storage.New(storage.Options{
 		Engine: h.engine, Inventory: h.inv, Dir: h.cfg.Data, MinFree: minFree, Log: h.log,
-		Sessions: &h.targets, WarnAt: h.cfg.Limits.Warn, Warn: h.warn,
+		Sessions: &h.targets, WarnAt: h.cfg.Limits.Warn, Warn: h.targets.Warn,
 	})
 	h.hashes.Store(h.storage)
 	return nil
@@ -235,11 +232,13 @@ func (h *house) openServices(context.Context) (err error) {
 		Inventory: h.inv, Disks: h.storage, Recorder: h.rec, Locate: h.locator.locate, Log: h.log, Loaders: h.loaders,
 		IQNPrefix: h.cfg.IQNPrefix, HTTPPort: uint16(h.cfg.Ports.HTTP), ISCSIPort: uint16(h.cfg.Ports.ISCSI),
 		Addresses: addresses, Targets: &h.targets, OneWayCHAP: !h.cfg.Auth.Mutual, Unknown: unknownMachines(h.cfg),
-		SimulationEnded: h.targets.endSimulation,
-		Moved:           h.moved, Others: h.rivals, Knocks: h.knocks, TFTPPort: uint16(h.cfg.Ports.TFTP), Data: h.cfg.Data,
+		SimulationEnded: h.targets.EndSimulation,
+		Moved:           h.targets.Moved, Others: h.rivals, Knocks: h.knocks, TFTPPort: uint16(h.cfg.Ports.TFTP), Data: h.cfg.Data,
 	})
 	h.onClose(func() error { h.boot.Close(); return nil })
-	h.gate = &gate{boot: h.boot, inv: h.inv, storage: h.storage, log: h.log, warnAt: h.cfg.Limits.Warn, shelf: &h.shelf, traces: h.traces}
+	h.targets.Join(targets.Options{
+		Boot: h.boot, Inventory: h.inv, Storage: h.storage, Shelf: &h.shelf, Traces: h.traces, WarnAt: h.cfg.Limits.Warn, Log: h.log,
+	})
 	h.metrics = h.newMetrics()
 	if h.packets, err = h.openPackets(); err != nil {
 		return err
@@ -338,13 +337,11 @@ func (h *house) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.sessions = &sessions{boot: h.boot, traces: h.traces, log: h.log, known: map[string]*ownerBoot{}}
-	target := iscsi.New(iscsi.Options{Authority: h.gate, Events: h.sessions, Log: h.log, SlowIO: h.cfg.Log.SlowIO})
+	target := h.targets.NewServer(iscsi.Options{Log: h.log, SlowIO: h.cfg.Log.SlowIO})
 	h.byHTTP = httpboot.New(httpboot.Options{
 		Script: h.script, Loader: h.loaderByHTTP, Mirrors: mirrors, Fetched: h.fetchedHTTP, Asked: h.askedHTTP, Log: h.log,
 	})
 	h.byTFTP = &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP, SinglePort: h.cfg.TFTP.SinglePort, Log: h.log}
-	h.targets.serve(target, h.boot)
 	h.dhcpd = dhcp.New(dhcp.Options{
 		Interfaces: dhcpInterfaces(h.cfg), Policy: dhcpPolicy{h.boot, h.locator, h.counters}, Leases: leaseBook{h.inv}, Known: h.knows, Rush: pace(memory()), Warn: h.boot.NetworkWarning, Log: h.log,
 	})

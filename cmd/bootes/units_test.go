@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"bootes.dev/internal/api"
-	"bootes.dev/internal/block"
-	"bootes.dev/internal/inventory"
 )
 
 const lunsChanged = 0x3f0e
@@ -238,16 +236,6 @@ func TestAttachedBroken(t *testing.T) {
 	}
 }
 
-// After a start, a machine that ran before is waited for; and so is the last I/O.
-func TestDetachAwaited(t *testing.T) {
-	err := unreturned("pc01", inventory.Attachment{LUN: 2, Volume: "data1"}, errors.New("timed out"))
-	if want := `volume data1 is no disk of machine "pc01" any more, but stays open until its last I/O has returned: timed out`; err.Error() != want {
-		t.Errorf("%v", err)
-	}
-	err = mounted("pc01", inventory.Attachment{LUN: 2, Volume: "data1"}, false, now)
-	refuses(t, err, "volume \"data1\" is in use by machine pc01, which ran before this server was started and may come back to it until 12:00:00: unmount it there, then `bootes machine detach pc01 --lun 2 --force`")
-}
-
 // A data volume comes back from its backup, by the command line.
 func TestDataVolumeRestored(t *testing.T) {
 	w := newWired(t)
@@ -315,24 +303,5 @@ func TestSpeed(t *testing.T) {
 	set("data1", 0)
 	if d := took(2, 40); d >= 1500*time.Millisecond { // at 20 a second it takes 1950 ms
 		t.Errorf("lifted: forty reads took %v", d)
-	}
-}
-
-// A data volume that has failed may have lost writes: whoever had it boots again.
-func TestFailedDataVolume(t *testing.T) {
-	s := newServed(t)
-	ctx := t.Context()
-	s.image("debian:12", false, make([]byte, 1<<20))
-	s.add("pc01", 1)
-	s.create(api.NewVolume{Name: "data1"})
-	s.attach("pc01", api.AttachRequest{Volume: "data1"})
-	b := s.run("pc01").boot
-	s.gate.closedData("data1", errors.New("only untidy"))
-	if _, err := s.inv.Boot(ctx, b.ID); err != nil {
-		t.Error(err)
-	}
-	s.gate.closedData("data1", fmt.Errorf("sync: %w", block.ErrFailed))
-	if _, err := s.inv.Boot(ctx, b.ID); err == nil {
-		t.Error("its boot goes on")
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"os/exec"
 	"slices"
@@ -100,12 +99,4 @@ func each[R, T any](records []R, err error, f func(R) T) ([]T, error) {
 // step tells the API of one step of a long task.
 func step(progress func(api.Progress), name string) func(done, total int64) {
 	return func(done, total int64) { progress(api.Progress{Step: name, Done: done, Total: total}) }
-}
-
-// diskUUID derives a disk's identifier from the name of its volume, so that it
-// is the same for the volume's life.
-func diskUUID(name string) (id [16]byte) {
-	h := sha256.Sum256([]byte("bootes disk " + name))
-	copy(id[:], h[:])
-	return id
 }

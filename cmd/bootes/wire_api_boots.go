@@ -12,7 +12,11 @@ import (
 type openSessions struct{ *house }
 
 func (o openSessions) Traffic() map[string]api.Traffic {
-	return o.sessions.traffic(o.targets.sessions())
+	all := map[string]api.Traffic{}
+	for boot, t := range o.targets.Traffic() {
+		all[boot] = api.Traffic{ReadBytes: t.Read, WrittenBytes: t.Written, Connected: true}
+	}
+	return all
 }
 
 func (o openSessions) Transfers() map[string]api.Transfer {

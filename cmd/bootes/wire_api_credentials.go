@@ -8,6 +8,7 @@ import (
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/ipxe"
 	"bootes.dev/internal/netif"
+	"bootes.dev/internal/targets"
 )
 
 // credentials are the static ones of machines, as the API has them.
@@ -17,7 +18,7 @@ type credentials struct{ *house }
 func (h credentials) show(st inventory.Static) api.Credentials {
 	target := h.boot.Target(st.Machine)
 	c := api.Credentials{
-		Machine: st.Machine, Target: target, LUN: bootDisk, Initiator: st.Initiator, User: st.User,
+		Machine: st.Machine, Target: target, LUN: targets.BootDisk, Initiator: st.Initiator, User: st.User,
 		ReverseUser: st.Reverse.User, Created: st.Created, Portals: []string{}, RootPaths: []string{},
 	}
 	if c.Initiator == "" {
@@ -25,7 +26,7 @@ func (h credentials) show(st inventory.Static) api.Credentials {
 	}
 	for _, p := range h.portals() {
 		c.Portals = append(c.Portals, p.String())
-		c.RootPaths = append(c.RootPaths, ipxe.URI(p, bootDisk, target))
+		c.RootPaths = append(c.RootPaths, ipxe.URI(p, targets.BootDisk, target))
 	}
 	if owner, since := h.targets.Holder(target); owner == st.User {
 		c.Held = &since
@@ -64,7 +65,7 @@ func (h credentials) NewCredentials(ctx context.Context, machine string, r api.C
 	if err != nil {
 		return api.Credentials{}, apiError(err)
 	}
-	err = h.end(ctx, st, "its static credentials were made anew")
+	err = h.targets.EndStatic(ctx, st, "its static credentials were made anew")
 	c := h.show(st)
 	c.Secret, c.ReverseSecret = st.Secret, st.Reverse.Secret
 	return c, apiError(err)
@@ -81,17 +82,5 @@ func (h credentials) RevokeCredentials(ctx context.Context, machine string) erro
 	if err != nil {
 		return apiError(err)
 	}
-	return apiError(h.end(ctx, st, "its static credentials were revoked"))
-}
-
-// end ends the sessions that static credentials have begun, and that of a login
-// which is under way.
-func (h credentials) end(ctx context.Context, st inventory.Static, why string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), vacateTime)
-	defer cancel()
-	target, owner, _, err := h.targets.held(ctx, st.Machine)
-	if err != nil || owner != st.User {
-		return err
-	}
-	return h.targets.now.Load().server.EndSessions(ctx, target, why)
+	return apiError(h.targets.EndStatic(ctx, st, "its static credentials were revoked"))
 }

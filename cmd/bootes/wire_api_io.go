@@ -14,7 +14,7 @@ func (h volumes) VolumeIO(ctx context.Context, id string, over time.Duration) (a
 		return api.VolumeIO{}, apiError(err)
 	}
 	out := api.VolumeIO{Volume: id}
-	before, open := h.targets.latencies()[id]
+	before, open := h.targets.Latencies()[id]
 	if !open {
 		return out, nil
 	}
@@ -23,7 +23,7 @@ func (h volumes) VolumeIO(ctx context.Context, id string, over time.Duration) (a
 	case <-ctx.Done():
 		return out, ctx.Err()
 	}
-	now, open := h.targets.latencies()[id]
+	now, open := h.targets.Latencies()[id]
 	if !open {
 		return out, nil
 	}

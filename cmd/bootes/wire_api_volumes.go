@@ -3,13 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"time"
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/scsi"
 	"bootes.dev/internal/storage"
+	"bootes.dev/internal/targets"
 )
 
 type volumes struct{ *house }
@@ -33,7 +33,7 @@ func (h *house) apiVolume(v storage.VolumeInfo) api.Volume {
 	if v.Mode == inventory.Data {
 		out.ReadBytes, out.WrittenBytes = h.storage.Moved(v.ID)
 	} else {
-		out.ReadBytes, out.WrittenBytes = h.sessions.moved(h.targets.sessions(), v.ID)
+		out.ReadBytes, out.WrittenBytes = h.targets.VolumeMoved(v.ID)
 	}
 	return out
 }
@@ -88,12 +88,8 @@ func (h volumes) RemoveVolume(ctx context.Context, id string) error {
 	return apiError(h.storage.RemoveVolume(ctx, id, false))
 }
 
-// vacateTime is how long the last I/O of a machine may take whose volume is
-// removed by force.
-const vacateTime = 30 * time.Second
-
 func (h volumes) ForceRemoveVolume(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, vacateTime)
+	ctx, cancel := context.WithTimeout(ctx, targets.LastIO)
 	defer cancel()
 	return apiError(h.storage.RemoveVolume(ctx, id, true))
 }
@@ -123,7 +119,7 @@ func (h volumes) ResizeVolume(ctx context.Context, id string, size int64) error 
 	if err := h.storage.Resize(ctx, id, size); err != nil {
 		return apiError(err)
 	}
-	h.tell(ctx, id, scsi.CapacityChanged)
+	h.targets.Tell(ctx, id, scsi.CapacityChanged)
 	return nil
 }
 

@@ -8,7 +8,7 @@ import (
 
 func (h *house) newMetrics() *metrics.Server {
 	return metrics.New(metrics.Options{
-		Storage: figures{h}, Refused: h.targets.refusedLogins, IO: h.targets.io, Room: h.room, Traffic: h.targets.traffic,
+		Storage: figures{h}, Refused: h.targets.RefusedLogins, IO: h.io, Room: h.room, Traffic: h.traffic,
 		Counters: h.counters, Version: version(), Log: h.log,
 	})
 }

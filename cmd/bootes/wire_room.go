@@ -33,7 +33,7 @@ func (h *house) room() (metrics.Room, error) {
 	}
 	r := metrics.Room{Machines: len(all), Waiting: len(waiting), Networks: networks(h.cfg, leases), Sessions: map[string]int{"firmware": 0, "system": 0}}
 	r.Booting, r.Stalled = underWay(h.rec.Latest())
-	for _, s := range h.targets.sessions() {
+	for _, s := range h.targets.Sessions() {
 		if s.FromIPXE() {
 			r.Sessions["firmware"]++
 		} else {
@@ -144,12 +144,11 @@ func otherServers(cfg *config.Config, others []dhcp.Other) (all []metrics.DHCPSe
 }
 
 // traffic is what all disks have been asked.
-func (t *targets) traffic() (all []metrics.Traffic) {
-	r := t.now.Load()
-	if r == nil {
+func (h *house) traffic() (all []metrics.Traffic) {
+	totals := h.targets.Totals()
+	if totals == nil {
 		return nil
 	}
-	totals := r.server.Totals()
 	for _, op := range ops {
 		all = append(all, metrics.Traffic{Op: op.String(), Count: totals[op].Count, Bytes: totals[op].Bytes})
 	}

@@ -5,17 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"bootes.dev/internal/api"
-	"bootes.dev/internal/block"
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/dhcp"
-	"bootes.dev/internal/inventory"
-	"bootes.dev/internal/iscsi"
 	"bootes.dev/internal/netif"
-	"bootes.dev/internal/scsi"
-	"bootes.dev/internal/storage"
 )
 
 // simulateText is what a simulated client is told of the answer to its message.
@@ -28,23 +22,6 @@ func simulateText(q dhcp.Query, r dhcp.Reply) string {
 	}
 	return sentText(q, r)
 }
-
-// openLook makes the one logical unit of a simulated machine: what it would boot,
-// to read. Its identity is not among them, which holds secrets.
-func (g *gate) openLook(ctx context.Context, v inventory.Volume) (iscsi.Units, error) {
-	if v.ID == "" {
-		u, err := g.imageUnit(ctx, v.Image)
-		return iscsi.Units{bootDisk: u}, err
-	}
-	d, err := g.storage.Peek(ctx, v.ID)
-	if err != nil {
-		return nil, err
-	}
-	id := scsi.Identity{Vendor: "BOOTES", Product: "DISK", Revision: "1", Serial: v.ID, UUID: diskUUID(v.ID), BlockSize: int(v.BlockSize), ReadOnly: true}
-	return iscsi.Units{bootDisk: {Disk: scsi.NewDisk(d, id)}}, nil
-}
-
-var _ block.Device = (*storage.Peeked)(nil)
 
 // simulations are begun and ended by the API.
 type simulations struct{ *house }
@@ -95,15 +72,4 @@ func (h simulations) scriptServers() []string {
 		}
 	}
 	return all
-}
-
-// endSimulation ends the sessions of a simulated machine.
-func (t *targets) endSimulation(target string) {
-	r := t.now.Load()
-	if r == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	_ = r.server.EndSessions(ctx, target, "the simulation is over") // they end all the same, later
 }

@@ -72,7 +72,7 @@ func TestSimulationLeavesNoTrace(t *testing.T) {
 	s.ok(off.disk(0).WriteAt(ctx, bytes.Repeat([]byte{3}, 4096), 0))
 	s.ok(off.Logout(ctx))
 	s.add("pc03", 3)
-	eventually(t, "pc02 is off", func() bool { return len(s.targets.now.Load().server.Alive(s.boot.Target("pc02"))) == 0 })
+	eventually(t, "pc02 is off", func() bool { owner, _ := s.targets.Holder(s.boot.Target("pc02")); return owner == "" })
 
 	eventually(t, "the image has its digest", func() bool {
 		i, err := s.Image(ctx, "debian:12")

@@ -48,11 +48,9 @@ func newWired(t *testing.T) *wired {
 	if err := h.openState(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.sessions = &sessions{traces: h.traces, log: log, known: map[string]*ownerBoot{}}
 	if err := h.openServices(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.sessions.boot = h.boot
 	l, err := net.Listen("unix", filepath.Join(dir, "s"))
 	if err != nil {
 		t.Fatal(err)

@@ -1,10 +1,9 @@
-package main
+package targets
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"time"
 
@@ -17,42 +16,32 @@ import (
 // held is the owner that has a machine's target open, "" if none has, and the
 // logical units that it has. A login that is under way is waited for: until it is
 // done nobody can tell whether it has found what is on record now.
-func (t *targets) held(ctx context.Context, machine string) (target, owner string, luns []uint8, err error) {
-	r := t.now.Load()
-	if r == nil {
+func (t *Targets) held(ctx context.Context, machine string) (target, owner string, luns []uint8, err error) {
+	s := t.now.Load()
+	if s == nil {
 		return "", "", nil, nil
 	}
-	target = r.boot.Target(machine)
-	owner, luns, err = r.server.Held(ctx, target)
+	target = t.o.Boot.Target(machine)
+	owner, luns, err = s.Held(ctx, target)
 	return target, owner, luns, err
 }
-
-// seat lets one command at a time change what a machine has, record and running
-// target, until the returned function is called.
-func (h *house) seat(machine string) (done func()) {
-	mu := &h.seating[maphash.String(seatSeed, machine)%uint64(len(h.seating))]
-	mu.Lock()
-	return mu.Unlock
-}
-
-var seatSeed = maphash.MakeSeed()
 
 // tries bounds how often a new boot of a machine may come in between.
 const tries = 5
 
 // attachLive gives what is attached to a machine, on record already, to the boot
 // that runs, and tells whether one does.
-func (h *house) attachLive(ctx context.Context, machine string, a inventory.Attachment) (live bool, err error) {
+func (t *Targets) attachLive(ctx context.Context, machine string, a inventory.Attachment) (live bool, err error) {
 	failed := fmt.Errorf("machine %q boots again and again meanwhile", machine)
 	for range tries {
-		target, owner, luns, err := h.targets.held(ctx, machine)
+		target, owner, luns, err := t.held(ctx, machine)
 		if err != nil || owner == "" {
 			return false, err
 		}
 		if slices.Contains(luns, a.LUN) { // a boot that logged in just now has found the record
 			return true, nil
 		}
-		u, err := h.gate.attachedUnit(ctx, machine, a)
+		u, err := (&gate{t.o}).attachedUnit(ctx, machine, a)
 		var taken *shelf.TakenError
 		if errors.As(err, &taken) && slices.Contains(taken.Machines, machine) {
 			failed = err // such a boot is logging in, or this was detached and is not closed yet
@@ -61,9 +50,9 @@ func (h *house) attachLive(ctx context.Context, machine string, a inventory.Atta
 		if err != nil {
 			return true, err
 		}
-		err = h.targets.now.Load().server.AttachUnit(ctx, target, owner, a.LUN, u)
+		err = t.now.Load().AttachUnit(ctx, target, owner, a.LUN, u)
 		if err == nil {
-			h.noteDisk(ctx, owner, a, "given")
+			t.noteDisk(ctx, owner, a, "given")
 			return true, nil
 		}
 		u.Close()
@@ -80,18 +69,18 @@ func (h *house) attachLive(ctx context.Context, machine string, a inventory.Atta
 // detachLive takes what was attached to a machine, and is on record no more, from
 // the boot that runs, and tells whether one does. It returns when the last I/O
 // has returned and the volume is closed.
-func (h *house) detachLive(ctx context.Context, machine string, a inventory.Attachment) (live bool, err error) {
+func (t *Targets) detachLive(ctx context.Context, machine string, a inventory.Attachment) (live bool, err error) {
 	for range tries {
-		target, owner, _, err := h.targets.held(ctx, machine)
+		target, owner, _, err := t.held(ctx, machine)
 		if err != nil {
 			return true, unreturned(machine, a, err)
 		}
 		if owner == "" {
 			return false, nil
 		}
-		switch err := h.targets.now.Load().server.DetachUnit(ctx, target, owner, a.LUN); {
+		switch err := t.now.Load().DetachUnit(ctx, target, owner, a.LUN); {
 		case err == nil:
-			h.noteDisk(ctx, owner, a, "taken away")
+			t.noteDisk(ctx, owner, a, "taken away")
 			return true, nil
 		case errors.Is(err, iscsi.ErrNoUnit): // it could not be opened, or the boot has come after
 			return false, nil
@@ -108,16 +97,16 @@ func unreturned(machine string, a inventory.Attachment, err error) error {
 }
 
 // noteDisk says in the timeline of a boot what became of its disks.
-func (h *house) noteDisk(ctx context.Context, owner string, a inventory.Attachment, done string) {
-	if b, err := h.boot.Owner(ctx, owner); err == nil {
-		h.boot.Progress(b, "", recorder.Info, fmt.Sprintf("LUN %d, %s, was %s", a.LUN, a.What(), done))
+func (t *Targets) noteDisk(ctx context.Context, owner string, a inventory.Attachment, done string) {
+	if b, err := t.o.Boot.Owner(ctx, owner); err == nil {
+		t.o.Boot.Progress(b, "", recorder.Info, fmt.Sprintf("LUN %d, %s, was %s", a.LUN, a.What(), done))
 	}
 }
 
 // mayDetach refuses to take a disk from a machine that runs and may be writing
 // to it: what it has not written yet would be lost.
-func (h *house) mayDetach(ctx context.Context, machine string, lun uint8) error {
-	m, err := h.inv.Machine(ctx, machine)
+func (t *Targets) mayDetach(ctx context.Context, machine string, lun uint8) error {
+	m, err := t.o.Inventory.Machine(ctx, machine)
 	if err != nil {
 		return err
 	}
@@ -125,13 +114,13 @@ func (h *house) mayDetach(ctx context.Context, machine string, lun uint8) error 
 	if err != nil || a.ReadOnly {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, vacateTime)
+	ctx, cancel := context.WithTimeout(ctx, LastIO)
 	defer cancel()
-	_, owner, _, err := h.targets.held(ctx, machine)
+	_, owner, _, err := t.held(ctx, machine)
 	if err != nil {
 		return err
 	}
-	awaited, err := h.storage.Awaited(ctx, machine)
+	awaited, err := t.o.Storage.Awaited(ctx, machine)
 	if err != nil || owner == "" && awaited.IsZero() {
 		return err
 	}
