@@ -70,6 +70,9 @@ func (a *app) bootLogText(name string, boots []api.Boot, packets [][]api.PacketL
 		if packets != nil {
 			s.packets = packets[i]
 		}
+		if s.next = nil; i > 0 {
+			s.next = &boots[i-1]
+		}
 		s.tell(boots[i])
 		if packets != nil && len(packets[i]) == 0 {
 			s.WriteString("  (no packets of it are kept)\n")

@@ -17,6 +17,8 @@ type story struct {
 	ink     ink
 	columns int              // of the terminal that lines are broken for; 0: they are not
 	packets []api.PacketLine // of the boot that is told of, that are still to be told of
+	next    *api.Boot        // the one that is told of after it
+	before  bool             // its diagnosis is of those before it
 }
 
 func (s *story) tell(b api.Boot) {
@@ -26,6 +28,7 @@ func (s *story) tell(b api.Boot) {
 		id = " " + clean(b.ID)
 	}
 	fmt.Fprintf(s, "boot%s of %s, %s: %s\n", id, s.ink.bold(name), when(s.now, b.Started), s.outcome(b))
+	s.before = false
 	stages := b.Stages
 	for i, e := range b.Events {
 		for len(stages) > 0 && !stages[0].At.After(e.Time) {
@@ -49,8 +52,27 @@ func (s *story) tell(b api.Boot) {
 		fmt.Fprintf(s, "  (%d events in between were not kept)\n", b.Dropped)
 	}
 	if b.Diagnosis != nil {
-		s.diagnosis(*b.Diagnosis)
+		s.why(b)
 	}
+}
+
+// why says what was wrong with a boot; of several boots in a row that stopped
+// for the same reason, the last one has all of it.
+func (s *story) why(b api.Boot) {
+	d := *b.Diagnosis
+	title := "WHAT IS WRONG"
+	switch {
+	case b.Outcome != "" && b.Outcome != recorder.OutcomeRunning:
+		title = "WHY IT STOPPED"
+	case s.before:
+		title = "WHY THOSE BEFORE STOPPED"
+	}
+	if n := s.next; n != nil && n.Diagnosis != nil && n.Diagnosis.Summary == d.Summary {
+		s.WriteByte('\n')
+		s.wrap(2, s.ink.red(title), ": as the next one, see there", s.ink.faint(" ["+clean(d.Kind)+"]"))
+		return
+	}
+	s.diagnosis(title, d)
 }
 
 // outcome is how b has gone, in a few words.
@@ -63,6 +85,9 @@ func (s *story) outcome(b api.Boot) string {
 	}
 	switch b.Outcome {
 	case recorder.OutcomeRunning:
+		if b.Diagnosis != nil {
+			return "it ran after " + took(b.Ended) + ", " + s.ink.red("and something is wrong")
+		}
 		return "it ran after " + took(b.Ended)
 	case recorder.OutcomeStalled:
 		return s.ink.red("STALLED"+at) + " after " + took(b.Ended)
@@ -98,9 +123,15 @@ func slow(took, usual time.Duration) bool {
 
 func (s *story) event(b api.Boot, e recorder.Event) {
 	text := mark(e.Level) + clean(e.Text)
+	told := e.Diagnosis != nil && b.Diagnosis != nil && e.Diagnosis.Summary == b.Diagnosis.Summary
 	switch {
-	case e.Diagnosis != nil && b.Diagnosis != nil && e.Diagnosis.Summary == b.Diagnosis.Summary && e.Outcome != "":
+	case told && e.Outcome != "":
 		text = mark(e.Level) + "it has stopped here; see below"
+	case told && e.Level == recorder.Error:
+		text = mark(e.Level) + clean(e.Diagnosis.Summary) + "; see below"
+	case told:
+		s.before = true
+		text = mark(e.Level) + "those before it stopped, and this one may, too; see below"
 	case e.Outcome == recorder.OutcomeStalled:
 		text = mark(e.Level) + "stalled: " + clean(e.Text)
 	}
@@ -126,10 +157,10 @@ func again(e recorder.Event) string {
 	return fmt.Sprintf(" (again %d %s in %s)", e.Again, times, span(over))
 }
 
-// diagnosis says why a boot has stopped.
-func (s *story) diagnosis(d recorder.Diagnosis) {
+// diagnosis says what was seen, what it means, and what to do.
+func (s *story) diagnosis(title string, d recorder.Diagnosis) {
 	s.WriteByte('\n')
-	s.wrap(2, s.ink.red("WHY IT STOPPED"), ": ", clean(d.Summary), s.ink.faint(" ["+clean(d.Kind)+"]"))
+	s.wrap(2, s.ink.red(title), ": ", clean(d.Summary), s.ink.faint(" ["+clean(d.Kind)+"]"))
 	if len(d.Evidence) > 0 {
 		s.WriteString("  seen:\n")
 	}

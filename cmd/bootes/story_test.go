@@ -64,9 +64,53 @@ boot b9 of pc14, 2026-01-02 11:55:00 (5 min ago): STALLED at stage loader after 
 	}
 }
 
+// Of boots that stop one after the other for the same reason, the last one says
+// all of it.
+func TestStoryOfALoop(t *testing.T) {
+	a := &app{out: &strings.Builder{}, now: func() time.Time { return now }}
+	first, second, third := stalledBoot(), stalledBoot(), stalledBoot()
+	third.Outcome, third.Ended = "", time.Time{}
+	d := third.Diagnosis
+	third.Stages = nil
+	third.Events = []api.Event{{Time: third.Started, Level: recorder.Warn, Text: d.Summary, Diagnosis: d}}
+	got := a.bootLogText("pc14", []api.Boot{third, second, first}, nil)
+	if n := strings.Count(got, "  WHY IT STOPPED: as the next one, see there [loader-silent]\n"); n != 2 {
+		t.Errorf("%d boots refer to the next one, want 2:\n%s", n, got)
+	}
+	want := `
+boot b9 of pc14, 2026-01-02 11:55:00 (5 min ago): under way at stage loader for 5 min
+    +0.000s  WARNING: those before it stopped, and this one may, too; see below
+
+  WHY THOSE BEFORE STOPPED: snponly.efi was fetched, then nothing came for 45 s [loader-silent]
+  seen:
+`
+	if !strings.Contains(got, want) {
+		t.Errorf("got\n%s\nwant in it\n%s", got, want)
+	}
+}
+
+// A machine whose disk fails while it runs is not told of as one that is well.
+func TestStoryOfTroubleLater(t *testing.T) {
+	b := stalledBoot()
+	d := &recorder.Diagnosis{Kind: "disk-full", Summary: "its writes fail: volume pc14-1 is at its limit of 1G"}
+	b.Outcome, b.Stage, b.Diagnosis = recorder.OutcomeRunning, recorder.StageRunning, d
+	b.Events = append(b.Events[:3:3], api.Event{Time: b.Started.Add(time.Minute), Level: recorder.Error, Text: "all of it", Diagnosis: d})
+	s := story{now: now}
+	s.tell(b)
+	for _, want := range []string{
+		"(5 min ago): it ran after 47 s, and something is wrong\n",
+		"\n   +60.000s  ERROR: its writes fail: volume pc14-1 is at its limit of 1G; see below\n",
+		"\n\n  WHAT IS WRONG: its writes fail: volume pc14-1 is at its limit of 1G [disk-full]\n",
+	} {
+		if !strings.Contains(s.String(), want) {
+			t.Errorf("got\n%s\nwant in it\n%q", s.String(), want)
+		}
+	}
+}
+
 func TestStoryIsBrokenAtTheScreensEdge(t *testing.T) {
 	s := story{now: now, columns: 44, ink: true}
-	s.diagnosis(*stalledBoot().Diagnosis)
+	s.diagnosis("WHY IT STOPPED", *stalledBoot().Diagnosis)
 	want := "\n" +
 		"  \x1b[1;31mWHY IT STOPPED\x1b[0m: snponly.efi was fetched,\n" +
 		"  then nothing came for 45 s\x1b[2m [loader-silent]\x1b[0m\n" +

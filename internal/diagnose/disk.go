@@ -14,7 +14,7 @@ func diskFull(c Case) report {
 	r := report{evidence: f}
 	if d.AtLimit {
 		r.summary = fmt.Sprintf("its writes fail: volume %s is at its limit of %s", d.Volume, size(d.Limit))
-		return r.and(cause("it has written all that it may", "bootes volume set %s --limit %s, then switch it off and on: Linux made its disk read-only. `bootes df` shows who has how much", d.Volume, size(d.Limit*2)))
+		return r.and(cause("it has written all that it may", "bootes volume set %s --limit %s, then switch it off and on: Linux made its disk read-only. `bootes df` shows who has how much", d.Volume, size(max(2*d.Limit, 1<<30))))
 	}
 	r.summary = fmt.Sprintf("its writes fail, and those of all machines: the disk of this server is full under %s", d.Folder)
 	return r.and(cause("the file system of the data folder has no more than its reserve left",
