@@ -1,11 +1,9 @@
 package initiator
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 )
 
@@ -48,20 +46,4 @@ func dialOnce(ctx context.Context, addr string, o *Options) (*Session, error) {
 	}
 	s.begin(&l)
 	return s, nil
-}
-
-// flushing gives the reader what comes, and sends what has gathered before it
-// waits for more.
-type flushing struct {
-	s    *Session
-	conn net.Conn
-}
-
-func (f *flushing) Read(p []byte) (int, error) {
-	f.s.flushFromReader()
-	return f.conn.Read(p)
-}
-
-func newReader(s *Session, conn net.Conn) *bufio.Reader {
-	return bufio.NewReaderSize(&flushing{s: s, conn: conn}, readBuffer)
 }

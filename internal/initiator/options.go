@@ -46,7 +46,6 @@ type Options struct {
 const (
 	maxDepth     = 4096
 	maxRedirects = 4
-	readBuffer   = 64 << 10
 )
 
 func (o *Options) ensureDefaults() error {

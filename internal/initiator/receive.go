@@ -81,7 +81,7 @@ func (s *Session) data(rx *receiver, p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	if _, err := io.ReadFull(s.in, p); err != nil {
+	if err := s.fill(p); err != nil {
 		return err
 	}
 	pad := rx.small[:pdu.Pad(len(p))]

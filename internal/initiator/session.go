@@ -17,7 +17,8 @@ type Session struct {
 	conn    net.Conn
 	o       Options
 	got     Negotiated
-	in      *bufio.Reader
+	from    *source
+	in      *bufio.Reader // over from
 	free    chan uint16   // places of the table that nobody has
 	stopped chan struct{} // closed when reader and writer have ended
 
@@ -72,7 +73,8 @@ var errDepth = errors.New("more commands than the depth of the queue")
 
 func newSession(conn net.Conn, o *Options) *Session {
 	s := &Session{conn: conn, o: *o, stopped: make(chan struct{})}
-	s.in = newReader(s, conn)
+	s.from = &source{s: s, conn: conn}
+	s.in = bufio.NewReaderSize(s.from, readBuffer)
 	return s
 }
 
