@@ -76,7 +76,7 @@ func New(s *store.Store) *Inventory {
 
 		reservations: store.Of[[]byte](s, "reservations"),
 
-		leases: store.Of[Lease](s, "leases"),
+		leases: store.Of[Lease](s, "leases").Unmarked(),
 		desk:   newDesk(),
 	}
 }

@@ -237,8 +237,8 @@ func (p *picker) bind(tx *store.Tx, before netip.Addr) (Lease, error) {
 // Usually that costs one look for all that are written together.
 func (p *picker) stillMine(tx *store.Tx) error {
 	reserved := p.in.reserved.In(tx)
-	if at, err := reserved.Revision(); err != nil || at == p.c.reservedAt {
-		return err
+	if reserved.Revision() == p.c.reservedAt {
+		return nil
 	}
 	owner, err := absentIsZero(reserved.Get(addrKey(p.q.Wanted)))
 	if err == nil && owner != p.c.reserved[p.q.Wanted] {

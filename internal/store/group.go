@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -152,23 +153,12 @@ func (tx *Tx) size() (n int) {
 	return n
 }
 
-// write writes everything or nothing.
+// write writes everything or nothing. It asks etcd's own service: its client,
+// though inside the process, copies each record and condition three times.
 func (s *Store) write(ctx context.Context, b *bundle) error {
-	cmps := make([]clientv3.Cmp, 0, len(b.seen))
-	for key, rev := range b.seen {
-		cmps = append(cmps, clientv3.Compare(clientv3.ModRevision(key), "=", rev))
-	}
-	ops := make([]clientv3.Op, 0, len(b.writes))
-	for key, v := range b.writes {
-		if v == nil {
-			ops = append(ops, clientv3.OpDelete(key))
-		} else {
-			ops = append(ops, clientv3.OpPut(key, *v))
-		}
-	}
-	resp, err := s.client.Txn(ctx).If(cmps...).Then(ops...).Commit()
+	resp, err := s.kv.Txn(ctx, b.request())
 	if err != nil {
-		return wrap("write the store", err)
+		return wrap("write the store", clientv3.ContextError(ctx, err))
 	}
 	if !resp.Succeeded {
 		return errRetry
@@ -183,4 +173,25 @@ func (s *Store) write(ctx context.Context, b *bundle) error {
 		s.etcd.Server.KV().Commit()
 	}
 	return nil
+}
+
+// request is the bundle for etcd.
+func (b *bundle) request() *pb.TxnRequest {
+	r := &pb.TxnRequest{Compare: make([]*pb.Compare, 0, len(b.seen)), Success: make([]*pb.RequestOp, 0, len(b.writes))}
+	for key, rev := range b.seen {
+		r.Compare = append(r.Compare, &pb.Compare{
+			Key: []byte(key), Target: pb.Compare_MOD, Result: pb.Compare_EQUAL, TargetUnion: &pb.Compare_ModRevision{ModRevision: rev},
+		})
+	}
+	for key, v := range b.writes {
+		r.Success = append(r.Success, request(key, v))
+	}
+	return r
+}
+
+func request(key string, v *string) *pb.RequestOp {
+	if v == nil {
+		return &pb.RequestOp{Request: &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: &pb.DeleteRangeRequest{Key: []byte(key)}}}
+	}
+	return &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{Key: []byte(key), Value: []byte(*v)}}}
 }

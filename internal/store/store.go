@@ -10,7 +10,8 @@
 //
 // The second key is what makes a list inside a transaction sound: etcd can
 // compare the revision of a key but cannot say that nothing was deleted from
-// a range. So all writing goes through Update. What many write at once is one
+// a range. A collection that is never listed so does without (Unmarked). So all
+// writing goes through Update. What many write at once is one
 // transaction of etcd's, with one sync (see group.go).
 //
 // Nothing listens on a network address. etcd's client endpoint is a unix
@@ -32,9 +33,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
 )
 
 // Options say where the store lives and how much it may take.
@@ -60,6 +63,7 @@ type Store struct {
 	lock    *os.File
 	etcd    *embed.Etcd
 	client  *clientv3.Client
+	kv      pb.KVServer
 	reserve *reserve
 	group   *group
 
@@ -134,7 +138,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := s.lookAtRevisions(ctx); err != nil {
 		return err
 	}
-	s.client = v3client.New(s.etcd.Server)
+	s.client, s.kv = v3client.New(s.etcd.Server), v3rpc.NewQuotaKVServer(s.etcd.Server)
 	s.group = newGroup(s)
 	s.wg.Go(func() { s.group.run(s.closing) })
 	s.wg.Go(func() { s.watchHealth(s.closing) })

@@ -32,7 +32,7 @@ func (v View[T]) Get(key string) (T, error) {
 // List reads all records in the order of their keys. The transaction is tried
 // again if any record of the collection changes meanwhile.
 func (v View[T]) List() ([]Record[T], error) {
-	kvs, err := v.tx.list(v.c.prefix, v.c.gen)
+	kvs, err := v.tx.list(v.c.prefix, v.c.mark())
 	if err != nil {
 		return nil, err
 	}
@@ -41,12 +41,14 @@ func (v View[T]) List() ([]Record[T], error) {
 
 // Revision is that of the collection's last change, 0 if there was none. The
 // transaction is tried again if any record of the collection changes meanwhile.
-func (v View[T]) Revision() (int64, error) {
-	kv, err := v.tx.get(v.c.gen)
-	if err != nil || kv == nil {
-		return 0, err
+func (v View[T]) Revision() int64 {
+	gen := v.c.mark()
+	if _, ours := v.tx.writes[gen]; ours {
+		return 0
 	}
-	return kv.ModRevision, nil
+	rev := v.c.Revision()
+	v.tx.seen[gen] = rev
+	return rev
 }
 
 // Put writes a record, new or not.
@@ -67,7 +69,8 @@ func (v View[T]) Put(key string, value T) error {
 func (v View[T]) Delete(key string) { v.write(key, nil) }
 
 func (v View[T]) write(key string, value *string) {
-	touched := "" // the revision is what counts
 	v.tx.writes[v.c.prefix+key] = value
-	v.tx.writes[v.c.gen] = &touched
+	if v.c.gen != "" {
+		v.tx.writes[v.c.gen] = new("") // the revision is what counts
+	}
 }
