@@ -67,7 +67,7 @@ func optionOrder(o dhcpv4.Options, asked []byte) []uint8 {
 	return order
 }
 
-// encode is an answer's bytes, with the options in the order that the client
+// encode is an answer's bytes in an empty b, with the options in the order that the client
 // asks for and no more than it takes. What does not fit among the options goes
 // into the fields sname and file, which the option 52 says (RFC 2131, 4.1), and
 // what does not fit there is left out: it is what the client wants least.
@@ -75,8 +75,8 @@ func optionOrder(o dhcpv4.Options, asked []byte) []uint8 {
 //	┌────────────────┬────────────┬─────────────┬────────┬─────────────────────────┐
 //	│ op … chaddr 44 │ sname   64 │ file    128 │ cookie │ options … 82 … end, pad │
 //	└────────────────┴────────────┴─────────────┴────────┴─────────────────────────┘
-func encode(p *dhcpv4.DHCPv4, asked, maxSize []byte) []byte {
-	b := appendHeader(make([]byte, 0, minDatagram), p)
+func encode(b []byte, p *dhcpv4.DHCPv4, asked, maxSize []byte) []byte {
+	b = appendHeader(slices.Grow(b, minDatagram), p)
 	var relay []byte
 	if v, ok := p.Options[optRelayAgent]; ok {
 		relay = appendOption(nil, optRelayAgent, v) // last, and never left out (RFC 3046, 2.2)

@@ -47,7 +47,7 @@ func TestEncode(t *testing.T) {
 		ServerHostName: "host", BootFileName: strings.Repeat("f", 200),
 		Options: dhcpv4.Options{53: {2}, 82: {1, 1, 7}, 12: {}},
 	}
-	got := encode(p, nil, nil)
+	got := encode(nil, p, nil, nil)
 	want := unhex(t, `02 01 06 00  01 02 03 04  00 00 80 00  0a 00 00 01  0a 00 00 02  0a 00 00 03  0a 00 00 04
 		52 54 00 00 00 01`+strings.Repeat(" 00", 10)+` 68 6f 73 74`+strings.Repeat(" 00", 60)+strings.Repeat(" 66", 127)+` 00
 		63 82 53 63  35 01 02  0c 00  52 03 01 01 07  ff`)
@@ -81,7 +81,7 @@ func TestEncodeFits(t *testing.T) {
 		{"a long one in parts", "05dc", dhcpv4.Options{200: long(300)}, "53:1 54:4 67:4 200:255 200:45 82:41", 603, "host", "boot"},
 	} {
 		p := &dhcpv4.DHCPv4{ServerHostName: "host", BootFileName: "boot", Options: merge(base, tt.options)}
-		b := encode(p, nil, unhex(t, tt.maxSize))
+		b := encode(nil, p, nil, unhex(t, tt.maxSize))
 		sname, file, options := parts(b)
 		if options != tt.want || len(b) != tt.size || !strings.HasPrefix(string(sname), tt.sname) || !strings.HasPrefix(string(file), tt.file) {
 			t.Errorf("%s: options %s in %d bytes, sname %.12q, file %.12q", tt.name, options, len(b), sname, file)
@@ -98,7 +98,7 @@ func TestEncodeLongRelayOption(t *testing.T) {
 	for _, n := range []int{255, 280, 281, 300, 900} {
 		relay := []byte(strings.Repeat("x", n))
 		p := &dhcpv4.DHCPv4{Options: dhcpv4.Options{53: {2}, 54: {1, 2, 3, 4}, 51: {0, 0, 0, 1}, 200: make([]byte, 90), 82: relay}}
-		b := encode(p, nil, nil)
+		b := encode(nil, p, nil, nil)
 		_, file, options := parts(b)
 		if !strings.HasPrefix(options, "53:1 54:4 51:4 52:1 82:") || file[0] != 200 {
 			t.Errorf("a relay's option of %d bytes: options %s, file %.4x", n, options, file)
@@ -125,7 +125,7 @@ func FuzzEncode(f *testing.F) {
 			o[82] = make([]byte, relay&1023)
 			relayLen = encodedLen(o, []byte{82})
 		}
-		out := encode(&dhcpv4.DHCPv4{ServerHostName: "host", BootFileName: "boot", Options: o}, asked, maxSize)
+		out := encode(nil, &dhcpv4.DHCPv4{ServerHostName: "host", BootFileName: "boot", Options: o}, asked, maxSize)
 		if most := max(largest(maxSize), headerLen+4+firstRoom+relayLen+1); len(out) > most {
 			t.Fatalf("%d bytes", len(out))
 		}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -53,7 +54,13 @@ type exchange struct {
 	seg   *segment   // the client's link; nil: not one that we serve
 	net   *network   // of it, that of the client's address, as far as it is known
 	relay relayAgent // what the client's relay asks
+
+	buf []byte // of the answer, for the next exchange too
 }
+
+// exchanges that have ended: what thousands a second leave to Go's collector delays
+// answers.
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 // outcome is an answer, or the reason for none.
 type outcome struct {
@@ -83,11 +90,13 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 		l.log.Debug("ignored", "interface", l.config.Name, "from", in.from, "reason", "neither a client's port nor a relay's: any user could have sent it")
 		return
 	}
-	x := &exchange{l: l, in: in, m: m, q: query(m, t)}
+	x := exchanges.Get().(*exchange)
+	*x = exchange{l: l, in: in, m: m, q: query(m, t), buf: x.buf}
 	x.q.Interface, x.q.Mode, x.q.Port = l.config.Name, l.config.Mode, in.port
 	bad := x.locate()
 	if bad == nil && t == Discover && IsProbe(m.ClientHWAddr) {
 		_ = x.send(x.greet(), send)
+		exchanges.Put(x)
 		return
 	}
 	if !x.q.Simulated && !x.place.ours(x.q.ServerID) { // as a rule it is us, and to ask that of the kernel takes long
@@ -108,14 +117,16 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 	end := func(out outcome) {
 		l.policy.Sent(x.q, x.send(out, send))
 		cancel()
+		exchanges.Put(x)
 	}
-	if !out.look.IsValid() {
+	look := out.look
+	if !look.IsValid() {
 		end(out)
 		return
 	}
-	if !l.conflicts.spawn(func() { end(x.looked(ctx, out.look)) }) {
-		l.conflicts.end(out.look, false)
-		end(x.give(ctx, Offer, out.look))
+	if !l.conflicts.spawn(func() { end(x.looked(ctx, look)) }) {
+		l.conflicts.end(look, false)
+		end(x.give(ctx, Offer, look))
 	}
 }
 
@@ -222,8 +233,8 @@ func (x *exchange) send(out outcome, send sender) Reply {
 	if r.Addr.IsValid() && r.To.Addr() == r.Addr && !x.q.CIAddr.IsValid() {
 		mac = x.q.MAC
 	}
-	data := encode(out.packet, x.m.Options[optParameters], x.m.Options[optMaxSize])
-	if err := send(data, x.q.Server, r.To, mac); err != nil {
+	x.buf = encode(x.buf[:0], out.packet, x.m.Options[optParameters], x.m.Options[optMaxSize])
+	if err := send(x.buf, x.q.Server, r.To, mac); err != nil {
 		r.Err = fmt.Errorf("send %s to %s: %w", r.Type, r.To, err)
 		r.Reason, r.Type, r.Boot = r.Err.Error(), 0, false
 	}

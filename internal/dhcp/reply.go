@@ -15,6 +15,9 @@ import (
 // address (RFC 2131, figure 2).
 const flagBroadcast = 0x8000
 
+// usualOptions is how many an answer has at most, as a rule.
+const usualOptions = 14
+
 // maxFile is what the header's file field holds besides its NUL.
 const maxFile = 127
 
@@ -36,11 +39,10 @@ func (x *exchange) message(t MessageType) *dhcpv4.DHCPv4 {
 		OpCode: dhcpv4.OpcodeBootReply, HWType: iana.HWTypeEthernet,
 		TransactionID: x.m.TransactionID, Flags: x.m.Flags,
 		GatewayIPAddr: x.m.GatewayIPAddr, ClientHWAddr: x.m.ClientHWAddr,
-		Options: dhcpv4.Options{
-			optMessageType: {byte(t)},
-			optServerID:    x.serverID().AsSlice(),
-		},
+		Options: make(dhcpv4.Options, usualOptions),
 	}
+	p.Options[optMessageType] = []byte{byte(t)}
+	p.Options[optServerID] = x.serverID().AsSlice()
 	// PXE demands the UUID back, RFC 3046 the relay's option, RFC 3011 the
 	// client's choice of a network.
 	for _, code := range []uint8{optUUID, optRelayAgent, optSubnetSelection} {

@@ -21,7 +21,7 @@ const receiveBuffer = 1 << 20
 type port struct {
 	link   *link
 	number int
-	raw    net.PacketConn
+	raw    *net.UDPConn
 	conn   *ipv4.PacketConn
 	frames *packet.Conn // server mode
 
@@ -44,7 +44,7 @@ func (p *port) openRaw(ifc netif.Interface) (err error) {
 func openPort(l *link, number int) (*port, error) {
 	lc := net.ListenConfig{Control: netif.BindToDevice(l.config.Name)}
 	at := netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(number))
-	raw, err := lc.ListenPacket(context.Background(), "udp4", at.String())
+	c, err := lc.ListenPacket(context.Background(), "udp4", at.String())
 	if err != nil {
 		err = netif.BindError("udp", at, err)
 		if taken := (*netif.TakenError)(nil); errors.As(err, &taken) {
@@ -52,12 +52,13 @@ func openPort(l *link, number int) (*port, error) {
 		}
 		return nil, fmt.Errorf("serve DHCP on interface %q: %w", l.config.Name, err)
 	}
+	raw := c.(*net.UDPConn)
 	p := &port{link: l, number: number, raw: raw, conn: ipv4.NewPacketConn(raw)}
 	if err := p.conn.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true); err != nil {
 		raw.Close()
 		return nil, fmt.Errorf("set up port %d on interface %q: %w", number, l.config.Name, err)
 	}
-	raw.(*net.UDPConn).SetReadBuffer(receiveBuffer)
+	raw.SetReadBuffer(receiveBuffer)
 	return p, nil
 }
 
@@ -70,8 +71,8 @@ func (p *port) send(data []byte, from netip.Addr, to netip.AddrPort, mac net.Har
 		_, err := p.frames.WriteTo(b, &packet.Addr{HardwareAddr: mac})
 		return err
 	}
-	cm := &ipv4.ControlMessage{Src: from.AsSlice()}
-	_, err := p.conn.WriteTo(data, cm, net.UDPAddrFromAddrPort(to))
+	source := ipv4.ControlMessage{Src: from.AsSlice()}
+	_, _, err := p.raw.WriteMsgUDPAddrPort(data, source.Marshal(), to)
 	return err
 }
 
