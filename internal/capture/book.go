@@ -47,6 +47,7 @@ type subject struct {
 	mac MAC
 	ring
 	stranger bool
+	stayed   bool // since the files were last written
 	place    *list.Element
 
 	unsaved []Packet

@@ -60,17 +60,17 @@ func TestFlood(t *testing.T) {
 	for i := range 5000 {
 		c.take(start, false, discover(numbered(i)))
 		if i%500 == 0 {
-			c.save()
+			c.save(true)
 		}
 	}
-	c.save()
+	c.save(true)
 	if c.count(pc) != 1 || c.count(numbered(4999)) != 1 || c.count(numbered(0)) != 0 {
 		t.Errorf("of the machine %d packets are kept, of the last stranger %d, of the first %d",
 			c.count(pc), c.count(numbered(4999)), c.count(numbered(0)))
 	}
 	c.take(start, false, discover(numbered(0))) // it is back, before its file is removed
 	c.book.gone[numbered(0)] = struct{}{}
-	c.save()
+	c.save(true)
 	if _, err := os.Stat(filepath.Join(dir, fileName(numbered(0)))); err != nil {
 		t.Error(err)
 	}
@@ -107,9 +107,25 @@ func BenchmarkChores(b *testing.B) {
 			c.book.add(numbered(i), packetOf(300), true)
 		}
 		b.StartTimer()
-		if todo, gone := c.chores(); len(todo) != strangers || len(gone) != strangers {
+		if todo, gone := c.chores(true); len(todo) != strangers || len(gone) != strangers {
 			b.Fatalf("%d files to write, %d to remove", len(todo), len(gone))
 		}
+	}
+}
+
+// In a flood most strangers are gone before their files are written.
+func TestNewStrangersAreNotWritten(t *testing.T) {
+	c := open(t, t.TempDir())
+	c.book.add(numbered(1), packetOf(1), true)
+	c.book.add(numbered(2), packetOf(1), false)
+	for i, want := range []int{1, 1, 0} { // the machine, then the stranger who has stayed
+		if todo, _ := c.chores(false); len(todo) != want {
+			t.Errorf("%d files are written at time %d, want %d", len(todo), i, want)
+		}
+	}
+	c.book.add(numbered(3), packetOf(1), true)
+	if todo, _ := c.chores(true); len(todo) != 1 {
+		t.Errorf("%d files are written at the end, want 1", len(todo))
 	}
 }
 
@@ -143,9 +159,9 @@ func TestRestart(t *testing.T) {
 	dir := t.TempDir()
 	c := open(t, dir)
 	c.take(start, false, discover(pc))
-	c.save()
+	c.save(true)
 	c.take(start.Add(time.Second), false, arp(pc, all, 1, pcAt, ourAt))
-	c.save() // appends
+	c.save(true) // appends
 	name := filepath.Join(dir, fileName(pc))
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
@@ -161,7 +177,7 @@ func TestRestart(t *testing.T) {
 
 	c = open(t, dir)
 	c.take(start.Add(2*time.Second), false, discover(pc))
-	c.save()
+	c.save(true)
 	c = open(t, dir)
 	got := c.Packets(Span{MAC: pc[:]})
 	if len(got) != 3 || !got[0].Time.Equal(start) || string(got[0].Data) != string(discover(pc)[:len(got[0].Data)]) {
@@ -186,7 +202,7 @@ func TestFileStaysSmall(t *testing.T) {
 	largest := int64(0)
 	for i := range 200 {
 		c.take(start.Add(time.Duration(i)*time.Second), false, discover(pc))
-		c.save()
+		c.save(true)
 		info, err := os.Stat(filepath.Join(o.Dir, fileName(pc)))
 		if err != nil {
 			t.Fatal(err)
@@ -207,7 +223,7 @@ func TestStrangerIsAdded(t *testing.T) {
 	c := open(t, t.TempDir())
 	c.take(start, false, discover(numbered(1)))
 	c.o.Known = func(net.HardwareAddr) bool { return true }
-	c.save()
+	c.save(true)
 	if c.book.others.order.Len() != 0 || c.book.machines.order.Len() != 1 || c.book.machines.size != c.book.subjects[numbered(1)].size {
 		t.Errorf("%d strangers, %d machines of %d bytes", c.book.others.order.Len(), c.book.machines.order.Len(), c.book.machines.size)
 	}

@@ -37,19 +37,22 @@ func (c *Capture) keepSaving(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			c.save()
+			c.save(true)
 			return
 		case <-tick.C:
-			c.save()
+			c.save(false)
 			c.tellLost()
 		}
 	}
 }
 
-// save brings the files up to date.
-func (c *Capture) save() {
+// save brings the files up to date. Of strangers that are new since the last time it
+// writes nothing yet, unless all are to be written: in a flood most of them are
+// forgotten soon, and their files would take the time of the disk that leases are
+// synced to.
+func (c *Capture) save(all bool) {
 	c.judge()
-	todo, gone := c.chores()
+	todo, gone := c.chores(all)
 	for _, name := range gone {
 		if err := os.Remove(filepath.Join(c.o.Dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			c.complain(err)
@@ -80,10 +83,14 @@ func (ch chore) do(dir string) error {
 }
 
 // chores takes what is to be written, and removed.
-func (c *Capture) chores() (todo []chore, gone []string) {
+func (c *Capture) chores(all bool) (todo []chore, gone []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for mac, s := range c.book.subjects {
+		if s.stranger && !s.stayed && !all {
+			s.stayed = true
+			continue
+		}
 		if ch, ok := s.chore(c.book.room(s)); ok {
 			ch.mac = mac
 			todo = append(todo, ch)
