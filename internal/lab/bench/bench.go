@@ -60,6 +60,7 @@ const mac = "52:54:00:be:9c:01"
 type bench struct {
 	Options
 	image string // path of the golden image
+	dir   string // of what the DHCP servers keep
 }
 
 // Run measures everything and prints it.
