@@ -26,9 +26,10 @@ demo-down: ## end a demo that KEEP=1 left up
 test: setup lint unit fuzz e2e ## everything that CI runs, about 45 minutes
 	@echo "all passed"
 
-test-full: test ## the long ones too
+test-full: setup lint unit ## all of that, and the long ones
 	GOARCH=arm $(GO) build -o /dev/null ./cmd/bootes
 	GOARCH=arm64 $(GO) build -o /dev/null ./cmd/bootes
+	$(GO) test -race -tags full -timeout 15m ./internal/iscsi
 	$(GO) test -tags e2e,full -timeout 120m -count 1 -v -p 1 ./e2e/... ./internal/lab/...
 	BOOTES_COW_SEEDS=1000 BOOTES_COW_KILLS=500 $(GO) test -timeout 120m -count 1 ./internal/cow
 	@scripts/fuzz 60s
@@ -40,9 +41,10 @@ lint: ## gofmt, vet, staticcheck, go.mod
 	$(GO) mod tidy -diff
 
 unit: ## unit and integration tests, under the race detector
-	$(GO) test -race -timeout 15m ./...
+	$(GO) test -race -timeout 15m -p $$(($$(nproc) + 1)) ./...
 	$(GO) test -run NoAllocation ./internal/iscsi ./internal/initiator ./internal/cow/vfs
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
+	$(GO) test -run '^Test(Crashes|CutInEachWindow|EachOperationFails|KillThenPowerCut)$$' ./internal/cow
+	$(GO) test -run '^$$' -bench . -benchtime 1x $$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u) >/dev/null
 
 fuzz: ## every fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -255,11 +254,7 @@ func (c *crasher) failSync() {
 }
 
 func TestCrashes(t *testing.T) {
-	seeds := uint64(24)
-	if n, err := strconv.ParseUint(os.Getenv("BOOTES_COW_SEEDS"), 10, 32); err == nil {
-		seeds = n // a longer search
-	}
-	for seed := range seeds {
+	for seed := range seeds(24) {
 		for _, volatile := range []bool{false, true} {
 			t.Run(fmt.Sprintf("seed=%d/volatile=%v", seed, volatile), func(t *testing.T) {
 				c := &crasher{

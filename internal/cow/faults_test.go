@@ -19,10 +19,6 @@ import (
 // an error is reported, or it did no harm: in any case all that was promised
 // is there, whatever comes next, and the next Open works.
 func TestEachOperationFails(t *testing.T) {
-	every := 1
-	if raceDetector {
-		every = 7
-	}
 	for seed := range seeds(2) {
 		for name, fault := range map[string]error{
 			"EIO": syscall.EIO, "ENOSPC": syscall.ENOSPC, "short write": &crashfs.ShortWrite{Err: syscall.ENOSPC},

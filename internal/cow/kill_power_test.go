@@ -19,7 +19,7 @@ import (
 func TestKillThenPowerCut(t *testing.T) {
 	for _, w := range windows {
 		t.Run(w.name, func(t *testing.T) {
-			for cut := 0; w.killThenCut(t, cut); cut++ {
+			for cut := 0; w.killThenCut(t, cut); cut += every {
 			}
 		})
 	}

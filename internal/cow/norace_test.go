@@ -3,3 +3,5 @@
 package cow_test
 
 const raceDetector = false
+
+const every = 1

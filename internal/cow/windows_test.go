@@ -196,7 +196,7 @@ func TestCutInEachWindow(t *testing.T) {
 	for _, w := range windows {
 		t.Run(w.name, func(t *testing.T) {
 			before, after := w.outcome(t)
-			for cut := 0; ; cut++ {
+			for cut := 0; ; cut += every {
 				reached := false
 				for _, kind := range []string{"kill", "power", "power"} {
 					reached = w.cut(t, cut, kind == "kill", before, after)
