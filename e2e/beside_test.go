@@ -23,6 +23,7 @@ const autoMode = `
 // DHCP server that names a loader to every BIOS, and once more to iPXE, as a
 // router with a form for it does; while a second DHCP server appears.
 func TestBesideForeignServer(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, autoMode)
 	f.logSays("no DHCP server answers: machines get no address here")
 	form := []string{"--dhcp-match=set:bios,option:client-arch,0", "--dhcp-boot=tag:bios,undionly.kpxe,,10.77.0.1"}

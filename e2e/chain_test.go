@@ -14,6 +14,7 @@ import (
 // NICs have it. One is helped by the iPXE that it is given; for the other that is
 // no better, and its own screen says so before it has loaded it for ever.
 func TestChainload(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, serverMode)
 	filters := map[string]*lab.PoorIPXE{"pc1": {}, "pc2": {Always: true}}
 	pcs := map[string]*guest{}

@@ -16,6 +16,7 @@ import (
 
 // TestBadWire boots a plain ROM over a wire that loses, delays and swaps.
 func TestBadWire(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, serverMode)
 	f.cli("machine", "add", "pc1", "--mac", "52:54:00:00:00:01", "--image", imageRef, "--ephemeral")
 	wire := &lab.Netem{Loss: 0.05, Reorder: 0.05, Delay: 5 * time.Millisecond, Seed: 1}
@@ -63,6 +64,7 @@ func (f *fixture) transfers(ctx context.Context, machine, file string) {
 // the blocks that it needs by HTTP (sanboot), and UEFI HTTP boot takes it whole
 // into a RAM disk.
 func TestBootISO(t *testing.T) {
+	t.Parallel()
 	lab.Require(t, "genisoimage", "grub-mkimage", "mformat", "dnsmasq")
 	isos := t.TempDir()
 	f := prepare(t, "\n  - {name: br0, dhcp: off}\nhttp: {mirrors: {isos: "+isos+"}}\n")

@@ -93,6 +93,7 @@ func (im *impostor) lie(b []byte) {
 
 // TestImpostor: iPXE, and the kernel, leave a server that cannot prove itself.
 func TestImpostor(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, "\n  - {name: br0, dhcp: server, range: 10.77.0.100-10.77.0.199, portal: 10.77.0.66}\n")
 	im := newImpostor(t, f, netip.MustParseAddr("10.77.0.66"))
 	im.lies.Store(true)

@@ -20,6 +20,7 @@ import (
 // boot, to its script, and two of other processors, as far as their loaders,
 // which are the beginning of one each: Debian 12 has none for them.
 func TestLoaders(t *testing.T) {
+	t.Parallel()
 	needs.Program(t, lab.ARM64.Program(), "qemu-system-arm")
 	for file, pkg := range map[string]string{"/usr/share/AAVMF/AAVMF_CODE.fd": "qemu-efi-aarch64", "/usr/share/OVMF/OVMF32_VARS_4M.fd": "ovmf-ia32"} {
 		if _, err := os.Stat(file); err != nil {

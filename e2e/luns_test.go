@@ -22,6 +22,7 @@ import (
 // TestLUNs has initiators that are not Linux's use what machines have beside
 // their own disks. TestOpenISCSI does the same from inside a machine.
 func TestLUNs(t *testing.T) {
+	t.Parallel()
 	lab.Require(t, "iscsi-ls", "iscsi-readcapacity16", "qemu-img", "dhclient", "curl", "cmp")
 	f := newFixture(t, serverMode)
 	f.cli("image", "import", "tools:1", f.noise("disc", 3<<20), "--cdrom")

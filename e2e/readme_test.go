@@ -22,6 +22,7 @@ import (
 // command, on a computer in the lab whose folders are copies of this one's: a
 // server beside a DHCP server that was there before, and one machine.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	lab.Require(t, "dnsmasq", "ssh", "ssh-keygen", "unshare", "nsenter", "mmdebstrap")
 	n := lab.New(t, lab.NetOptions{})
 	if _, err := n.Start(lab.Program{Path: "dnsmasq", Args: []string{

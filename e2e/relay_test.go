@@ -55,6 +55,7 @@ func (f *fixture) behindRelay(servers ...string) *lab.Process {
 // own network, and their scripts reach them though the neighbour table knows
 // the router alone.
 func TestRelay(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, `
   - name: br0
     dhcp: server
@@ -66,6 +67,7 @@ func TestRelay(t *testing.T) {
 
 // TestProxyBehindRelay: the relay sends to the site's DHCP server and to us.
 func TestProxyBehindRelay(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, proxyMode+"    subnets: [{prefix: 10.78.0.0/24}]\n")
 	other, err := f.Net.NewHost("52:54:00:00:00:02", netip.MustParseAddr("10.77.0.2"))
 	if err != nil {

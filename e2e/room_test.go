@@ -21,6 +21,7 @@ import (
 // TestRoom is the main job: two machines, one image, from power-on to their
 // systems, and what happens to them there.
 func TestRoom(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, serverMode)
 	before := f.imageHash()
 	pc1 := f.guest("pc1", "52:54:00:00:00:01", api.Persistent, lab.BIOS)
@@ -47,6 +48,8 @@ func TestRoom(t *testing.T) {
 
 	t.Run("persistent is kept, ephemeral is fresh", func(t *testing.T) {
 		during(t, f, pc1, pc2)
+		f.unharmed(pc1, 2)
+		f.unharmed(pc2, 2)
 		pc1.want("cat /root/mark", "kept")
 		pc2.want("test -e /root/mark || echo gone", "gone")
 		for g, was := range identity {

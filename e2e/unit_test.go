@@ -30,6 +30,7 @@ systemctl start bootes)`
 // TestUnit runs the server under a real systemd, in a guest, in the sandbox of
 // its unit. Whatever that forbids and the server needs would show.
 func TestUnit(t *testing.T) {
+	t.Parallel()
 	lab.Require(t, "genisoimage")
 	f := newFixture(t, serverMode)
 	disc := filepath.Join(t.TempDir(), "disc.iso")

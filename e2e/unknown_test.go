@@ -37,6 +37,7 @@ func (f *fixture) await(ctx context.Context, mac string) api.Waiting {
 // approves them and sees them go on; the server was started anew while they waited.
 // The one is then carried to the other's network card.
 func TestHold(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, holdMode)
 	const macA, macB = "52:54:00:00:00:98", "52:54:00:00:00:99"
 	const uuidA, uuidB = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
@@ -105,6 +106,7 @@ func TestHold(t *testing.T) {
 // TestEnrol switches on two computers that nobody has added, beside another DHCP
 // server; their boards have one UUID. Both are added, and told apart by their cards.
 func TestEnrol(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, proxyMode+"    unknown: enrol\n    enrol: {image: "+imageRef+", mode: ephemeral, name: 'pc-%serial'}\n")
 	f.otherServer("52:54:00:00:00:02", "10.77.0.2", "10.77.0.50", "10.77.0.90")
 	const shared = "aaaaaaaa-0000-4000-8000-000000000001"

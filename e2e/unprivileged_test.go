@@ -47,6 +47,7 @@ func rightsOf(t *testing.T, unit, user string) []string {
 // capabilities and no others, under another user, beside another DHCP server;
 // and root's commands pass it files and pipes that it may not open itself.
 func TestUnprivileged(t *testing.T) {
+	t.Parallel()
 	lab.Require(t, "qemu-system-x86_64", "mmdebstrap", "qemu-img", "setpriv", "dnsmasq", "sh", "tshark")
 	unit, err := os.ReadFile("../dist/bootes.service")
 	if err != nil {
