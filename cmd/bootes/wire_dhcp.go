@@ -13,13 +13,14 @@ import (
 	"bootes.dev/internal/config"
 	"bootes.dev/internal/dhcp"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/locator"
 	"bootes.dev/internal/metrics"
 )
 
 // dhcpPolicy lets package boot decide what DHCP clients are told.
 type dhcpPolicy struct {
 	boot     *boot.Service
-	locator  *locator
+	locator  *locator.Locator
 	counters *metrics.Counters
 }
 
@@ -89,7 +90,7 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 		p.boot.DHCPSent(c, r.Decision.Machine, simulateText(q, r), false)
 		return
 	}
-	p.locator.hear(q)
+	p.locator.Hear(q)
 	defer p.boot.Exchanged(c, r.Decision.Machine, exchange(q, r)) // once its message is on record
 	p.countDHCP(q, r)
 	switch {

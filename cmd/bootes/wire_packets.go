@@ -1,11 +1,8 @@
 package main
 
 import (
-	"context"
 	"net"
-	"net/netip"
 	"path/filepath"
-	"time"
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/capture"
@@ -16,24 +13,12 @@ func (h *house) openPackets() (*capture.Capture, error) {
 	o := capture.Options{
 		Ports: capture.Ports{HTTP: uint16(h.cfg.Ports.HTTP), TFTP: uint16(h.cfg.Ports.TFTP), ISCSI: uint16(h.cfg.Ports.ISCSI)},
 		Dir:   filepath.Join(h.cfg.Data, "recorder", "packets"), Log: h.log,
-		Known: h.knows, Ours: dhcp.IsProbe, Behind: h.locator.behind,
+		Known: h.knows, Ours: dhcp.IsProbe, Behind: h.locator.Behind,
 	}
 	for _, i := range h.cfg.Interfaces {
 		o.Interfaces = append(o.Interfaces, i.Name)
 	}
 	return capture.Open(o)
-}
-
-// behind tells whether an address is behind a router, and then whose it is, if
-// that is known.
-func (l *locator) behind(a netip.Addr) (mac net.HardwareAddr, routed bool) {
-	if onWire(a) {
-		return nil, false
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	mac, _ = l.behindRouter(ctx, a)
-	return mac, true
 }
 
 type packets struct{ *house }

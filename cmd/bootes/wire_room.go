@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"net/netip"
 	"time"
 
@@ -12,7 +10,6 @@ import (
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/metrics"
 	"bootes.dev/internal/recorder"
-	"bootes.dev/internal/tftp"
 )
 
 // room is what there is of machines, addresses and sessions, for Prometheus.
@@ -183,17 +180,4 @@ func (p dhcpPolicy) countDHCP(q dhcp.Query, r dhcp.Reply) {
 		answer = r.Type.String()
 	}
 	p.counters.DHCP(message, answer)
-}
-
-// transferOutcome is what became of a transfer, in a word.
-func transferOutcome(t tftp.Transfer) string {
-	switch {
-	case t.Aborted && t.Err == nil:
-		return "aborted"
-	case t.Err == nil:
-		return "sent"
-	case errors.Is(t.Err, fs.ErrNotExist):
-		return "missing"
-	}
-	return "failed"
 }

@@ -18,7 +18,7 @@ const module = "bootes.dev/"
 var floors = [][]string{
 	{"cmd/bootes", "cmd/lab"},
 	{"internal/demo", "internal/lab/bench", "internal/doctor"},
-	{"internal/api", "internal/lab/site", "internal/lab/load", "internal/lab/room", "internal/simulate", "internal/targets"},
+	{"internal/api", "internal/lab/site", "internal/lab/load", "internal/lab/room", "internal/simulate", "internal/targets", "internal/locator"},
 	{"internal/dhcp", "internal/tftp", "internal/httpboot", "internal/iscsi", "internal/ra", "internal/metrics", "internal/lab", "internal/initiator"},
 	{"internal/boot", "internal/capture", "internal/layout", "internal/shelf", "internal/cow/cowbench"},
 	{"internal/storage", "internal/diagnose", "internal/scsi", "internal/iscsi/pdu", "internal/golden"},

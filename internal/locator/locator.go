@@ -1,4 +1,5 @@
-package main
+// Package locator tells which machine has an address.
+package locator
 
 import (
 	"context"
@@ -12,13 +13,13 @@ import (
 	"bootes.dev/internal/netif"
 )
 
-// locator tells which machine has an address. On a wire of ours the neighbour
+// Locator tells which machine has an address. On a wire of ours the neighbour
 // table knows, and nothing else counts. Behind a router it knows the router
 // alone: there it is who has the lease or, if another server gives the
 // addresses, whose REQUEST for it came to us through a relay. Both are believed
 // of networks that the config has, and of addresses in them, alone: to be taken for
 // a machine, one must be on its network, as on ours one must to answer ARP in its name.
-type locator struct {
+type Locator struct {
 	inv   *inventory.Inventory
 	waits chan struct{} // full: nobody else may wait for an answer by ARP
 
@@ -42,11 +43,13 @@ const (
 	maxWaits = 8
 )
 
-func newLocator(inv *inventory.Inventory) *locator {
-	return &locator{inv: inv, waits: make(chan struct{}, maxWaits)}
+// New is a locator that has heard nobody yet.
+func New(inv *inventory.Inventory) *Locator {
+	return &Locator{inv: inv, waits: make(chan struct{}, maxWaits)}
 }
 
-func (l *locator) locate(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
+// Locate is the MAC address of whoever has a; false: nobody knows.
+func (l *Locator) Locate(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if mac, ok := l.neighbour(ctx, a); ok || onWire(a) {
@@ -56,7 +59,7 @@ func (l *locator) locate(ctx context.Context, a netip.Addr) (net.HardwareAddr, b
 }
 
 // behindRouter is whose lease it is, or who has said to a relay that it takes it.
-func (l *locator) behindRouter(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
+func (l *Locator) behindRouter(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
 	if lease, err := l.inv.LeaseAt(ctx, a); err == nil {
 		mac, err := net.ParseMAC(lease.MAC)
 		return mac, err == nil
@@ -68,7 +71,7 @@ func (l *locator) behindRouter(ctx context.Context, a netip.Addr) (net.HardwareA
 }
 
 // neighbour is what the neighbour table says.
-func (l *locator) neighbour(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
+func (l *Locator) neighbour(ctx context.Context, a netip.Addr) (net.HardwareAddr, bool) {
 	select {
 	case l.waits <- struct{}{}:
 		defer func() { <-l.waits }()
@@ -93,9 +96,9 @@ func onWire(a netip.Addr) bool {
 	return err != nil
 }
 
-// hear notes the address that a relayed client of another server is about to
+// Hear notes the address that a relayed client of another server is about to
 // have. When there are too many the oldest goes.
-func (l *locator) hear(q dhcp.Query) {
+func (l *Locator) Hear(q dhcp.Query) {
 	a := q.Requested
 	if !a.IsValid() {
 		a = q.CIAddr
@@ -114,7 +117,7 @@ func (l *locator) hear(q dhcp.Query) {
 	l.heard[a] = hearing{q.MAC, time.Now()}
 }
 
-func (l *locator) oldest() (a netip.Addr) {
+func (l *Locator) oldest() (a netip.Addr) {
 	var at time.Time
 	for addr, h := range l.heard {
 		if !a.IsValid() || h.at.Before(at) {
@@ -122,4 +125,16 @@ func (l *locator) oldest() (a netip.Addr) {
 		}
 	}
 	return a
+}
+
+// Behind tells whether an address is behind a router, and then whose it is, if
+// that is known.
+func (l *Locator) Behind(a netip.Addr) (mac net.HardwareAddr, routed bool) {
+	if onWire(a) {
+		return nil, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	mac, _ = l.behindRouter(ctx, a)
+	return mac, true
 }

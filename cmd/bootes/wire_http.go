@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"time"
+
+	"bootes.dev/internal/boot"
+	"bootes.dev/internal/httpboot"
+	"bootes.dev/internal/tftp"
+)
+
+func (h *house) script(ctx context.Context, r httpboot.ScriptRequest) (string, error) {
+	text, err := h.boot.Script(ctx, boot.Asker{MAC: r.MAC, Remote: r.Remote.Addr(), Local: r.Local.Addr(), Facts: r.Facts})
+	switch {
+	case errors.Is(err, boot.ErrForbidden):
+		h.counters.Script("forbidden")
+		return "", fmt.Errorf("%w: %w", httpboot.ErrForbidden, err)
+	case err != nil:
+		h.counters.Script("failed")
+	default:
+		h.counters.Script("made")
+	}
+	return text, err
+}
+
+func (h *house) fetchedHTTP(name string, remote netip.AddrPort, n int64, took time.Duration) {
+	h.counters.Transfer("http", "sent", n, took)
+	h.boot.LoaderFetched(context.Background(), boot.Fetched{Name: name, Proto: "HTTP", Remote: remote.Addr(), Bytes: n, Took: took})
+}
+
+func (h *house) askedHTTP(r httpboot.Asked) {
+	h.boot.HTTPAsked(context.Background(), boot.Asked{Method: r.Method, Path: r.Path, Status: r.Status, Remote: r.Remote.Addr()})
+}
+
+func (h *house) fetchedTFTP(t tftp.Transfer) {
+	if errors.Is(t.Err, tftp.ErrLastACK) { // many ROMs start what they have and never acknowledge its end
+		t.Err = nil
+	}
+	h.counters.Transfer("tftp", transferOutcome(t), t.Bytes, t.Duration)
+	if t.Simulated {
+		return
+	}
+	h.boot.LoaderFetched(context.Background(), boot.Fetched{
+		Name: t.Name, Proto: "TFTP", Remote: t.Client.Addr(), Bytes: t.Bytes, Took: t.Duration, Aborted: t.Aborted, Err: t.Err,
+		Answered: t.Answered, Restarted: errors.Is(t.Err, tftp.ErrRestarted), Block: t.Block, Resent: t.Resent,
+	})
+}
+
+// transferOutcome is what became of a transfer, in a word.
+func transferOutcome(t tftp.Transfer) string {
+	switch {
+	case t.Aborted && t.Err == nil:
+		return "aborted"
+	case t.Err == nil:
+		return "sent"
+	case errors.Is(t.Err, fs.ErrNotExist):
+		return "missing"
+	}
+	return "failed"
+}
