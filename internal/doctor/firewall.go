@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -14,59 +15,97 @@ import (
 	"bootes.dev/internal/config"
 )
 
-// firewall is what was learnt of this computer's packet filter.
+// firewall is what was learnt of this computer's packet filters.
 type firewall struct {
-	rules  *ruleset
-	err    error // why there are no rules to judge
-	legacy bool  // there are rules of iptables from before nftables, which were not judged
+	rules  *ruleset // nil: none could be read
+	err    error    // why those of nftables are not among them
+	unread error    // why those of the iptables from before nftables are not; nil: they are, or there are none
 }
 
 // errNotRoot: only root sees the rules.
 var errNotRoot = errors.New("only root sees the rules")
 
 func lookAtFirewall(ctx context.Context) (f firewall) {
-	tables, _ := os.ReadFile("/proc/net/ip_tables_names")
-	f.legacy = slices.Contains(strings.Fields(string(tables)), "filter")
-	var out, complaint bytes.Buffer
-	nft := exec.CommandContext(ctx, "nft", "-j", "list", "ruleset")
-	nft.Stdout, nft.Stderr = &out, &complaint
-	switch err := nft.Run(); {
-	case err == nil:
-		f.rules, f.err = parseRuleset(out.Bytes())
-	case os.Geteuid() != 0:
-		f.err = errNotRoot
-	case errors.Is(err, exec.ErrNotFound):
-		f.err = err
-	default:
-		f.err = fmt.Errorf("nft: %s", strings.TrimSpace(complaint.String()))
+	f.rules, f.err = nftRules(ctx)
+	if old, err := legacyRules(ctx); err != nil {
+		f.unread = err
+	} else if old != nil {
+		f.rules = f.rules.with(old)
 	}
 	return f
 }
 
+func nftRules(ctx context.Context) (*ruleset, error) {
+	out, err := output(ctx, "nft", "-j", "list", "ruleset")
+	switch {
+	case err == nil:
+		return parseRuleset(out)
+	case os.Geteuid() != 0:
+		return nil, errNotRoot
+	}
+	return nil, err
+}
+
+// legacyRules are those of the iptables from before nftables, nil if there are
+// none. It asks only for tables that are there: asking for others makes them.
+func legacyRules(ctx context.Context) (*ruleset, error) {
+	if tables, _ := os.ReadFile("/proc/net/ip_tables_names"); len(tables) == 0 {
+		return nil, nil
+	}
+	out, err := output(ctx, "iptables-legacy-save")
+	if err != nil {
+		return nil, err
+	}
+	return parseLegacy(out), nil
+}
+
+// output is what a program prints, or its complaint.
+func output(ctx context.Context, name string, args ...string) ([]byte, error) {
+	var out, complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	err := cmd.Run()
+	if text := strings.TrimSpace(complaint.String()); err != nil && text != "" {
+		err = fmt.Errorf("%s: %s", name, text)
+	}
+	return out.Bytes(), err
+}
+
 // wanted are the packets that must get through.
 func (o Options) wanted(links []link) (all []inbound) {
+	cfg := o.Config.Ports
 	for _, l := range links {
-		var from netip.Prefix
+		p := inbound{network: "udp", device: l.name, ports: l.ports()}
 		if len(l.addrs) > 0 {
-			from = l.addrs[0].Masked()
+			p.from = l.addrs[0].Masked()
+		}
+		add := func(network string, port int) {
+			p := p
+			p.network, p.port = network, port
+			all = append(all, p)
 		}
 		if l.mode != config.Off {
-			all = append(all, inbound{network: "udp", port: 67, device: l.name, from: netip.MustParsePrefix("0.0.0.0/32")})
+			all = append(all, inbound{network: "udp", port: 67, device: l.name, ports: p.ports, from: netip.MustParsePrefix("0.0.0.0/32")})
 		}
 		if l.mode == config.Proxy || l.mode == config.Auto {
-			all = append(all, inbound{network: "udp", port: 4011, device: l.name, from: from})
+			add("udp", 4011)
 		}
-		ports := o.Config.Ports
-		all = append(all,
-			inbound{network: "udp", port: ports.TFTP, device: l.name, from: from},
-			inbound{network: "tcp", port: ports.HTTP, device: l.name, from: from},
-			inbound{network: "tcp", port: ports.ISCSI, device: l.name, from: from},
-		)
-		if !o.Config.TFTP.SinglePort {
-			all = append(all, inbound{network: "udp", port: transferPort, device: l.name, from: from, established: true})
+		add("udp", cfg.TFTP)
+		add("tcp", cfg.HTTP)
+		add("tcp", cfg.ISCSI)
+		if p.established = true; !o.Config.TFTP.SinglePort {
+			add("udp", transferPort)
 		}
 	}
 	return all
+}
+
+// ports are those of a bridge.
+func (l link) ports() []string {
+	if l.bridge == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(l.bridge.mtus))
 }
 
 // transferPort stands for those that TFTP transfers go by, which the kernel
@@ -75,122 +114,34 @@ const transferPort = 40000
 
 func judgeFirewall(f firewall, wanted []inbound) []Finding {
 	g := group{check: "firewall"}
-	if f.legacy {
-		g.warn("there are rules of the old iptables, which were not judged", "iptables-legacy -L INPUT -n shows them")
+	if f.unread != nil {
+		g.warn(fmt.Sprintf("there are rules of the old iptables, which were not judged: %v", f.unread), "look with `iptables-legacy-save`, or `iptables-save`")
 	}
 	switch {
 	case errors.Is(f.err, errNotRoot):
 		g.warn("it was not looked at: "+f.err.Error(), "run this as root")
-		return g.all
 	case errors.Is(f.err, exec.ErrNotFound):
-		if !f.legacy {
+		if f.rules == nil && f.unread == nil {
 			g.ok("there is no nft on this computer, so most likely no firewall")
 		}
-		return g.all
 	case f.err != nil:
 		g.warn("its rules could not be read: "+f.err.Error(), "nft list ruleset")
+	}
+	if f.rules == nil {
 		return g.all
 	}
 	closed, doubtful := f.rules.judge(wanted)
 	for _, b := range closed {
-		g.fail(fmt.Sprintf("chain %s drops %s", b.chain, b), b.cure())
+		g.fail(b.does("drops", "sends"), b.cure())
 	}
 	for _, b := range doubtful {
-		g.warn(fmt.Sprintf("chain %s may drop %s: it has rules that cannot be judged from here", b.chain, b), "if machines do not get that far: "+b.cure())
+		g.warn(b.does("may drop", "may send")+": it has rules that cannot be judged from here", "if machines do not get that far: "+b.cure())
 	}
-	if len(closed)+len(doubtful) == 0 {
+	for _, c := range f.rules.other {
+		g.warn(fmt.Sprintf("chain %s drops what its rules do not let through, and was not judged", c), fmt.Sprintf("look with `%s`: what answers machines must get through it", c.look()))
+	}
+	if g.all == nil {
 		g.ok("lets through what machines send")
 	}
 	return g.all
-}
-
-// barrier is a chain that stands in the way of packets of one interface.
-type barrier struct {
-	chain   *nftChain
-	device  string
-	packets []inbound
-}
-
-func (r *ruleset) judge(wanted []inbound) (closed, doubtful []barrier) {
-	for _, p := range wanted {
-		switch f, by := r.fate(p); {
-		case f == dropped:
-			closed = addBarrier(closed, by, p)
-		case f&dropped != 0:
-			doubtful = addBarrier(doubtful, by, p)
-		}
-	}
-	return closed, doubtful
-}
-
-func addBarrier(all []barrier, c *nftChain, p inbound) []barrier {
-	for i := range all {
-		if all[i].chain == c && all[i].device == p.device {
-			all[i].packets = append(all[i].packets, p)
-			return all
-		}
-	}
-	return append(all, barrier{c, p.device, []inbound{p}})
-}
-
-func (c *nftChain) String() string { return fmt.Sprintf("%s %s %s", c.family, c.table, c.name) }
-
-// ports are those of one protocol, in words for nft and for people.
-func (b barrier) ports(network string) (all []string) {
-	for _, p := range b.packets {
-		if p.network == network && !p.established {
-			all = append(all, fmt.Sprint(p.port))
-		}
-	}
-	return all
-}
-
-func (b barrier) String() string {
-	var all []string
-	for _, network := range []string{"udp", "tcp"} {
-		if ports := b.ports(network); len(ports) > 0 {
-			all = append(all, network+" "+strings.Join(ports, ", "))
-		}
-	}
-	if slices.ContainsFunc(b.packets, func(p inbound) bool { return p.established }) {
-		all = append(all, "the answers of TFTP's clients")
-	}
-	return fmt.Sprintf("%s on %s", strings.Join(all, "; "), b.device)
-}
-
-// cure lets the packets in, in the words of what manages the rules.
-func (b barrier) cure() string {
-	var lines []string
-	for _, network := range []string{"udp", "tcp"} {
-		ports := b.ports(network)
-		switch {
-		case len(ports) == 0:
-		case b.chain.table == "firewalld":
-			for _, p := range ports {
-				lines = append(lines, fmt.Sprintf("firewall-cmd --permanent --add-port=%s/%s", p, network))
-			}
-		case b.managedByUFW():
-			lines = append(lines, fmt.Sprintf("ufw allow in on %s proto %s to any port %s", b.device, network, strings.Join(ports, ",")))
-		default:
-			lines = append(lines, fmt.Sprintf("nft insert rule %s iifname %q %s dport { %s } accept", b.chain, b.device, network, strings.Join(ports, ", ")))
-		}
-	}
-	if b.chain.table == "firewalld" && lines != nil {
-		lines = append(lines, "firewall-cmd --reload")
-	}
-	if slices.ContainsFunc(b.packets, func(p inbound) bool { return p.established }) {
-		lines = append(lines, "tftp: {single_port: true} in the config")
-	}
-	return strings.Join(lines, "; ")
-}
-
-func (b barrier) managedByUFW() bool {
-	for _, rule := range b.chain.rules {
-		for _, e := range rule {
-			if to, _ := object(e["jump"])["target"].(string); strings.HasPrefix(to, "ufw-") {
-				return true
-			}
-		}
-	}
-	return false
 }

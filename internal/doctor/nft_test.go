@@ -23,7 +23,32 @@ func TestRulesets(t *testing.T) {
 			{"rule": {"family": "ip", "table": "filter", "chain": "INPUT", "expr": [{"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "tcp"}}, {"xt": null}, {"drop": null}]}}]`,
 			"warn chain ip filter INPUT may drop tcp 3260 on eth0: it has rules that cannot be judged from here -> if machines do not get that far: " +
 				"nft insert rule ip filter INPUT iifname \"eth0\" tcp dport { 3260 } accept\n"},
-		{"other hooks, other families", `[{"chain": {"family": "ip", "table": "nat", "name": "PRE", "type": "nat", "hook": "prerouting", "policy": "drop"}},
+		{"a proxy, if it runs", `[{"chain": {"family": "ip", "table": "m", "name": "PRE", "type": "filter", "hook": "prerouting", "policy": "accept"}},
+			{"rule": {"family": "ip", "table": "m", "chain": "PRE", "expr": [{"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 3260}}, {"tproxy": {"port": 5000}}]}}]`,
+			"warn chain ip m PRE may send tcp 3260 on eth0 elsewhere: it has rules that cannot be judged from here -> if machines do not get that far: " +
+				"nft insert rule ip m PRE iifname \"eth0\" tcp dport { 3260 } accept\n"},
+		{"dropped where addresses are translated", `[{"chain": {"family": "ip", "table": "nat", "name": "PRE", "type": "nat", "hook": "prerouting", "policy": "accept"}},
+			{"rule": {"family": "ip", "table": "nat", "chain": "PRE", "expr": [{"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "tcp"}}, {"drop": null}]}}]`,
+			"warn chain ip nat PRE may drop tcp 3260 on eth0: it has rules that cannot be judged from here -> if machines do not get that far: " +
+				"nft insert rule ip nat PRE iifname \"eth0\" tcp dport { 3260 } accept\n"},
+		{"sent to one of several ports", `[{"chain": {"family": "ip", "table": "nat", "name": "PRE", "type": "nat", "hook": "prerouting", "policy": "accept"}},
+			{"rule": {"family": "ip", "table": "nat", "chain": "PRE", "expr": [{"redirect": {"port": {"range": [60, 69]}}}]}}]`,
+			"warn chain ip nat PRE may send udp 69; tcp 3260 on eth0 elsewhere: it has rules that cannot be judged from here -> if machines do not get that far: " +
+				"nft insert rule ip nat PRE iifname \"eth0\" udp dport { 69 } accept; nft insert rule ip nat PRE iifname \"eth0\" tcp dport { 3260 } accept\n"},
+		{"at another interface", `[{"chain": {"family": "netdev", "table": "f", "name": "in", "type": "filter", "hook": "ingress", "dev": "eth1", "policy": "drop"}}]`,
+			"ok lets through what machines send\n"},
+		{"at this interface", `[{"chain": {"family": "netdev", "table": "f", "name": "in", "type": "filter", "hook": "ingress", "dev": ["eth1", "eth0"], "policy": "accept"}},
+			{"rule": {"family": "netdev", "table": "f", "chain": "in", "expr": [{"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": "tftp"}}, {"fwd": {"dev": "eth1"}}]}}]`,
+			"fail chain netdev f in sends udp 69 on eth0 elsewhere -> nft insert rule netdev f in udp dport { 69 } accept\n"},
+		{"a return that ends its chain", `[{"chain": {"family": "ip", "table": "t", "name": "in", "type": "filter", "hook": "input", "policy": "accept"}},
+			{"rule": {"family": "ip", "table": "t", "chain": "in", "expr": [{"return": null}]}},
+			{"rule": {"family": "ip", "table": "t", "chain": "in", "expr": [{"drop": null}]}}]`,
+			"ok lets through what machines send\n"},
+		{"what is sent, and ARP", `[{"chain": {"family": "inet", "table": "f", "name": "out", "type": "filter", "hook": "output", "policy": "drop"}},
+			{"chain": {"family": "arp", "table": "a", "name": "in", "type": "filter", "hook": "input", "policy": "drop"}}]`,
+			"warn chain inet f out drops what its rules do not let through, and was not judged -> look with `nft list chain inet f out`: what answers machines must get through it\n" +
+				"warn chain arp a in drops what its rules do not let through, and was not judged -> look with `nft list chain arp a in`: what answers machines must get through it\n"},
+		{"other hooks, other families", `[{"chain": {"family": "ip", "table": "nat", "name": "POST", "type": "nat", "hook": "postrouting", "policy": "accept"}},
 			{"chain": {"family": "inet", "table": "filter", "name": "forward", "type": "filter", "hook": "forward", "policy": "drop"}},
 			{"chain": {"family": "ip6", "table": "filter", "name": "INPUT", "type": "filter", "hook": "input", "policy": "drop"}}]`,
 			"ok lets through what machines send\n"},

@@ -1,9 +1,7 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -138,104 +136,4 @@ func TestHealthyHost(t *testing.T) {
 	find(t, all, Warn, "there is no config file yet")
 	find(t, all, OK, "udp 67 (DHCP) on br0, udp 4011 (PXE) on br0")
 	find(t, all, Warn, "none answers on br0, where we give no addresses")
-}
-
-// The remedies for real firewalls are typed in, and looked at again.
-func TestFirewall(t *testing.T) {
-	nettest.Need(t, "nft")
-	if !nettest.Enter(t) {
-		return
-	}
-	nettest.Bridge(t, "br0", "10.77.0.1/24")
-	for name, rules := range map[string]string{
-		"closed by policy": `table inet filter { chain input {
-			type filter hook input priority 0; policy drop;
-			iifname "lo" accept
-			ct state established,related accept
-			tcp dport 22 accept
-		}
-		}`,
-		"closed by a last rule": `table ip my {
-			chain local {
-				tcp dport { 22, 443 } accept
-				reject
-			}
-			chain in {
-				type filter hook input priority 0; policy accept;
-				ct state vmap { established : accept, invalid : drop }
-				iifname vmap { "lo" : accept, "br0" : jump local }
-			}
-		}`,
-		"names of ports": `table inet filter {
-			set open { type inet_service; elements = { 53, 67 }; }
-			chain input {
-				type filter hook input priority 0; policy drop;
-				ct state established accept
-				udp dport @open accept
-				tcp dport 3000-4000 accept
-				ip saddr 10.77.0.0/16 tcp dport 80 accept
-				iifname "eth9" accept
-			}
-		}`,
-		"an earlier hook": `table inet raw { chain pre {
-			type filter hook prerouting priority -300; policy accept;
-			iifname "br*" udp dport 69 drop
-		}
-		}`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			nft(t, "flush ruleset\n"+rules)
-			o := Options{Config: configFor(t, config.Server)}
-			look := func() []Finding { return judgeFirewall(lookAtFirewall(t.Context()), o.wanted(o.links())) }
-			all := look()
-			if Worst(all) != Fail {
-				t.Fatalf("nothing was found:\n%s", lines(all))
-			}
-			for _, f := range all {
-				for line := range strings.SplitSeq(f.Remedy, "; ") {
-					nft(t, strings.TrimPrefix(line, "nft "))
-				}
-			}
-			expect(t, "after the remedies", look(), "ok lets through what machines send")
-			throughForReal(t)
-		})
-	}
-}
-
-func nft(t *testing.T, commands string) {
-	t.Helper()
-	cmd := exec.Command("nft", "-f", "-")
-	cmd.Stdin = strings.NewReader(commands)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("nft: %v: %s\n%s", err, out, commands)
-	}
-}
-
-// throughForReal sends to the ports from another host.
-func throughForReal(t *testing.T) {
-	peer := nettest.Join(t, "br0", "02:00:00:00:00:09", "10.77.0.9/24")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for _, port := range []int{80, 3260} {
-		l, err := net.Listen("tcp4", fmt.Sprintf("10.77.0.1:%d", port))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		if out, err := peer.Command(ctx, "bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/10.77.0.1/%d", port)).CombinedOutput(); err != nil {
-			t.Errorf("tcp %d: %v: %s", port, err, out)
-		}
-	}
-	c, err := net.ListenPacket("udp4", "10.77.0.1:69")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if out, err := peer.Command(ctx, "bash", "-c", "echo x > /dev/udp/10.77.0.1/69").CombinedOutput(); err != nil {
-		t.Errorf("udp 69: %v: %s", err, out)
-	}
-	c.SetReadDeadline(time.Now().Add(5 * time.Second))
-	if _, _, err := c.ReadFrom(make([]byte, 16)); err != nil {
-		t.Errorf("udp 69: %v", err)
-	}
 }
