@@ -117,6 +117,7 @@ func TestSimulate(t *testing.T) {
 	shows(t, s.cli(exitFaulty, "simulate", "--mac", "52:54:00:00:00:99", "--wait", "1s"), "✗ no server told UEFI on x86-64 what to fetch\n",
 		"remedy: as the server says: nothing to boot: unknown machine: it gets no boot. To add it: bootes machine add NAME --mac 52:54:00:00:00:99 --image debian:12\n")
 	shows(t, s.cli(exitFaulty, "simulate", "pc01", "--firmware", "arm64", "--wait", "1s"), "as the server says: nothing to boot: no loader for its firmware (UEFI arm64)")
+	shows(t, s.cli(exitFaulty, "simulate", "pc01", "--firmware", "uboot", "--wait", "1s"), "DISCOVER  ", "architecture 22\n", "as the server says: nothing to boot: no loader for its firmware (")
 
 	var r simulate.Report
 	out, _, code := bootes(t, "--socket", s.socket, "simulate", "pc01", "--firmware", "ipxe-bios", "-o", "json")
@@ -174,6 +175,7 @@ func TestSimulateBesideDnsmasq(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
 		"site.ipxe":  "#!ipxe\necho the site's own menu\nmenu Site\nitem a Alpha\nitem b Beta\nchoose --default b --timeout 5000 what || exit 1\nchain ${what}.ipxe || goto failed\n:failed\nexit 1\n",
+		"pxelinux.0": "PXELINUX 6.04",
 		"config.txt": "arm_64bit=1\nkernel=kernel8.img\n",
 		"b.ipxe":     "#!ipxe\nkernel linux root=/dev/nfs || goto none\nboot\n:none\necho no kernel here\nreboot\n",
 	} {
@@ -183,6 +185,7 @@ func TestSimulateBesideDnsmasq(t *testing.T) {
 	}
 	startDnsmasq(t, site, "--dhcp-range=10.77.0.50,10.77.0.90,1h", "--enable-tftp", "--tftp-root="+root,
 		"--dhcp-match=set:ipxe,175", "--dhcp-boot=tag:ipxe,site.ipxe",
+		"--dhcp-mac=set:old,52:54:00:00:00:78", "--dhcp-boot=tag:old,pxelinux.0",
 		"--dhcp-mac=set:pi,dc:a6:32:*:*:*", "--pxe-service=tag:pi,0,Raspberry Pi Boot")
 	foreign := func(want int, firmware, mac string) string {
 		t.Helper()
@@ -194,6 +197,10 @@ func TestSimulateBesideDnsmasq(t *testing.T) {
 	}
 	shows(t, foreign(exitUnclear, "rpi", "dc:a6:32:00:00:01"), "no boot file; PXEClient\n", "tftp://10.77.0.2/32000001/config.txt\n",
 		"a Pi looks in the folder with its serial number first\n", "tftp://10.77.0.2/config.txt\n", "it names: kernel8.img\n")
+	shows(t, foreign(exitUnclear, "bios", "52:54:00:00:00:78"), "tftp://10.77.0.2/pxelinux.0", "loader    it is PXELINUX\n",
+		"it cannot be told from here: all is well as far as this looks: firmware gets tftp://10.77.0.2/pxelinux.0 and runs it; it is PXELINUX. "+
+			"Here it ends, because only iPXE is played on: PXELINUX fetches ldlinux.c32 next, and its menu, pxelinux.cfg/01-52-54-00-00-00-78 or default, both from beside itself\n",
+		"remedy: what it asks for after that, the log of the server at 10.77.0.2 says when a machine boots")
 	shows(t, foreign(exitFaulty, "ipxe", "52:54:00:00:00:77"), "OFFER     from 10.77.0.2 (02:00:00:00:00:02): address 10.77.0.", "boot file site.ipxe from 10.77.0.2",
 		"tftp://10.77.0.2/site.ipxe\n", "screen    the site's own menu\n", "menu      b (Beta)\n", "its time-out takes it\n", "chain tftp://10.77.0.2/b.ipxe\n",
 		"kernel tftp://10.77.0.2/linux\n", "the TFTP server refuses: file ", "screen    no kernel here\n",

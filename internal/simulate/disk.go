@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +53,7 @@ func parseTarget(uri string) (t target, err error) {
 
 // san is sanboot and sanhook.
 func (r *runner) san(ctx context.Context, command string, args []string) error {
-	given, uris := flags(args, "--drive", "-d", "--filename", "-f", "--extra", "-e", "--label", "-l")
+	_, uris := flags(args, "--drive", "-d", "--filename", "-f", "--extra", "-e", "--label", "-l")
 	if len(uris) == 0 && command == "sanboot" && r.hooked {
 		return boots("the disk that its script has opened")
 	}
@@ -65,8 +66,8 @@ func (r *runner) san(ctx context.Context, command string, args []string) error {
 	if command == "sanhook" {
 		return r.sanhook(ctx, uris[0])
 	}
-	if _, keep := given["--no-describe"]; keep && strings.HasPrefix(uris[0], "http") {
-		return unclear(fmt.Sprintf("it would boot the image %s by HTTP", uris[0]))
+	if u, err := url.Parse(uris[0]); err == nil && u.Scheme == "http" {
+		return r.p.image(ctx, u)
 	}
 	return r.p.sanboot(ctx, r, uris)
 }

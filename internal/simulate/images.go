@@ -87,7 +87,7 @@ func (r *runner) runsFile(u *url.URL, file bootfile.File, n int) error {
 		return unclear(fmt.Sprintf("the script chains another iPXE, %s, which begins anew with DHCP", u), "`bootes simulate --firmware ipxe` plays what that would be told")
 	}
 	r.p.story.add(None, "image", "it is "+file.String())
-	return unclear(fmt.Sprintf("it would run %s (%s); what that does is not known here", u, file))
+	return r.p.beyond("iPXE", u, file)
 }
 
 // look is how much of a kernel or an initrd is fetched by HTTP, to see that it is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"bootes.dev/internal/bootfile"
@@ -33,7 +34,7 @@ func (p *player) ipxe(ctx context.Context, f Firmware, c choice) error {
 	}
 	p.story.add(In, what, size(len(got.data), got.took))
 	if file := bootfile.Identify(got.data); !file.Script {
-		return p.loop(f, u.String(), file)
+		return p.loop(f, u, file)
 	}
 	return p.runScript(ctx, f, c, u, got)
 }
@@ -52,14 +53,16 @@ func (p *player) noScript(url string, status *httpError) error {
 }
 
 // loop ends where iPXE is given a program in place of a script.
-func (p *player) loop(f Firmware, url string, file bootfile.File) error {
-	p.story.bad(None, "loader", "it is "+file.String())
-	switch {
-	case file.IPXE():
-		return fails(fmt.Sprintf("a loop: iPXE is told to fetch iPXE again, %s", url),
-			"have the DHCP server name its loader to firmware only, and a script to clients with user class iPXE (option 77)")
-	case f.efi && file.Machine != 0 && file.Machine != f.machine:
-		return fails(fmt.Sprintf("%s is for %s, and this is %s", url, bootfile.MachineName(file.Machine), f.Title))
+func (p *player) loop(f Firmware, u *url.URL, file bootfile.File) error {
+	wrong := f.efi && file.Machine != 0 && file.Machine != f.machine
+	if !file.IPXE() && !wrong {
+		p.story.add(None, "loader", "it is "+file.String())
+		return p.beyond("iPXE", u, file)
 	}
-	return unclear(fmt.Sprintf("iPXE runs %s, which is %s; what that does is not known here", url, file))
+	p.story.bad(None, "loader", "it is "+file.String())
+	if wrong {
+		return fails(fmt.Sprintf("%s is for %s, and this is %s", u, bootfile.MachineName(file.Machine), f.Title))
+	}
+	return fails(fmt.Sprintf("a loop: iPXE is told to fetch iPXE again, %s", u),
+		"have the DHCP server name its loader to firmware only, and a script to clients with user class iPXE (option 77)")
 }

@@ -126,7 +126,7 @@ func (p *player) runs(f Firmware, u *url.URL, got fetched) error {
 		return nil
 	}
 	if !file.IPXE() {
-		return unclear(fmt.Sprintf("firmware runs %s, which is %s; what that does is not known here: only iPXE is played on", u, file))
+		return p.beyond("firmware", u, file)
 	}
 	return nil
 }

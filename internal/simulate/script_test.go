@@ -33,7 +33,7 @@ func playScript(t *testing.T, f string, files map[string]string, script string) 
 	u, _ := url.Parse(web.URL + "/boot.ipxe")
 	p := &player{Options: Options{MAC: net.HardwareAddr{0x52, 0x54, 0, 0, 0, 1}}, story: story{stage: StageScript}}
 	c := choice{lease: Answer{Address: netip.MustParseAddr("10.0.0.5"), Server: netip.MustParseAddr("10.0.0.1")}, next: netip.MustParseAddr("10.0.0.1"), file: u.String()}
-	err = p.runScript(t.Context(), fw, c, u, fetched{data: []byte(script)})
+	err = p.runScript(t.Context(), fw, c, u, fetched{data: []byte(strings.ReplaceAll(script, "WEB", u.Host))})
 	var end *ending
 	if !errors.As(err, &end) {
 		t.Fatalf("no verdict: %v", err)
@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 	efi := strings.Repeat("\x00", 64)
 	files := map[string]string{
 		"linux": linux, "initrd": "x", "second.ipxe": "#!ipxe\necho second for ${mac:hexhyp}\nexit 0\n", "fails.ipxe": "#!ipxe\nexit 1\n",
-		"self.ipxe": "#!ipxe\nchain self.ipxe\n", "x.bin": efi, "undionly.kpxe": "PXE->EB:",
+		"self.ipxe": "#!ipxe\nchain self.ipxe\n", "x.bin": efi, "undionly.kpxe": "PXE->EB:", "grub.0": "grub_main", "disc.iso": strings.Repeat("\x00", 2048),
 	}
 	for name, tt := range map[string]struct {
 		firmware, script string
@@ -69,10 +69,12 @@ func TestScripts(t *testing.T) {
 		"no label": {"ipxe-bios", "#!ipxe\ngoto nowhere\n", Fails, "the script ends", "goto nowhere: there is no such label"},
 		"command":  {"ipxe-bios", "#!ipxe\nfrobnicate || echo none\n", Fails, "shows: none", "frobnicate: iPXE has no such command"},
 		"ipxe":     {"ipxe-bios", "#!ipxe\nchain undionly.kpxe\n", Unclear, "the script chains another iPXE", "it is iPXE"},
-		"program":  {"ipxe-bios", "#!ipxe\nchain x.bin\n", Unclear, "it would run http://", "no program that is known here"},
+		"program":  {"ipxe-bios", "#!ipxe\nchain x.bin\n", Unclear, "/x.bin and runs it; it is no program that is known here. Here it ends, because only iPXE is played on", "no program that is known here"},
+		"grub":     {"ipxe-bios", "#!ipxe\nchain grub.0\n", Unclear, "it is GRUB. Here it ends, because only iPXE is played on: GRUB looks for its grub.cfg next", ""},
 		"not EFI":  {"ipxe", "#!ipxe\nchain x.bin || echo no\n", Fails, "shows: no", "exec format error"},
 		"other":    {"ipxe", "#!ipxe\nsanboot aoe:e1.1\n", Unclear, "it would boot from aoe:e1.1", ""},
-		"http":     {"ipxe", "#!ipxe\nsanboot --no-describe http://h/x.iso\n", Unclear, "the image http://h/x.iso by HTTP", ""},
+		"http":     {"ipxe", "#!ipxe\nsanboot --no-describe http://WEB/disc.iso\n", Unclear, "/disc.iso is there, and iPXE would read it block by block", "2048 bytes, application/octet-stream"},
+		"no image": {"ipxe", "#!ipxe\nsanboot http://WEB/none.iso\n", Fails, "/none.iso cannot be fetched: the web server answers 404 Not Found", ""},
 		"autoboot": {"ipxe", "#!ipxe\nautoboot\n", Unclear, "asks by DHCP again", ""},
 		"bad disk": {"ipxe", "#!ipxe\nsanboot iscsi:x || echo no\n", Fails, "shows: no", `"iscsi:x" names no iSCSI disk: write iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET`},
 		"https":    {"ipxe", "#!ipxe\nchain https://h/x || echo no\n", Fails, "shows: no", "https needs what the machine trusts"},
