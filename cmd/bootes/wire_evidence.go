@@ -54,3 +54,14 @@ func (h *house) knocks(mac string, since time.Time) (k diagnose.Knocks, accepted
 	seen := h.packets.Knocks(capture.Span{MAC: hw, From: since})
 	return diagnose.Knocks{Known: true, TFTP: seen.TFTP, HTTP: seen.HTTP, ISCSI: seen.ISCSI}, seen.Accepted
 }
+
+// heard is what a machine's network card has sent since then.
+func (h *house) heard(mac string, since time.Time) (seen diagnose.Heard) {
+	hw, err := net.ParseMAC(mac)
+	if err != nil || h.packets == nil {
+		return seen
+	}
+	seen.Known = true
+	seen.Anything, seen.From = h.packets.Heard(hw, since)
+	return seen
+}

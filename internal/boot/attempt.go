@@ -42,6 +42,7 @@ type attempt struct {
 	fetched  time.Time     // when it had its loader; zero: it has come back from that
 	fetching time.Time     // when it asked for the file that is being sent
 	sendsTo  netip.Addr    // to where that is
+	deaf     time.Time     // when its system did not answer a ping; zero: it always has
 
 	loader   string         // the file that it was told last
 	lacks    string         // what its iPXE lacks

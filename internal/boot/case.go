@@ -18,13 +18,13 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	var c diagnose.Case
 	var fw Firmware
 	var server netip.Addr
-	var reached time.Time
+	var reached, deaf time.Time
 	s.attempts.with(a, func() {
-		reached = a.watch.reached
+		reached, deaf = a.watch.reached, a.deaf
 		c, fw, server = a.seen, cmp.Or(a.firmware, a.platform), a.server
 		c.Stage, c.MAC, c.Interface, c.Loader.Told = a.stage, a.mac, a.iface, a.loader
 		c.Silent = now.Sub(a.watch.life)
-		if stuck := now.Sub(a.watch.reached); c.Silent < a.watch.patience {
+		if stuck := now.Sub(a.watch.reached); c.Silent < a.watch.patience && recorder.StageLogin.After(a.stage) {
 			c.Silent = stuck
 		}
 	})
@@ -36,6 +36,9 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	}
 	s.configured(&c)
 	s.around(&c, a, reached)
+	if c.System.Deaf && s.Heard != nil {
+		c.Heard = s.Heard(c.MAC, deaf)
+	}
 	s.known(ctx, &c)
 	c.Past.Failed = 1 // this one
 	s.past(&c, s.Recorder.Before(a.subject, a.id))

@@ -34,7 +34,7 @@ func (s *Service) Exchanged(c Client, machine string, x Exchange) {
 		return
 	}
 	if !c.IPXE && c.Firmware == NoFirmware {
-		s.attempts.with(a, func() { a.seen.System.Asked = a.stage.After(recorder.StageLogin) })
+		s.attempts.with(a, func() { a.system(x) })
 		return
 	}
 	s.attempts.with(a, func() { a.dhcp(c).exchanged(x) })
@@ -43,6 +43,17 @@ func (s *Service) Exchanged(c Client, machine string, x Exchange) {
 	s.attempts.with(a, func() { told = a.watch.told })
 	if told == "" && (x.Full || x.NoBoot != "") {
 		s.settle(a, &a.watch.settle)
+	}
+}
+
+// system notes what became of a message of a's system.
+func (a *attempt) system(x Exchange) {
+	if !a.stage.After(recorder.StageLogin) {
+		return
+	}
+	a.seen.System.Asked = true
+	if x.ACK || x.From.IsValid() {
+		a.seen.System.Took = x.Addr
 	}
 }
 

@@ -69,7 +69,7 @@ func (a *attempt) loggedIn(by Session) {
 	if by.Firmware {
 		a.seen.System.Left, a.seen.System.GaveUp, a.watch.left = false, false, time.Time{}
 	} else {
-		a.seen.System.Ended, a.seen.System.Lasted = "", 0
+		a.seen.System.Ended, a.seen.System.Lasted, a.seen.System.Deaf = "", 0, false
 	}
 }
 
@@ -84,11 +84,14 @@ func (s *Service) SessionEnded(b inventory.Boot, by Session, reason string, last
 		if by.Firmware {
 			y.Left, a.watch.left = true, time.Now()
 		} else {
-			y.Ended, y.Lasted, y.LoggedOut = reason, lasted, by.LoggedOut
+			y.Ended, y.Lasted, y.LoggedOut, y.Deaf = reason, lasted, by.LoggedOut, by.Unanswered > 0
 		}
 	})
 	s.alive(a)
-	if by.Firmware {
+	if by.Unanswered > 0 {
+		s.attempts.with(a, func() { a.deaf = time.Now().Add(-by.Unanswered); a.watch.life = a.deaf })
+	}
+	if by.Firmware || by.Unanswered > 0 {
 		s.settle(a, &a.watch.settle)
 	}
 }

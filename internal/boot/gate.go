@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
@@ -225,7 +226,9 @@ type Session struct {
 	Firmware bool // iPXE, and not the system that it loads
 	Mutual   bool // it has asked the target to prove itself, too
 
-	LoggedOut bool // and how it has ended: in order
+	// How it has ended: in order, or with pings that were not answered for so long.
+	LoggedOut  bool
+	Unanswered time.Duration
 }
 
 // LoggedIn records that a session of b has opened the disk.

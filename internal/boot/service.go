@@ -76,6 +76,7 @@ type Options struct {
 	Others   func(iface string) []diagnose.Server
 	TFTPPort uint16
 	Knocks   func(mac string, since time.Time) (k diagnose.Knocks, accepted int)
+	Heard    func(mac string, since time.Time) diagnose.Heard
 	Data     string
 	Patience func(recorder.Stage, recorder.Usual) time.Duration
 

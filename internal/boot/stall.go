@@ -199,6 +199,8 @@ func (s *Service) settled(ctx context.Context, a *attempt, now time.Time, failin
 		s.say(a, recorder.Event{Level: recorder.Error, Text: diagnose.Sentence(d), Diagnosis: &d})
 	case diagnose.Conclusive(c):
 		s.stalled(ctx, a, now)
+	case diagnose.Absent(c) != "":
+		s.sayOnce(a, recorder.Event{Text: diagnose.Absent(c)})
 	}
 }
 
@@ -215,6 +217,9 @@ func (s *Service) replaced(ctx context.Context, a *attempt) {
 // conclude records a diagnosis under the boot of e.
 func (s *Service) conclude(e recorder.Event, c diagnose.Case, d recorder.Diagnosis) {
 	e.Level, e.Outcome, e.Diagnosis, e.Text = recorder.Warn, recorder.OutcomeStalled, &d, diagnose.Sentence(d)
+	if c.Stage == recorder.StageRunning && c.System.Lasted >= recorder.ShortRun {
+		e.Outcome = "" // it ran
+	}
 	if d.Kind == diagnose.UnknownMachine || d.Kind == diagnose.NoLoader {
 		e.Outcome = recorder.OutcomeRefused
 	} else if c.Known { // anybody can make up strangers

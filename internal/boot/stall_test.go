@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -431,6 +432,61 @@ func TestSystemThatDiesEarly(t *testing.T) {
 			t.Errorf("after %s: %q, %+v", lasted, b.Outcome, b.Diagnosis)
 		}
 	}
+}
+
+// TestSystemThatAnswersNoPing: what its network card sends tells whether it is gone,
+// and nobody waits any longer to say so.
+func TestSystemThatAnswersNoPing(t *testing.T) {
+	other := netip.MustParseAddr("192.168.1.50")
+	for _, tt := range []struct {
+		name   string
+		lasted time.Duration
+		heard  diagnose.Heard
+		want   recorder.Outcome
+		kind   string
+		text   string
+	}{
+		{"soon gone", time.Second, diagnose.Heard{Known: true}, recorder.OutcomeStalled, diagnose.SystemGone, "the kernel stopped (panic)"},
+		{"lives, by another address", time.Hour, diagnose.Heard{Known: true, Anything: true, From: []netip.Addr{other}},
+			recorder.OutcomeRunning, diagnose.SystemGone, "192.168.1.50"},
+		{"switched off", time.Hour, diagnose.Heard{Known: true}, recorder.OutcomeRunning, "", "nothing has come from its network card for 2m"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHouse(t)
+			h.Patience = diagnose.Patience
+			var asked time.Time
+			h.Heard = func(_ string, since time.Time) diagnose.Heard { asked = since; return tt.heard }
+			h.discover(mac1, EFI64, true)
+			user, _ := h.script(mac1, addr1)
+			ad, err := h.admit(user)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.LoggedIn(ad.Boot, Session{Remote: addr1})
+			h.Reach(ad.Boot, recorder.StageRunning, "first write")
+			h.SessionEnded(ad.Boot, Session{Remote: addr1, Unanswered: 2 * time.Minute}, "the initiator answers no ping", tt.lasted)
+			var b recorder.Boot
+			if !eventually(func() bool {
+				b = h.Recorder.Boots("pc1")[0]
+				return strings.Contains(b.Events[len(b.Events)-1].Text, tt.text)
+			}) {
+				t.Fatalf("its last event is %+v", b.Events[len(b.Events)-1])
+			}
+			if kind := kindOf(b); b.Outcome != tt.want || kind != tt.kind {
+				t.Errorf("outcome %q, kind %q; want %q, %q", b.Outcome, kind, tt.want, tt.kind)
+			}
+			if ago := time.Since(asked); ago < 2*time.Minute || ago > 3*time.Minute {
+				t.Errorf("the card was listened for since %s ago", ago)
+			}
+		})
+	}
+}
+
+func kindOf(b recorder.Boot) string {
+	if b.Diagnosis == nil {
+		return ""
+	}
+	return b.Diagnosis.Kind
 }
 
 // TestResume: boots that were under way at the last stop are closed, too, unless

@@ -46,6 +46,7 @@ type shelf struct {
 type subject struct {
 	mac MAC
 	ring
+	heard    heard
 	stranger bool
 	stayed   bool // since the files were last written
 	place    *list.Element

@@ -80,6 +80,7 @@ func (c *Capture) Run(ctx context.Context) error {
 // take files one frame. It keeps no reference to b.
 func (c *Capture) take(at time.Time, outgoing bool, b []byte) {
 	f, ok := parse(b, c.o.Ports)
+	c.hear(&f, outgoing, at)
 	if !ok {
 		return
 	}

@@ -88,6 +88,7 @@ func filter(p Ports) program {
 	return join(
 		program{bpf.LoadAbsolute{Off: 12, Size: 2}},
 		is(etherARP, ret(shortSnap)),
+		is(etherIPv6, ipv6Filter()),
 		program{bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherIPv4, SkipTrue: 1}}, ret(0),
 		program{bpf.LoadAbsolute{Off: 20, Size: 2}}, isBits(0x1fff, ret(0)), // has no header of ours
 		program{bpf.LoadMemShift{Off: etherLen}, bpf.LoadAbsolute{Off: 23, Size: 1}},
@@ -96,6 +97,14 @@ func filter(p Ports) program {
 		is(protoICMP, icmpFilter()),
 		ret(0),
 	)
+}
+
+// ipv6Filter lets through what shows that a system lives, of which nothing is kept:
+// ICMPv6, and what comes with options, as its multicast listeners' reports do.
+//
+//	IPv6: 6 next header
+func ipv6Filter() program {
+	return join(program{bpf.LoadAbsolute{Off: 20, Size: 1}}, when([]uint32{nextHopByHop, nextICMPv6}, ret(shortSnap)), ret(0))
 }
 
 func icmpFilter() program {

@@ -54,7 +54,7 @@ func TestFilter(t *testing.T) {
 		{"DNS", in(protoUDP, udp(2000, 53, []byte("12345678"))), 0, 0},
 		{"fragment", fragment, 0, 0},
 		{"ARP", arp(pc, all, 1, pcAt, ourAt), shortSnap, 28},
-		{"IPv6", ether(pc, all, 0x86dd, nil), 0, 0},
+		{"IPv6", ether(pc, all, etherIPv6, []byte{0x60, 0, 0, 0, 0, 8, protoUDP, 1}), 0, 0},
 
 		{"RRQ", in(protoUDP, udp(2000, 69, tftp(tftpRRQ, "snponly.efi\x00octet\x00"))), wholeSnap, 20},
 		{"OACK", out(protoUDP, udp(40000, 2000, tftp(tftpOACK, "blksize\x001468\x00"))), headerSnap, 15},

@@ -5,6 +5,7 @@ const (
 	etherLen         = 14
 	etherARP         = 0x0806
 	etherIPv4        = 0x0800
+	etherIPv6        = 0x86dd
 	ipv4Len          = 20
 	protoICMP        = 1
 	protoTCP         = 6
@@ -12,6 +13,8 @@ const (
 	icmpLen          = 8
 	icmpUnreachable  = 3
 	icmpTimeExceeded = 11
+	nextHopByHop     = 0
+	nextICMPv6       = 58
 	arpLen           = 28
 	tcpLen           = 20
 	udpLen           = 8

@@ -35,6 +35,14 @@ type Case struct {
 	System   System
 	Past     Past
 	Knocks   Knocks
+	Heard    Heard
+}
+
+// Heard is what came from its network card while its system answered no ping.
+type Heard struct {
+	Known    bool // it was listened for
+	Anything bool
+	From     []netip.Addr // the addresses that it sent from, the newest last
 }
 
 // Ports are those that this server serves.
@@ -166,9 +174,11 @@ type Layout struct {
 // System is what was seen of the operating system.
 type System struct {
 	Asked     bool          // it asked for an address, so it has a driver for the card
+	Took      netip.Addr    // the address that it took by DHCP
 	Open      bool          // it has a session
 	Ended     string        // why its last session ended; "" while it is open
 	LoggedOut bool          // in order, as when it is shut down
+	Deaf      bool          // because it answered no ping
 	Lasted    time.Duration // from its login to that
 	Left      bool          // iPXE closed its session, as UEFI does when a kernel starts
 	GaveUp    bool          // and opened no other for some seconds, as it does under BIOS

@@ -71,6 +71,11 @@ func up(c *Case) {
 	c.System = System{Ended: "connection reset by peer", Lasted: 12 * time.Second}
 }
 
+// deaf: the system answers no ping.
+func deaf(h Heard) func(*Case) {
+	return func(c *Case) { c.System.Ended, c.System.Deaf, c.Heard = "the initiator answers no ping", true, h }
+}
+
 func with(f func(*Case)) func(*Case) { return f }
 
 // cases are named after their kind and what is particular of them.
@@ -290,12 +295,17 @@ func systemCases() map[string]Case {
 		"no-system-login_signed": at(read, loaded, with(func(c *Case) { c.Loader.Signed, c.Disk.Read = true, 3<<20 })),
 		"no-system-login_mtu":    at(read, loaded, with(func(c *Case) { c.Disk.Read, c.Disk.Reads = 512, 1 })),
 		"system-gone":            at(kernel, up),
-		"system-gone_ping":       at(kernel, up, with(func(c *Case) { c.System.Ended = "the initiator answers no ping" })),
-		"system-gone_silent":     at(kernel, up, with(func(c *Case) { c.System = System{Open: true} })),
-		"crash-loop":             at(kernel, up, looped("debian:12")),
-		"crash-loop_image":       at(kernel, up, looped("debian:12"), with(func(c *Case) { c.Past.Tag, c.Disk.Ref = false, "debian:13" })),
-		"crash-loop_written":     at(kernel, up, looped("debian:13"), with(func(c *Case) { c.Past.Snapshots = []string{"friday"} })),
-		"crash-loop_short":       at(recorder.StageRunning, up, looped("debian:12"), with(func(c *Case) { c.Past.Short = 2 })),
+		"system-gone_ping":       at(kernel, up, deaf(Heard{})),
+		"system-gone_off":        at(kernel, up, deaf(Heard{Known: true})),
+		"system-gone_network": at(recorder.StageRunning, up, deaf(Heard{Known: true, Anything: true, From: []netip.Addr{netip.MustParseAddr("192.168.1.50")}}),
+			looped("debian:12")),
+		"system-gone_down":     at(recorder.StageRunning, up, deaf(Heard{Known: true, Anything: true})),
+		"system-gone_firewall": at(recorder.StageRunning, up, deaf(Heard{Known: true, Anything: true, From: []netip.Addr{itself}})),
+		"system-gone_silent":   at(kernel, up, with(func(c *Case) { c.System = System{Open: true} })),
+		"crash-loop":           at(kernel, up, looped("debian:12")),
+		"crash-loop_image":     at(kernel, up, looped("debian:12"), with(func(c *Case) { c.Past.Tag, c.Disk.Ref = false, "debian:13" })),
+		"crash-loop_written":   at(kernel, up, looped("debian:13"), with(func(c *Case) { c.Past.Snapshots = []string{"friday"} })),
+		"crash-loop_short":     at(recorder.StageRunning, up, looped("debian:12"), with(func(c *Case) { c.Past.Short = 2 })),
 		"crash-loop_begins": at(read, looped("debian:12"), with(func(c *Case) {
 			c.Begins, c.Disk = true, Disk{Image: "debian:13", Ref: "debian:13"}
 		})),

@@ -26,6 +26,8 @@ func Conclusive(c Case) bool {
 		return c.System.Left
 	case NoSystemLogin:
 		return c.System.GaveUp && c.Disk.Read < loaderRead
+	case SystemGone, CrashLoop:
+		return c.System.Deaf && (c.System.Lasted < recorder.ShortRun || c.alive())
 	}
 	return false
 }

@@ -3,7 +3,6 @@ package diagnose
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"bootes.dev/internal/recorder"
 )
@@ -14,7 +13,7 @@ const LoopBoots = 3
 
 // atKernel chooses among what happens once the system has opened its disk.
 func atKernel(c Case) string {
-	if c.Past.Failed >= LoopBoots {
+	if c.Past.Failed >= LoopBoots && !c.alive() {
 		return CrashLoop
 	}
 	return SystemGone
@@ -38,21 +37,12 @@ func systemGone(c Case) report {
 			cause("it waits for a person: an emergency shell (Debian's initramfs has one if root= on the kernel's command line is no file system that there is), a check of its file system, a passphrase", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)"),
 			cause("its root file system is read-only on purpose", "then nothing is wrong"))
 	}
+	r.evidence = append(r.evidence, c.heard()...)
 	r.summary = fmt.Sprintf("the operating system opened the disk and is gone: for %s it has not come back", since(c.Silent))
-	return r.and(c.goneCauses()...)
-}
-
-// goneCauses are why a system loses its disk. One that was there a moment ago and
-// answers no ping has stopped, or has no network any more.
-func (c Case) goneCauses() []recorder.Cause {
-	panicked := cause("the kernel stopped (panic)", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)")
-	network := cause("its system took the network card down to configure it anew, and with it the disk",
-		"in the image, leave that card alone: `iface NAME inet manual` in /etc/network/interfaces, or unmanaged in NetworkManager and systemd-networkd (KeepConfiguration=yes)")
-	off := cause("it was switched off", "switch it on")
-	if strings.Contains(c.System.Ended, "no ping") || strings.Contains(c.System.Ended, "timed out") || strings.Contains(c.System.Ended, "timeout") {
-		return []recorder.Cause{panicked, network, off}
+	if c.alive() {
+		r.summary = fmt.Sprintf("the operating system lives and has lost its disk: for %s it has not answered", since(c.Silent))
 	}
-	return []recorder.Cause{panicked, off, network}
+	return r.and(c.goneCauses()...)
 }
 
 func interrupted(c Case) report {

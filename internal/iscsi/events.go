@@ -32,7 +32,9 @@ type Event struct {
 	Kind    EventKind
 	Session SessionInfo
 	Reason  string
-	Silent  time.Duration // for how long it had not been heard, if that is the reason
+	// If the reason is ReasonSilent: for how long it had not been heard, and since its
+	// first ping that was not answered.
+	Silent, Unanswered time.Duration
 }
 
 // Events hears of sessions. It is called on the goroutine that serves them,

@@ -221,7 +221,8 @@ func (s *session) event(kind EventKind, reason string) {
 	if s.target != nil {
 		e := Event{Kind: kind, Session: s.describe(), Reason: reason}
 		if reason == ReasonSilent {
-			e.Silent = (maxUnanswered + 1) * s.srv.o.PingInterval
+			e.Unanswered = maxUnanswered * s.srv.o.PingInterval
+			e.Silent = e.Unanswered + s.srv.o.PingInterval
 		}
 		s.srv.o.Events.SessionEvent(e)
 	}

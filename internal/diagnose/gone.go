@@ -1,0 +1,91 @@
+package diagnose
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"bootes.dev/internal/recorder"
+)
+
+// alive reports whether a system that answers no ping is there after all.
+func (c Case) alive() bool { return c.System.Deaf && c.Heard.Anything }
+
+// others are the addresses that its network card was heard to use, less that by
+// which it had opened its disk.
+func (c Case) others() (all []string) {
+	its := c.disksAddress()
+	for _, a := range append([]netip.Addr{c.System.Took}, c.Heard.From...) {
+		if a.IsValid() && a != its && !slices.Contains(all, a.String()) {
+			all = append(all, a.String())
+		}
+	}
+	return all
+}
+
+// disksAddress is that by which it opened its disk.
+func (c Case) disksAddress() netip.Addr {
+	if c.IPXE.Has.IsValid() {
+		return c.IPXE.Has
+	}
+	return c.DHCP.Has
+}
+
+// heard is what its network card tells of a system that answers no ping.
+func (c Case) heard() (f facts) {
+	h := c.Heard
+	if !c.System.Deaf || !h.Known {
+		return nil
+	}
+	others := c.others()
+	f.add(!h.Anything, "nothing has come from its network card since")
+	f.add(h.Anything && len(others) == 0, "packets still come from its network card: it has power, and a link")
+	f.add(h.Anything && len(others) > 0, "packets still come from its network card, and it uses the address %s now; it had opened its disk from %s", strings.Join(others, " and "), c.address())
+	f.add(slices.Contains(h.From, c.disksAddress()), "%s is still an address of its", c.address())
+	return f
+}
+
+// Absent says of a system that ran for long, and then answered no ping, that it is
+// gone; "" if it is not so. People switch machines off.
+func Absent(c Case) string {
+	s := c.System
+	if !s.Deaf || s.Lasted < recorder.ShortRun || !c.Heard.Known || c.Heard.Anything {
+		return ""
+	}
+	return fmt.Sprintf("nothing has come from its network card for %s: it was switched off, or has lost its power or its link, or hangs", since(c.Silent))
+}
+
+// goneCauses are why a system loses its disk. One that was there a moment ago and
+// answers no ping has stopped, or has no network any more.
+func (c Case) goneCauses() []recorder.Cause {
+	panicked := cause("the kernel stopped (panic)", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)")
+	network := c.reconfigured()
+	off := cause("it was switched off", "switch it on")
+	switch ended := c.System.Ended; {
+	case c.alive() && slices.Contains(c.Heard.From, c.disksAddress()):
+		return []recorder.Cause{
+			cause("a firewall that its system has started drops what comes from this server", "in the image, let tcp/%d from %s through", c.Ports.ISCSI, c.Server),
+			network}
+	case c.alive():
+		return []recorder.Cause{network}
+	case c.System.Deaf && c.Heard.Known:
+		return []recorder.Cause{panicked, off, c.linkGone(), network}
+	case c.System.Deaf, strings.Contains(ended, "timed out"), strings.Contains(ended, "timeout"):
+		return []recorder.Cause{panicked, network, off}
+	}
+	return []recorder.Cause{panicked, off, network}
+}
+
+// reconfigured is a system that takes from its network card what its disk needs.
+func (c Case) reconfigured() recorder.Cause {
+	text := "its system took the network card down to configure it anew, and with it the disk"
+	switch others := c.others(); {
+	case c.alive() && len(others) > 0:
+		text = fmt.Sprintf("its own network setup has given its network card the address %s, and has taken %s from it, by which it has its disk", strings.Join(others, " and "), c.address())
+	case c.alive():
+		text = fmt.Sprintf("its own network setup has taken %s from its network card, by which it has its disk", c.address())
+	}
+	return cause(text, "in the image, have the system leave that card as it finds it: KeepConfiguration=yes in the .network file of systemd-networkd (/etc/systemd/network), "+
+		"or the card unmanaged in NetworkManager, or `iface NAME inet manual` in /etc/network/interfaces; `bootes image update %s --machine %s` is for that", c.Disk.Image, c.Subject)
+}
