@@ -26,7 +26,7 @@ func (h streams) Export(ctx context.Context, job api.Export, progress func(api.P
 	defer d.Close()
 	err = diskimage.Export(ctx, job.File, d, diskimage.ExportOptions{
 		Format: job.Format, Name: job.Target,
-		Runs:   func(fn func(off, n int64, zero bool) error) error { return d.Changes(nil, fn) },
+		Runs:   func(fn func(off, n int64, zero bool) error) error { return d.Changes(ctx, nil, fn) },
 		TmpDir: h.tmp(), Room: h.storage.RoomToCopy, Progress: step(progress, "export"),
 	})
 	return api.Exported{Format: job.Format, Size: d.Size()}, apiError(err)

@@ -184,5 +184,8 @@ func (c *chain) read(p []byte, off int64, source uint8) error {
 // has reports whether a layer is, or will be, in the chain.
 func (c *chain) has(l *layerState) bool { return c != nil && slices.Contains(c.pinned, l) }
 
+// top is the layer that the chain is of.
+func (c *chain) top() *layerState { return c.layers[len(c.layers)-1] }
+
 // view of the chain alone.
 func (c *chain) view() view { return newView(c.size, c, c.size) }

@@ -386,7 +386,7 @@ func (e *Engine) outdate(l *layerState) (volumes []string) {
 // isCurrent reports whether a chain has the layers that its top stands on now:
 // some may have been merged since it was begun. The caller holds mu.
 func (e *Engine) isCurrent(c *chain) bool {
-	line, err := e.lineage(c.layers[len(c.layers)-1].id)
+	line, err := e.lineage(c.top().id)
 	slices.Reverse(line)
 	return err == nil && slices.Equal(line, c.layers)
 }

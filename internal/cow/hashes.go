@@ -35,7 +35,7 @@ func (e *Engine) hashLayer(ctx context.Context, id string, workers int) error {
 		return err
 	}
 	defer func() { _ = e.release(c) }()
-	l := c.layers[len(c.layers)-1]
+	l := c.top()
 	list, err := e.hashChain(ctx, c, workers)
 	if e.isGone(l) {
 		err = ErrNotExist
@@ -94,7 +94,7 @@ func (e *Engine) hashChain(ctx context.Context, c *chain, workers int) ([]byte, 
 	defer cancel()
 	return hashChunks(ctx, &v, v.size, workers, func(i int64, to []byte) bool {
 		p.step(ctx, chunkSize)
-		if e.isGone(c.layers[len(c.layers)-1]) {
+		if e.isGone(c.top()) {
 			cancel()
 		}
 		return known != nil && known(i, to)

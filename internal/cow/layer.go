@@ -25,7 +25,7 @@ func (e *Engine) OpenLayer(id string) (*Layer, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c.layers[len(c.layers)-1].readers++
+	c.top().readers++
 	return &Layer{e: e, chain: c, view: c.view()}, nil
 }
 
@@ -82,7 +82,7 @@ func (l *Layer) Close() error {
 	if !l.gone.close() {
 		return nil
 	}
-	top := l.chain.layers[len(l.chain.layers)-1]
+	top := l.chain.top()
 	l.e.mu.Lock()
 	top.readers--
 	l.e.mu.Unlock()

@@ -2,7 +2,9 @@ package cow_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"bootes.dev/internal/block"
@@ -288,6 +290,70 @@ func TestWriteThrough(t *testing.T) {
 	}
 }
 
+type change struct {
+	off, n int64
+	zero   bool
+}
+
+// changes of a snapshot of volume v since another one, or since zeros.
+func changes(t *testing.T, e *cow.Engine, of, since string) (all []change) {
+	t.Helper()
+	l := must(e.OpenSnapshot("v", of))
+	defer l.Close()
+	var old *cow.Layer
+	if since != "" {
+		old = must(e.OpenSnapshot("v", since))
+		defer old.Close()
+	}
+	ok(t, l.Changes(t.Context(), old, func(off, n int64, zero bool) error {
+		all = append(all, change{off, n, zero})
+		return nil
+	}))
+	return all
+}
+
+// TestChangesAcrossFlattening: what was flattened since lies elsewhere, and is
+// no change.
+func TestChangesAcrossFlattening(t *testing.T) {
+	const size = 4<<20 + 512 // the last block is a part of one
+	e := open(t, t.TempDir(), cow.Options{Manual: true})
+	v := newVolume(t, e, cow.VolumeSpec{Size: size})
+	put(t, v, 0, size, 1)
+	must(e.Snapshot("v", "a"))
+	put(t, v, 4096, 4096, 2)
+	put(t, v, size-512, 512, 3)
+	ok(t, v.Unmap(1<<20, 8192))
+	must(e.Snapshot("v", "b"))
+	put(t, v, 2<<20, 8192, 4)
+	put(t, v, 3<<20, 4096, 1) // as it was
+	ok(t, e.FlattenVolume(t.Context(), "v", nil))
+	put(t, v, 3<<20+4096, 4096, 5)
+	must(e.Snapshot("v", "c"))
+	for _, w := range []struct {
+		of, since string
+		want      []change
+	}{
+		{"c", "b", []change{{2 << 20, 8192, false}, {3<<20 + 4096, 4096, false}}},
+		{"c", "a", []change{
+			{4096, 4096, false}, {1 << 20, 8192, true}, {2 << 20, 8192, false},
+			{3<<20 + 4096, 4096, false}, {size - 512, 512, false},
+		}},
+		{"b", "c", []change{{2 << 20, 8192, false}, {3<<20 + 4096, 4096, false}}},
+	} {
+		if got := changes(t, e, w.of, w.since); !slices.Equal(got, w.want) {
+			t.Errorf("%s since %s: got %v, want %v", w.of, w.since, got, w.want)
+		}
+	}
+	l, old := must(e.OpenSnapshot("v", "c")), must(e.OpenSnapshot("v", "a"))
+	defer l.Close()
+	defer old.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.Changes(ctx, old, func(int64, int64, bool) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("comparing goes on after it was called off: %v", err)
+	}
+}
+
 func TestChanges(t *testing.T) {
 	e := open(t, t.TempDir(), cow.Options{})
 	v := newVolume(t, e, cow.VolumeSpec{Size: 256 << 20})
@@ -298,38 +364,19 @@ func TestChanges(t *testing.T) {
 	must(e.Snapshot("v", "b"))
 	put(t, v, 200<<20, 4096, 3)
 	must(e.Snapshot("v", "c"))
-	type run struct {
-		off, n int64
-		zero   bool
-	}
-	list := func(of, since string) (runs []run) {
-		l := must(e.OpenSnapshot("v", of))
-		defer l.Close()
-		var old *cow.Layer
-		if since != "" {
-			old = must(e.OpenSnapshot("v", since))
-			defer old.Close()
-		}
-		ok(t, l.Changes(old, func(off, n int64, zero bool) error { runs = append(runs, run{off, n, zero}); return nil }))
-		return runs
-	}
-	equal := func(got []run, want ...run) {
+	list := func(of, since string) []change { return changes(t, e, of, since) }
+	equal := func(got []change, want ...change) {
 		t.Helper()
-		if len(got) != len(want) {
-			t.Fatalf("got %v, want %v", got, want)
-		}
-		for i := range got {
-			if got[i] != want[i] {
-				t.Errorf("got %v, want %v", got, want)
-			}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
 		}
 	}
 	equal(list("a", "a"))
-	equal(list("a", ""), run{0, 128 << 20, false})
-	equal(list("b", "a"), run{4096, 8192, false}, run{1 << 20, 8192, true})
-	equal(list("c", "b"), run{200 << 20, 4096, false})
-	equal(list("b", "c"), run{200 << 20, 4096, true})
-	equal(list("c", "a"), run{4096, 8192, false}, run{1 << 20, 8192, true}, run{200 << 20, 4096, false})
+	equal(list("a", ""), change{0, 128 << 20, false})
+	equal(list("b", "a"), change{4096, 8192, false}, change{1 << 20, 8192, true})
+	equal(list("c", "b"), change{200 << 20, 4096, false})
+	equal(list("b", "c"), change{200 << 20, 4096, true})
+	equal(list("c", "a"), change{4096, 8192, false}, change{1 << 20, 8192, true}, change{200 << 20, 4096, false})
 }
 
 func TestSkipSame(t *testing.T) {

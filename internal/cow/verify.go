@@ -66,7 +66,7 @@ func (e *Engine) VerifyLayer(ctx context.Context, id string, progress func(done,
 		return err
 	}
 	defer l.Close()
-	top := l.chain.layers[len(l.chain.layers)-1]
+	top := l.chain.top()
 	e.mu.Lock()
 	m := top.meta
 	e.mu.Unlock()

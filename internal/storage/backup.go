@@ -36,7 +36,7 @@ func (s *Storage) Backup(ctx context.Context, id, snapshot, since string, w io.W
 		defer earlier.Close()
 		h.Since, h.SinceDigest = earlier.info.ID, earlier.info.Digest
 	}
-	changes := func(fn func(off, n int64, zero bool) error) error { return d.Changes(earlier, fn) }
+	changes := func(fn func(off, n int64, zero bool) error) error { return d.Changes(ctx, earlier, fn) }
 	if _, err := backup.Write(ctx, w, h, d, changes, progress); err != nil {
 		return h, fmt.Errorf("back up volume %q: %w", id, err)
 	}

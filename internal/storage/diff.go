@@ -46,7 +46,7 @@ func (s *Storage) Diff(ctx context.Context, id, snapshot string) (Diff, error) {
 	}
 	out := Diff{Volume: d.Volume, Against: img.Image.Ref()}
 	pieces := cut(table, d.Size())
-	err = d.Changes(img, func(off, n int64, zero bool) error {
+	err = d.Changes(ctx, img, func(off, n int64, zero bool) error {
 		if zero {
 			out.Zeroed += n
 		} else {

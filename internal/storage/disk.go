@@ -37,11 +37,11 @@ func (d *Disk) Pin(off, n int64) (block.Pinned, bool) { return d.layer.Pin(off, 
 
 // Changes calls fn for each run of blocks that may differ from what since has,
 // or from zeros if that is nil, in order.
-func (d *Disk) Changes(since *Disk, fn func(off, n int64, zero bool) error) error {
+func (d *Disk) Changes(ctx context.Context, since *Disk, fn func(off, n int64, zero bool) error) error {
 	if since == nil {
-		return d.layer.Changes(nil, fn)
+		return d.layer.Changes(ctx, nil, fn)
 	}
-	return d.layer.Changes(since.layer, fn)
+	return d.layer.Changes(ctx, since.layer, fn)
 }
 
 // Close lets the state go.
