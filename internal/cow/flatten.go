@@ -140,9 +140,8 @@ func (e *Engine) merge(ctx context.Context, top, stop, volume string, above *lay
 	if err := m.prepare(e, above); err != nil {
 		return "", errors.Join(err, b.Abort())
 	}
-	err = nil
-	if p.gentle && above == nil { // or each snapshot would have all copied, and then refused
-		err = e.wouldFit(volume, stop, m.stored())
+	if p.gentle { // or each snapshot would have all copied, and then refused
+		err = e.mayCopy(volume, stop, m.stored())
 	}
 	if err == nil {
 		err = m.copy(ctx)
@@ -303,6 +302,15 @@ func (e *Engine) putBeneath(volume, top, merged string) (above *layerState, err 
 		return nil, errors.Join(err, e.release(c))
 	}
 	return nil, s.open.swapBase(c)
+}
+
+// mayCopy asks whether the background may make a layer of n bytes on stop, which
+// is to be the base of a volume, if one is named.
+func (e *Engine) mayCopy(volume, stop string, n int64) error {
+	if err := e.space.spare(n); err != nil || volume == "" {
+		return err
+	}
+	return e.wouldFit(volume, stop, n)
 }
 
 // wouldFit asks whether a volume may have a layer of n bytes on stop as its

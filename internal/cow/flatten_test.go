@@ -255,3 +255,75 @@ func TestBackgroundAsksForTheLimitFirst(t *testing.T) {
 		t.Errorf("used %d", v.Used())
 	}
 }
+
+// deepImages makes a chain of n images, each with a block of its own.
+func deepImages(t *testing.T, e *cow.Engine, n int) (images []string) {
+	for i := range n {
+		parent := ""
+		if i > 0 {
+			parent = images[i-1]
+		}
+		l := newLayer(t, e, parent, 1<<20, func(b *cow.LayerBuilder) {
+			p := make([]byte, 4096)
+			fillStamp(p, uint32(i+1))
+			must(b.WriteAt(p, int64(i)*4096))
+		})
+		images = append(images, l.ID)
+	}
+	return images
+}
+
+// TestDeepImageIsFlattenedOnce: what the clones of an image on a long chain can
+// share is not copied for each of them.
+func TestDeepImageIsFlattenedOnce(t *testing.T) {
+	for _, c := range []struct{ images, snapshots int }{{11, 0}, {8, 2}} {
+		e := open(t, t.TempDir(), cow.Options{Manual: true, MergeDepth: 4, FlattenDepth: 8})
+		images := deepImages(t, e, c.images)
+		var all []*cow.Volume
+		for i := range 3 {
+			id := fmt.Sprint("v", i)
+			v := newVolume(t, e, cow.VolumeSpec{ID: id, Base: images[c.images-1]})
+			for k := range c.snapshots {
+				put(t, v, 512<<10, 4096, 99)
+				must(e.Snapshot(id, fmt.Sprint("s", k)))
+			}
+			all = append(all, v)
+		}
+		before := len(e.Layers())
+		ok(t, e.Settle(t.Context()))
+		if n := len(e.Layers()) - before; n != 1 {
+			t.Errorf("%+v: %d layers were made, want 1", c, n)
+		}
+		for i, v := range all {
+			if d := must(e.Volume(fmt.Sprint("v", i))).Depth; d != 8 {
+				t.Errorf("%+v: v%d has %d layers, want 8", c, i, d)
+			}
+			for b := range c.images {
+				wants(t, v, int64(b)*4096, 4096, uint32(b+1))
+			}
+		}
+	}
+}
+
+// TestBackgroundLeavesRoom: nothing is copied in the background that would
+// take more than half of what is free, until there is more.
+func TestBackgroundLeavesRoom(t *testing.T) {
+	fs := crashfs.New(1, "/")
+	o := windowOptions(fs, 1)
+	o.MergeDepth, o.FlattenDepth = 4, 8
+	e := must(cow.Open("/d", o))
+	defer func() { e.Close() }()
+	images := deepImages(t, e, 9)
+	fs.SetCapacity(fs.Allocated() + 4*4096 + 4*4096 - 1)
+	ok(t, e.Settle(t.Context()))
+	if d := must(e.Layer(images[8])).Depth; d != 9 {
+		t.Errorf("copied on a disk that is nearly full: %d layers", d)
+	}
+	fs.SetCapacity(0)
+	ok(t, e.Close())
+	e = must(cow.Open("/d", o))
+	ok(t, e.Settle(t.Context()))
+	if d := must(e.Layer(images[8])).Depth; d != 6 {
+		t.Errorf("%d layers, want 6", d)
+	}
+}

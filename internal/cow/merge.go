@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
 
 // nextToMerge finds a chain that has become too deep: in one of more than
 // MergeDepth layers a run of nameless neighbours is merged; one of more than
-// FlattenDepth layers is flattened, down to an image that is itself no deeper
-// than MergeDepth, or to the ground. The caller holds mu.
+// FlattenDepth layers is flattened. The caller holds mu.
 func (e *Engine) nextToMerge() *job {
 	var refs *references // counted once, and only if a chain is deep
 	for id, s := range e.volumes {
@@ -49,7 +49,7 @@ func (e *Engine) mergeJob(base string, above *layerState, volume string, refs **
 	}
 	first, end := e.longestRun(line, *refs)
 	if depth > e.o.FlattenDepth {
-		first, end = 0, e.ground(line)
+		first, end = e.tooDeep(line, above != nil)
 	}
 	if end-first < 2 {
 		return nil
@@ -128,7 +128,26 @@ func (r *references) isNameless(l *layerState) bool {
 	return !r.named[l.id] && r.count[l.id] == 1
 }
 
-// ground is how far a chain is flattened.
+// tooDeep is what to flatten of a chain that stands below a volume, or below an
+// image. What can be done beneath an image is done there, for all who stand on
+// it, and beneath the lowest of those that are too deep.
+func (e *Engine) tooDeep(line []*layerState, belowImage bool) (first, end int) {
+	image := slices.IndexFunc(line, func(l *layerState) bool { return l.meta.Keep })
+	switch {
+	case image < 0:
+		return 0, len(line)
+	case len(line)-image > e.o.FlattenDepth:
+		return 0, 0 // that image's own turn
+	case belowImage:
+		return 0, e.ground(line)
+	case len(line)-image <= max(e.o.MergeDepth, len(line)/2):
+		return 0, image
+	}
+	return image + 1, e.ground(line)
+}
+
+// ground is how far down an image is flattened: to one that is no deeper than
+// MergeDepth, or all.
 func (e *Engine) ground(line []*layerState) int {
 	for i, l := range line {
 		if l.meta.Keep && len(line)-i <= e.o.MergeDepth {

@@ -48,3 +48,16 @@ func (s *space) take(n int64) error {
 	s.credit -= n
 	return nil
 }
+
+// spare refuses n bytes that nobody waits for, if they are more than half of
+// what is free: the rest is the machines'.
+func (s *space) spare(n int64) error {
+	free, err := s.free()
+	if err != nil {
+		return fmt.Errorf("ask for free space: %w", err)
+	}
+	if left := free - max(0, s.minFree); n > left/2 {
+		return fmt.Errorf("up to %d bytes would have to be copied, which is more than half of the %d that are free: %w", n, left, block.ErrNoSpace)
+	}
+	return nil
+}
