@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -67,6 +68,18 @@ func flip(t *testing.T, name string, off int64) {
 	must(f.WriteAt(p, off))
 }
 
+// namedTwice returns what an error names more than once, each time by itself.
+func namedTwice(err error) string {
+	seen := map[string]bool{}
+	for _, name := range regexp.MustCompile(`[a-z]+ "[^"]*"`).FindAllString(fmt.Sprint(err), -1) {
+		if seen[name] {
+			return name
+		}
+		seen[name] = true
+	}
+	return ""
+}
+
 func TestDamageIsNamedAndContained(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -106,6 +119,9 @@ func TestDamageIsNamedAndContained(t *testing.T) {
 			_, err := e.OpenVolume("a")
 			if !errors.Is(err, block.ErrCorrupt) && !strings.Contains(c.name, "folder") || err == nil || !strings.Contains(err.Error(), c.says(r)) {
 				t.Errorf("open: %v; want it to name %q", err, c.says(r))
+			}
+			if twice := namedTwice(err); twice != "" {
+				t.Errorf("it names %s twice: %v", twice, err)
 			}
 			if _, err := e.OpenVolume("b"); (err != nil) != c.both {
 				t.Errorf("the other volume: %v", err)

@@ -109,7 +109,7 @@ func openData(fs vfs.FS, name string, id uuid.UUID, size int64, flag int) (vfs.F
 		return nil, missing(err)
 	}
 	if err := checkOwner(f, dataMagic, id, size, dataLength(size)); err != nil {
-		return nil, errors.Join(fmt.Errorf("data file %q: %w", name, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("data file: %w", err), f.Close())
 	}
 	return f, nil
 }

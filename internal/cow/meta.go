@@ -97,10 +97,12 @@ func decodeMeta(p []byte, v any) error {
 	return nil
 }
 
+var errBadMeta = fmt.Errorf("meta makes no sense: %w", block.ErrCorrupt)
+
 // check refuses what no engine writes, so that the rest need not.
 func (m *layerMeta) check(id string) error {
 	if m.ID != id || !isUUID(m.ID) || checkSize(m.Size) != nil || m.Own < 0 || !clips(m.Parent, m.Clip, m.Size) {
-		return fmt.Errorf("meta of layer %q: %w", id, block.ErrCorrupt)
+		return errBadMeta
 	}
 	return nil
 }
@@ -112,7 +114,7 @@ func (m *volumeMeta) check(id string) error {
 		ok = ok && checkID(s.Name) == nil && isUUID(s.Layer)
 	}
 	if !ok {
-		return fmt.Errorf("meta of volume %q: %w", id, block.ErrCorrupt)
+		return errBadMeta
 	}
 	return nil
 }

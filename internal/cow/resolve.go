@@ -63,9 +63,7 @@ func (e *Engine) acquire(id string) (*chain, error) {
 	e.chains[id] = c
 	e.mu.Unlock()
 
-	if err := e.resolve(c, rest); err != nil {
-		c.err = fmt.Errorf("open layer %q: %w", id, err)
-	}
+	c.err = e.resolve(c, rest)
 	c.mine = nil
 	close(c.ready)
 	if c.err != nil {
