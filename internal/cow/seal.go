@@ -62,25 +62,26 @@ func (e *Engine) seal(s *volumeState, o *overlay, keep bool, edit func(m *volume
 }
 
 // prepare does what can be done while the volume goes on: it brings most of
-// the data to the disk, and meanwhile makes the next chain.
+// the data to the disk, and meanwhile makes the next chain and the next overlay.
 func (x *sealing) prepare(edit func(m *volumeMeta)) error {
 	if err := x.e.roomAbove(x.s.meta.Base); err != nil {
 		return err
 	}
 	if x.v == nil {
-		return x.prepareFiles(edit)
+		return x.prepareFiles()
 	}
-	var painting errgroup.Group
-	painting.Go(x.makeChain)
-	err := x.prepareFiles(edit)
-	if err = errors.Join(painting.Wait(), err); err != nil {
+	var others errgroup.Group
+	others.Go(x.makeChain)
+	others.Go(func() error { return x.makeNext(edit) })
+	err := x.prepareFiles()
+	if err = errors.Join(others.Wait(), err); err != nil {
 		return err
 	}
 	x.repaint() // the disk may have taken long: what is left for the stall is less
 	return nil
 }
 
-func (x *sealing) prepareFiles(edit func(m *volumeMeta)) error {
+func (x *sealing) prepareFiles() error {
 	for range 3 { // what is written meanwhile is less each time
 		start := time.Now()
 		if err := x.o.preflush(); err != nil {
@@ -91,13 +92,7 @@ func (x *sealing) prepareFiles(edit func(m *volumeMeta)) error {
 		}
 	}
 	x.o.startPunching()
-	if err := x.makeMetaFile(); err != nil {
-		return noSpace(err)
-	}
-	if x.v == nil {
-		return nil
-	}
-	return x.makeNext(edit)
+	return noSpace(x.makeMetaFile())
 }
 
 func (x *sealing) makeNext(edit func(m *volumeMeta)) (err error) {
