@@ -31,7 +31,7 @@ test-full: setup lint unit ## all of that, and the long ones
 	GOARCH=arm64 $(GO) build -o /dev/null ./cmd/bootes
 	$(GO) test -race -tags full -timeout 15m ./internal/iscsi
 	$(GO) test -tags e2e,full -timeout 120m -count 1 -v -p 1 ./e2e/... ./internal/lab/...
-	BOOTES_COW_SEEDS=1000 BOOTES_COW_KILLS=500 $(GO) test -timeout 120m -count 1 ./internal/cow
+	BOOTES_COW_SEEDS=240 BOOTES_COW_KILLS=500 $(GO) test -timeout 60m -count 1 ./internal/cow
 	@scripts/fuzz 60s
 
 lint: ## gofmt, vet, staticcheck, go.mod

@@ -80,7 +80,7 @@ func benchCommand() *cobra.Command {
 	o := bench.Options{Out: os.Stdout}
 	eng := cowbench.Options{Out: os.Stdout}
 	engine := true
-	var loads string
+	var loads, parts string
 	c := &cobra.Command{
 		Use: "bench", Short: "Measure beside plain files, qcow2, dnsmasq, tgt, tftpd-hpa and nginx", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,6 +90,13 @@ func benchCommand() *cobra.Command {
 					return fmt.Errorf("read --loads: %w", err)
 				}
 				o.Loads, o.Rounds, o.Files, o.DHCP, engine = re, 0, false, false, false
+			}
+			if parts != "" {
+				re, err := regexp.Compile(parts)
+				if err != nil {
+					return fmt.Errorf("read --parts: %w", err)
+				}
+				eng.Parts, o.Rounds, o.Seconds = re, 0, 0
 			}
 			if engine {
 				if err := cowbench.Run(cmd.Context(), eng); err != nil {
@@ -117,6 +124,7 @@ func benchCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.Files, "files", true, "measure TFTP and HTTP")
 	c.Flags().IntSliceVar(&o.Storm, "storm", []int{1, 10, 50}, "how many machines boot at once, rising; 1000 takes minutes")
 	c.Flags().StringVar(&loads, "loads", "", "measure only the iSCSI loads whose names match this `expression`, as 'sequential|iscsi-perf'")
+	c.Flags().StringVar(&parts, "parts", "", "measure only the parts of the engine whose names match this `expression`: clones, reads, large map, writes, page cache, sealing, removing, import, syncs, qcow2, growth")
 	c.Flags().BoolVar(&o.UEFI, "uefi", false, "boots of UEFI only")
 	c.Flags().BoolVar(&engine, "engine", true, "measure the copy-on-write engine")
 	c.Flags().StringVar(&eng.Dir, "dir", "/var/tmp", "where the engine is measured: a real disk with 8 GiB free")

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/cow/vfs"
@@ -22,8 +23,9 @@ type Options struct {
 	// Dir is where a temporary folder of at most 8 GiB is made, on a real
 	// disk; default /var/tmp.
 	Dir   string
-	Out   io.Writer // Markdown tables
-	Quick bool      // tiny disks and few turns: shows that it works, measures nothing
+	Out   io.Writer      // Markdown tables
+	Parts *regexp.Regexp // only those whose names match; nil: all
+	Quick bool           // tiny disks and few turns: shows that it works, measures nothing
 }
 
 // sizes of what is measured, in bytes unless said otherwise.
@@ -91,6 +93,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		{"page cache", b.pageCache}, {"sealing", b.sealing}, {"removing", b.removing}, {"import", b.importing},
 		{"syncs", b.syncs}, {"qcow2", b.beside}, {"growth", b.growth},
 	} {
+		if o.Parts != nil && !o.Parts.MatchString(s.name) {
+			continue
+		}
 		if err := b.section(s.run); err != nil {
 			return fmt.Errorf("measure %s: %w", s.name, err)
 		}

@@ -106,7 +106,7 @@ type deepClone struct {
 // deepClone makes a chain, closes it and opens a clone of its top.
 func (b *bench) deepClone(r *room, base string, size int64, depth int) (c deepClone, err error) {
 	id := fmt.Sprint("depth-", depth)
-	v, err := b.chain(r, id, base, size, depth-1)
+	v, err := b.chain(r, id, base, depth-1, strewn(size))
 	if err != nil {
 		return c, err
 	}

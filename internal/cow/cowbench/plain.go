@@ -42,7 +42,7 @@ type manyPlain struct {
 
 func (b *bench) manyFiles(r *room, size int64, depth int) (*manyPlain, error) {
 	m := &manyPlain{in: make([]uint8, size/blockSize)}
-	change := pattern(2 * blockSize)
+	changes := strewn(size)
 	for i := range depth {
 		p, err := r.plain(fmt.Sprint("plain-", i), size)
 		if err != nil {
@@ -52,11 +52,10 @@ func (b *bench) manyFiles(r *room, size int64, depth int) (*manyPlain, error) {
 		if i == 0 {
 			err = fill(p, size)
 		} else {
-			for _, at := range changesOf(i-1, size, len(change)) {
-				m.in[at/blockSize], m.in[at/blockSize+1] = uint8(i), uint8(i)
-				_, werr := p.WriteAt(change, at)
-				err = errors.Join(err, werr)
+			for _, x := range changes(i - 1) {
+				m.in[x.off/blockSize], m.in[x.off/blockSize+1] = uint8(i), uint8(i)
 			}
+			err = change(p, changes(i-1))
 		}
 		if err != nil {
 			return m, err

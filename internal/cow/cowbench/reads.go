@@ -28,34 +28,21 @@ func (b *bench) image(r *room, size int64) (string, error) {
 	return info.ID, nil
 }
 
-// chain puts n layers of scattered changes, 8 KiB in each MiB, upon a layer.
-func (b *bench) chain(r *room, id, base string, size int64, n int) (*cow.Volume, error) {
+// chain puts n layers of changes upon a layer.
+func (b *bench) chain(r *room, id, base string, n int, changes func(layer int) []extent) (*cow.Volume, error) {
 	v, err := r.clone(id, base)
 	if err != nil {
 		return nil, err
 	}
-	p := pattern(2 * blockSize)
 	for i := range n {
-		for _, at := range changesOf(i, size, len(p)) {
-			if _, err := v.WriteAt(p, at); err != nil {
-				return nil, err
-			}
+		if err := change(v, changes(i)); err != nil {
+			return nil, err
 		}
 		if _, err := r.eng.Snapshot(id, fmt.Sprint("s", i)); err != nil {
 			return nil, err
 		}
 	}
 	return v, nil
-}
-
-// changesOf is where layer i of a chain has changes, of n bytes each: each layer
-// has its own turn of the same places.
-func changesOf(i int, size int64, n int) []int64 {
-	all := scattered(size/2, int(size>>20))
-	for k, x := range all {
-		all[k] = (x + int64(i)*37) % (size / int64(n)) * int64(n)
-	}
-	return all
 }
 
 // reads measures hot reads of an image that is full of data.
@@ -68,7 +55,11 @@ func (b *bench) reads(r *room) error {
 	if err != nil {
 		return err
 	}
-	deep, err := b.chain(r, "deep", base, b.sizes.image, b.depth-1)
+	deep, err := b.chain(r, "deep", base, b.depth-1, strewn(b.sizes.image))
+	if err != nil {
+		return err
+	}
+	upgraded, err := b.chain(r, "upgraded", base, b.depth-1, asUpgrades(b.sizes.image))
 	if err != nil {
 		return err
 	}
@@ -94,10 +85,10 @@ func (b *bench) reads(r *room) error {
 	if err := b.sequential(r, p, one, mixed, half); err != nil {
 		return err
 	}
-	if err := b.random(r, p, one, deep, files); err != nil {
+	if err := b.random(r, p, one, deep, upgraded, files); err != nil {
 		return err
 	}
-	if err := errors.Join(one.Close(), deep.Close(), mixed.Close(), p.Close(), files.Close()); err != nil {
+	if err := errors.Join(one.Close(), deep.Close(), upgraded.Close(), mixed.Close(), p.Close(), files.Close()); err != nil {
 		return err
 	}
 	return b.merged(r)
@@ -145,7 +136,7 @@ func (b *bench) merged(r *room) (err error) {
 // filled. A file that was copied in one go lies there in larger pieces, which
 // are faster, and one that was written block by block does not: that would be
 // a comparison of histories.
-func (b *bench) random(r *room, p, one, deep, files disk) error {
+func (b *bench) random(r *room, p, one, deep, upgraded, files disk) error {
 	all, size := shuffled(b.sizes.image), gib(b.sizes.image)
 	pairs := []struct {
 		name string
@@ -153,11 +144,13 @@ func (b *bench) random(r *room, p, one, deep, files disk) error {
 		goal float64
 	}{
 		{"4 KiB random read, hot, " + size + " image", p, one, 0.95},
-		{fmt.Sprintf("… through %d layers", b.depth), p, deep, 0.95},
-		{fmt.Sprintf("… %d layers against one", b.depth), one, deep, 0.95},
-		{fmt.Sprintf("… %d layers against as many plain files with the same blocks", b.depth), files, deep, 0},
+		{fmt.Sprintf("… through %d layers of upgrades", b.depth), p, upgraded, 0.95},
+		{fmt.Sprintf("… %d layers of upgrades against one", b.depth), one, upgraded, 0.95},
+		{fmt.Sprintf("… through %d strewn layers", b.depth), p, deep, 0.95},
+		{fmt.Sprintf("… %d strewn layers against one", b.depth), one, deep, 0.95},
+		{fmt.Sprintf("… %d strewn layers against as many plain files with the same blocks", b.depth), files, deep, 0},
 	}
-	if err := errors.Join(evict(r.dir), touch(b.ctx, all, p, one, deep, files)); err != nil {
+	if err := errors.Join(evict(r.dir), touch(b.ctx, all, p, one, deep, upgraded, files)); err != nil {
 		return err
 	}
 	for _, x := range pairs {
