@@ -16,20 +16,20 @@ import (
 func (h *house) room() (metrics.Room, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	all, err := h.inv.Machines(ctx)
+	machines, err := h.inv.CountMachines(ctx)
 	if err != nil {
 		return metrics.Room{}, err
 	}
-	waiting, err := h.inv.AllWaiting(ctx)
+	waiting, err := h.inv.CountWaiting(ctx)
 	if err != nil {
 		return metrics.Room{}, err
 	}
-	leases, err := h.inv.Leases(ctx)
+	nets, err := h.networks(ctx)
 	if err != nil {
 		return metrics.Room{}, err
 	}
-	r := metrics.Room{Machines: len(all), Waiting: len(waiting), Networks: networks(h.cfg, leases), Sessions: map[string]int{"firmware": 0, "system": 0}}
-	r.Booting, r.Stalled = underWay(h.rec.Latest())
+	r := metrics.Room{Machines: machines, Waiting: waiting, Networks: nets, Sessions: map[string]int{"firmware": 0, "system": 0}}
+	r.Booting, r.Stalled = h.underWay()
 	for _, s := range h.targets.Sessions() {
 		if s.FromIPXE() {
 			r.Sessions["firmware"]++
@@ -48,27 +48,19 @@ var beforeRunning = []recorder.Stage{
 	recorder.StageFirmware, recorder.StageLoader, recorder.StageIPXE, recorder.StageScript, recorder.StageLogin, recorder.StageRead, recorder.StageKernel,
 }
 
-func underWay(latest []recorder.Boot) (byStage map[string]int, stalled int) {
+func (h *house) underWay() (byStage map[string]int, stalled int) {
+	reached, stalled := h.rec.UnderWay()
 	byStage = map[string]int{}
 	for _, st := range beforeRunning {
-		byStage[string(st)] = 0
-	}
-	for _, b := range latest {
-		switch {
-		case b.Machine == "":
-		case b.Outcome == recorder.OutcomeStalled:
-			stalled++
-		case b.Outcome == "" && b.Stage != "":
-			byStage[string(b.Stage)]++
-		}
+		byStage[string(st)] = reached[st]
 	}
 	return byStage, stalled
 }
 
 // networks are those that the config gives addresses on.
-func networks(cfg *config.Config, leases []inventory.Lease) (all []metrics.Network) {
-	now := time.Now()
-	for _, i := range cfg.Interfaces {
+func (h *house) networks(ctx context.Context) (all []metrics.Network, err error) {
+	var pools [][]inventory.Pool
+	for _, i := range h.cfg.Interfaces {
 		if i.DHCP != config.Server {
 			continue
 		}
@@ -76,19 +68,19 @@ func networks(cfg *config.Config, leases []inventory.Lease) (all []metrics.Netwo
 			if len(s.Ranges) == 0 {
 				continue
 			}
-			n := metrics.Network{Prefix: networkName(s)}
-			for _, r := range s.Ranges {
+			n, in := metrics.Network{Prefix: networkName(s)}, make([]inventory.Pool, len(s.Ranges))
+			for i, r := range s.Ranges {
 				n.Size += addresses(r.First, r.Last)
+				in[i] = inventory.Pool(r)
 			}
-			for _, l := range leases {
-				if l.State == inventory.Bound && l.Expires.After(now) && inRanges(l.Addr, s.Ranges) {
-					n.Leased++
-				}
-			}
-			all = append(all, n)
+			all, pools = append(all, n), append(pools, in)
 		}
 	}
-	return all
+	leased, err := h.inv.CountLeases(ctx, pools)
+	for i, n := range leased {
+		all[i].Leased = n
+	}
+	return all, err
 }
 
 // networkName is the prefix of s, or its range, if the config leaves the prefix
@@ -108,15 +100,6 @@ func addresses(first, last netip.Addr) int {
 		n += (int(b[i]) - int(a[i])) << (8 * (3 - i))
 	}
 	return n
-}
-
-func inRanges(a netip.Addr, ranges []config.Range) bool {
-	for _, r := range ranges {
-		if !a.Less(r.First) && !r.Last.Less(a) {
-			return true
-		}
-	}
-	return false
 }
 
 func otherServers(cfg *config.Config, others []dhcp.Other) (all []metrics.DHCPServer) {

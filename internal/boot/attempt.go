@@ -7,22 +7,15 @@ import (
 	"sync"
 	"time"
 
+	"bootes.dev/internal/crowd"
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
 )
 
-// Limits on attempts held in memory.
-const (
-	maxMachines  = 16384
-	maxStrangers = 2048 // beside them: anybody can make up strangers, and takes no machine's place
-	// fewLooked is how many attempts are looked at for the one that goes: all of
-	// them, at each message of a flood, are too many.
-	fewLooked = 32
-	// stale is the silence after which a machine that asks again is taken to
-	// have been switched on again, whatever stage it had reached.
-	stale = 3 * time.Minute
-)
+// stale is the silence after which a machine that asks again is taken to have
+// been switched on again, whatever stage it had reached.
+const stale = 3 * time.Minute
 
 // attempt is one boot of one machine as far as the network has shown it.
 type attempt struct {
@@ -117,7 +110,9 @@ func (as *attempts) take(subject, mac string, s step, now time.Time, newID func(
 		as.drop(a)
 	}
 	a := &attempt{id: id, subject: subject, mac: mac, opened: now, active: now}
-	as.makeRoom(a.stranger())
+	if goes := crowd.Leaves(as.m, as.strangers, a.stranger(), (*attempt).stranger, func(a *attempt) time.Time { return a.active }); goes != nil {
+		as.drop(goes)
+	}
 	as.m[subject] = a
 	if a.stranger() {
 		as.strangers++
@@ -243,32 +238,6 @@ func (as *attempts) reach(a *attempt, s recorder.Stage) {
 
 // stranger reports whether nobody has added the machine. A name has no colons.
 func (a *attempt) stranger() bool { return strings.Contains(a.subject, ":") }
-
-// makeRoom keeps attempts of strangers, or those of machines, within their bound:
-// of some of them, the one that has been silent for longest goes.
-func (as *attempts) makeRoom(strangers bool) {
-	n, most := len(as.m)-as.strangers, maxMachines
-	if strangers {
-		n, most = as.strangers, maxStrangers
-	}
-	if n < most {
-		return
-	}
-	var oldest *attempt
-	looked := 0
-	for _, a := range as.m { // in another order each time
-		if a.stranger() != strangers {
-			continue
-		}
-		if oldest == nil || a.active.Before(oldest.active) {
-			oldest = a
-		}
-		if looked++; looked == fewLooked {
-			break
-		}
-	}
-	as.drop(oldest)
-}
 
 func (a *attempt) stopTimer() {
 	if a.watch.timer != nil {

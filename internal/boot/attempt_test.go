@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"bootes.dev/internal/crowd"
 	"bootes.dev/internal/recorder"
 )
 
@@ -99,16 +100,16 @@ func TestAttemptsAreBounded(t *testing.T) {
 	as := attempts{m: map[string]*attempt{}}
 	now := time.Now()
 	take(t, &as, "pc", romAsks, now)
-	for i := range maxStrangers + 100 {
+	for i := range crowd.Strangers + 100 {
 		take(t, &as, fmt.Sprint("52:54:", i), romAsks, now.Add(time.Duration(i+1)))
 	}
-	if len(as.m) != maxStrangers+1 || as.strangers != maxStrangers || as.m["pc"] == nil {
-		t.Errorf("%d attempts held, %d of strangers, want %d; the machine's: %v", len(as.m), as.strangers, maxStrangers, as.m["pc"])
+	if len(as.m) != crowd.Strangers+1 || as.strangers != crowd.Strangers || as.m["pc"] == nil {
+		t.Errorf("%d attempts held, %d of strangers, want %d; the machine's: %v", len(as.m), as.strangers, crowd.Strangers, as.m["pc"])
 	}
-	for i := range maxMachines + 100 {
+	for i := range crowd.Machines + 100 {
 		take(t, &as, fmt.Sprint("pc", i), romAsks, now.Add(time.Duration(i)))
 	}
-	if len(as.m) != maxStrangers+maxMachines || as.strangers != maxStrangers {
+	if len(as.m) != crowd.Strangers+crowd.Machines || as.strangers != crowd.Strangers {
 		t.Errorf("%d attempts held, %d of strangers", len(as.m), as.strangers)
 	}
 }

@@ -7,10 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Space is that of one file system, in bytes.
+// Space is that of one file system; Capacity and Free are in bytes.
 type Space struct {
 	Capacity int64
 	Free     int64 // what an ordinary user could still write
+	Kind     int64 // of file system, statfs(2)
 }
 
 // Of is the space of the file system that holds path. Its error names the path.
@@ -34,5 +35,5 @@ func OfFile(f *os.File) (Space, error) {
 // space converts every field: their types differ from one processor to the next.
 func space(st *unix.Statfs_t) Space {
 	unit := int64(st.Bsize)
-	return Space{Capacity: int64(st.Blocks) * unit, Free: int64(st.Bavail) * unit}
+	return Space{Capacity: int64(st.Blocks) * unit, Free: int64(st.Bavail) * unit, Kind: int64(st.Type)}
 }

@@ -24,7 +24,6 @@ type disk struct {
 	format  error  // why this program cannot use what is in dir
 	space   diskspace.Space
 	keep    int64 // bytes that volumes may not take
-	kind    int64 // of file system, statfs(2)
 	nowait  error // of a read that must not wait
 	syncs   []time.Duration
 	err     error // it could not be looked at
@@ -56,11 +55,6 @@ func lookAtDisk(cfg *config.Config) (d disk) {
 		return d
 	}
 	d.keep = cfg.Limits.MinFree.Of(d.space.Capacity)
-	var st unix.Statfs_t
-	if d.err = unix.Statfs(d.at, &st); d.err != nil {
-		return d
-	}
-	d.kind = int64(st.Type)
 	d.try()
 	return d
 }
@@ -148,10 +142,10 @@ func (d disk) judgeSpace(g *group) {
 }
 
 func (d disk) judgeKind(g *group) {
-	k, ok := fileSystems[d.kind]
+	k, ok := fileSystems[d.space.Kind]
 	switch {
 	case !ok:
-		g.warn(fmt.Sprintf("its file system (%#x) is one that was never tried", d.kind), "ext4 and XFS are what the numbers in the documents were taken on")
+		g.warn(fmt.Sprintf("its file system (%#x) is one that was never tried", d.space.Kind), "ext4 and XFS are what the numbers in the documents were taken on")
 	case k.trouble != "":
 		g.warn(fmt.Sprintf("it is %s: %s", k.name, k.trouble), k.remedy)
 	case d.nowait != nil && d.syncErr == nil:

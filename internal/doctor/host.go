@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"time"
 
+	"bootes.dev/internal/netif"
 	"golang.org/x/sys/unix"
 )
 
@@ -35,7 +36,10 @@ func lookAtHost() (h host) {
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &files) == nil {
 		h.files = files.Max
 	}
-	h.neighbours = number("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
+	h.neighbours = -1
+	if n, ok := netif.NeighbourLimit(); ok {
+		h.neighbours = n
+	}
 	for _, t := range tools {
 		if _, err := exec.LookPath(t.name); err != nil {
 			h.missing = append(h.missing, t)
@@ -68,7 +72,7 @@ func judgeHost(h host) []Finding {
 	}
 	if h.neighbours >= 0 && h.neighbours < enoughNeighbours {
 		g.warn(fmt.Sprintf("its kernel remembers %d neighbours at most", h.neighbours),
-			fmt.Sprintf("for more machines than that: sysctl -w net.ipv4.neigh.default.gc_thresh3=%d, and the same in /etc/sysctl.d", 4*enoughNeighbours))
+			"for more machines than that: "+netif.RaiseNeighbourLimit(4*enoughNeighbours))
 	}
 	for _, t := range h.missing {
 		g.warn(fmt.Sprintf("%s is not installed: %s", t.name, t.without), "apt-get install "+t.pkg)

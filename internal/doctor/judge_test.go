@@ -168,8 +168,8 @@ func TestJudgeRivals(t *testing.T) {
 
 func TestJudgeDisk(t *testing.T) {
 	good := disk{
-		dir: "/d", at: "/d", space: diskspace.Space{Capacity: 100 << 30, Free: 50 << 30}, keep: 1 << 30,
-		kind: unix.EXT4_SUPER_MAGIC, syncs: []time.Duration{300 * time.Microsecond, 200 * time.Microsecond, 4 * time.Millisecond},
+		dir: "/d", at: "/d", space: diskspace.Space{Capacity: 100 << 30, Free: 50 << 30, Kind: unix.EXT4_SUPER_MAGIC}, keep: 1 << 30,
+		syncs: []time.Duration{300 * time.Microsecond, 200 * time.Microsecond, 4 * time.Millisecond},
 	}
 	change := func(f func(*disk)) disk { d := good; f(&d); return d }
 	const (
@@ -196,9 +196,9 @@ func TestJudgeDisk(t *testing.T) {
 			"fail 512 MiB free of 100 GiB, of which images and volumes may take 0 B: every machine's writes fail -> free some space, or lower limits.min_free, which is 1 GiB", kind, syncs}},
 		{"little", change(func(d *disk) { d.space.Free = 3 << 30 }), []string{format,
 			"warn 3 GiB free of 100 GiB, of which images and volumes may take 2 GiB -> a golden image and what machines write on it want more; `bootes df` shows what takes how much", kind, syncs}},
-		{"tmpfs", change(func(d *disk) { d.kind = unix.TMPFS_MAGIC }), []string{format, space,
+		{"tmpfs", change(func(d *disk) { d.space.Kind = unix.TMPFS_MAGIC }), []string{format, space,
 			"warn it is tmpfs: all that is in it is gone when this computer restarts -> put data: on a disk", syncs}},
-		{"never seen", change(func(d *disk) { d.kind = 0x1234 }), []string{format, space,
+		{"never seen", change(func(d *disk) { d.space.Kind = 0x1234 }), []string{format, space,
 			"warn its file system (0x1234) is one that was never tried -> ext4 and XFS are what the numbers in the documents were taken on", syncs}},
 		{"old kernel", change(func(d *disk) { d.nowait = syscall.EOPNOTSUPP }), []string{format, space,
 			"warn ext4, whose kernel cannot read without waiting (operation not supported): reads are slower -> a kernel of 4.14 or newer", syncs}},

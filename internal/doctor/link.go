@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -160,19 +158,6 @@ func nested(in []syscall.NetlinkRouteAttr, kind uint16) []syscall.NetlinkRouteAt
 		}
 	}
 	return nil
-}
-
-// number is the one number in a file, -1 if there is none.
-func number(path string) int {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return -1
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return -1
-	}
-	return n
 }
 
 func judgeLink(l link) []Finding {

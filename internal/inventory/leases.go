@@ -229,6 +229,28 @@ func (in *Inventory) Leases(ctx context.Context) ([]Lease, error) {
 	return all, nil
 }
 
+// CountLeases is how many addresses of each network, given by its pools, are
+// bound now.
+func (in *Inventory) CountLeases(ctx context.Context, networks [][]Pool) ([]int, error) {
+	d, err := in.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer d.mu.Unlock()
+	now, counts := in.now(), make([]int, len(networks))
+	for addr, l := range d.leases {
+		if l.State != Bound || l.expired(now) {
+			continue
+		}
+		for i, pools := range networks {
+			if within(pools, addr) {
+				counts[i]++
+			}
+		}
+	}
+	return counts, nil
+}
+
 // LeaseAt is the lease of an address that is bound now. *NotFoundError when
 // there is none.
 func (in *Inventory) LeaseAt(ctx context.Context, addr netip.Addr) (Lease, error) {
@@ -260,8 +282,10 @@ func (q LeaseRequest) onLink(a netip.Addr) bool {
 	return slices.ContainsFunc(q.Subnets, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-func (q LeaseRequest) inPool(a netip.Addr) bool {
-	return slices.ContainsFunc(q.Pools, func(p Pool) bool { return p.First.Compare(a) <= 0 && a.Compare(p.Last) <= 0 })
+func (q LeaseRequest) inPool(a netip.Addr) bool { return within(q.Pools, a) }
+
+func within(pools []Pool, a netip.Addr) bool {
+	return slices.ContainsFunc(pools, func(p Pool) bool { return p.First.Compare(a) <= 0 && a.Compare(p.Last) <= 0 })
 }
 
 func (q LeaseRequest) excluded(a netip.Addr) bool { return slices.Contains(q.Exclude, a) }

@@ -90,6 +90,19 @@ func TestLeaseStaysWithItsClient(t *testing.T) {
 	}
 }
 
+func TestCountLeases(t *testing.T) {
+	x := newSite(t)
+	x.bind(ask(1, "")) // expires
+	x.later(2 * time.Hour)
+	x.bind(ask(2, ""))
+	x.bind(ask(3, ""))
+	x.offer(ask(4, ""))
+	n, err := x.CountLeases(t.Context(), [][]Pool{pools("10.0.0.10", "10.0.0.19"), pools("10.0.1.10", "10.0.1.19")})
+	if err != nil || fmt.Sprint(n) != "[2 0]" {
+		t.Errorf("%v, %v", n, err)
+	}
+}
+
 func TestOfferOrder(t *testing.T) {
 	x := newSite(t)
 	if l := x.bind(ask(1, "10.0.0.15")); l.Addr != ip("10.0.0.15") {

@@ -109,6 +109,11 @@ func (in *Inventory) Machines(ctx context.Context) ([]Machine, error) {
 	return values(in.machines.List(ctx))
 }
 
+// CountMachines is how many machines there are.
+func (in *Inventory) CountMachines(ctx context.Context) (int, error) {
+	return in.machines.Count(ctx)
+}
+
 // MachineByMAC is the machine that has this network card; *NotFoundError when
 // nobody added it.
 func (in *Inventory) MachineByMAC(ctx context.Context, mac string) (Machine, error) {

@@ -94,6 +94,11 @@ func (in *Inventory) AllWaiting(ctx context.Context) ([]Waiting, error) {
 	return values(in.waiting.List(ctx))
 }
 
+// CountWaiting is how many computers wait for approval.
+func (in *Inventory) CountWaiting(ctx context.Context) (int, error) {
+	return in.waiting.Count(ctx)
+}
+
 // WaitingOf is the computer that waits with a MAC.
 func (in *Inventory) WaitingOf(ctx context.Context, mac string) (Waiting, error) {
 	mac, err := CanonicalMAC(mac)

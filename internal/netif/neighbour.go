@@ -2,8 +2,12 @@ package netif
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -63,4 +67,20 @@ func lookup(index int, ip netip.Addr) (mac net.HardwareAddr, resolving bool) {
 		resolving = resolving || n.State&netlink.NUD_INCOMPLETE != 0
 	}
 	return nil, resolving
+}
+
+// NeighbourLimit is how many neighbours the kernel remembers at once; false: it
+// does not say.
+func NeighbourLimit() (int, bool) {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	return n, err == nil
+}
+
+// RaiseNeighbourLimit is what an admin types to have it remember n.
+func RaiseNeighbourLimit(n int) string {
+	return fmt.Sprintf("sysctl -w net.ipv4.neigh.default.gc_thresh3=%d, and the same in /etc/sysctl.d", n)
 }

@@ -29,6 +29,14 @@ func BenchmarkLatest(b *testing.B) {
 	}
 }
 
+func BenchmarkUnderWay(b *testing.B) {
+	r := house10k()
+	b.ReportAllocs()
+	for b.Loop() {
+		r.UnderWay()
+	}
+}
+
 func BenchmarkRepeat(b *testing.B) {
 	r := New(slog.New(slog.DiscardHandler))
 	e := Event{Time: time.Now(), Boot: "b", Machine: "pc", Text: "DISCOVER from BIOS on br0"}

@@ -9,17 +9,13 @@ import (
 	"time"
 )
 
-// Bounds on what is kept, so that neither a flood of strangers nor one machine
-// in a crash loop can fill memory.
+// Bounds on what is kept, beside those of package crowd, so that one machine in a
+// crash loop cannot fill memory.
 const (
-	maxMachines  = 16384 // of those, and of strangers, one that is silent for long goes
-	maxStrangers = 2048
-	maxBoots     = 16      // of a machine
-	maxTries     = 4       // of a stranger
-	maxEvents    = 200     // per boot: the first ones and the newest are the ones that tell
-	maxInAll     = 200_000 // events: the oldest boots go on without theirs
-	// fewLooked is how many subjects are looked at for the one that goes.
-	fewLooked = 64
+	maxBoots  = 16      // of a machine
+	maxTries  = 4       // of a stranger
+	maxEvents = 200     // per boot: the first ones and the newest are the ones that tell
+	maxInAll  = 200_000 // events: the oldest boots go on without theirs
 )
 
 // Recorder files events under their boots. Its methods may be called from any
@@ -233,6 +229,24 @@ func (r *Recorder) Running(image, but string) (n int) {
 		}
 	}
 	return n
+}
+
+// UnderWay counts the machines whose newest boot has neither ended nor stalled, by
+// the stage that it has reached, and those whose newest boot stalled.
+func (r *Recorder) UnderWay() (byStage map[Stage]int, stalled int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	byStage = map[Stage]int{}
+	for _, s := range r.subjects {
+		switch b := s.newest(); {
+		case b == nil || b.Machine == "":
+		case b.Outcome == OutcomeStalled:
+			stalled++
+		case b.Outcome == "" && b.Stage != "":
+			byStage[b.Stage]++
+		}
+	}
+	return byStage, stalled
 }
 
 // Latest returns the newest boot of every subject with no more than its last

@@ -3,10 +3,13 @@ package recorder
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"bootes.dev/internal/crowd"
 )
 
 func TestBootsSurviveReopen(t *testing.T) {
@@ -73,14 +76,14 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%d boots kept, want %d", n, maxBoots)
 	}
 	start := time.Now()
-	for i := range maxStrangers + 10 {
+	for i := range crowd.Strangers + 10 {
 		r.Add(Event{Time: start.Add(time.Duration(i)), MAC: fmt.Sprint(i), Text: "x"})
 	}
-	if n := len(r.subjects); n != maxStrangers+1 || r.strangers != maxStrangers {
-		t.Errorf("%d subjects, %d strangers kept, want %d strangers", n, r.strangers, maxStrangers)
+	if n := len(r.subjects); n != crowd.Strangers+1 || r.strangers != crowd.Strangers {
+		t.Errorf("%d subjects, %d strangers kept, want %d strangers", n, r.strangers, crowd.Strangers)
 	}
-	if n := r.eldest.Len(); n != maxStrangers+maxBoots || r.events != n {
-		t.Errorf("%d events in %d boots are remembered, want %d", r.events, n, maxStrangers+maxBoots)
+	if n := r.eldest.Len(); n != crowd.Strangers+maxBoots || r.events != n {
+		t.Errorf("%d events in %d boots are remembered, want %d", r.events, n, crowd.Strangers+maxBoots)
 	}
 	for i := range maxTries + 5 {
 		r.Add(Event{Boot: fmt.Sprint("b", i), MAC: "stranger", Text: "x"})
@@ -88,11 +91,11 @@ func TestBounds(t *testing.T) {
 	if n := len(r.Boots("stranger")); n != maxTries {
 		t.Errorf("%d boots of a stranger kept, want %d", n, maxTries)
 	}
-	for i := range maxMachines + 10 {
+	for i := range crowd.Machines + 10 {
 		r.Add(Event{Machine: fmt.Sprint("pc", i), Text: "x"})
 	}
-	if n := len(r.subjects) - r.strangers; n != maxMachines {
-		t.Errorf("%d machines kept, want %d", n, maxMachines)
+	if n := len(r.subjects) - r.strangers; n != crowd.Machines {
+		t.Errorf("%d machines kept, want %d", n, crowd.Machines)
 	}
 }
 
@@ -134,6 +137,28 @@ func TestWatch(t *testing.T) {
 	}
 	if n == 0 || n == 1000 {
 		t.Errorf("slow watcher got %d events; want some, and Add never blocked", n)
+	}
+}
+
+// Of each machine the newest boot counts; strangers do not.
+func TestUnderWay(t *testing.T) {
+	r := New(slog.New(slog.DiscardHandler))
+	for _, e := range []Event{
+		{Boot: "1", Machine: "pc01", Stage: StageLoader},
+		{Boot: "1", Machine: "pc02", Stage: StageLoader},
+		{Boot: "2", Machine: "pc02", Stage: StageFirmware},
+		{Boot: "1", Machine: "pc03", Stage: StageLoader},
+		{Boot: "1", Machine: "pc03", Outcome: OutcomeStalled},
+		{Boot: "1", Machine: "pc04", Stage: StageRunning},
+		{Boot: "1", Machine: "pc05", Stage: StageLoader},
+		{MAC: "52:54:00:00:00:01", Boot: "1", Stage: StageLoader},
+		{MAC: "52:54:00:00:00:01", Boot: "1", Outcome: OutcomeStalled},
+	} {
+		r.Add(e)
+	}
+	byStage, stalled := r.UnderWay()
+	if want := map[Stage]int{StageFirmware: 1, StageLoader: 2}; !maps.Equal(byStage, want) || stalled != 1 {
+		t.Errorf("%v, %d stalled", byStage, stalled)
 	}
 }
 

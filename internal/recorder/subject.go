@@ -3,6 +3,8 @@ package recorder
 import (
 	"container/list"
 	"time"
+
+	"bootes.dev/internal/crowd"
 )
 
 // subject is a machine, or a MAC that nobody has added, with its last boots.
@@ -24,7 +26,9 @@ func (r *Recorder) subject(e Event) *subject {
 	s := r.subjects[e.Subject()]
 	if s == nil {
 		s = &subject{name: e.Subject(), stranger: e.Machine == ""}
-		r.makeRoom(s.stranger)
+		if goes := crowd.Leaves(r.subjects, r.strangers, s.stranger, isStranger, (*subject).last); goes != nil {
+			r.forget(goes)
+		}
 		r.subjects[s.name] = s
 		if s.stranger {
 			r.strangers++
@@ -32,6 +36,8 @@ func (r *Recorder) subject(e Event) *subject {
 	}
 	return s
 }
+
+func isStranger(s *subject) bool { return s.stranger }
 
 func (s *subject) newest() *kept {
 	if len(s.boots) == 0 {
@@ -86,32 +92,6 @@ func (k *kept) replaced(at time.Time) bool {
 	}
 	k.end(OutcomeReplaced, at)
 	return true
-}
-
-// makeRoom keeps strangers, or machines, within their bound: of some of them,
-// the one that has been silent for longest goes. Anybody can make up strangers.
-func (r *Recorder) makeRoom(strangers bool) {
-	n, most := len(r.subjects)-r.strangers, maxMachines
-	if strangers {
-		n, most = r.strangers, maxStrangers
-	}
-	if n < most {
-		return
-	}
-	var goes *subject
-	looked := 0
-	for _, s := range r.subjects { // in another order each time
-		if s.stranger != strangers {
-			continue
-		}
-		if goes == nil || s.last().Before(goes.last()) {
-			goes = s
-		}
-		if looked++; looked == fewLooked {
-			break
-		}
-	}
-	r.forget(goes)
 }
 
 func (r *Recorder) forget(s *subject) {

@@ -74,6 +74,15 @@ func (c *Collection[T]) ListFrom(ctx context.Context, from string, limit int64) 
 	return c.decodeAll(kvs)
 }
 
+// Count is how many records there are. None of them is read.
+func (c *Collection[T]) Count(ctx context.Context) (int, error) {
+	r, _, err := c.s.look(ctx, c.prefix, endOf(c.prefix), mvcc.RangeOptions{CountOnly: true})
+	if err != nil {
+		return 0, err
+	}
+	return r.Count, nil
+}
+
 // Revision is that of the collection's last change; 0 if there was none. It
 // costs next to nothing.
 func (c *Collection[T]) Revision() int64 { return c.s.revisions.get(c.mark()) }

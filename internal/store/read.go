@@ -17,6 +17,14 @@ import (
 // etcd's own way to it. That way leads through an agreement of the members; where
 // there is but one, whatever was acknowledged is in its tree already.
 func (s *Store) read(ctx context.Context, key, end string, o mvcc.RangeOptions) ([]*mvccpb.KeyValue, int64, error) {
+	r, rev, err := s.look(ctx, key, end, o)
+	if err != nil {
+		return nil, 0, err
+	}
+	return r.KVs, rev, nil
+}
+
+func (s *Store) look(ctx context.Context, key, end string, o mvcc.RangeOptions) (*mvcc.RangeResult, int64, error) {
 	if s.closing.Err() != nil {
 		return nil, 0, fmt.Errorf("read the store: %w", ErrClosed)
 	}
@@ -34,5 +42,5 @@ func (s *Store) read(ctx context.Context, key, end string, o mvcc.RangeOptions) 
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the store: %w", err)
 	}
-	return r.KVs, rev, nil
+	return r, rev, nil
 }

@@ -161,6 +161,12 @@ func TestListIsSortedAndOwn(t *testing.T) {
 	if err != nil || keys(recs) != "a b" {
 		t.Errorf("two: %q, %v", keys(recs), err)
 	}
+	if n, err := c.Count(t.Context()); err != nil || n != 3 {
+		t.Errorf("counted %d, %v", n, err)
+	}
+	if n, err := Of[thing](s, "thing").Count(t.Context()); err != nil || n != 0 {
+		t.Errorf("of none, counted %d, %v", n, err)
+	}
 }
 
 func keys(recs []Record[thing]) string {

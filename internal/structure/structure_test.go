@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"internal/guestfs"},
 	{"internal/inventory", "internal/recorder", "internal/cow", "internal/ipxe", "internal/diskimage", "internal/backup"},
 	{"internal/store", "internal/block", "internal/cow/vfs", "internal/config", "internal/netif", "internal/trace"},
-	{"internal/bytesize", "internal/bootfile", "internal/diskspace", "internal/dhcpsnippet", "internal/goals", "internal/quantile"},
+	{"internal/bytesize", "internal/bootfile", "internal/diskspace", "internal/dhcpsnippet", "internal/goals", "internal/quantile", "internal/crowd"},
 }
 
 // testOnly packages serve tests; no program imports them.
