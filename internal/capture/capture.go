@@ -35,6 +35,7 @@ type Capture struct {
 	o          Options
 	wires      []*wire
 	complained time.Time // by keepSaving alone
+	lostAt     time.Time // likewise
 
 	mu     sync.Mutex
 	book   *book

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -191,6 +192,26 @@ func TestPortsOfOthers(t *testing.T) {
 		c.take(start, tt.out, tt.frame)
 		if n := c.count(pc); n != tt.want || strings.Contains(string(File(c.Packets(Span{MAC: pc[:]}))), "secret") {
 			t.Errorf("%s: %d packets are kept, want %d and no secret", name, n, tt.want)
+		}
+	}
+}
+
+// A flood that goes on is told of once.
+func TestLostIsToldOnceInAFlood(t *testing.T) {
+	var log bytes.Buffer
+	c := &Capture{o: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}}
+	at := start
+	for _, step := range []struct {
+		after time.Duration
+		n     uint32
+		told  int
+	}{
+		{0, 0, 0}, {saveEvery, 7, 1}, {saveEvery, 8, 1}, {saveEvery, 0, 1}, {flooding - saveEvery, 9, 1}, {flooding + saveEvery, 1, 2},
+	} {
+		at = at.Add(step.after)
+		c.lost(step.n, at)
+		if n := strings.Count(log.String(), "lost="); n != step.told {
+			t.Errorf("%s after the start, told %d times: %s", at.Sub(start), n, log.String())
 		}
 	}
 }

@@ -146,7 +146,10 @@ func (c *Capture) complain(err error) {
 	}
 }
 
-// tellLost tells of packets that nobody had time to look at.
+// flooding is the quiet after which packets that are lost are another flood's.
+const flooding = time.Minute
+
+// tellLost tells of packets that nobody had time to look at, once in a flood.
 func (c *Capture) tellLost() {
 	var lost uint32
 	for _, w := range c.wires {
@@ -154,9 +157,17 @@ func (c *Capture) tellLost() {
 			lost += s.Drops
 		}
 	}
-	if lost > 0 {
-		c.o.Log.Info("more packets came at once than are looked at: `bootes boot pcap` lacks some", "lost", lost)
+	c.lost(lost, time.Now())
+}
+
+func (c *Capture) lost(n uint32, now time.Time) {
+	if n == 0 {
+		return
 	}
+	if now.Sub(c.lostAt) > flooding {
+		c.o.Log.Info("more packets came at once than are looked at: `bootes boot pcap` lacks some", "lost", n)
+	}
+	c.lostAt = now
 }
 
 // judge asks whether strangers have been added, of those that are to be written.

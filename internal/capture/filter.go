@@ -155,9 +155,11 @@ func tcpFilter(p Ports) program {
 	request := join(ends, payload, some, ret(wholeSnap))
 	response := join(ends, payload, program{behind(0, 4)}, is(0x48545450 /* HTTP */, ret(headerSnap)), ret(0))
 	message := join(ends, payload, pduFilter(), ret(0))
-	return join(
-		program{behind(2, 2)}, is(uint32(p.ISCSI), message), is(uint32(p.HTTP), request),
-		program{behind(0, 2)}, is(uint32(p.ISCSI), message), is(uint32(p.HTTP), response),
+	return join( // iSCSI first: an initiator's own port may be any, and its data is much
+		program{behind(2, 2)}, is(uint32(p.ISCSI), message),
+		program{behind(0, 2)}, is(uint32(p.ISCSI), message),
+		program{behind(2, 2)}, is(uint32(p.HTTP), request),
+		program{behind(0, 2)}, is(uint32(p.HTTP), response),
 		ret(0),
 	)
 }

@@ -90,6 +90,8 @@ func TestFilter(t *testing.T) {
 		{"asynchronous message", out(protoTCP, tcp(iscsi, 1, ack, appended(&pdu.AsyncMessage{}))), wholeSnap, 48},
 		{"SCSI command", in(protoTCP, tcp(1, iscsi, ack, appended(&pdu.SCSICommand{Final: true, Read: true}))), 0, 0},
 		{"data", out(protoTCP, tcp(iscsi, 1, ack, appended(&pdu.DataIn{Final: true, DataLength: 512})+strings.Repeat("x", 512))), 0, 0},
+		{"data to the port of HTTP", out(protoTCP, tcp(iscsi, http, ack, appended(&pdu.DataIn{Final: true, DataLength: 512})+strings.Repeat("x", 512))), 0, 0},
+		{"data from it", in(protoTCP, tcp(http, iscsi, ack, appended(&pdu.DataOut{DataLength: 512})+strings.Repeat("x", 512))), 0, 0},
 		{"ping", in(protoTCP, tcp(1, iscsi, ack, appended(&pdu.NopOut{}))), 0, 0},
 		{"data that begins like a login", in(protoTCP, tcp(1, iscsi, ack, login("")+strings.Repeat("x", 100))), wholeSnap, -1},
 		{"last data", out(protoTCP, tcp(iscsi, 1, ack|fin, strings.Repeat("x", 512))), headerSnap, 0},
