@@ -156,7 +156,7 @@ func (s *Server) answer(ctx context.Context, p *ipv6.PacketConn, ifi *net.Interf
 			continue
 		}
 		if _, err := p.WriteTo(advertisement, nil, from); err != nil {
-			s.Log.Debug("router solicitation could not be answered", "interface", ifi.Name, "mac", mac, "err", err)
+			s.Log.Debug("router solicitation could not be answered", "interface", ifi.Name, "mac", mac.String(), "err", err)
 		}
 	}
 }

@@ -45,10 +45,30 @@ func (r *runner) command(ctx context.Context, args []string) error {
 func (r *runner) echo(words []string) error {
 	words = slices.DeleteFunc(words, func(w string) bool { return w == "-n" })
 	if line := strings.Join(words, " "); strings.TrimSpace(line) != "" {
-		r.p.shown = append(r.p.shown, line)
-		r.p.story.add(None, "screen", line)
+		r.p.show(line)
 	}
 	return nil
+}
+
+// Bounds on what is kept of a screen: a loop may show lines of any length for ever.
+const (
+	screenLines   = 6
+	screenColumns = 512
+	maxShown      = 200 // lines that are told of
+)
+
+// show keeps the last lines of the screen, and tells of the first ones.
+func (p *player) show(line string) {
+	if len(line) > screenColumns {
+		line = strings.ToValidUTF8(line[:screenColumns], "") + "…"
+	}
+	p.screen = append(p.screen[max(0, len(p.screen)-screenLines+1):], line)
+	switch p.shown++; {
+	case p.shown <= maxShown:
+		p.story.add(None, "screen", line)
+	case p.shown == maxShown+1:
+		p.story.add(None, "screen", "… and so on")
+	}
 }
 
 func (r *runner) setting(command string, args []string) error {

@@ -123,8 +123,8 @@ func (p *player) judge(f Firmware, l diagnose.Layout, uri string) error {
 	}
 	p.story.add(In, "disk", strings.Join(l.Facts(), "; "))
 	text := "the disk " + uri
-	if n := len(p.shown); n > 0 {
-		text += fmt.Sprintf("; the screen shows %q", p.shown[n-1])
+	if n := len(p.screen); n > 0 {
+		text += fmt.Sprintf("; the screen shows %q", p.screen[n-1])
 	}
 	return boots(text)
 }

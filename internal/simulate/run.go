@@ -36,7 +36,8 @@ type player struct {
 	wire   *Wire
 	client client
 	story  story
-	shown  []string // by scripts, on the machine's screen
+	screen []string // its last lines
+	shown  int      // lines that it has shown
 }
 
 // Run plays a machine from its power-on until it would run its disk's own

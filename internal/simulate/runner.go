@@ -75,8 +75,8 @@ func (p *player) runScript(ctx context.Context, f Firmware, c choice, u *url.URL
 // over is the verdict of scripts that have led to nothing.
 func (r *runner) over(text string) error {
 	r.p.story.bad(None, "script", text)
-	if n := len(r.p.shown); n > 0 {
-		text = fmt.Sprintf("the machine boots nothing, and shows: %s", strings.Join(r.p.shown[max(0, n-6):], " / "))
+	if len(r.p.screen) > 0 {
+		text = fmt.Sprintf("the machine boots nothing, and shows: %s", strings.Join(r.p.screen, " / "))
 	}
 	return fails(text)
 }

@@ -87,6 +87,18 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+// A script that shows lines for ever is told of in as many as people read.
+func TestScreenIsBounded(t *testing.T) {
+	long := strings.Repeat("é", screenColumns)
+	v, shown := playScript(t, "ipxe", nil, "#!ipxe\n:again\necho "+long+"\necho short\ngoto again\n")
+	if n := strings.Count(shown, "\n"); n > maxShown+10 || !strings.Contains(shown, "… and so on") {
+		t.Errorf("%d lines", n)
+	}
+	if strings.Contains(shown, long) || len(v.Text) > 2*screenLines*screenColumns {
+		t.Errorf("%d bytes in the verdict", len(v.Text))
+	}
+}
+
 func TestSecretsOfScriptsAreNotTold(t *testing.T) {
 	_, shown := playScript(t, "ipxe", nil, "#!ipxe\nset username u\nset password geheim\nset reverse-password geheim2\nsanboot iscsi:127.0.0.1::1:0:iqn.x\n")
 	if strings.Contains(shown, "geheim") || !strings.Contains(shown, "by CHAP as u") {
