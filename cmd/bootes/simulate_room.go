@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -15,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"bootes.dev/internal/api"
-	"bootes.dev/internal/bytesize"
 	"bootes.dev/internal/simulate"
 )
 
@@ -64,12 +60,6 @@ func (r *roomFlags) alone(cmd *cobra.Command, args []string) error {
 
 // asked reports whether there is to be a room.
 func (r *roomFlags) asked() bool { return r.machines != 0 || r.grant != "" }
-
-// roomGrant is all that a room needs of the server before it begins.
-type roomGrant struct {
-	Simulation api.Simulation `json:"simulation"`
-	Trace      api.Trace      `json:"trace"`
-}
 
 // Bounds of a room's times: a ticket is good for ten minutes, and the last machine
 // still needs its script.
@@ -144,31 +134,6 @@ func (a *app) simulateRoom(ctx context.Context, s simulation) error {
 	return nil
 }
 
-// roomGrant asks the server for what a room needs, or reads it, or writes it.
-func (a *app) roomGrant(ctx context.Context, f *roomFlags) (g roomGrant, err error) {
-	if f.grant != "" {
-		return a.readGrant(f.grant)
-	}
-	image, err := a.roomImage(ctx, f.image)
-	if err != nil {
-		return g, err
-	}
-	if g.Trace, err = a.client().Trace(ctx, image); err != nil {
-		return g, err
-	}
-	if g.Simulation, err = a.client().Simulate(ctx, api.NewSimulation{MACs: roomMACs(f.machines), Image: image}); err != nil || f.writeGrant == "" {
-		return g, err
-	}
-	if f.writeGrant == "-" {
-		return g, json.NewEncoder(a.out).Encode(g)
-	}
-	out, err := createOut(f.writeGrant, false)
-	if err != nil {
-		return g, err
-	}
-	return g, out.finish(json.NewEncoder(out).Encode(g))
-}
-
 // roomMACs are hardware addresses that no card has: locally administered ones.
 func roomMACs(n int) (all []string) {
 	for i := range n {
@@ -205,30 +170,6 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func (a *app) readGrant(path string) (g roomGrant, err error) {
-	in := a.in
-	if path != "-" {
-		if in, err = os.Open(path); err != nil {
-			return g, err
-		}
-		defer in.Close()
-	}
-	b, err := io.ReadAll(io.LimitReader(in, maxGrant))
-	if err == nil {
-		err = json.Unmarshal(b, &g)
-	}
-	switch {
-	case err != nil:
-		return g, withCode(exitUsage, fmt.Errorf("read ticket %q: %w", path, err))
-	case len(g.Simulation.Machines) == 0 || g.Simulation.Ticket == "":
-		return g, usage("%q holds no ticket: `bootes simulate --room N --write-ticket FILE` on the server writes one", path)
-	}
-	return g, nil
-}
-
-// maxGrant is more than the longest trace takes as JSON.
-const maxGrant = 32 << 20
-
 func (a *app) room(g roomGrant, f *roomFlags) (*simulate.Room, error) {
 	if !g.Simulation.Expires.IsZero() && !a.now().Before(g.Simulation.Expires) {
 		return nil, withCode(exitRefused, errors.New("the ticket has ended: write another one on the server"))
@@ -246,59 +187,3 @@ func (a *app) room(g roomGrant, f *roomFlags) (*simulate.Room, error) {
 	}
 	return r, nil
 }
-
-// roomProgress is how far a room is.
-func roomProgress(n int, p simulate.RoomProgress) string {
-	parts := []string{}
-	for _, s := range simulate.RoomStages() {
-		if k := p.In[s]; k > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", k, s))
-		}
-	}
-	for _, s := range []struct {
-		n    int
-		what string
-	}{{p.Done, "done"}, {p.Failed, "failed"}} {
-		if s.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", s.n, s.what))
-		}
-	}
-	return fmt.Sprintf("%s: %s", count(n, "machine"), strings.Join(parts, ", "))
-}
-
-func roomText(r simulate.RoomReport, t api.Trace, f *roomFlags) string {
-	pace := "at the pace of the boot of " + t.Machine
-	if f.full {
-		pace = "as fast as they were answered"
-	}
-	on := "all switched on at once"
-	if f.spread > 0 {
-		on = "switched on within " + f.spread.String()
-	}
-	text := fmt.Sprintf("%d of %s booted %s in %s, %s\n%s read, %s/s; READs came %s\n\n",
-		r.Booted, count(r.Machines, "machine"), clean(t.Image), tenths(r.TookUS), on,
-		bytesize.Format(r.Bytes), bytesize.Format(int64(float64(r.Bytes)/max(r.Took().Seconds(), 0.001))), clean(pace))
-	times := newTable("STAGE", ">MACHINES", ">P50", ">P99", ">MAX")
-	row := func(name string, s simulate.RoomStage) {
-		times.row(name, fmt.Sprint(s.Count), micros(s.P50US), micros(s.P99US), micros(s.MaxUS))
-	}
-	for _, s := range r.Stages {
-		row(string(s.Stage), s)
-	}
-	row("whole boot", r.Boot)
-	row("one READ", r.Reads)
-	text += times.String()
-	if len(r.Failures) > 0 {
-		faults := newTable(">FAILED", "STAGE", "WHY", "ONE OF THEM")
-		for _, x := range r.Failures {
-			faults.row(fmt.Sprint(x.Machines), string(x.Stage), x.Text, x.Example)
-		}
-		text += "\n" + faults.String()
-	}
-	return text + "\n" + roomNote
-}
-
-// roomNote says what a room leaves out.
-const roomNote = `Not in it: what the server writes for real machines. They take leases, each gets a clone of its own, and their
-systems write. Nothing of the room is kept.
-`

@@ -56,9 +56,6 @@ func New(o Options) *Server {
 	return s
 }
 
-// ServeHTTP makes the server a handler, for tests and a later web page.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
-
 // grace is how long requests may go on after the end was asked for. Streams
 // and imports are cancelled at once.
 const grace = 3 * time.Second
