@@ -32,7 +32,7 @@ func (a *app) serveCommand() *cobra.Command {
 			}
 			cfg, err := config.Load(path)
 			if check {
-				return a.checkConfig(path, err)
+				return a.checkConfig(path, cfg, err)
 			}
 			if rights := checkPrivileges(); rights != nil && errors.Is(err, fs.ErrPermission) {
 				return rights // of two obstacles the one that sudo takes away
@@ -62,17 +62,24 @@ type checked struct {
 	File   string        `json:"file"`
 	Good   bool          `json:"good"`
 	Faults config.Faults `json:"faults"`
+
+	Warnings []config.Warning `json:"warnings,omitempty"`
 }
 
-// checkConfig reports on a config that was loaded with err.
-func (a *app) checkConfig(path string, err error) error {
+// checkConfig reports on a config that was loaded, or was not because of err.
+func (a *app) checkConfig(path string, cfg *config.Config, err error) error {
 	v := checked{File: path, Good: err == nil, Faults: config.Faults{}}
 	if !errors.As(err, &v.Faults) && err != nil {
 		return err
 	}
 	if err == nil {
+		v.Warnings = cfg.Warnings()
 		return a.print(v, func() string {
-			return path + " is good\n"
+			text := path + " is good\n"
+			for _, w := range v.Warnings {
+				text += "warning: " + w.String() + "\n"
+			}
+			return text
 		})
 	}
 	if a.format != "json" {

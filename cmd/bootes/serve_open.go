@@ -77,6 +77,9 @@ func (h *house) settle(ctx context.Context) error {
 	}
 	h.checkEnrolments(ctx)
 	h.checkNeighbours(ctx)
+	for _, w := range h.cfg.Warnings() {
+		h.log.Warn("machines will likely not boot", "reason", w.What, "remedy", w.Right)
+	}
 	h.sweepTraces(ctx)
 	return errors.Join(err, h.inv.IndexIdentities(ctx))
 }

@@ -102,11 +102,19 @@ func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 		}
 	case r.Type == 0:
 		if q.NetBoot || q.Mode == dhcp.ModeServer { // a proxy has no word for systems
-			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s: %s%s", q.Type, r.Reason, rogueText(r)), r.Rogue)
+			p.boot.DHCPSent(c, r.Decision.Machine, fmt.Sprintf("no answer to %s%s: %s%s", q.Type, yet(r), r.Reason, rogueText(r)), r.Rogue)
 		}
 	default:
 		p.boot.DHCPSent(c, r.Decision.Machine, sentText(q, r), false)
 	}
+}
+
+// yet says of an answer that one will come.
+func yet(r dhcp.Reply) string {
+	if r.Looking {
+		return " yet"
+	}
+	return ""
 }
 
 // rogueText says what is odd about the server whose offer a client takes.

@@ -19,6 +19,10 @@ func exchange(q dhcp.Query, r dhcp.Reply) boot.Exchange {
 	x := boot.Exchange{
 		Offer: r.Type == dhcp.Offer, ACK: r.Type == dhcp.ACK, Proxied: q.Port == dhcp.ProxyPort,
 		Addr: r.Addr, Refused: r.Reason, Full: errors.Is(r.Err, dhcp.ErrPoolFull),
+		Routerless: r.Routerless,
+	}
+	if r.Looking {
+		x.Refused = ""
 	}
 	if r.Boot {
 		x.File = r.Decision.Filename

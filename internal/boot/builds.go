@@ -135,6 +135,9 @@ func machineOf(fsys fs.FS, name string) (uint16, error) {
 	defer f.Close()
 	head := make([]byte, 1024)
 	n, err := io.ReadFull(f, head)
+	if err == io.EOF {
+		return 0, fmt.Errorf("%s %w: it is empty; copy it anew", name, errUnfit)
+	}
 	if err != nil && err != io.ErrUnexpectedEOF {
 		return 0, fmt.Errorf("read %s: %w", name, err)
 	}

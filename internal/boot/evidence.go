@@ -17,14 +17,15 @@ import (
 
 // Exchange is one message of a DHCP client's, and what came of it.
 type Exchange struct {
-	Offer, ACK bool       // what it was sent
-	Proxied    bool       // it asked on the port of proxies
-	Addr       netip.Addr // the address that it was sent, or takes from another server
-	From       netip.Addr // that server
-	File       string     // what it was told to boot
-	Refused    string     // why it was not answered
-	NoBoot     string     // why there is nothing for it to boot
-	Full       bool       // because there is no address left
+	Offer, ACK bool         // what it was sent
+	Proxied    bool         // it asked on the port of proxies
+	Addr       netip.Addr   // the address that it was sent, or takes from another server
+	From       netip.Addr   // that server
+	File       string       // what it was told to boot
+	Refused    string       // why it was not answered
+	NoBoot     string       // why there is nothing for it to boot
+	Full       bool         // because there is no address left
+	Routerless netip.Prefix // the network behind a relay whose machines are told no router; zero: they are
 }
 
 // Exchanged notes what became of a message of DHCP.
@@ -100,7 +101,7 @@ func (d *dhcpSeen) exchanged(x Exchange) {
 		d.Refused, d.Full = x.Refused, x.Full
 		return
 	}
-	d.Refused, d.Full = "", false
+	d.Refused, d.Full, d.Routerless = "", false, x.Routerless
 	d.File = x.File
 	switch {
 	case x.Proxied:

@@ -1,9 +1,11 @@
 package boot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -111,6 +113,9 @@ func (f *Folders) Loader(fw Firmware) (Loader, error) {
 func (f *Folders) Find(fw Firmware) (Loader, error) {
 	lack := &LackError{Firmware: fw}
 	for _, dir := range f.all {
+		lack.Folders = append(lack.Folders, dir.Path)
+	}
+	for _, dir := range f.all {
 		for _, name := range names(fw) {
 			err := fits(dir.FS, name, fw)
 			if first, ok := f.Has(name); err == nil && ok && first != dir.Path {
@@ -120,7 +125,7 @@ func (f *Folders) Find(fw Firmware) (Loader, error) {
 				return Loader{Name: name, Folder: dir.Path, Signed: isShim(name)}, nil
 			}
 			if errors.Is(err, errUnfit) || errors.Is(err, fs.ErrPermission) {
-				lack.Note = fmt.Sprintf("in %s, %v", dir.Path, err)
+				lack.Note = cmp.Or(lack.Note, fmt.Sprintf("in %s, %v", dir.Path, err))
 			}
 		}
 	}
@@ -131,13 +136,17 @@ func (f *Folders) Find(fw Firmware) (Loader, error) {
 // one.
 type LackError struct {
 	Firmware Firmware
-	Note     string // a file that is there, and why it does not count
+	Folders  []string // that were looked through
+	Note     string   // a file that is there, and why it does not count
 }
 
 func (e *LackError) Error() string {
 	text := fmt.Sprintf("no loader for its firmware (%s): %s", e.Firmware, e.Remedy())
-	if e.Note != "" {
+	switch {
+	case e.Note != "":
 		text += "; " + e.Note
+	case len(e.Folders) > 0:
+		text += "; there is none in " + strings.Join(e.Folders, ", ")
 	}
 	return text
 }

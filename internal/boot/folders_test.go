@@ -78,7 +78,7 @@ func TestLoaderSearch(t *testing.T) {
 		{"Debian", []Folder{debian}, BIOS, "/usr/lib/ipxe undionly.kpxe"},
 		{"Debian", []Folder{debian}, EFI64, "/usr/lib/ipxe snponly.efi"},
 		{"Debian", []Folder{debian}, HTTP64, "/usr/lib/ipxe snponly.efi"},
-		{"Debian", []Folder{debian}, EFI32, "no loader for its firmware (UEFI IA32): put iPXE's snponly.efi for i386 as i386/snponly.efi into a folder of loaders: in the config"},
+		{"Debian", []Folder{debian}, EFI32, "no loader for its firmware (UEFI IA32): put iPXE's snponly.efi for i386 as i386/snponly.efi into a folder of loaders: in the config; there is none in /usr/lib/ipxe"},
 		{"a release", []Folder{release()}, EFI64, "/srv/ipxe x86_64-sb/snponly-shim.efi"},
 		{"a release", []Folder{release()}, HTTP32, "/srv/ipxe i386/snponly.efi"},
 		{"a release", []Folder{release()}, EFIARM64, "/srv/ipxe arm64/snponly.efi"},
@@ -87,7 +87,7 @@ func TestLoaderSearch(t *testing.T) {
 		{"the first folder counts", []Folder{debian, release()}, EFI64, "/usr/lib/ipxe snponly.efi"},
 		{"a later one has more", []Folder{debian, release()}, EFIARM64, "/srv/ipxe arm64/snponly.efi"},
 		{"by the file, not its name", []Folder{flat}, EFIARM64, "/srv/arm snponly.efi"},
-		{"by the file, not its name", []Folder{flat}, EFI64, "no loader for its firmware (UEFI x86-64): install the package ipxe, or put snponly.efi into a folder of loaders: in the config"},
+		{"by the file, not its name", []Folder{flat}, EFI64, "no loader for its firmware (UEFI x86-64): install the package ipxe, or put snponly.efi into a folder of loaders: in the config; there is none in /srv/arm"},
 		{"one name, two files", []Folder{debian, flat}, EFIARM64, "no loader for its firmware (UEFI arm64): put iPXE's snponly.efi for arm64 as arm64/snponly.efi into a folder of loaders: in the config; " +
 			"in /srv/arm, snponly.efi does not count: another one in /usr/lib/ipxe goes before it; put it into the folder arm64 there"},
 		{"Fedora", []Folder{fedora}, EFI64, "/usr/share/ipxe ipxe-snponly-x86_64.efi"},
@@ -97,7 +97,9 @@ func TestLoaderSearch(t *testing.T) {
 			"no loader for its firmware (UEFI x86-64): install the package ipxe, or put snponly.efi into a folder of loaders: in the config; in /srv/sb, ipxe-shim.efi does not count: beside it is no ipxe.efi for it to load"},
 		{"none", nil, BIOS, "no loader for its firmware (BIOS): install the package ipxe, or put undionly.kpxe into a folder of loaders: in the config"},
 		{"none", nil, RaspberryPi, "no loader for its firmware (Raspberry Pi): put the Raspberry Pi's boot files (config.txt and those that it names, such as UEFI firmware's) as rpi/ into a folder of loaders: in the config"},
-		{"none", []Folder{release()}, OtherROM, "no loader for its firmware (unknown firmware): Boötes does not know it; if iPXE can run there, pin a file of the folders of loaders: with `bootes machine set NAME --loader FILE`"},
+		{"none", []Folder{release()}, OtherROM, "no loader for its firmware (unknown firmware): Boötes does not know it; if iPXE can run there, pin a file of the folders of loaders: with `bootes machine set NAME --loader FILE`; there is none in /srv/ipxe"},
+		{"a copy that failed", []Folder{{"/srv/full", fstest.MapFS{"undionly.kpxe": {}}}}, BIOS,
+			"no loader for its firmware (BIOS): install the package ipxe, or put undionly.kpxe into a folder of loaders: in the config; in /srv/full, undionly.kpxe does not count: it is empty; copy it anew"},
 		{"a Pi's", []Folder{debian, pi}, RaspberryPi, "/srv/pi rpi/config.txt"},
 	} {
 		l, err := NewFolders(tt.folders...).Loader(tt.fw)

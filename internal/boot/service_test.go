@@ -153,7 +153,7 @@ func TestLoaderByFirmware(t *testing.T) {
 		{BIOS, false, Answer{Filename: "undionly.kpxe"}},
 		{EFI64, false, Answer{Filename: "snponly.efi"}},
 		{HTTP64, false, Answer{Filename: "http://10.77.0.1/loader/snponly.efi"}},
-		{EFIARM64, false, Answer{Reason: "no loader for its firmware (UEFI arm64): put iPXE's snponly.efi for arm64 as arm64/snponly.efi into a folder of loaders: in the config"}},
+		{EFIARM64, false, Answer{Reason: "no loader for its firmware (UEFI arm64): put iPXE's snponly.efi for arm64 as arm64/snponly.efi into a folder of loaders: in the config; there is none in /usr/lib/ipxe"}},
 		{EFI64, true, Answer{Filename: "http://10.77.0.1/ipxe/52-54-00-00-00-01"}},
 		{NoFirmware, false, Answer{}},
 	} {

@@ -108,7 +108,9 @@ func (x *exchange) offer(ctx context.Context) outcome {
 	}
 	switch look, busy := x.l.conflicts.begin(lease.Addr); {
 	case busy:
-		return silence("it is being looked whether %s is in use", lease.Addr)
+		out := silence("this server looks first whether %s is free", lease.Addr)
+		out.reply.Looking = true
+		return out
 	case look:
 		return outcome{look: lease.Addr}
 	}

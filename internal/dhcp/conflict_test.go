@@ -83,7 +83,7 @@ func TestLookInProgress(t *testing.T) {
 		t.Fatal("answered before it was known")
 	}
 	p, _ := askFrom(t, l, say{t: Discover}.datagram())
-	checkReason(t, m, "it is being looked whether 10.77.0.100 is in use")
+	checkReason(t, m, "this server looks first whether 10.77.0.100 is free")
 	if held(); p != nil || len(m.sent) != 2 || m.sent[1].r.Type != Offer {
 		t.Errorf("%+v", m.sent)
 	}

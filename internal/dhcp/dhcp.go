@@ -121,8 +121,12 @@ type Reply struct {
 	Boot     bool           // it said what to boot
 	Instead  string         // why the address given is not the one kept for the machine
 	Rogue    bool           // the client takes the offer of a server that came after we had looked who was there
-	Reason   string         // why nothing was sent, or why no boot options were
-	Err      error          // a fault of ours: leases unavailable, send failed
+	Looking  bool           // nothing was sent yet, for it is looked first whether the address is free
+	// Routerless is the network behind a relay of which the client was told an address,
+	// and no router.
+	Routerless netip.Prefix
+	Reason     string // why nothing was sent, or why no boot options were
+	Err        error  // a fault of ours: leases unavailable, send failed
 }
 
 // Leases hands out addresses. Implementations decide by transaction.

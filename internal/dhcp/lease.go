@@ -152,6 +152,9 @@ func (x *exchange) give(ctx context.Context, t MessageType, a netip.Addr) outcom
 	p.YourIPAddr = a.AsSlice()
 	out := x.answer(t, p)
 	out.reply.Instead = x.instead(a)
+	if x.net != nil && x.q.Relay.IsValid() && !x.net.self.IsValid() && x.net.options[optRouter] == nil && x.net.options[optRoutes] == nil {
+		out.reply.Routerless = x.net.prefix
+	}
 	return out
 }
 

@@ -275,3 +275,15 @@ func TestForeignRelayIsToldOfOnce(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 }
+
+// TestRouterless: of a network behind a relay it is known that no router is told
+// there, and of the wire nobody needs one.
+func TestRouterless(t *testing.T) {
+	for giaddr, want := range map[string]string{"10.79.0.1": "10.79.0.0/16", "10.78.0.1": "invalid Prefix", "10.88.0.2": "invalid Prefix"} {
+		m := known()
+		askFrom(t, siteLink(m, newPool()), say{t: Discover, giaddr: giaddr}.datagram())
+		if got := m.sent[len(m.sent)-1].r; got.Type != Offer || got.Routerless.String() != want {
+			t.Errorf("through %s: %s, %s; want %s", giaddr, got.Type, got.Routerless, want)
+		}
+	}
+}

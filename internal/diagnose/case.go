@@ -68,12 +68,15 @@ type DHCP struct {
 	NoBoot   string        // why they named none
 	Refused  string        // why its last message was not answered
 	Full     bool          // there was no address left
-	Offered  netip.Addr    // the address in our OFFER
-	Proxied  bool          // it asked on port 4011, too, and was answered
-	Has      netip.Addr    // the address that it has
-	From     netip.Addr    // the other server that it took that from; zero: us
-	Relay    netip.Addr    // through which it asks
-	Others   []Server      // other DHCP servers on that network
+	// Routerless is the network behind a relay whose machines we tell no router; zero:
+	// they are told one.
+	Routerless netip.Prefix
+	Offered    netip.Addr // the address in our OFFER
+	Proxied    bool       // it asked on port 4011, too, and was answered
+	Has        netip.Addr // the address that it has
+	From       netip.Addr // the other server that it took that from; zero: us
+	Relay      netip.Addr // through which it asks
+	Others     []Server   // other DHCP servers on that network
 	// Heard are other machines there that came for what they were told to boot.
 	Heard int
 }

@@ -129,7 +129,10 @@ func firmwareCases() map[string]Case {
 		})),
 		"loader-not-fetched_knocks": at(st, leased, with(func(c *Case) { c.Knocks = Knocks{Known: true, TFTP: 3} })),
 		"loader-not-fetched_silent": at(st, leased, with(func(c *Case) { c.Knocks = Knocks{Known: true} })),
-		"loader-not-fetched_port":   at(st, leased, with(func(c *Case) { c.Ports.TFTP, c.DHCP.Relay = 6969, router })),
+		"loader-not-fetched_routerless": at(st, leased, with(func(c *Case) {
+			c.Knocks, c.DHCP.Relay, c.DHCP.Routerless = Knocks{Known: true}, router, netip.MustParsePrefix("10.78.0.0/24")
+		})),
+		"loader-not-fetched_port": at(st, leased, with(func(c *Case) { c.Ports.TFTP, c.DHCP.Relay = 6969, router })),
 		"wrong-boot-file": at(st, elsewhere, with(func(c *Case) {
 			c.Loader.Missing = "pxelinux.0"
 		})),

@@ -26,12 +26,27 @@ func (d door) String() string { return fmt.Sprintf("%s/%d", d.proto, d.port) }
 // knock, it is certain who keeps the door closed: sure.
 func (c Case) closed(d door) (seen string, causes []recorder.Cause, sure bool) {
 	firewall := cause(fmt.Sprintf("a firewall of this server keeps %s closed", d), "%s; `bootes doctor` says which rule it is", c.openPort(d.proto, d.port))
-	filter := cause(fmt.Sprintf("something between the machine and this server drops %s: an access list of a switch, a router's firewall", d), "let %s from its network to %s through there", d, c.Server)
+	filter := cause(fmt.Sprintf("something between the machine and this server drops %s: an access list of a switch, a router's firewall", d),
+		"let udp/%d (TFTP, which answers from other ports), tcp/%d and tcp/%d from its network to %s through there, and what answers it", c.Ports.TFTP, c.Ports.HTTP, c.Ports.ISCSI, c.Server)
 	switch {
 	case !c.Knocks.Known:
 		return fmt.Sprintf("nothing came to %s", d), []recorder.Cause{firewall}, false
 	case d.knocks > 0:
 		return fmt.Sprintf("its packets to %s reached the network card of this server (%d of them), and not the program", d, d.knocks), []recorder.Cause{firewall}, true
 	}
-	return fmt.Sprintf("no packet of its to %s reached the network card of this server: no firewall here is in the way", d), []recorder.Cause{filter}, false
+	return fmt.Sprintf("none of its packets to %s reached the network card of this server: no firewall here is in the way", d), []recorder.Cause{filter}, false
+}
+
+// routerless is the cause where we ourselves have told the machine no router.
+func (c Case) routerless(d DHCP) []recorder.Cause {
+	if !d.Routerless.IsValid() {
+		return nil
+	}
+	return []recorder.Cause{cause(fmt.Sprintf("this server tells the machines of %s no router, so they know no way to %s", d.Routerless, c.Server),
+		"write `router: ADDRESS` beside `prefix: %s`, under subnets: of %s in the config, and restart the server; ADDRESS is the router's there, often that of the relay, %s", d.Routerless, c.Interface, d.Relay)}
+}
+
+// noWay is a router that is there, and does not lead here.
+func (c Case) noWay(d door) recorder.Cause {
+	return cause(fmt.Sprintf("no way leads from the machine's network to %s, or none back", c.Server), "see that its router (router: in the config) knows the way here, and this server the way there (ip route get %s); let %s through it", c.address(), d)
 }

@@ -43,6 +43,7 @@ func (c Case) asked(d DHCP, who string) (f facts) {
 	f.add(d.Answered > 0 && d.Offered.IsValid(), "it was offered %s %s", d.Offered, times(d.Answered))
 	f.add(d.Answered > 0 && d.File != "", "it was told %s to boot %s", times(d.Answered), d.File)
 	f.add(d.Proxied, "it asked on port 4011, too, and was answered")
+	f.add(d.Routerless.IsValid(), "it was told no router")
 	f.add(d.Refused != "", "its last message was not answered: %s", d.Refused)
 	switch {
 	case d.From.IsValid() && d.Has.IsValid():
@@ -217,11 +218,12 @@ func loaderNotFetched(c Case) report {
 	if d.proto == "udp" && d.port != 69 {
 		return r.and(cause(fmt.Sprintf("boot ROMs ask for files at port 69, and TFTP is served at %d", d.port), "take `tftp: %d` out of ports: in the config and restart the server", d.port))
 	}
+	r.causes = append(r.causes, c.routerless(c.DHCP)...)
 	if r = r.and(firewall...); sure {
 		return r
 	}
-	if c.DHCP.Relay.IsValid() {
-		r = r.and(cause(fmt.Sprintf("no way leads from the machine's network to %s", c.Server), "give that network a router (router: in the config), and let %s through it", d))
+	if c.DHCP.Relay.IsValid() && !c.DHCP.Routerless.IsValid() {
+		r = r.and(c.noWay(d))
 	}
 	return r.and(cause("its firmware stopped before that: a key was pressed, or it was switched off", "look at its screen; `%s` tries the same way", c.simulate()))
 }

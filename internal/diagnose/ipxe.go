@@ -57,6 +57,7 @@ func scriptNotFetched(c Case) report {
 	if c.Script.HTTPed {
 		r.causes = append(r.causes, cause("machines do not reach the address that http: names", "write one of this server's addresses on their network there, or take http: out, and restart the server"))
 	}
+	r.causes = append(r.causes, c.routerless(c.IPXE)...)
 	if r = r.and(firewall...); sure {
 		return r
 	}
@@ -64,8 +65,8 @@ func scriptNotFetched(c Case) report {
 		r.causes = append(r.causes, cause(fmt.Sprintf("iPXE goes by a boot file that the DHCP server %s names", c.IPXE.From),
 			"have that server name %s to clients with option 175 or user class iPXE; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints how", c.Script.URL))
 	}
-	if c.IPXE.Relay.IsValid() {
-		r.causes = append(r.causes, cause(fmt.Sprintf("no way leads from the machine's network to %s", c.Server), "give that network a router (router: in the config), and let tcp/%d through it", c.Ports.HTTP))
+	if c.IPXE.Relay.IsValid() && !c.IPXE.Routerless.IsValid() {
+		r.causes = append(r.causes, c.noWay(door{"tcp", c.Ports.HTTP, 0}))
 	}
 	r.causes = append(r.causes, cause("somebody pressed a key on its keyboard, and iPXE waits at its prompt", "look at its screen; `%s` tries the same way", c.simulate()))
 	return r

@@ -41,8 +41,8 @@ func (c Case) fetched() (f facts) {
 	f.add(c.Firmware.Name != "", "its firmware is %s", c.Firmware.Name)
 	f.add(l.Pinned, "a person has chosen %s for this machine", l.Told)
 	f.add(l.Second != "", "it asked for %s, which is not there", l.Second)
-	f.add(l.Returns == 1, "its firmware asked for an address again %s after it had the file: it did not stay in that", since(l.Back))
-	f.add(l.Returns > 1, "its firmware asked for an address again %s, at the soonest %s after it had the file: it did not stay in that", times(l.Returns), since(l.Back))
+	f.add(l.Returns == 1, "its firmware asked for an address again %s after it had the file: that ended, or was not started", since(l.Back))
+	f.add(l.Returns > 1, "its firmware asked for an address again %s, at the soonest %s after it had the file: that ended, or was not started", times(l.Returns), since(l.Back))
 	f.add(l.Returns == 0, "nothing came from it since")
 	return f
 }
@@ -102,6 +102,9 @@ func (c Case) silentCauses() []recorder.Cause {
 	case !c.Firmware.UEFI:
 		return []recorder.Cause{lost, cause("it did not start, or its driver does not get on with this card",
 			"try another build: `bootes machine set %s --loader ipxe.pxe` drives the card itself, undionly.kpxe drives it through the ROM; its screen shows how far it came", c.Subject)}
+	case l.Returns > 0 && l.Back < refusal: // too soon for iPXE to have run
+		return []recorder.Cause{c.secureBoot(), cause(fmt.Sprintf("the file %s is damaged on this server: it was sent whole", l.Name),
+			"compare it with the one that it was copied from (of Debian's package: dpkg --verify ipxe); `bootes loaders` shows where it lies")}
 	case l.Returns > 0:
 		return []recorder.Cause{c.secureBoot(), hangs}
 	}

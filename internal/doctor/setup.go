@@ -25,6 +25,9 @@ func judgeConfig(cfg *config.Config, err error) []Finding {
 		g.fail(cfg.File+" names no interface", "write the ones to serve under interfaces: in it")
 	default:
 		g.ok(cfg.File + " is good")
+		for _, w := range cfg.Warnings() {
+			g.warn(w.What, w.Right)
+		}
 	}
 	return g.all
 }
