@@ -23,7 +23,7 @@ demo: ## boot two machines without disks; KEEP=1 leaves them up
 demo-down: ## end a demo that KEEP=1 left up
 	@scripts/demo down
 
-test: setup lint unit fuzz e2e ## everything that CI runs, about 45 minutes
+test: setup lint unit fuzz e2e ## everything that CI runs, about 30 minutes on two cores
 	@echo "all passed"
 
 test-full: setup lint unit ## all of that, and the long ones
