@@ -129,6 +129,7 @@ func (h *house) run(ctx context.Context) error {
 	g.Go(func() error { return h.advertiser().Run(ctx) })
 	g.Go(func() error { return h.storage.Watch(ctx) })
 	g.Go(func() error { return h.boot.Resume(ctx) })
+	g.Go(func() error { return h.boot.CheckImages(ctx) })
 	g.Go(func() error { return h.packets.Run(ctx) })
 	g.Go(func() error {
 		select {

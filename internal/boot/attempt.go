@@ -37,6 +37,7 @@ type attempt struct {
 	sendsTo  netip.Addr    // to where that is
 	deaf     time.Time     // when its system did not answer a ping; zero: it always has
 
+	layer    string         // of the image that its disk stands on
 	loader   string         // the file that it was told last
 	lacks    string         // what its iPXE lacks
 	unmasked bool           // it is iPXE without iPXE's marks; see unmask

@@ -19,8 +19,9 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	var fw Firmware
 	var server netip.Addr
 	var reached, deaf time.Time
+	var of checked
 	s.attempts.with(a, func() {
-		reached, deaf = a.watch.reached, a.deaf
+		reached, deaf, of = a.watch.reached, a.deaf, s.checks.get(a.layer)
 		c, fw, server = a.seen, cmp.Or(a.firmware, a.platform), a.server
 		c.Stage, c.MAC, c.Interface, c.Loader.Told = a.stage, a.mac, a.iface, a.loader
 		c.Silent = now.Sub(a.watch.life)
@@ -31,6 +32,7 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	c.Subject, c.Known, c.Server = a.subject, !a.stranger(), server
 	c.Firmware = diagnose.Firmware{Name: string(fw), Arch: builds[fw].arch, Runs: builds[fw].runsOn(), UEFI: fw.uefi(), HTTP: fw.http(), Flag: simulated[fw]}
 	c.Loader.Signed = isShim(c.Loader.Told)
+	c.Disk.Damaged, c.Disk.Sound = of.damage, of.sound
 	if u := s.Recorder.Usual(a.subject, c.Stage); u.Boots > 1 {
 		c.Usual = u.Median
 	}

@@ -28,7 +28,7 @@ func (s *Service) scriptRefused(by Asker, err error) {
 
 // scriptIs notes the script that a's machine has.
 func (a *attempt) scriptIs(v inventory.Volume, remote netip.Addr) {
-	a.addr = remote
+	a.addr, a.layer = remote, v.Layer
 	a.seen.Script.Refusals, a.seen.Script.Waiting = 0, false
 	d := &a.seen.Disk
 	d.Volume, d.Image, d.Ref, d.Ready, d.Limit = v.ID, v.Image, v.Ref, v.Identity, v.Limit

@@ -78,6 +78,9 @@ type Options struct {
 	Knocks   func(mac string, since time.Time) (k diagnose.Knocks, accepted int)
 	Heard    func(mac string, since time.Time) diagnose.Heard
 	Data     string
+	// Check compares a layer's content with its hashes, and says what is not as it was
+	// made; "": nothing.
+	Check    func(ctx context.Context, layer string) (damage string, err error)
 	Patience func(recorder.Stage, recorder.Usual) time.Duration
 
 	Targets Targets // nil: there are never any sessions
@@ -99,6 +102,7 @@ type Service struct {
 	warnings warnings
 	askers   askers
 	tickets  tickets
+	checks   checks
 	enrolled bucket
 	met      bucket // strangers
 	full     seldom // told that the list of those that wait is full
@@ -128,6 +132,7 @@ func New(o Options) *Service {
 	}
 	return &Service{
 		Options: o, attempts: attempts{m: map[string]*attempt{}}, started: time.Now(), now: time.Now,
+		checks:  newChecks(),
 		between: between, resumeEvery: resumeEvery,
 	}
 }

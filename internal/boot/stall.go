@@ -178,6 +178,7 @@ func (s *Service) stalled(ctx context.Context, a *attempt, now time.Time) {
 	})
 	if news {
 		s.conclude(s.eventOf(a), c, d)
+		s.suspect(a, c)
 	}
 }
 
@@ -209,8 +210,12 @@ func (s *Service) settled(ctx context.Context, a *attempt, now time.Time, failin
 func (s *Service) replaced(ctx context.Context, a *attempt) {
 	told := ""
 	s.attempts.with(a, func() { told = a.watch.told })
-	if c := s.caseOf(ctx, a, time.Now()); told == "" && (diagnose.Telling(c) || diagnose.Conclusive(c)) {
+	c := s.caseOf(ctx, a, time.Now())
+	if told == "" && (diagnose.Telling(c) || diagnose.Conclusive(c)) {
 		s.conclude(s.eventOf(a), c, diagnose.Diagnose(c))
+	}
+	if c.Past.Failed >= suspects {
+		s.suspect(a, c)
 	}
 }
 

@@ -45,6 +45,15 @@ func (e *VerifyError) Unwrap() error { return block.ErrCorrupt }
 // hashes yet is hashed first, with those of its ancestors where they apply.
 // progress, if not nil, is told of the bytes done and to do.
 func (e *Engine) VerifyLayer(ctx context.Context, id string, progress func(done, total int64)) error {
+	return e.verifyLayer(ctx, id, hashers(), progress)
+}
+
+// CheckLayer is VerifyLayer by a single worker at half speed, for when nobody waits.
+func (e *Engine) CheckLayer(ctx context.Context, id string) error {
+	return e.verifyLayer(ctx, id, 1, nil)
+}
+
+func (e *Engine) verifyLayer(ctx context.Context, id string, workers int, progress func(done, total int64)) error {
 	leave, err := e.enter()
 	if err != nil {
 		return err
@@ -57,7 +66,7 @@ func (e *Engine) VerifyLayer(ctx context.Context, id string, progress func(done,
 		return err
 	}
 	if info.Digest == "" {
-		if err := e.hashLayer(ctx, id, hashers()); err != nil {
+		if err := e.hashLayer(ctx, id, workers); err != nil {
 			return err
 		}
 	}
@@ -74,7 +83,7 @@ func (e *Engine) VerifyLayer(ctx context.Context, id string, progress func(done,
 	if err != nil {
 		return fmt.Errorf("verify layer %q: %w", id, err)
 	}
-	bad, err := findBad(ctx, l.chain, want, progress)
+	bad, err := findBad(ctx, l.chain, want, workers, progress)
 	if err != nil {
 		return fmt.Errorf("verify layer %q: %w", id, err)
 	}
@@ -85,9 +94,9 @@ func (e *Engine) VerifyLayer(ctx context.Context, id string, progress func(done,
 }
 
 // findBad compares each MiB with its hash.
-func findBad(ctx context.Context, c *chain, want []byte, progress func(done, total int64)) ([]BadChunk, error) {
+func findBad(ctx context.Context, c *chain, want []byte, workers int, progress func(done, total int64)) ([]BadChunk, error) {
 	v := c.view()
-	count := newPace(false, progress)
+	count := newPace(workers == 1, progress)
 	count.start(v.size)
 	var mu sync.Mutex
 	var bad []BadChunk
@@ -104,7 +113,7 @@ func findBad(ctx context.Context, c *chain, want []byte, progress func(done, tot
 		bad = append(bad, BadChunk{Off: off, Layers: c.holders(off, n), Err: err})
 		return true
 	}
-	_, err := hashChunks(ctx, &v, v.size, hashers(), check)
+	_, err := hashChunks(ctx, &v, v.size, workers, check)
 	slices.SortFunc(bad, func(a, b BadChunk) int { return int((a.Off - b.Off) / chunkSize) })
 	return bad, err
 }

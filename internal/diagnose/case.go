@@ -161,6 +161,8 @@ type Disk struct {
 	Limit   int64
 	Folder  string // of the server's data
 	Corrupt string // the error of its reads
+	Damaged string // what of its image has changed since it was made
+	Sound   bool   // all of its image was compared with its hashes lately, and is as it was made
 }
 
 // Layout is what the beginning of a disk shows.

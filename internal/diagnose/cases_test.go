@@ -273,7 +273,14 @@ func diskCases() map[string]Case {
 		"disk-full_host": at(recorder.StageKernel, up, with(func(c *Case) {
 			c.Disk.Full, c.Disk.Folder = "no space for new blocks: no space left on device", "/var/lib/bootes"
 		})),
-		"image-corrupt":           at(read, loaded, with(func(c *Case) { c.Disk.Corrupt = "data file is too short: stored data is corrupt" })),
+		"image-corrupt": at(read, loaded, with(func(c *Case) { c.Disk.Corrupt = "data file is too short: stored data is corrupt" })),
+		"image-corrupt_checked": at(read, loaded, with(func(c *Case) {
+			c.Disk.Damaged = "2 of 10240 MiB changed since it was made, the first at 129 MiB, in the files of layer 3f2a"
+		})),
+		"image-corrupt_back": at(recorder.StageKernel, up, with(func(c *Case) {
+			c.Disk.Damaged = "1 of 10240 MiB changed since it was made, the first at 129 MiB, in the files of layer 3f2a"
+			c.Past.LastRan = "debian:12"
+		})),
 		"image-corrupt_ephemeral": at(read, loaded, with(func(c *Case) { c.Disk.Corrupt, c.Past.Ephemeral = "map page: wrong sum: stored data is corrupt", true })),
 	}
 }
@@ -290,6 +297,7 @@ func systemCases() map[string]Case {
 	}
 	return map[string]Case{
 		"no-system-login":        at(read, loaded),
+		"no-system-login_sound":  at(read, loaded, with(func(c *Case) { c.Disk.Sound = true })),
 		"no-system-login_cut":    at(read, loaded, with(func(c *Case) { c.Disk.Unacknowledged = 65536 })),
 		"no-system-login_ready":  at(read, loaded, with(func(c *Case) { c.Disk.Ready, c.Past.Elsewhere, c.System.Left = true, 4, true })),
 		"no-system-login_asked":  at(read, loaded, with(func(c *Case) { c.System.Asked, c.Past.LastRan = true, "debian:13" })),

@@ -44,6 +44,9 @@ const newerBoot = "a newer one has begun"
 // although nobody can say whether it would have gone on: it had stood still, or
 // its iPXE had given its disk up. All others may have been switched off by a person.
 func Telling(c Case) bool {
+	if c.damaged() {
+		return true
+	}
 	switch c.Stage {
 	case recorder.StageIPXE, recorder.StageScript:
 		return c.Silent >= still

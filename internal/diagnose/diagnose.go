@@ -33,6 +33,8 @@ func kindOf(c Case) string {
 		return ImageCorrupt
 	case c.Disk.Full != "":
 		return DiskFull
+	case c.damaged():
+		return ImageCorrupt
 	case c.Begins:
 		return CrashLoop
 	case c.Restarted:

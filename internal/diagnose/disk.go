@@ -21,8 +21,21 @@ func diskFull(c Case) report {
 		"`bootes df` shows what takes the space; remove what is not needed (bootes volume rm, bootes image rm), or make the file system larger, then switch the machine off and on. df -h %s", d.Folder))
 }
 
+// damaged reports whether c's machine has read from an image that is known not to
+// be as it was made.
+func (c Case) damaged() bool { return c.Disk.Damaged != "" && c.Stage.After(recorder.StageLogin) }
+
+// soundness says of an image that damage is no reason.
+func (d Disk) soundness() (f facts) {
+	f.add(d.Sound, "the image %s was compared with its hashes: it is as it was made", d.Image)
+	return f
+}
+
 func imageCorrupt(c Case) report {
 	d := c.Disk
+	if d.Corrupt == "" {
+		return c.imageDamaged()
+	}
 	var f facts
 	f.add(true, "the error was: %s", d.Corrupt)
 	f.add(true, "its volume %s stands on the image %s", d.Volume, d.Image)
@@ -38,6 +51,25 @@ func imageCorrupt(c Case) report {
 		return r
 	}
 	return r.and(cause("the volume is damaged, and its image is not", "bootes volume reset %s throws away what the machine has written", d.Volume))
+}
+
+// imageDamaged is imageCorrupt where hashes have shown it, and no read has failed.
+func (c Case) imageDamaged() report {
+	d := c.Disk
+	var f facts
+	f.add(true, "the image %s was compared with its hashes: %s", d.Image, d.Damaged)
+	f.add(true, "no read failed: blocks are given as they are stored, and compared only when all of an image is")
+	r := report{
+		summary:  fmt.Sprintf("the image %s is damaged on this server's disk, and this boot stopped after it had read from it", d.Image),
+		evidence: append(f, c.ended()...),
+	}
+	text := fmt.Sprintf("it read what is damaged, as every machine does that boots %s", d.Image)
+	image := cause(text, "boot another image: bootes machine set %s --image NAME:TAG; import or build %s anew under another tag; bootes image verify %s shows what is damaged", c.Subject, d.Image, d.Image)
+	if c.Past.LastRan != "" && c.Past.LastRan != d.Image {
+		image = c.backTo(c.Past.LastRan)
+		image.Text = text + fmt.Sprintf("; %s ran on this one", c.Past.LastRan)
+	}
+	return r.and(image, cause("the server's disk, or its memory, loses data", "journalctl -k | grep -i error; smartctl -a on its drive; then bootes image verify of the other images (bootes image ls)"))
 }
 
 // size is a number of bytes as people say it.

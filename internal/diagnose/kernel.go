@@ -25,7 +25,7 @@ func (c Case) ended() (f facts) {
 	f.add(!s.Open && s.Ended != "" && s.Lasted > 0, "the operating system opened the disk, and was gone %s later: %s", since(s.Lasted), s.Ended)
 	f.add(!s.Open && s.Ended != "" && s.Lasted == 0, "the operating system's session ended: %s", s.Ended)
 	f.add(d.Read > 0, "this boot has read %s and written %s", size(d.Read), size(d.Written))
-	return f
+	return append(f, d.soundness()...)
 }
 
 func systemGone(c Case) report {

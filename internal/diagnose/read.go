@@ -44,6 +44,7 @@ func noSystemLogin(c Case) report {
 	f.add(cut, "%s that it asked for are on their way, and it acknowledges nothing: it did not stop by itself", size(int64(d.Unacknowledged)))
 	f.add(s.Asked, "the system asked for an address: it has a driver for the network card")
 	f.add(!s.Asked && d.Read >= kernelRead, "no system has asked for an address by DHCP since")
+	f = append(f, d.soundness()...)
 	f.add(d.Ready, "the image %s is made to find its disk by iSCSI", d.Image)
 	f.add(c.Past.Elsewhere > 0, "the same image runs on %d other machines", c.Past.Elsewhere)
 	f.add(c.Past.LastRan != "" && c.Past.LastRan == d.Image, "the same image has run on this machine")

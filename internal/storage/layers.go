@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"bootes.dev/internal/cow"
 	"bootes.dev/internal/inventory"
@@ -71,17 +72,53 @@ func (s *Storage) VerifyImage(ctx context.Context, ref string, progress func(don
 	defer d.Close()
 	v := Verified{Image: d.Image}
 	err = s.eng.VerifyLayer(ctx, d.Image.Layer, told(progress))
-	var bad *cow.VerifyError
-	if errors.As(err, &bad) {
-		v.Bad = bad.Bad
-		s.log.Error("image is damaged", "image", d.Image.Ref(), "places", len(bad.Bad), "first", bad.Bad[0].Off, "layers", bad.Bad[0].Layers)
-		return v, nil
-	}
-	if err != nil {
+	if v.Bad, err = s.damage(d.Image.Ref(), err); err != nil {
 		return v, fmt.Errorf("verify image %q: %w", d.Image.Ref(), err)
 	}
 	if img, err := s.inv.Image(context.WithoutCancel(ctx), v.Ref()); err == nil {
 		v.Image = img // with the digest, if that was made first
 	}
 	return v, nil
+}
+
+// damage is what VerifyLayer's error names, which goes to the log; other errors
+// are returned.
+func (s *Storage) damage(image string, err error) ([]cow.BadChunk, error) {
+	var e *cow.VerifyError
+	if !errors.As(err, &e) {
+		return nil, err
+	}
+	s.log.Error("image is damaged", "image", image, "places", len(e.Bad), "first", e.Bad[0].Off, "layers", e.Bad[0].Layers)
+	return e.Bad, nil
+}
+
+// CheckLayer compares what an image's layer is the top of with its hashes, when
+// nobody waits for it: see cow.Engine.CheckLayer. It says what is not as it was
+// made, "" if all is. Without hashes, which are made soon after the image, nothing
+// can be said.
+func (s *Storage) CheckLayer(ctx context.Context, layer string) (damage string, err error) {
+	l, err := s.eng.Layer(layer)
+	if err != nil {
+		return "", err
+	}
+	if l.Digest == "" {
+		return "", fmt.Errorf("layer %q has no hashes yet", layer)
+	}
+	images, err := s.inv.Images(ctx)
+	if err != nil {
+		return "", err
+	}
+	ref := layer // of an image that has no name any more
+	for _, i := range images {
+		if i.Layer == layer {
+			ref = i.Ref()
+		}
+	}
+	defer s.readers.add(layer)()
+	bad, err := s.damage(ref, s.eng.CheckLayer(ctx, layer))
+	if err != nil || len(bad) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("%d of %d MiB changed since it was made, the first at %d MiB, in the files of layer %s",
+		len(bad), (l.Size+ChunkSize-1)/ChunkSize, bad[0].Off/ChunkSize, strings.Join(bad[0].Layers, " or ")), nil
 }

@@ -2,11 +2,13 @@ package storage
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 
+	"bootes.dev/internal/cow"
 	"bootes.dev/internal/diskimage"
 	"bootes.dev/internal/inventory"
 )
@@ -100,6 +102,19 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 	v, err := x.VerifyImage(t.Context(), "debian:12", nil)
 	if err != nil || len(v.Bad) != 1 || v.Bad[0].Off != 1<<20 || v.Bad[0].Layers[0] != img.Layer {
 		t.Errorf("%+v, %v", v, err)
+	}
+	flip(t, f, 3<<20-1)
+	damage, err := x.CheckLayer(t.Context(), img.Layer)
+	if want := "2 of 4 MiB changed since it was made, the first at 1 MiB, in the files of layer " + img.Layer; err != nil || damage != want {
+		t.Errorf("%q, %v, want %q", damage, err, want)
+	}
+	flip(t, f, 3<<20-1)
+	flip(t, f, 1<<20+77)
+	if damage, err := x.CheckLayer(t.Context(), img.Layer); err != nil || damage != "" {
+		t.Errorf("put right again: %q, %v", damage, err)
+	}
+	if _, err := x.CheckLayer(t.Context(), "none"); !errors.Is(err, cow.ErrNotExist) {
+		t.Errorf("no such layer: %v", err)
 	}
 }
 
