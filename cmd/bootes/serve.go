@@ -109,7 +109,7 @@ func (h *house) run(ctx context.Context) error {
 	}
 	target := h.targets.NewServer(iscsi.Options{Log: h.log, SlowIO: h.cfg.Log.SlowIO})
 	h.byHTTP = httpboot.New(httpboot.Options{
-		Script: h.script, Loader: h.loaderByHTTP, Mirrors: mirrors, Fetched: h.fetchedHTTP, Asked: h.askedHTTP, Log: h.log,
+		Script: h.script, Loader: h.loaderByHTTP, Mirrors: mirrors, Fetched: h.fetchedHTTP, Asked: h.askedHTTP, Simulated: h.boot.Simulating, Log: h.log,
 	})
 	h.byTFTP = &tftp.Server{Open: h.openLoader, Done: h.fetchedTFTP, SinglePort: h.cfg.TFTP.SinglePort, Log: h.log}
 	h.dhcpd = dhcp.New(dhcp.Options{

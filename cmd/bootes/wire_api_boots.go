@@ -31,7 +31,7 @@ func (o openSessions) Transfers() map[string]api.Transfer {
 		}
 	}
 	for _, p := range o.byTFTP.UnderWay() {
-		if !p.Simulated {
+		if !o.boot.Simulating(p.Simulation) {
 			note(p.Client.Addr(), api.Transfer{Name: p.Name, Proto: "TFTP", Began: p.Began, Done: p.Done, Size: p.Size})
 		}
 	}

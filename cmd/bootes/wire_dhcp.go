@@ -87,7 +87,7 @@ func (p dhcpPolicy) Decide(ctx context.Context, q dhcp.Query) dhcp.Decision {
 func (p dhcpPolicy) Sent(q dhcp.Query, r dhcp.Reply) {
 	c := client(q)
 	if q.Simulated {
-		p.boot.DHCPSent(c, r.Decision.Machine, simulateText(q, r), false)
+		p.boot.SimulatedSent(c, r.Addr, simulateText(q, r))
 		return
 	}
 	p.locator.Hear(q)

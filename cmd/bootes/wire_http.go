@@ -41,7 +41,7 @@ func (h *house) fetchedTFTP(t tftp.Transfer) {
 		t.Err = nil
 	}
 	h.counters.Transfer("tftp", transferOutcome(t), t.Bytes, t.Duration)
-	if t.Simulated {
+	if h.boot.Simulating(t.Simulation) {
 		return
 	}
 	h.boot.LoaderFetched(context.Background(), boot.Fetched{

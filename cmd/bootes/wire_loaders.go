@@ -46,7 +46,7 @@ func (h *house) openLoader(ctx context.Context, r tftp.Request) (tftp.File, erro
 		return nil, notServed(r.Local)
 	}
 	client := r.Client.Addr()
-	if r.Simulated { // it is not the computer that plays it
+	if h.boot.Simulating(r.Simulation) { // it is not the computer that plays it
 		client = netip.Addr{}
 	}
 	f, text, err := h.loaderFile(ctx, r.Name, client, r.Local)

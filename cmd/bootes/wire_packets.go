@@ -13,7 +13,7 @@ func (h *house) openPackets() (*capture.Capture, error) {
 	o := capture.Options{
 		Ports: capture.Ports{HTTP: uint16(h.cfg.Ports.HTTP), TFTP: uint16(h.cfg.Ports.TFTP), ISCSI: uint16(h.cfg.Ports.ISCSI)},
 		Dir:   filepath.Join(h.cfg.Data, "recorder", "packets"), Log: h.log,
-		Known: h.knows, Ours: dhcp.IsProbe, Behind: h.locator.Behind,
+		Known: h.knows, Ours: dhcp.IsProbe, Behind: h.locator.Behind, Simulated: h.boot.SimulatedBy, Ticket: h.boot.HasTicket,
 	}
 	for _, i := range h.cfg.Interfaces {
 		o.Interfaces = append(o.Interfaces, i.Name)

@@ -40,12 +40,12 @@ type checks struct {
 
 func newChecks() checks { return checks{of: map[string]checked{}, queue: make(chan string, maxChecks)} }
 
-// add has a layer checked, unless it waits for that or was checked lately.
-func (k *checks) add(layer string, now time.Time) {
+// add has a layer checked, unless it waits for that or was checked within again.
+func (k *checks) add(layer string, now time.Time, again time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for l, c := range k.of {
-		if c.over && now.Sub(c.begun) >= checkAgain {
+		if c.over && now.Sub(c.begun) >= again {
 			delete(k.of, l)
 		}
 	}
@@ -76,7 +76,7 @@ func (s *Service) suspect(a *attempt, c diagnose.Case) {
 	layer := ""
 	s.attempts.with(a, func() { layer = a.layer })
 	if s.Check != nil && layer != "" && c.Stage.After(recorder.StageLogin) && !c.System.LoggedOut {
-		s.checks.add(layer, s.now())
+		s.checks.add(layer, time.Now(), s.checkAgain)
 	}
 }
 

@@ -93,6 +93,7 @@ func TestSoundImage(t *testing.T) {
 // TestChecksAgain: a check that failed, or was long ago, is made again.
 func TestChecksAgain(t *testing.T) {
 	h := newHouse(t)
+	h.checkAgain = 0
 	checks := h.checking(func(string) (string, error) { return "", errors.New("it has no hashes yet") })
 	for want := int32(1); want < 3; want++ {
 		h.reading()
@@ -100,7 +101,6 @@ func TestChecksAgain(t *testing.T) {
 		if !eventually(func() bool { return checks.Load() == want }) {
 			t.Fatalf("%d checks, want %d", checks.Load(), want)
 		}
-		h.clock = h.clock.Add(2 * checkAgain)
 	}
 	if h.told("compared with its hashes") {
 		t.Error("what was not checked is told of")
@@ -132,7 +132,7 @@ func TestChecksAreBounded(t *testing.T) {
 	k := newChecks()
 	now := time.Now()
 	for i := range 2 * maxChecks {
-		k.add(strings.Repeat("x", i), now)
+		k.add(strings.Repeat("x", i), now, checkAgain)
 	}
 	if len(k.of) != maxChecks || len(k.queue) != maxChecks {
 		t.Errorf("%d layers, %d of them wait", len(k.of), len(k.queue))

@@ -85,7 +85,7 @@ func (s *Service) Admit(ctx context.Context, in Initiator, user string) (*Admitt
 		return nil, err
 	}
 	if a.seat != nil {
-		return s.admitSimulated(in, *a.seat)
+		return s.admitSimulated(ctx, in, *a.seat)
 	}
 	m, err := s.Inventory.Machine(ctx, a.machine)
 	if err != nil {

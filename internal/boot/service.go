@@ -113,6 +113,7 @@ type Service struct {
 	// The constants, but in tests.
 	between     time.Duration // two sessions of iPXE's
 	resumeEvery time.Duration // Resume looks
+	checkAgain  time.Duration // the same layer
 }
 
 // New returns a Service.
@@ -133,7 +134,7 @@ func New(o Options) *Service {
 	return &Service{
 		Options: o, attempts: attempts{m: map[string]*attempt{}}, started: time.Now(), now: time.Now,
 		checks:  newChecks(),
-		between: between, resumeEvery: resumeEvery,
+		between: between, resumeEvery: resumeEvery, checkAgain: checkAgain,
 	}
 }
 
@@ -308,10 +309,6 @@ func notFound(err error) bool {
 
 // DHCPSent records what a DHCP client was told, or why it was told nothing.
 func (s *Service) DHCPSent(c Client, machine, text string, ignored bool) {
-	if c.Simulated {
-		s.simulateSent(c, text)
-		return
-	}
 	subject := machine
 	if subject == "" {
 		subject = c.MAC.String()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 
 	"bootes.dev/internal/inventory"
@@ -49,9 +50,11 @@ func (s *Service) simulated(ctx context.Context, at *seat, mac net.HardwareAddr,
 	return s.whose(ctx, mac, h, true)
 }
 
-// simulateSent notes what a simulated client was told, or why nothing.
-func (s *Service) simulateSent(c Client, text string) {
+// SimulatedSent notes what a simulated client was told, or why nothing, and the
+// address that it was offered, if it was.
+func (s *Service) SimulatedSent(c Client, addr netip.Addr, text string) {
 	if at, err := s.tickets.seat(c.Simulation, c.MAC, s.now()); err == nil {
+		s.tickets.offered(at, addr)
 		s.tickets.remark(at, text)
 	}
 }
@@ -150,7 +153,7 @@ func (s *Service) wouldBoot(ctx context.Context, m inventory.Machine) (inventory
 func (s *Service) simulateTarget(user string) string { return s.IQNPrefix + ":" + user }
 
 // admitSimulated lets a simulated machine look at what it would boot.
-func (s *Service) admitSimulated(in Initiator, at seat) (*Admitted, error) {
+func (s *Service) admitSimulated(ctx context.Context, in Initiator, at seat) (*Admitted, error) {
 	m := at.boot.Machine
 	switch {
 	case in.Target != s.simulateTarget(at.boot.User):
@@ -158,7 +161,27 @@ func (s *Service) admitSimulated(in Initiator, at seat) (*Admitted, error) {
 	case in.Name != s.InitiatorName(m):
 		return nil, denied("%s is not the initiator name of %s", in.Name, m)
 	}
+	if err := s.simulateFrom(ctx, at); err != nil {
+		return nil, err
+	}
 	return &Admitted{Boot: at.boot, Machine: inventory.Machine{Name: m}, Look: &at.disk}, nil
+}
+
+// simulateFrom tries the rule "from" of a simulated machine for the address that the
+// machine was offered: it logs in from another one, that of who plays it.
+func (s *Service) simulateFrom(ctx context.Context, at seat) error {
+	m, err := s.Inventory.Machine(ctx, at.boot.Machine)
+	if at.given.Name != "" || notFound(err) || err == nil && len(m.Access.From) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !at.addr.IsValid() {
+		s.tickets.remark(&at, fmt.Sprintf("the rule \"from\" of %s was not tried: this server has offered it no address, and nobody here knows which it will have", m.Name))
+		return nil
+	}
+	return from(m, at.addr)
 }
 
 // Simulated reports whether an owner of sessions is a simulated machine.

@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -168,7 +169,7 @@ func TestSimulatedLogin(t *testing.T) {
 		}
 	}
 	h.LoginRefused(in, user, "wrong secret")
-	h.DHCPSent(Client{MAC: parseMAC(mac1), Simulated: true, Simulation: sim.ID}, "pc1", "OFFER 10.77.0.100", false)
+	h.SimulatedSent(Client{MAC: parseMAC(mac1), Simulated: true, Simulation: sim.ID}, addr1, "OFFER 10.77.0.100")
 	want := []string{"script made: debian:12, a new persistent volume, of which this shows the image", "login refused: wrong secret", "OFFER 10.77.0.100"}
 	if got, err := h.Remarks(sim.ID); err != nil || strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("remarks %q, %v", got, err)
@@ -182,6 +183,41 @@ func TestSimulatedLogin(t *testing.T) {
 	var gone *inventory.NotFoundError
 	if _, err := h.Remarks(sim.ID); !errors.As(err, &gone) || !errors.As(h.EndSimulation(sim.ID), &gone) {
 		t.Errorf("a ticket that has ended: %v", err)
+	}
+}
+
+// TestSimulatedFrom: the rule is tried for the machine's address, not for that of
+// who plays it.
+func TestSimulatedFrom(t *testing.T) {
+	h := newHouse(t)
+	sim := h.simulate("", mac1)
+	text, err := h.simulatedScript(mac1, sim.Ticket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := value(text, "username")
+	login := func(from string) error {
+		h.rule(inventory.Access{From: []netip.Prefix{netip.MustParsePrefix(from)}})
+		_, err := h.Admit(t.Context(), Initiator{Name: prefix + ":init:pc1", Target: prefix + ":" + user, Remote: server}, user)
+		return err
+	}
+	if err := login("192.168.0.0/16"); err != nil {
+		t.Errorf("of an unknown address: %v", err)
+	}
+	const untried = `the rule "from" of pc1 was not tried: this server has offered it no address, and nobody here knows which it will have`
+	if got, err := h.Remarks(sim.ID); err != nil || got[len(got)-1] != untried {
+		t.Errorf("remarks %q, %v", got, err)
+	}
+	c := Client{MAC: parseMAC(mac1), Simulated: true, Simulation: sim.ID}
+	h.SimulatedSent(c, addr1, "OFFER")
+	h.SimulatedSent(c, netip.Addr{}, "what to boot")
+	if err := login(addr1.String() + "/32"); err != nil {
+		t.Error(err)
+	}
+	var no *Denied
+	want := addr1.String() + ` is not in what the rule "from" of pc1 names, 192.168.0.0/16: ` + "`bootes machine set pc1 --from 192.168.0.0/16," + addr1.String() + "` lets it in"
+	if err := login("192.168.0.0/16"); !errors.As(err, &no) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 
@@ -200,11 +236,17 @@ func TestTicketsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !h.Simulating(first.ID) || h.Simulating("") || h.Simulating("other") || !h.HasTicket(first.Ticket) || h.HasTicket("") || h.HasTicket(first.ID) {
+		t.Error("what names the simulation")
+	}
+	if !h.SimulatedBy(first.ID, parseMAC(mac1)) || h.SimulatedBy(first.ID, parseMAC(mac2)) || h.SimulatedBy("other", parseMAC(mac1)) {
+		t.Error("whom that simulation has")
+	}
 	if !h.Simulates(parseMAC(mac1)) || h.Simulates(parseMAC(mac2)) {
 		t.Error("whom the simulation has")
 	}
 	h.clock = h.clock.Add(ticketTime)
-	if h.Simulates(parseMAC(mac1)) {
+	if h.Simulates(parseMAC(mac1)) || h.Simulating(first.ID) || h.HasTicket(first.Ticket) || h.SimulatedBy(first.ID, parseMAC(mac1)) {
 		t.Error("a simulation that has ended has machines")
 	}
 	if _, ok := h.Secret(t.Context(), value(text, "username")); ok {

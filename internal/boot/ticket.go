@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -53,6 +54,7 @@ type seat struct {
 	mac    string
 	given  inventory.Machine // a machine that there is only here; without a name: whoever has the MAC
 	iface  string            // where it asked by DHCP
+	addr   netip.Addr        // that it was offered there; zero: none
 	boot   inventory.Boot    // made when the script is asked for
 	disk   inventory.Volume  // of the boot; without an ID: a clone that would be made of its image
 }
@@ -143,6 +145,24 @@ func (s *Service) Simulates(mac net.HardwareAddr) bool {
 	return false
 }
 
+// Simulating reports whether there is a simulation with that ID, which all can hear.
+func (s *Service) Simulating(id string) bool {
+	s.tickets.mu.Lock()
+	defer s.tickets.mu.Unlock()
+	t := s.tickets.all[id]
+	return t != nil && s.now().Before(t.expires)
+}
+
+// SimulatedBy reports whether there is a simulation with that ID, of a machine with
+// that MAC among others.
+func (s *Service) SimulatedBy(id string, mac net.HardwareAddr) bool {
+	_, err := s.tickets.seat(id, mac, s.now())
+	return err == nil
+}
+
+// HasTicket reports whether a simulation has that ticket.
+func (s *Service) HasTicket(secret string) bool { return s.Simulating(s.tickets.of(secret)) }
+
 func noTicket(id string) error { return &inventory.NotFoundError{Kind: "simulation", Name: id} }
 
 func (ts *tickets) add(id string, t *ticket) error {
@@ -202,15 +222,19 @@ func (ts *tickets) seat(id string, mac net.HardwareAddr, now time.Time) (*seat, 
 
 // admitted finds who simulates the machine with a MAC, by a ticket.
 func (ts *tickets) admitted(secret string, mac net.HardwareAddr, now time.Time) (*seat, error) {
+	return ts.seat(ts.of(secret), mac, now)
+}
+
+// of is the ID of the simulation that has a ticket; "": none has.
+func (ts *tickets) of(secret string) (id string) {
 	ts.mu.Lock()
-	id := ""
+	defer ts.mu.Unlock()
 	for at, t := range ts.all {
 		if subtle.ConstantTimeCompare([]byte(t.secret), []byte(secret)) == 1 {
 			id = at
 		}
 	}
-	ts.mu.Unlock()
-	return ts.seat(id, mac, now)
+	return id
 }
 
 // user finds the simulated machine that has a CHAP name.
@@ -230,6 +254,15 @@ func (ts *tickets) asks(at *seat, iface string) {
 	defer ts.mu.Unlock()
 	if at != nil {
 		at.iface = iface
+	}
+}
+
+// offered notes the address that a simulated machine was offered.
+func (ts *tickets) offered(at *seat, addr netip.Addr) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if addr.IsValid() && !addr.IsUnspecified() {
+		at.addr = addr
 	}
 }
 

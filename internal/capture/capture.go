@@ -25,6 +25,10 @@ type Options struct {
 	Known func(net.HardwareAddr) bool
 	// Ours reports whether a client was made up by us, to probe.
 	Ours func(net.HardwareAddr) bool
+	// Simulated reports whether there is a simulation of that name, of that client;
+	// Ticket whether a request for a script has the ticket of one. nil: there are none.
+	Simulated func(simulation string, client net.HardwareAddr) bool
+	Ticket    func(secret string) bool
 	// Behind tells of an address whether it is behind a router, and then whose it
 	// is; nil: nobody knows.
 	Behind func(netip.Addr) (mac net.HardwareAddr, routed bool)

@@ -104,12 +104,16 @@ func TestSimulatedClientsLeaveNothing(t *testing.T) {
 	c := open(t, t.TempDir())
 	host, fake := MAC{0x52, 0x54, 0, 0, 0, 7}, MAC{0x52, 0x54, 0, 0, 0, 8}
 	hostAt := netip.MustParseAddr("10.77.0.7")
-	mark := append([]byte{53, 1, 1, 61, 22}, "\x00bootes-simulate:abcdef"...)
+	c.o.Simulated = func(simulation string, client net.HardwareAddr) bool {
+		return simulation == "abcdef" && (MAC(client) == fake || MAC(client) == pc)
+	}
+	c.o.Ticket = func(secret string) bool { return secret == "a-secret" }
+	mark := marked("abcdef")
 	c.take(start, false, ipv4(host, all, hostAt, netip.IPv4Unspecified(), protoUDP, udp(68, 67, dhcp(fake, 99, mark...))))
 	c.take(start, true, ipv4(server, all, ourAt, netip.IPv4Unspecified(), protoUDP, udp(67, 68, dhcp(fake, 99, 53, 1, 2))))
 	c.take(start, false, ipv4(host, server, hostAt, ourAt, protoUDP, udp(2000, 69, tftp(tftpRRQ, "x\x00octet\x00"))))
 	c.take(start, false, ipv4(host, server, hostAt, ourAt, protoTCP, tcp(1, 3260, syn, "")))
-	c.take(start, false, in(protoTCP, tcp(1, 80, ack, "GET /ipxe/52-54-00-00-00-08?facts=1&simulate=abcdef HTTP/1.1\r\n\r\n")))
+	c.take(start, false, in(protoTCP, tcp(1, 80, ack, "GET /ipxe/52-54-00-00-00-08?facts=1&simulate=a-secret HTTP/1.1\r\n\r\n")))
 	if n := len(c.book.subjects); n != 0 {
 		t.Errorf("%d subjects, want none", n)
 	}
@@ -134,6 +138,47 @@ func TestSimulatedClientsLeaveNothing(t *testing.T) {
 	c.take(later, false, discover(pc))
 	if c.count(pc) != 1 {
 		t.Error("the machine itself is not heard")
+	}
+}
+
+// marked are options of a DISCOVER that says it belongs to a simulation.
+func marked(simulation string) []byte {
+	id := "\x00bootes-simulate:" + simulation
+	return append([]byte{53, 1, 1, 61, byte(len(id))}, id...)
+}
+
+// Who says that it is simulated, and is not, hides that message and our answer, and
+// nothing of anybody else's.
+func TestFalseMarks(t *testing.T) {
+	c := open(t, t.TempDir())
+	host := MAC{0x52, 0x54, 0, 0, 0, 7}
+	hostAt := netip.MustParseAddr("10.77.0.7")
+	knock := func(b []byte) { c.take(start, false, ipv4(host, server, hostAt, ourAt, protoTCP, b)) }
+	claims := func(mac MAC, options ...byte) {
+		c.take(start, false, ipv4(host, all, hostAt, netip.IPv4Unspecified(), protoUDP, udp(68, 67, dhcp(mac, 99, options...))))
+	}
+	claims(pc, marked("abcdef")...) // nobody knows of simulations
+	c.o.Simulated = func(simulation string, client net.HardwareAddr) bool {
+		return simulation == "abcdef" && MAC(client) == pc
+	}
+	c.o.Ticket = func(secret string) bool { return secret == "a-secret" }
+	claims(pc, marked("abcde")...)
+	claims(pc, marked("")...)
+	claims(MAC{0x52, 0x54, 0, 0, 0, 8}, marked("abcdef")...) // of that simulation it is not
+	c.take(start, true, ipv4(server, all, ourAt, netip.IPv4Unspecified(), protoUDP, udp(67, 68, dhcp(pc, 99, 53, 1, 2))))
+	if n := len(c.book.subjects); n != 0 {
+		t.Errorf("%d subjects of marked messages, want none", n)
+	}
+	claims(pc, 53, 1, 1)
+	c.take(start, true, ipv4(server, all, ourAt, netip.IPv4Unspecified(), protoUDP, udp(67, 68, dhcp(pc, 98, 53, 1, 2))))
+	if n := c.count(pc); n != 2 {
+		t.Errorf("%d packets of the machine that sends as a marked one did, want 2", n)
+	}
+	knock(tcp(1, 3260, syn, ""))
+	knock(tcp(1, 80, ack, "GET /ipxe/52-54-00-00-00-07?facts=1&simulate=guessed HTTP/1.1\r\n\r\n"))
+	knock(tcp(1, 80, ack, "GET /ipxe/52-54-00-00-00-07?facts=1 HTTP/1.1\r\nX: ?simulate=a-secret\r\n\r\n"))
+	if n := c.count(host); n != 3 {
+		t.Errorf("%d packets of the host, want 3", n)
 	}
 }
 

@@ -1,15 +1,19 @@
 package capture
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // dhcpMessage is what is looked at of a DHCP message (RFC 2131, 2):
 //
 //	0 op │ 1 htype │ 2 hlen │ 4 xid │ 24 giaddr │ 28 chaddr │ 236 cookie │ 240 options
 type dhcpMessage struct {
-	mac     MAC
-	xid     uint32
-	marked  bool // its client says that it is simulated
-	relayed bool
+	mac        MAC
+	xid        uint32
+	marked     bool   // its client says that it is simulated
+	simulation string // that it says it belongs to; "": to none
+	relayed    bool
 }
 
 const (
@@ -23,7 +27,8 @@ const (
 	optClientID = 61 // RFC 2132, 9.14
 )
 
-// simulated begins the client identifier (of type 0) of a simulated client.
+// simulated begins the client identifier (of type 0) of a simulated client. The
+// name of its simulation may follow, behind a colon.
 const simulated = "\x00bootes-simulate"
 
 func parseDHCP(b []byte) (m dhcpMessage, ok bool) {
@@ -32,8 +37,10 @@ func parseDHCP(b []byte) (m dhcpMessage, ok bool) {
 	}
 	m.mac, m.xid = MAC(b[28:34]), binary.BigEndian.Uint32(b[4:])
 	m.relayed = [4]byte(b[24:28]) != [4]byte{}
-	id := dhcpOption(b, optClientID)
-	m.marked = len(id) >= len(simulated) && string(id[:len(simulated)]) == simulated
+	rest, ok := strings.CutPrefix(string(dhcpOption(b, optClientID)), simulated)
+	if m.marked = ok; ok {
+		m.simulation = strings.TrimPrefix(rest, ":")
+	}
 	return m, true
 }
 

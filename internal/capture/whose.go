@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"net/netip"
+	"net/url"
 	"time"
 )
 
@@ -12,8 +13,14 @@ type tracks struct {
 	texts      map[netip.AddrPort]int // how much text the iSCSI header before has announced
 	addrs      map[netip.Addr]MAC     // who was served at which address
 	routes     map[netip.Addr]route
-	exchanges  map[uint32]time.Time // of simulated clients, by their xid
-	simulators map[MAC]time.Time    // hosts from which clients are simulated
+	exchanges  map[exchange]time.Time // of simulated clients
+	simulators map[MAC]time.Time      // hosts from which clients are simulated
+}
+
+// exchange tells the answers to one message of DHCP from others.
+type exchange struct {
+	mac MAC
+	xid uint32
 }
 
 // route is what Behind said of an address.
@@ -34,7 +41,7 @@ const (
 func newTracks() tracks {
 	return tracks{
 		transfers: transfers{}, texts: map[netip.AddrPort]int{}, addrs: map[netip.Addr]MAC{}, routes: map[netip.Addr]route{},
-		exchanges: map[uint32]time.Time{}, simulators: map[MAC]time.Time{},
+		exchanges: map[exchange]time.Time{}, simulators: map[MAC]time.Time{},
 	}
 }
 
@@ -55,7 +62,7 @@ func (c *Capture) whose(f *frame, outgoing bool, now time.Time) (mac MAC, ok boo
 	case kindICMP:
 		return c.complainer(f)
 	}
-	if !f.served(outgoing, c.o.Ports) || f.kind == kindHTTP && isSimulated(f.payload) {
+	if !f.served(outgoing, c.o.Ports) || f.kind == kindHTTP && c.isSimulated(f.payload) {
 		return mac, false
 	}
 	c.mu.Lock()
@@ -86,11 +93,14 @@ func (t *tracks) isText(f *frame) bool {
 	return n > 0 && long(b, n)
 }
 
-// isSimulated reports whether a request carries the ticket of a simulated
-// client.
-func isSimulated(request []byte) bool {
+// isSimulated reports whether a request carries the ticket of a simulation, which
+// is a secret.
+func (c *Capture) isSimulated(request []byte) bool {
 	line, _, _ := bytes.Cut(request, []byte("\r\n"))
-	return bytes.Contains(line, []byte("?simulate=")) || bytes.Contains(line, []byte("&simulate="))
+	_, query, _ := bytes.Cut(line, []byte("?"))
+	query, _, _ = bytes.Cut(query, []byte(" "))
+	all, err := url.ParseQuery(string(query))
+	return err == nil && all.Has("simulate") && c.o.Ticket != nil && c.o.Ticket(all.Get("simulate"))
 }
 
 // client is who is at the other end of a frame, or behind the router there.
@@ -132,25 +142,29 @@ func (c *Capture) behind(at netip.Addr, now time.Time) route {
 	return r
 }
 
-// dhcp files a message under its client, whoever sends it. What simulated
-// clients send and are answered is left out.
+// dhcp files a message under its client, whoever sends it. What is marked as a
+// simulated client's is left out, with what we answer. A mark hides nothing else,
+// unless it is of a simulation that there is: then its host plays clients.
 func (c *Capture) dhcp(f *frame, outgoing bool, now time.Time) (mac MAC, ok bool) {
 	m, ok := parseDHCP(f.payload)
 	if !ok || c.o.Ours(m.mac[:]) {
 		return mac, false
 	}
+	plays := !outgoing && !m.relayed && f.from != m.mac && m.simulation != "" && c.o.Simulated != nil && c.o.Simulated(m.simulation, m.mac[:])
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if m.marked {
-		put(c.tracks.exchanges, m.xid, now)
-		if !outgoing && !m.relayed && f.from != m.mac {
+	of := exchange{m.mac, m.xid}
+	switch {
+	case m.marked:
+		put(c.tracks.exchanges, of, now)
+		if plays {
 			put(c.tracks.simulators, f.from, now)
 		}
-	} else if f.from == m.mac {
-		delete(c.tracks.simulators, m.mac) // the host itself boots
-	}
-	if now.Sub(c.tracks.exchanges[m.xid]) < simulateTime {
 		return mac, false
+	case outgoing && now.Sub(c.tracks.exchanges[of]) < simulateTime:
+		return mac, false
+	case f.from == m.mac:
+		delete(c.tracks.simulators, m.mac) // the host itself boots
 	}
 	return m.mac, true
 }

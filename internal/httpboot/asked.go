@@ -12,5 +12,5 @@ func (s *Server) told(r *http.Request, code int) {
 	if s.o.Asked == nil || code < 400 && piece != "" && !strings.HasPrefix(piece, "bytes=0-") {
 		return
 	}
-	s.o.Asked(Asked{Method: r.Method, Path: r.URL.Path, Status: code, Remote: remote(r)})
+	s.o.Asked(Asked{Method: r.Method, Path: r.URL.Path, Status: code, Remote: s.asker(r)})
 }

@@ -79,7 +79,10 @@ type Options struct {
 	Mirrors map[string]*os.Root // by their name under /files/
 	Fetched func(name string, remote netip.AddrPort, bytes int64, took time.Duration)
 	Asked   func(Asked)
-	Log     *slog.Logger
+	// Simulated reports whether there is a simulation of that name: what it asks for is
+	// no step of a boot of the computer that plays it. nil: there are none.
+	Simulated func(simulation string) bool
+	Log       *slog.Logger
 }
 
 // Server answers HTTP.
@@ -186,7 +189,7 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) loader(w http.ResponseWriter, r *http.Request) {
-	req := LoaderRequest{Name: r.PathValue("name"), Remote: remote(r), Local: local(r)}
+	req := LoaderRequest{Name: r.PathValue("name"), Remote: s.asker(r), Local: local(r)}
 	if !fs.ValidPath(req.Name) {
 		s.refuse(w, r, fs.ErrNotExist)
 		return
@@ -204,15 +207,21 @@ func (s *Server) loader(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// simulated is how simulated machines call themselves.
-const simulated = "bootes-simulate"
+// simulated is how simulated machines call themselves, before the name of their
+// simulation.
+const simulated = "bootes-simulate/"
 
-// remote is who asks. A simulated machine is nobody: what it asks for is no step of
-// a boot of the computer that plays it.
-func remote(r *http.Request) netip.AddrPort {
-	if r.UserAgent() == simulated {
+// asker is whose step a request is: nobody's, if there is the simulation that it
+// names. All others that call themselves so are who they are.
+func (s *Server) asker(r *http.Request) netip.AddrPort {
+	simulation, ok := strings.CutPrefix(r.UserAgent(), simulated)
+	if ok && s.o.Simulated != nil && s.o.Simulated(simulation) {
 		return netip.AddrPort{}
 	}
+	return remote(r)
+}
+
+func remote(r *http.Request) netip.AddrPort {
 	a, _ := netip.ParseAddrPort(r.RemoteAddr)
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -94,13 +95,33 @@ func TestScript(t *testing.T) {
 }
 
 // What a simulated machine asks for is no step of a boot of the computer that
-// plays it.
+// plays it. Who only says that it is one, or asks for a script, is not hidden.
 func TestSimulatedRequest(t *testing.T) {
-	base := serve(t, Options{Script: func(_ context.Context, r ScriptRequest) (string, error) { return r.Remote.String(), nil }})
-	if _, _, body := get(t, "GET", base+"/ipxe/52-54-00-00-00-01", "User-Agent: bootes-simulate"); body != "invalid AddrPort" {
-		t.Errorf("asked by %s", body)
+	var asked []netip.Addr
+	base := serve(t, Options{
+		Script: func(_ context.Context, r ScriptRequest) (string, error) { return r.Remote.Addr().String(), nil },
+		Loader: func(_ context.Context, r LoaderRequest) (File, error) {
+			asked = append(asked, r.Remote.Addr())
+			return nil, fs.ErrNotExist
+		},
+		Asked:     func(r Asked) { asked = append(asked, r.Remote.Addr()) },
+		Simulated: func(simulation string) bool { return simulation == "abc" },
+	})
+	for agent, want := range map[string]netip.Addr{
+		"bootes-simulate/abc": {}, "bootes-simulate/abcd": loopback, "bootes-simulate/": loopback, "bootes-simulate": loopback, "abc": loopback,
+	} {
+		asked = nil
+		get(t, "GET", base+"/loader/snponly.efi", "User-Agent: "+agent)
+		if len(asked) != 2 || asked[0] != want || asked[1] != want {
+			t.Errorf("%s: %v, want %s twice", agent, asked, want)
+		}
+		if _, _, body := get(t, "GET", base+"/ipxe/52-54-00-00-00-01", "User-Agent: "+agent); body != loopback.String() {
+			t.Errorf("%s: script asked for by %s", agent, body)
+		}
 	}
 }
+
+var loopback = netip.MustParseAddr("127.0.0.1")
 
 func TestLoader(t *testing.T) {
 	var fetched string

@@ -34,7 +34,7 @@ func (s *Server) begin(r *http.Request, size int64) (end func()) {
 	if !ok || r.Method != http.MethodGet || r.Header.Get("Range") != "" {
 		return func() {}
 	}
-	x := &response{Progress{Path: r.URL.Path, Remote: remote(r), Began: time.Now(), Size: size}, c, c.acknowledged()}
+	x := &response{Progress{Path: r.URL.Path, Remote: s.asker(r), Began: time.Now(), Size: size}, c, c.acknowledged()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.responses[x] = struct{}{}

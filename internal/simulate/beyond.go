@@ -34,7 +34,7 @@ func (p *player) beyond(who string, u *url.URL, file bootfile.File) error {
 // image is the verdict of a disk image that iPXE reads by HTTP.
 func (p *player) image(ctx context.Context, u *url.URL) error {
 	p.story.add(Out, "HTTP", "HEAD "+u.String())
-	n, kind, err := httpLook(ctx, u.String())
+	n, kind, err := httpLook(ctx, p.Simulation, u.String())
 	if err != nil {
 		return p.failed(ctx, "HTTP", u, err)
 	}

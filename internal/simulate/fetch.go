@@ -33,7 +33,7 @@ var errScheme = errors.New("only tftp: and http: can be fetched here")
 func (p *player) fetch(ctx context.Context, f Firmware, u *url.URL, limit int64) (fetched, error) {
 	switch u.Scheme {
 	case "http":
-		return httpFetch(ctx, p.mark(u), limit)
+		return httpFetch(ctx, p.Simulation, p.mark(u), limit)
 	case "https":
 		return fetched{}, fmt.Errorf("https needs what the machine trusts, which nobody here knows: %w", errScheme)
 	case "tftp":
@@ -41,7 +41,7 @@ func (p *player) fetch(ctx context.Context, f Firmware, u *url.URL, limit int64)
 		if err != nil {
 			return fetched{}, err
 		}
-		return tftpFetch(ctx, at, tftpName(u), f.tftp)
+		return tftpFetch(ctx, at, tftpName(u), p.Simulation, f.tftp)
 	}
 	return fetched{}, fmt.Errorf("%s: %w", u.Scheme, errScheme)
 }

@@ -36,7 +36,7 @@ func (p *player) loads(ctx context.Context, f Firmware, c choice) error {
 // looks asks for a file's size and kind, which UEFI HTTP boot goes by.
 func (p *player) looks(ctx context.Context, u *url.URL) error {
 	p.story.add(Out, "HTTP", "HEAD "+u.String())
-	n, kind, err := httpLook(ctx, u.String())
+	n, kind, err := httpLook(ctx, p.Simulation, u.String())
 	if err != nil {
 		return p.failed(ctx, "HTTP", u, err)
 	}

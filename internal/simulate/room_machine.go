@@ -154,10 +154,10 @@ func (m *roomClient) offered(ctx context.Context, f Firmware, a Answer) (Answer,
 
 func (m *roomClient) fetchLoader(ctx context.Context) error {
 	if strings.HasPrefix(m.offer.File, "http://") {
-		_, err := httpFetch(ctx, m.offer.File, maxFile)
+		_, err := httpFetch(ctx, m.Simulation, m.offer.File, maxFile)
 		return err
 	}
-	_, err := tftpFetch(ctx, cmp.Or(m.offer.Next, m.offer.From), m.offer.File, m.Firmware.tftp)
+	_, err := tftpFetch(ctx, cmp.Or(m.offer.Next, m.offer.From), m.offer.File, m.Simulation, m.Firmware.tftp)
 	return err
 }
 
@@ -175,7 +175,7 @@ func (m *roomClient) fetchScript(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer m.leave()
-	got, err := httpFetch(ctx, u.String(), maxScript)
+	got, err := httpFetch(ctx, m.Simulation, u.String(), maxScript)
 	if err != nil {
 		return "", err
 	}

@@ -61,15 +61,15 @@ func (e *tftpError) Error() string {
 var errTFTPSilent = errors.New("no answer by TFTP: a firewall drops UDP port 69 or what follows it on other ports, or no TFTP server is there")
 
 // tftpFetch reads a file as a firmware does.
-func tftpFetch(ctx context.Context, server netip.Addr, name string, way tftpWay) (fetched, error) {
+func tftpFetch(ctx context.Context, server netip.Addr, name, simulation string, way tftpWay) (fetched, error) {
 	start := time.Now()
 	if way.sizeFirst {
-		t := &tftpTransfer{ctx: ctx, server: server, name: name, sizeOnly: true}
+		t := &tftpTransfer{ctx: ctx, server: server, name: name, simulation: simulation, sizeOnly: true}
 		if err := t.run(); err != nil {
 			return fetched{}, err
 		}
 	}
-	t := &tftpTransfer{ctx: ctx, server: server, name: name, way: way}
+	t := &tftpTransfer{ctx: ctx, server: server, name: name, simulation: simulation, way: way}
 	if err := t.run(); err != nil {
 		return fetched{}, err
 	}
@@ -82,11 +82,12 @@ func tftpFetch(ctx context.Context, server netip.Addr, name string, way tftpWay)
 
 // tftpTransfer is one transfer.
 type tftpTransfer struct {
-	ctx      context.Context
-	server   netip.Addr
-	name     string
-	way      tftpWay
-	sizeOnly bool
+	ctx        context.Context
+	server     netip.Addr
+	name       string
+	simulation string
+	way        tftpWay
+	sizeOnly   bool
 
 	conn   *net.UDPConn
 	peer   netip.AddrPort // the server's port for this transfer; its port 69 until then
@@ -146,7 +147,7 @@ func (t *tftpTransfer) silent() error {
 // request is the read request, with the options that this firmware asks for.
 func (t *tftpTransfer) request() []byte {
 	b := binary.BigEndian.AppendUint16(nil, tftpRRQ)
-	all := []string{t.name, "octet", "tsize", "0", agent, "1"} // what it does not know, a server ignores (RFC 2347)
+	all := []string{t.name, "octet", "tsize", "0", agent, t.simulation} // what it does not know, a server ignores (RFC 2347)
 	if t.way.block > 0 {
 		all = append(all, "blksize", strconv.Itoa(t.way.block))
 	}

@@ -34,9 +34,9 @@ func (e *httpError) Error() string {
 }
 
 // httpFetch gets a file, limit bytes of it at most.
-func httpFetch(ctx context.Context, url string, limit int64) (fetched, error) {
+func httpFetch(ctx context.Context, simulation, url string, limit int64) (fetched, error) {
 	start := time.Now()
-	resp, err := request(ctx, http.MethodGet, url)
+	resp, err := request(ctx, http.MethodGet, simulation, url)
 	if err != nil {
 		return fetched{}, err
 	}
@@ -49,8 +49,8 @@ func httpFetch(ctx context.Context, url string, limit int64) (fetched, error) {
 }
 
 // httpLook asks for a file's size and kind, as UEFI does before it fetches it.
-func httpLook(ctx context.Context, url string) (size int64, kind string, err error) {
-	resp, err := request(ctx, http.MethodHead, url)
+func httpLook(ctx context.Context, simulation, url string) (size int64, kind string, err error) {
+	resp, err := request(ctx, http.MethodHead, simulation, url)
 	if err != nil {
 		return 0, "", err
 	}
@@ -58,12 +58,12 @@ func httpLook(ctx context.Context, url string) (size int64, kind string, err err
 	return resp.ContentLength, resp.Header.Get("Content-Type"), nil
 }
 
-func request(ctx context.Context, method, url string) (*http.Response, error) {
+func request(ctx context.Context, method, simulation, url string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("User-Agent", agent)
+	req.Header.Set("User-Agent", strings.TrimSuffix(agent+"/"+simulation, "/"))
 	resp, err := webClient.Do(req)
 	if err != nil {
 		return nil, reason(err)

@@ -64,7 +64,7 @@ func (d *desk) request(b []byte, client netip.AddrPort, local netip.Addr) {
 		return // RFC 1123, 4.2.3.5: never answer a broadcast
 	}
 	t := &transfer{request: r, began: time.Now(), index: -1}
-	t.Request = Request{Name: cleanName(r.filename), Client: client, Local: local, Simulated: r.simulated()}
+	t.Request = Request{Name: cleanName(r.filename), Client: client, Local: local, Simulation: r.simulation()}
 	if d.admit(t) {
 		d.jobs <- func(ctx context.Context) { d.begin(ctx, t) }
 	}

@@ -1,7 +1,6 @@
 package tftp
 
 import (
-	"slices"
 	"strconv"
 	"time"
 )
@@ -43,11 +42,17 @@ func negotiate(asked []option, size int64, blockLimit, windowLimit int) terms {
 	return t
 }
 
-// simulatedOption marks the requests of simulated machines. It is never acknowledged.
+// simulatedOption names the simulation that a request belongs to. It is never
+// acknowledged.
 const simulatedOption = "bootes-simulate"
 
-func (r *request) simulated() bool {
-	return slices.ContainsFunc(r.options, func(o option) bool { return o.name == simulatedOption })
+func (r *request) simulation() string {
+	for _, o := range r.options {
+		if o.name == simulatedOption {
+			return o.value
+		}
+	}
+	return ""
 }
 
 func (t *terms) accept(o option, size int64, blockLimit, windowLimit int) (value int64, ok bool) {

@@ -62,14 +62,14 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestSimulatedRequest(t *testing.T) {
-	for _, options := range [][]option{nil, {{simulatedOption, "1"}}} {
+	for _, options := range [][]option{nil, {{simulatedOption, "abc"}}} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &Server{Open: opener(nil, fs.ErrNotExist)}
 			b := newBench(t, s)
 			p, _ := (&request{op: opRRQ, filename: "f", mode: "octet", options: options}).AppendBinary(nil)
 			b.asks.Write(p)
-			if x := <-b.done; x.Simulated != (options != nil) {
-				t.Errorf("%v: simulated %v", options, x.Simulated)
+			if x := <-b.done; (x.Simulation == "abc") != (options != nil) {
+				t.Errorf("%v: simulation %q", options, x.Simulation)
 			}
 		})
 	}

@@ -89,8 +89,9 @@ type Request struct {
 	Name   string         // cleaned: slashes, relative, never leaves the root
 	Client netip.AddrPort // who asks
 	Local  netip.Addr     // our address that was asked
-	// Simulated: the client only looks what a machine would get.
-	Simulated bool
+	// Simulation is the one that the client says it belongs to, in which it only
+	// looks what a machine would get; "": none.
+	Simulation string
 }
 
 // Transfer is what became of a request.
