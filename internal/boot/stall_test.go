@@ -295,6 +295,7 @@ func crashes(t *testing.T, last recorder.Stage) {
 // TestFailingDisk: it is told of at once, and once, and the boot goes on.
 func TestFailingDisk(t *testing.T) {
 	h := newHouse(t)
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
 	h.discover(mac1, EFI64, true)
 	user, _ := h.script(mac1, addr1)
 	ad, err := h.admit(user)
