@@ -106,12 +106,17 @@ var firewalls = []struct {
 // The remedies for real firewalls are typed in, and looked at again; real packets
 // say whether that is so.
 func TestFirewall(t *testing.T) {
-	nettest.Need(t, "nft", "iptables-legacy")
+	nettest.Need(t, "nft", "iptables-legacy", "ping")
 	if !nettest.Enter(t) {
 		return
 	}
 	nettest.Bridge(t, "br0", "10.77.0.1/24")
 	peer := nettest.Join(t, "br0", "02:00:00:00:00:09", "10.77.0.9/24")
+	// The first question for a neighbour may come before the bridge forwards, and
+	// is repeated after a second only.
+	if out, err := peer.Command(t.Context(), "ping", "-c", "1", "-w", "10", "10.77.0.1").CombinedOutput(); err != nil {
+		t.Fatalf("ping: %v: %s", err, out)
+	}
 	if got := arrive(t, peer); got != "udp 69, tcp 80, tcp 3260" {
 		t.Fatalf("without rules there arrive: %s", got)
 	}
