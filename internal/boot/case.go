@@ -30,7 +30,7 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 		}
 	})
 	c.Subject, c.Known, c.Server = a.subject, !a.stranger(), server
-	c.Firmware = diagnose.Firmware{Name: string(fw), Arch: builds[fw].arch, Runs: builds[fw].runsOn(), UEFI: fw.uefi(), HTTP: fw.http(), Flag: simulated[fw]}
+	c.Firmware = diagnose.Firmware{Name: string(fw), Arch: builds[fw].arch, Runs: builds[fw].runsOn(), UEFI: fw.uefi(), HTTP: fw.http(), Flag: simulated[fw], NoLongMode: c.Firmware.NoLongMode}
 	c.Loader.Signed = isShim(c.Loader.Told)
 	c.Disk.Damaged, c.Disk.Sound = of.damage, of.sound
 	if u := s.Recorder.Usual(a.subject, c.Stage); u.Boots > 1 {

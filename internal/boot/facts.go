@@ -10,11 +10,24 @@ import (
 	"github.com/google/uuid"
 
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/recorder"
 )
 
 // firmwareUUID is option 97's UUID as text; "" if there is none, or one that many
 // boards have.
 func firmwareUUID(u [16]byte) string { return inventory.RealUUID(uuid.UUID(u).String()) }
+
+// noLongMode is what iPXE says of a processor that has no 64-bit mode.
+const noLongMode = "lm=0"
+
+// lacksLongMode notes that a machine that boots has no 64-bit mode, before its
+// system finds that out, and halts.
+func (s *Service) lacksLongMode(machine string) {
+	if a := s.attempts.scripted(machine, s.now()); a != nil {
+		s.attempts.with(a, func() { a.seen.Firmware.NoLongMode = true })
+		s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: "its processor has no 64-bit mode: a system for x86-64 (amd64) halts there"})
+	}
+}
 
 // hardware is what iPXE has said of its machine. See ipxe.Ask.
 func hardware(f url.Values) inventory.Hardware {

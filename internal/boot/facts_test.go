@@ -2,6 +2,7 @@ package boot
 
 import (
 	"net/url"
+	"strings"
 	"testing"
 
 	"bootes.dev/internal/inventory"
@@ -37,4 +38,27 @@ func FuzzHardware(f *testing.F) {
 			t.Errorf("%+v", h)
 		}
 	})
+}
+
+// TestNoLongMode: only a machine with a BIOS is asked, and what it says is on its
+// timeline.
+func TestNoLongMode(t *testing.T) {
+	for fw, want := range map[Firmware]bool{BIOS: true, EFI64: false} {
+		h := newHouse(t)
+		h.discover(mac1, fw, false)
+		h.discover(mac1, fw, true)
+		text, err := h.Script(t.Context(), Asker{MAC: parseMAC(mac1), Remote: addr1, Local: server})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(text, "/ipxe/52-54-00-00-00-01?report=1&lm=0 "); got != want {
+			t.Errorf("%s: the script is\n%s", fw, text)
+		}
+		if got, err := h.Script(t.Context(), Asker{MAC: parseMAC(mac1), Remote: addr2, Local: server, Facts: url.Values{"lm": {"0"}}}); err == nil || h.told("no 64-bit mode") {
+			t.Errorf("another may say so: %q", got)
+		}
+		if _, err := h.Script(t.Context(), Asker{MAC: parseMAC(mac1), Remote: addr1, Local: server, Facts: url.Values{"lm": {"0"}}}); err != nil || !h.told("no 64-bit mode") {
+			t.Errorf("%s: %v", fw, err)
+		}
+	}
 }

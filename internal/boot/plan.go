@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,6 +60,10 @@ func (s *Service) script(ctx context.Context, by Asker) (string, error) {
 	if err := s.checkAddress(ctx, v, by); err != nil {
 		return "", err
 	}
+	if by.Facts.Has("lm") {
+		s.lacksLongMode(m.Name)
+		return ipxe.Nothing, nil
+	}
 	if by.Facts.Has("report") {
 		return ipxe.Nothing, s.learn(ctx, v, by)
 	}
@@ -86,7 +91,8 @@ func (s *Service) script(ctx context.Context, by Asker) (string, error) {
 // bootScript is the script of a machine that may have its disk.
 func (s *Service) bootScript(ctx context.Context, m inventory.Machine, a *attempt, by Asker) (string, error) {
 	var iface string
-	s.attempts.with(a, func() { iface = a.iface })
+	var fw Firmware
+	s.attempts.with(a, func() { iface, fw = a.iface, cmp.Or(a.firmware, a.platform) })
 	portal := s.portal(iface, by.Local)
 	b, v, err := s.plan(ctx, m, a)
 	if err != nil {
@@ -95,7 +101,11 @@ func (s *Service) bootScript(ctx context.Context, m inventory.Machine, a *attemp
 		s.Log.Error("machine cannot boot", "machine", m.Name, "err", err)
 		return ipxe.Message("Bootes cannot boot "+m.Name+":", err.Error()), nil
 	}
-	text, err := s.diskScript(m, b, v, way{s.Target(m.Name), portal, s.report(m, a, by)})
+	w := way{target: s.Target(m.Name), portal: portal, report: s.report(m, a, by)}
+	if fw == BIOS {
+		w.noLongMode = s.ownURL(a, by) + "?report=1&" + noLongMode
+	}
+	text, err := s.diskScript(m, b, v, w)
 	if err != nil {
 		return "", err
 	}
@@ -116,6 +126,8 @@ type way struct {
 	target string
 	portal netip.Addr
 	report string // where it says first what it is; empty: nowhere
+
+	noLongMode string // where it says that its processor has no 64-bit mode; empty: nowhere
 }
 
 // portal is where the disks of machines that ask through an interface are. local
@@ -143,7 +155,7 @@ func (s *Service) diskScript(m inventory.Machine, b inventory.Boot, v inventory.
 		Label:     fmt.Sprintf("%s, %s", imageOf(v), v.Mode),
 
 		ReverseUser: reverse.User, ReverseSecret: reverse.Secret,
-		Report: w.report,
+		Report: w.report, NoLongMode: w.noLongMode,
 	})
 }
 

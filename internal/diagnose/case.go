@@ -55,7 +55,9 @@ type Firmware struct {
 	Runs string // what files it runs: "BIOS", "UEFI x86-64"; "" if not known
 	UEFI bool   // Secure Boot may stand in the way
 	HTTP bool   // it fetches by HTTP
-	Flag string // what `bootes simulate --firmware` calls it; "" if it cannot play it
+	// NoLongMode: its processor has no 64-bit mode. Only iPXE of a BIOS looks.
+	NoLongMode bool
+	Flag       string // what `bootes simulate --firmware` calls it; "" if it cannot play it
 }
 
 // DHCP is what one of the machine's programs asked for, and got.

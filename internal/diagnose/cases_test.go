@@ -298,6 +298,7 @@ func systemCases() map[string]Case {
 	return map[string]Case{
 		"no-system-login":        at(read, loaded),
 		"no-system-login_sound":  at(read, loaded, with(func(c *Case) { c.Disk.Sound = true })),
+		"no-system-login_32bit":  at(read, loaded, with(func(c *Case) { c.Firmware, c.Firmware.NoLongMode, c.Disk.Ready = bios, true, true })),
 		"no-system-login_cut":    at(read, loaded, with(func(c *Case) { c.Disk.Unacknowledged = 65536 })),
 		"no-system-login_ready":  at(read, loaded, with(func(c *Case) { c.Disk.Ready, c.Past.Elsewhere, c.System.Left = true, 4, true })),
 		"no-system-login_asked":  at(read, loaded, with(func(c *Case) { c.System.Asked, c.Past.LastRan = true, "debian:13" })),

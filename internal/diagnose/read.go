@@ -42,6 +42,7 @@ func noSystemLogin(c Case) report {
 	f.add(s.Left && d.Read < kernelRead, "iPXE closed its session: what it had started came back to it")
 	cut := d.Unacknowledged > unread
 	f.add(cut, "%s that it asked for are on their way, and it acknowledges nothing: it did not stop by itself", size(int64(d.Unacknowledged)))
+	f.add(c.Firmware.NoLongMode, "its processor has no 64-bit mode, says iPXE")
 	f.add(s.Asked, "the system asked for an address: it has a driver for the network card")
 	f.add(!s.Asked && d.Read >= kernelRead, "no system has asked for an address by DHCP since")
 	f = append(f, d.soundness()...)
@@ -107,6 +108,11 @@ func (c Case) systemCauses() []recorder.Cause {
 	card := cause("the system took another network card than the one it was started by", "unplug the others, or see on its screen which one has the address; without `ip=` on its command line it goes by the iBFT, which names the right one")
 	panicked := cause("the kernel stopped or restarted by itself", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)")
 	switch {
+	case c.Firmware.NoLongMode && !c.System.Asked:
+		return []recorder.Cause{
+			cause(fmt.Sprintf("its processor is one of 32 bits, and the image %s is for 64 bits (x86-64, amd64), as nearly all are: such a kernel halts at once", c.Disk.Image),
+				"its screen says \"This kernel requires an x86-64 CPU\" or the like; give it an image for 32 bits (Debian: i386): bootes machine set %s --image NAME:TAG", c.Subject),
+			driver, panicked}
 	case c.System.Asked:
 		return []recorder.Cause{initramfs, card, panicked}
 	case c.Disk.Ready:

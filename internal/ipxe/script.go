@@ -36,6 +36,9 @@ type Disk struct {
 
 	// Report is where iPXE says first what it knows of its machine; empty: nowhere.
 	Report string
+	// NoLongMode is what iPXE fetches if its processor has no 64-bit mode; empty: it
+	// does not look. What it gets is not looked at.
+	NoLongMode string
 }
 
 // BootDisk returns the script that opens d and boots from it. On failure the
@@ -56,6 +59,11 @@ func BootDisk(d Disk) (string, error) {
 	fmt.Fprintf(&b, "echo Bootes: %s boots %s\n", d.Hostname, printable(d.Label))
 	if d.Report != "" {
 		fmt.Fprintf(&b, "imgfetch --name facts %s?report=1&%s && imgfree facts ||\n", d.Report, facts)
+	}
+	if d.NoLongMode != "" {
+		// Bit 29 of the extended features is long mode; that bit 0 of the others, a
+		// floating-point unit, is there shows that this iPXE can look at all.
+		fmt.Fprintf(&b, "cpuid --ext 29 && goto boot ||\ncpuid 0 && imgfetch --name facts %s && imgfree facts ||\n:boot\n", d.NoLongMode)
 	}
 	fmt.Fprintf(&b, "set initiator-iqn %s\n", d.Initiator)
 	fmt.Fprintf(&b, "set hostname %s\n", d.Hostname)

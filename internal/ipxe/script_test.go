@@ -39,6 +39,16 @@ reboot
 	}
 }
 
+func TestBootDiskOnTheProcessor(t *testing.T) {
+	d := disk()
+	d.NoLongMode = "http://10.77.0.1/ipxe/52-54-00-00-00-01?report=1&lm=0"
+	const want = "cpuid --ext 29 && goto boot ||\n" +
+		"cpuid 0 && imgfetch --name facts http://10.77.0.1/ipxe/52-54-00-00-00-01?report=1&lm=0 && imgfree facts ||\n:boot\nset initiator-iqn "
+	if got, err := BootDisk(d); err != nil || !strings.Contains(got, want) {
+		t.Errorf("script:\n%s\nwant in it:\n%s", got, want)
+	}
+}
+
 func TestBootDiskMutual(t *testing.T) {
 	d := disk()
 	d.ReverseUser, d.ReverseSecret = "target-of-pc01-4f1c", "x7ywfpd2m5xq7rtb"
