@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"bootes.dev/internal/api"
 )
 
 // stopsRef is an image whose system stops after some reads, as one does that
@@ -53,17 +51,35 @@ func (f *fixture) importDisks() {
 	}
 	f.cli("image", "import", stopsRef, disk)
 	f.cli("image", "import", "damaged:1", disk)
+	f.cli("image", "import", "rotten:1", disk)
 }
 
-// damage cuts the file of an image's blocks short, as a file system does that
-// was not closed in order.
-func (f *fixture) damage(ref string) {
+// damage does something to the file of an image's blocks while the server is down,
+// once it has hashes.
+func (f *fixture) damage(ref string, do func(data string) error) {
 	f.t.Helper()
-	var im api.Image
-	f.json(&im, "image", "show", ref)
+	im := f.hashed(ref)
 	f.end(syscall.SIGTERM)
-	if err := os.Truncate(filepath.Join(f.dataDir, "layers", im.Layer, "data"), 1<<20); err != nil {
+	if err := do(filepath.Join(f.dataDir, "layers", im.Layer, "data")); err != nil {
 		f.t.Fatal(err)
 	}
 	f.serve()
+}
+
+// flip inverts a sector of a file, as a drive does that returns another one.
+func flip(path string, at int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b := make([]byte, 512)
+	if _, err := f.ReadAt(b, at); err != nil {
+		return err
+	}
+	for i := range b {
+		b[i] ^= 0xff
+	}
+	_, err = f.WriteAt(b, at)
+	return err
 }

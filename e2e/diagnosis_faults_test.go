@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"net/netip"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -84,6 +85,9 @@ var faultsOfServer = []fault{
 		kind: "no-read", says: []string{"iPXE opened the disk", "has read nothing"}},
 	{name: "cut-while-reading", filters: []lab.Filter{&lab.CutAfterLogin{Bytes: 256 << 10}},
 		kind: "no-system-login", says: []string{"its link is gone"}},
+	{name: "rotten", image: "rotten:1",
+		kind: "image-corrupt", later: true, cause: "it read what is damaged", says: []string{"1 of 9 MiB changed since it was made, the first at 0 MiB"},
+		remedy: []string{"bootes image verify rotten:1", "bootes machine set rotten --image"}},
 	{name: "damaged", image: "damaged:1",
 		kind: "image-corrupt", says: []string{"damaged:1"}, remedy: []string{"bootes image verify damaged:1"}},
 }
@@ -123,7 +127,8 @@ func (f *fixture) besideAnother() {
 
 // asServer damages an image, and uses the pool of addresses up.
 func (f *fixture) asServer() {
-	f.damage("damaged:1")
+	f.damage("damaged:1", func(data string) error { return os.Truncate(data, 1<<20) })
+	f.damage("rotten:1", func(data string) error { return flip(data, 512) })
 	f.takeLastAddress()
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,6 +17,10 @@ import (
 
 const systemMemory = 768 // MiB
 
+// systemsAtOnce is how many boot together: more take longer than a machine may be
+// silent while its kernel starts.
+const systemsAtOnce = 3
+
 // faultsOfSystems are met by systems, after the firmware has done its work.
 var faultsOfSystems = []fault{
 	{name: "no-iscsi", image: "no-iscsi:1", memory: systemMemory,
@@ -23,6 +28,13 @@ var faultsOfSystems = []fault{
 		remedy: []string{"apt-get install open-iscsi", "bootes image update no-iscsi:1 --machine no-iscsi"}},
 	{name: "panics", image: "panics:1", memory: systemMemory,
 		kind: "crash-loop", cause: "panics:1", says: []string{"3 boots in a row came as far as running"}, remedy: []string{"bootes machine set panics --image"}},
+	{name: "freezes", image: "freezes:1", memory: systemMemory,
+		kind: "system-gone", cause: "the kernel stopped (panic)", says: []string{"the initiator answers no ping", "nothing has come from its network card since", "it was switched off"}, remedy: []string{"console=ttyS0", "switch it on"}},
+	{name: "unplugged", image: imageRef, memory: systemMemory, offAfter: "the operating system opened the disk",
+		kind: "system-gone", says: []string{"the initiator answers no ping", "nothing has come from its network card since", "it was switched off"}, remedy: []string{"switch it on"}},
+	{name: "rots", image: "rots:1", memory: systemMemory,
+		kind: "image-corrupt", later: true, cause: "it read what is damaged", says: []string{"MiB changed since it was made", "no read failed"},
+		remedy: []string{"bootes image verify rots:1", "bootes machine set rots --image"}},
 	{name: "full", image: imageRef, memory: systemMemory, machine: []string{"--limit", "64K"},
 		kind: "disk-full", says: []string{"at its limit of 64K"}, remedy: []string{"bootes volume set full-"}},
 }
@@ -32,6 +44,7 @@ const (
 	logsIn  = "scripts/local-top/iscsi"              // opens the disk
 	hasRoot = "scripts/local-bottom/bootes-identity" // runs when the root file system is there
 	panics  = "#!/bin/sh\necho 1 > /proc/sys/kernel/panic\necho c > /proc/sysrq-trigger\n"
+	freezes = "#!/bin/sh\necho 0 > /proc/sys/kernel/panic\necho c > /proc/sysrq-trigger\n"
 )
 
 // TestDiagnosisOfSystems boots real systems that do not come to run.
@@ -40,7 +53,10 @@ func TestDiagnosisOfSystems(t *testing.T) {
 	f := newFixture(t, serverMode)
 	f.importSystem("no-iscsi:1", logsIn, "#!/bin/sh\nexit 0\n")
 	f.importSystem("panics:1", hasRoot, panics)
+	f.importSystem("freezes:1", hasRoot, freezes)
+	f.importRotten("rots:1", "/usr/lib/systemd/systemd")
 	var group errgroup.Group
+	group.SetLimit(systemsAtOnce)
 	for i, x := range faultsOfSystems {
 		pc := f.suffers(i+1, x)
 		group.Go(func() error {
@@ -53,6 +69,9 @@ func TestDiagnosisOfSystems(t *testing.T) {
 
 // rootOffset is where the golden image's root file system is, in bytes.
 const rootOffset = 69632 * 512
+
+// rootBlock is the size of its blocks.
+const rootBlock = 4096
 
 // importSystem imports the golden image with another script in its initramfs.
 func (f *fixture) importSystem(ref, name, script string) {
@@ -70,15 +89,28 @@ func (f *fixture) importSystem(ref, name, script string) {
 	local := f.Net.Path("initrd.img")
 	f.debugfs(root, "dump "+file+" "+local)
 	appendFile(f.t, local, name, script)
-	f.debugfs(root, "rm "+file)
-	f.debugfs(root, "write "+local+" "+file)
+	f.debugfs(root, "rm "+file, "-w")
+	f.debugfs(root, "write "+local+" "+file, "-w")
 	f.cli("image", "import", ref, disk)
 }
 
-// debugfs runs a command of debugfs on a file system.
-func (f *fixture) debugfs(on, command string) string {
+// importRotten imports the golden image, of which a block of a file changes
+// thereafter on the server's disk.
+func (f *fixture) importRotten(ref, file string) {
 	f.t.Helper()
-	out, err := f.Net.Run(f.t.Context(), "debugfs", "-w", "-R", command, on)
+	f.cli("image", "import", ref, golden)
+	_, text, _ := strings.Cut(f.debugfs(fmt.Sprintf("%s?offset=%d", golden, rootOffset), "bmap "+file+" 0"), "\n") // after its name
+	block, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if err != nil || block == 0 {
+		f.t.Fatalf("where %s is: %q, %v", file, text, err)
+	}
+	f.damage(ref, func(data string) error { return flip(data, rootOffset+block*rootBlock) })
+}
+
+// debugfs runs a command of debugfs on a file system; with -w it may change it.
+func (f *fixture) debugfs(on, command string, options ...string) string {
+	f.t.Helper()
+	out, err := f.Net.Run(f.t.Context(), "debugfs", append(options, "-R", command, on)...)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -21,8 +21,9 @@ import (
 // little to wait.
 const atOnce = 12
 
-// diagnosedWithin bounds the time from power-on to a diagnosis.
-const diagnosedWithin = 4 * time.Minute
+// diagnosedWithin bounds the time from power-on to a diagnosis: a system has to boot
+// first, and is not given up before it has not answered a ping for two minutes.
+const diagnosedWithin = 8 * time.Minute
 
 // fault is what is wrong with one machine, or on its way to the server, and what a
 // person must be told of it.
@@ -39,7 +40,10 @@ type fault struct {
 	resetsAt uint16   // block of the loader at which somebody presses the reset button; 0: none
 	offAt    uint16   // block of the loader at which somebody switches it off; 0: none
 
+	offAfter string // what is on its timeline when somebody switches it off
+
 	kind   string
+	later  bool     // that kind follows another one
 	cause  string   // in the likeliest cause
 	says   []string // somewhere in summary, evidence and causes
 	remedy []string // somewhere in the remedies
@@ -74,7 +78,10 @@ func (f *fixture) meet(t *testing.T, pc *guest, subject string, x fault) {
 	if err := pc.PowerOn(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	d := f.diagnosis(t, pc, subject)
+	if x.offAfter != "" {
+		f.switchedOff(t, pc, subject, x.offAfter)
+	}
+	d := f.diagnosis(t, pc, subject, x)
 	t.Logf("diagnosed %.0f s after power-on:\n%s", time.Since(start).Seconds(), tell(d))
 	x.check(t, d)
 }
@@ -110,15 +117,39 @@ func (x fault) subject(n int) string {
 	return x.name
 }
 
-// diagnosis waits for the first diagnosis of a machine's boots.
-func (f *fixture) diagnosis(t *testing.T, pc *guest, subject string) recorder.Diagnosis {
+// switchedOff switches a guest off as soon as something is on its timeline.
+func (f *fixture) switchedOff(t *testing.T, pc *guest, subject, after string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bootTime)
+	defer cancel()
+	for {
+		boots, _ := f.Boots(ctx, subject)
+		for _, b := range boots {
+			for _, e := range b.Events {
+				if strings.Contains(e.Text, after) {
+					pc.PowerOff()
+					return
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("its timeline does not say %q; its console:\n%s", after, pc.Console().Tail(25))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// diagnosis waits for the first diagnosis of a machine's boots or, if it is to
+// follow another, for that.
+func (f *fixture) diagnosis(t *testing.T, pc *guest, subject string, x fault) recorder.Diagnosis {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), diagnosedWithin)
 	defer cancel()
 	for {
 		boots, _ := f.Boots(ctx, subject)
 		for _, b := range boots {
-			if b.Diagnosis != nil {
+			if b.Diagnosis != nil && (!x.later || b.Diagnosis.Kind == x.kind) {
 				return *b.Diagnosis
 			}
 		}

@@ -271,16 +271,21 @@ func (f *fixture) events(machine, phrase string) (texts []string) {
 	return texts
 }
 
-// imageHash is the hash of the golden image's layer as it lies on disk, once its
-// digest lies there too, which follows the import.
-func (f *fixture) imageHash() string {
+// hashed is an image once its digest is there, which follows the import.
+func (f *fixture) hashed(ref string) (im api.Image) {
 	f.t.Helper()
-	var im api.Image
 	for deadline := time.Now().Add(2 * time.Minute); im.Digest == ""; time.Sleep(200 * time.Millisecond) {
-		if f.json(&im, "image", "show", imageRef); time.Now().After(deadline) {
-			f.t.Fatalf("image %s has no digest", imageRef)
+		if f.json(&im, "image", "show", ref); time.Now().After(deadline) {
+			f.t.Fatalf("image %s has no digest", ref)
 		}
 	}
+	return im
+}
+
+// imageHash is the hash of the golden image's layer as it lies on disk.
+func (f *fixture) imageHash() string {
+	f.t.Helper()
+	im := f.hashed(imageRef)
 	h := sha256.New()
 	err := filepath.WalkDir(filepath.Join(f.dataDir, "layers", im.Layer), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
