@@ -136,7 +136,10 @@ func (s *Service) look(a *attempt) {
 			w.life = now
 		}
 		if moved != w.moved {
-			w.moved, w.life = moved, now
+			w.moved = moved
+			if !a.seen.System.Deaf { // else it is the session's end that moved
+				w.life = now
+			}
 		}
 		if over = a.timed() && !w.due(a.waits(now)).After(now); !over {
 			s.arm(a, now)

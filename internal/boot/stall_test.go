@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -457,6 +458,9 @@ func TestSystemThatAnswersNoPing(t *testing.T) {
 			h.Patience = diagnose.Patience
 			var asked time.Time
 			h.Heard = func(_ string, since time.Time) diagnose.Heard { asked = since; return tt.heard }
+			var open atomic.Bool // the session, which is gone with its end
+			open.Store(true)
+			h.Moved = func(string) Moved { return Moved{Reads: 1, Read: 1 << 20, System: open.Load()} }
 			h.discover(mac1, EFI64, true)
 			user, _ := h.script(mac1, addr1)
 			ad, err := h.admit(user)
@@ -465,6 +469,7 @@ func TestSystemThatAnswersNoPing(t *testing.T) {
 			}
 			h.LoggedIn(ad.Boot, Session{Remote: addr1})
 			h.Reach(ad.Boot, recorder.StageRunning, "first write")
+			open.Store(false)
 			h.SessionEnded(ad.Boot, Session{Remote: addr1, Unanswered: 2 * time.Minute}, "the initiator answers no ping", tt.lasted)
 			var b recorder.Boot
 			if !eventually(func() bool {
@@ -475,6 +480,9 @@ func TestSystemThatAnswersNoPing(t *testing.T) {
 			}
 			if kind := kindOf(b); b.Outcome != tt.want || kind != tt.kind {
 				t.Errorf("outcome %q, kind %q; want %q, %q", b.Outcome, kind, tt.want, tt.kind)
+			}
+			if d := b.Diagnosis; d != nil && tt.lasted < recorder.ShortRun && !strings.Contains(d.Summary, "for 2m") {
+				t.Errorf("how long it is silent: %s", d.Summary)
 			}
 			if ago := time.Since(asked); ago < 2*time.Minute || ago > 3*time.Minute {
 				t.Errorf("the card was listened for since %s ago", ago)
