@@ -118,7 +118,7 @@ func benchCommand() *cobra.Command {
 		},
 	}
 	c.Flags().IntVar(&o.Rounds, "rounds", 3, "boots of each firmware on each server; 0: none")
-	c.Flags().Float64Var(&o.Seconds, "seconds", 4, "length of each measurement of a server; 0: none")
+	c.Flags().Float64Var(&o.Seconds, "seconds", 2, "length of each measurement of a server; 0: none")
 	c.Flags().BoolVar(&o.ISCSI, "iscsi", true, "measure the iSCSI target")
 	c.Flags().BoolVar(&o.DHCP, "dhcp", true, "measure DHCP")
 	c.Flags().BoolVar(&o.Files, "files", true, "measure TFTP and HTTP")

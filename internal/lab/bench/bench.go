@@ -34,12 +34,13 @@ type Options struct {
 	Out     io.Writer      // Markdown tables
 }
 
-// speedRounds of each load; the medians count.
+// speedRounds of each load; the medians count. Large transfers go at one of two
+// speeds, seen of the bare loop as well, so three would be a lottery.
 func (o *Options) speedRounds() int {
 	if o.Quick {
 		return 1
 	}
-	return 3
+	return 7
 }
 
 func (o *Options) idleSessions() int {
