@@ -35,6 +35,10 @@ var faultsOfSystems = []fault{
 	{name: "rots", image: "rots:1", memory: systemMemory,
 		kind: "image-corrupt", later: true, cause: "it read what is damaged", says: []string{"MiB changed since it was made", "no read failed"},
 		remedy: []string{"bootes image verify rots:1", "bootes machine set rots --image"}},
+	{name: "old", image: imageRef, memory: systemMemory, plainROM: true, cpu: "pentium3",
+		kind: "no-system-login", cause: "its processor is one of 32 bits", says: []string{"no 64-bit mode, says iPXE"}, remedy: []string{"bootes machine set old --image"}},
+	{name: "renumbers", image: "renumbers:1", memory: systemMemory,
+		kind: "system-gone", cause: "its own network setup has given its network card the address 192.168.1.50", says: []string{"lives and has lost its disk"}, remedy: []string{"KeepConfiguration=yes"}},
 	{name: "full", image: imageRef, memory: systemMemory, machine: []string{"--limit", "64K"},
 		kind: "disk-full", says: []string{"at its limit of 64K"}, remedy: []string{"bootes volume set full-"}},
 }
@@ -54,6 +58,7 @@ func TestDiagnosisOfSystems(t *testing.T) {
 	f.importSystem("no-iscsi:1", logsIn, "#!/bin/sh\nexit 0\n")
 	f.importSystem("panics:1", hasRoot, panics)
 	f.importSystem("freezes:1", hasRoot, freezes)
+	f.importRenumbering("renumbers:1")
 	f.importRotten("rots:1", "/usr/lib/systemd/systemd")
 	var group errgroup.Group
 	group.SetLimit(systemsAtOnce)
@@ -91,6 +96,19 @@ func (f *fixture) importSystem(ref, name, script string) {
 	appendFile(f.t, local, name, script)
 	f.debugfs(root, "rm "+file, "-w")
 	f.debugfs(root, "write "+local+" "+file, "-w")
+	f.cli("image", "import", ref, disk)
+}
+
+// importRenumbering imports the golden image with the network setup of a computer
+// that had a fixed address elsewhere.
+func (f *fixture) importRenumbering(ref string) {
+	f.t.Helper()
+	disk, setup := f.Net.Path("system.raw"), f.Net.Path("10-lan.network")
+	f.tool("cp", "--sparse=always", golden, disk)
+	if err := os.WriteFile(setup, []byte("[Match]\nType=ether\n\n[Network]\nAddress=192.168.1.50/24\nGateway=192.168.1.1\n"), 0o644); err != nil {
+		f.t.Fatal(err)
+	}
+	f.debugfs(fmt.Sprintf("%s?offset=%d", disk, rootOffset), "write "+setup+" /etc/systemd/network/10-lan.network", "-w")
 	f.cli("image", "import", ref, disk)
 }
 

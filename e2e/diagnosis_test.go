@@ -37,6 +37,7 @@ type fault struct {
 	image    string   // default: stopsRef
 	firewall string   // an nftables match and verdict for the machine's packets
 	memory   int      // MiB; default: 256, enough for firmware
+	cpu      string   // of QEMU's; default: its own
 	resetsAt uint16   // block of the loader at which somebody presses the reset button; 0: none
 	offAt    uint16   // block of the loader at which somebody switches it off; 0: none
 
@@ -104,7 +105,11 @@ func (f *fixture) suffers(n int, x fault) *guest {
 	if x.resetsAt > 0 {
 		x.filters = append(x.filters, lab.AtBlock(x.resetsAt, func() { go pc.Reset(f.t.Context()) }))
 	}
-	pc = f.computer(lab.GuestOptions{Name: x.name, MAC: mac, Firmware: x.firmware, PlainROM: x.plainROM,
+	var more []string
+	if x.cpu != "" {
+		more = []string{"-cpu", x.cpu}
+	}
+	pc = f.computer(lab.GuestOptions{Name: x.name, ExtraArgs: more, MAC: mac, Firmware: x.firmware, PlainROM: x.plainROM,
 		Filters: x.filters, Memory: cmp.Or(x.memory, 256)})
 	return pc
 }

@@ -179,7 +179,7 @@ func offerIgnored(c Case) report {
 		}
 	}
 	f.add(true, "it asked for nothing on port 4011, by TFTP or by HTTP")
-	f.add(d.Heard > 0, "%d other machines on %s came for what they were told", d.Heard, c.Interface)
+	f.add(d.Heard > 0, "%s on %s came for what was to be booted", others(d.Heard), c.Interface)
 	f.add(d.Heard == 0, "no other machine on %s has come for what it was told since this server was started", c.Interface)
 	f.add(d.named() != "", "%s names the boot file %s to those who ask", d.From, d.named())
 	firmware := cause("its firmware ignores the offers of proxies, or goes by a boot file that "+d.From.String()+" names",

@@ -64,7 +64,7 @@ func crashLoop(c Case) report {
 	f.add(true, "they booted %s", c.Disk.image())
 	f.add(p.LastRan != "", "the last image that ran on it was %s, %s", p.LastRan, p.LastAt.Local().Format("2006-01-02 15:04"))
 	f.add(p.LastRan == "", "no boot of this machine has run before, as far as is on record")
-	f.add(p.Elsewhere > 0, "the same image runs on %d other machines", p.Elsewhere)
+	f.add(p.Elsewhere > 0, "the same image runs on %s", others(p.Elsewhere))
 	long := ""
 	if p.Short > 0 {
 		long = " for longer than " + since(recorder.ShortRun)

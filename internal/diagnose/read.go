@@ -47,7 +47,7 @@ func noSystemLogin(c Case) report {
 	f.add(!s.Asked && d.Read >= kernelRead, "no system has asked for an address by DHCP since")
 	f = append(f, d.soundness()...)
 	f.add(d.Ready, "the image %s is made to find its disk by iSCSI", d.Image)
-	f.add(c.Past.Elsewhere > 0, "the same image runs on %d other machines", c.Past.Elsewhere)
+	f.add(c.Past.Elsewhere > 0, "the same image runs on %s", others(c.Past.Elsewhere))
 	f.add(c.Past.LastRan != "" && c.Past.LastRan == d.Image, "the same image has run on this machine")
 	r := report{evidence: f}
 	if cut {

@@ -55,6 +55,14 @@ func times(n int) string {
 	return fmt.Sprintf("%d times", n)
 }
 
+// others counts machines.
+func others(n int) string {
+	if n == 1 {
+		return "1 other machine"
+	}
+	return fmt.Sprintf("%d other machines", n)
+}
+
 // openPort is the rule that lets machines in.
 func (c Case) openPort(proto string, port uint16) string {
 	return fmt.Sprintf("nft insert rule inet filter input iifname %q %s dport %d accept", c.Interface, proto, port)
