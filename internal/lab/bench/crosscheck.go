@@ -50,7 +50,7 @@ func (b *bench) iscsiPerf(ctx context.Context, s *side, blocks, depth int, more 
 	seconds := max(1, int(b.Seconds))
 	args := append([]string{"-i", s.endpoint.Initiator, "-m", fmt.Sprint(depth), "-b", fmt.Sprint(blocks), "-t", fmt.Sprint(seconds)}, more...)
 	return counted(s, func() (float64, float64, error) {
-		out, err := s.client.Run(ctx, "iscsi-perf", append(args, s.url())...)
+		out, err := s.run(ctx, "iscsi-perf", append(args, s.url())...)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -78,7 +78,7 @@ func (b *bench) qemuBench(ctx context.Context, s *side, more ...string) (result,
 	args = append(args, "--image-opts", fmt.Sprintf("driver=raw,file.driver=iscsi,file.transport=tcp,file.portal=%s,file.target=%s,file.lun=%d,"+
 		"file.user=%s,file.password=%s,file.initiator-name=%s", e.Portal, e.Target, e.LUN, e.User, e.Secret, e.Initiator))
 	return counted(s, func() (float64, float64, error) {
-		out, err := s.client.Run(ctx, "qemu-img", args...)
+		out, err := s.run(ctx, "qemu-img", args...)
 		if err != nil {
 			return 0, 0, err
 		}

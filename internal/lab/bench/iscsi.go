@@ -114,8 +114,10 @@ func (b *bench) sides(ctx context.Context, dir, image string) (s sides, metrics 
 		return s, "", end, err
 	}
 	closers = append(closers, theirs.Close)
-	s.theirs, err = b.tgt(ctx, theirs, image)
-	return s, st.Socket, end, err
+	if s.theirs, err = b.tgt(ctx, theirs, image); err != nil {
+		return s, "", end, err
+	}
+	return s, st.Socket, end, errors.Join(s.ours.apart(ctx), s.theirs.apart(ctx), s.floor.apart(ctx))
 }
 
 // bareLoop starts the floor beside Boötes.

@@ -21,6 +21,7 @@ type side struct {
 	client   *lab.Host
 	pid      int // of the target
 	endpoint load.Endpoint
+	isApart  bool
 }
 
 // url is the disk's for libiscsi's tools.
@@ -37,7 +38,7 @@ func (b *bench) put(ctx context.Context, s *side, j load.Job) (r load.Report, er
 		return r, err
 	}
 	defer os.Remove(job)
-	out, err := s.client.Run(ctx, b.Lab, "load", job)
+	out, err := s.run(ctx, b.Lab, "load", job)
 	if err != nil {
 		return r, fmt.Errorf("put load on %s: %w", s.name, err)
 	}
