@@ -137,7 +137,7 @@ func (a *attempt) sent(f Fetched, runsOn string, now time.Time) {
 		if !strings.Contains(l.Proto, f.Proto) {
 			l.Proto = strings.TrimPrefix(l.Proto+" and "+f.Proto, " and ")
 		}
-		l.Took, l.For = f.Took, runsOn
+		l.Took, l.Resent, l.For = f.Took, f.Resent, runsOn
 		l.Missing, l.Failed = "", diagnose.Transfer{}
 		a.fetched = now
 	case errors.Is(f.Err, fs.ErrNotExist):

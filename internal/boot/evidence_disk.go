@@ -81,9 +81,12 @@ func (s *Service) SessionEnded(b inventory.Boot, by Session, reason string, last
 	}
 	s.attempts.with(a, func() {
 		y := &a.seen.System
-		if by.Firmware {
+		switch {
+		case by.Firmware && by.Untaken:
+			y.Untaken = true
+		case by.Firmware:
 			y.Left, a.watch.left = true, time.Now()
-		} else {
+		default:
 			y.Ended, y.Lasted, y.LoggedOut, y.Deaf = reason, lasted, by.LoggedOut, by.Unanswered > 0
 		}
 	})
@@ -91,7 +94,7 @@ func (s *Service) SessionEnded(b inventory.Boot, by Session, reason string, last
 	if by.Unanswered > 0 {
 		s.attempts.with(a, func() { a.deaf = time.Now().Add(-by.Unanswered); a.watch.life = a.deaf })
 	}
-	if by.Firmware || by.Unanswered > 0 {
+	if by.Firmware && !by.Untaken || by.Unanswered > 0 {
 		s.settle(a, &a.watch.settle)
 	}
 }

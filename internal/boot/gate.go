@@ -226,8 +226,10 @@ type Session struct {
 	Firmware bool // iPXE, and not the system that it loads
 	Mutual   bool // it has asked the target to prove itself, too
 
-	// How it has ended: in order, or with pings that were not answered for so long.
+	// How it has ended: in order, with nothing taken of what was sent to it, or with
+	// pings that were not answered for so long.
 	LoggedOut  bool
+	Untaken    bool
 	Unanswered time.Duration
 }
 

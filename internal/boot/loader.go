@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
 )
@@ -114,7 +115,11 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 	}
 	s.attempts.with(a, func() { a.reloaded(f.Name) })
 	s.attempts.reach(a, recorder.StageLoader)
-	s.say(a, recorder.Event{Stage: recorder.StageLoader,
+	level := recorder.Info
+	if diagnose.Lossy(f.Took, f.Resent) {
+		level = recorder.Warn
+	}
+	s.say(a, recorder.Event{Stage: recorder.StageLoader, Level: level,
 		Text: fmt.Sprintf("%s sent by %s, %d bytes in %s%s", f.Name, f.Proto, f.Bytes, f.Took.Round(time.Millisecond), f.how())})
 }
 

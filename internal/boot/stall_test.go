@@ -383,6 +383,23 @@ func TestIPXEOpensItsDiskTwice(t *testing.T) {
 	}
 }
 
+// TestUntakenIsNotGivenUp: iPXE to which nothing gets through has not given its
+// disk up.
+func TestUntakenIsNotGivenUp(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac1, EFI64, true)
+	user, _ := h.script(mac1, addr1)
+	ad, err := h.admit(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.LoggedIn(ad.Boot, Session{Remote: addr1, Firmware: true})
+	h.SessionEnded(ad.Boot, Session{Remote: addr1, Firmware: true, Untaken: true}, "nothing was taken", time.Second)
+	if y := h.attempts.current("pc1").seen.System; !y.Untaken || y.Left {
+		t.Errorf("%+v", y)
+	}
+}
+
 // TestReplacedBootTellsWhy: iPXE gives up and restarts its machine before anybody
 // would call it silent.
 func TestReplacedBootTellsWhy(t *testing.T) {

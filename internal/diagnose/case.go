@@ -102,6 +102,7 @@ type Loader struct {
 	Proto   string // "TFTP", "HTTP", or both
 	Times   int    // that it was fetched whole
 	Took    time.Duration
+	Resent  int           // packets of it, or windows of them
 	Returns int           // how often its firmware asked for an address again thereafter
 	Back    time.Duration // the shortest time until it did
 	Second  string        // what a shim asked for and did not get
@@ -187,6 +188,7 @@ type System struct {
 	LoggedOut bool          // in order, as when it is shut down
 	Deaf      bool          // because it answered no ping
 	Lasted    time.Duration // from its login to that
+	Untaken   bool          // a session of iPXE ended because it took nothing of what was sent to it
 	Left      bool          // iPXE closed its session, as UEFI does when a kernel starts
 	GaveUp    bool          // and opened no other for some seconds, as it does under BIOS
 }

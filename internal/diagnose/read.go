@@ -40,8 +40,10 @@ func noSystemLogin(c Case) report {
 	f.add(d.Reads > 0, "%s was read by iPXE, in %d reads", size(d.Read), d.Reads)
 	f.add(s.Left && d.Read >= kernelRead, "iPXE closed its session: under UEFI that is when a kernel starts")
 	f.add(s.Left && d.Read < kernelRead, "iPXE closed its session: what it had started came back to it")
-	cut := d.Unacknowledged > unread
-	f.add(cut, "%s that it asked for are on their way, and it acknowledges nothing: it did not stop by itself", size(int64(d.Unacknowledged)))
+	cut := d.Unacknowledged > unread || s.Untaken
+	f.add(c.Loader.lossy(), "to send it %s took %s, with %d repeats: its link loses packets, or is far too slow", c.Loader.Name, since(c.Loader.Took), c.Loader.Resent)
+	f.add(s.Untaken, "a session of iPXE was ended, since it took nothing of what was sent to it")
+	f.add(d.Unacknowledged > unread, "%s that it asked for are on their way, and it acknowledges nothing: it did not stop by itself", size(int64(d.Unacknowledged)))
 	f.add(c.Firmware.NoLongMode, "its processor has no 64-bit mode, says iPXE")
 	f.add(s.Asked, "the system asked for an address: it has a driver for the network card")
 	f.add(!s.Asked && d.Read >= kernelRead, "no system has asked for an address by DHCP since")
@@ -73,6 +75,10 @@ func (c Case) linkGone() recorder.Cause {
 
 // cutOff is why a machine is gone while it waits for what it asked for.
 func (c Case) cutOff() []recorder.Cause {
+	if c.Loader.lossy() {
+		return []recorder.Cause{cause("its link loses packets, or is far too slow: it was so from the loader on",
+			"another cable, another port of the switch; look at that port's errors, and at the speed that both ends have agreed on; ping -c 100 -i 0.2 -s 1400 %s from here counts what is lost", c.address())}
+	}
 	return []recorder.Cause{
 		c.linkGone(),
 		cause("it was switched off or restarted meanwhile", "let it try again"),

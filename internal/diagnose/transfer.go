@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"time"
 
 	"bootes.dev/internal/recorder"
 )
@@ -18,6 +19,14 @@ func (c Case) transferred() (f facts) {
 	f.add(t.Resent > 0, "%d packets were sent again", t.Resent)
 	return f
 }
+
+// lossy reports whether a file was fetched whole, and no sound network takes that
+// long and repeats so much.
+func (l Loader) lossy() bool { return Lossy(l.Took, l.Resent) }
+
+// Lossy is the same of one transfer: how long it took, and how many packets, or
+// windows of them, were sent again.
+func Lossy(took time.Duration, resent int) bool { return resent >= 10 && took > 5*time.Second }
 
 // again reports whether a file was begun, and begun anew: one of which nothing
 // gets through is the same however often it is asked for.

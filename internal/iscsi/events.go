@@ -27,6 +27,10 @@ const ReasonLogout = "initiator logged out"
 // heard for PingInterval and maxUnanswered times that.
 const ReasonSilent = "the initiator answers no ping"
 
+// ReasonUntaken is the reason of the end of a session whose initiator took nothing
+// of what was sent to it for WriteTimeout, or until TCP gave it up.
+const ReasonUntaken = "the initiator took nothing of what was sent to it"
+
 // Event is one step in the life of a normal session.
 type Event struct {
 	Kind    EventKind

@@ -22,6 +22,18 @@ func (r *recordedEvents) SessionEvent(e Event) {
 	r.list = append(r.list, e)
 }
 
+// ended is how many sessions have ended for that reason.
+func (r *recordedEvents) ended(reason string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.list {
+		if e.Kind == Ended && e.Reason == reason {
+			n++
+		}
+	}
+	return n
+}
+
 func (r *recordedEvents) SlowIO(o SlowIO) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -293,7 +293,8 @@ func TestR2TIgnored(t *testing.T) {
 // Initiators that ask for much and take none of it cost a bounded amount of
 // memory, for as long as WriteTimeout.
 func TestNothingIsTaken(t *testing.T) {
-	siege(t, Options{WriteTimeout: 500 * time.Millisecond}, func(t *testing.T, s *Server, addr string) {
+	events := &recordedEvents{}
+	siege(t, Options{WriteTimeout: 500 * time.Millisecond, Events: events}, func(t *testing.T, s *Server, addr string) {
 		before := takeFootprint()
 		for n := range byte(10) {
 			i := raw(t, addr, n, nil)
@@ -312,6 +313,7 @@ func TestNothingIsTaken(t *testing.T) {
 			t.Errorf("the heap grew from %d KiB to %d KiB", before.heap>>10, takeFootprint().heap>>10)
 		}
 		eventually(t, "they are cut", func() bool { return len(s.Sessions()) == 1 })
+		eventually(t, "each end has its reason", func() bool { return events.ended(ReasonUntaken) == 10 })
 	})
 }
 

@@ -1,6 +1,7 @@
 package iscsi
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"sync"
@@ -299,6 +300,13 @@ func (o *outbox) writeVec(b *batch, from, end int) error {
 // fail drops everything, now and from now on. mu is held and nobody writes:
 // a buffer given back while writev still reads it could carry another
 // machine's data to this one.
+// failure is why nothing is sent any more, else otherwise.
+func (o *outbox) failure(otherwise error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return cmp.Or(o.err, otherwise)
+}
+
 func (o *outbox) fail(err error) {
 	if o.err == nil {
 		o.err = err

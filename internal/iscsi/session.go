@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -174,12 +175,17 @@ var errLogout = errors.New(ReasonLogout)
 // finish ends the session: nothing of it runs when finish returns.
 func (s *session) finish(err error) {
 	defer close(s.left)
+	if errors.Is(err, net.ErrClosed) {
+		err = s.out.failure(err)
+	}
 	reason := err.Error()
 	switch {
 	case errors.Is(err, io.EOF):
 		reason = "initiator closed the connection"
-	case errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		reason = "initiator reset the connection"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		reason = ReasonUntaken
 	}
 	s.end(reason)
 	s.stopPings()

@@ -70,7 +70,8 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 		s.boot.Progress(o.Boot, "", recorder.Info, fmt.Sprintf("session of %s closed (%s); this boot has read %s and written %s",
 			remote, e.Reason, bytesize.Format(o.read()), bytesize.Format(o.written())))
 		s.boot.SessionEnded(o.Boot, boot.Session{
-			Remote: remote, Firmware: e.Session.FromIPXE(), LoggedOut: e.Reason == iscsi.ReasonLogout, Unanswered: e.Unanswered}, e.Reason, time.Since(e.Session.Since)-e.Silent)
+			Remote: remote, Firmware: e.Session.FromIPXE(), LoggedOut: e.Reason == iscsi.ReasonLogout,
+			Untaken: e.Reason == iscsi.ReasonUntaken, Unanswered: e.Unanswered}, e.Reason, time.Since(e.Session.Since)-e.Silent)
 	}
 }
 
