@@ -62,7 +62,7 @@ func (a *app) bootLog() *cobra.Command {
 // bootLogText tells of boots, with their packets unless that is nil.
 func (a *app) bootLogText(name string, boots []api.Boot, packets [][]api.PacketLine) string {
 	if len(boots) == 0 {
-		return fmt.Sprintf("%s has not been seen yet: `bootes boot watch` shows what arrives\n", clean(name))
+		return unseen(clean(name))
 	}
 	columns, _ := screen(a.out)
 	s := story{now: a.now(), ink: a.ink(), columns: columns}
@@ -82,6 +82,17 @@ func (a *app) bootLogText(name string, boots []api.Boot, packets [][]api.PacketL
 		}
 	}
 	return s.String()
+}
+
+// unseen is what to look at where nothing has ever come from a machine.
+func unseen(name string) string {
+	return fmt.Sprintf(`%s has not been seen yet: no DHCP message of its MAC address has reached this server
+  1. is it switched on, and is the network first in its firmware's boot order?
+     -> look at its screen: it says PXE, or network boot, if it tries
+  2. does its cable end in this network?
+     -> the lights of both ends; the port of the switch, and its VLAN
+  3. is that its MAC address?
+     -> `+"`bootes machine show %s` has ours, its screen the true one; `bootes boot ls` shows who is there that nobody has added\n", name, name)
 }
 
 // mark makes trouble stand out, without colour.

@@ -146,7 +146,7 @@ kiosk              -     never     -        -          -      -
 pc01               b2    60 s ago  running  running    0 ms   -
 52:54:00:00:00:99  b3    just now  -        under way  0 ms   -
 `},
-		{"boot log kiosk", "\nkiosk has not been seen yet: `bootes boot watch` shows what arrives\n"},
+		{"boot log kiosk", "\n" + unseen("kiosk")},
 		{"image rm debian:12 win:11", "\nremoved image debian:12\nremoved image win:11\n"},
 		{"machine rm pc01", "\nremoved machine pc01\n"},
 		{"volume rm 0f3a-1", "\nremoved volume 0f3a-1111-aaaa of pc01: lost 0 B that only it had\n"},
