@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"bootes.dev/internal/lab/load"
@@ -15,22 +16,26 @@ const besideMargin = 300 * time.Millisecond
 // other the rest. In one process the first would wait until the others' answers
 // have been looked at, which is no wait for the target. The report is that of the
 // rest, with the latency of the first.
-func (b *bench) putBeside(ctx context.Context, s *side, j load.Job) (load.Report, error) {
+func (b *bench) putBeside(ctx context.Context, s *side, j load.Job) (_ load.Report, err error) {
+	if err := s.together(ctx); err != nil {
+		return load.Report{}, err
+	}
+	defer func() { err = errors.Join(err, s.apart(ctx)) }()
 	one, rest := j, j
 	one.Streams, rest.Streams = []load.Stream{j.Streams[0]}, j.Streams[1:]
 	one.Streams[0].Depth = 1
 	rest.Seconds += 2 * besideMargin.Seconds()
-	g, ctx := errgroup.WithContext(ctx)
+	g, group := errgroup.WithContext(ctx)
 	var first, others load.Report
 	g.Go(func() (err error) {
-		others, err = b.put(ctx, s, rest)
+		others, err = b.put(group, s, rest)
 		return err
 	})
 	g.Go(func() (err error) {
 		select {
 		case <-time.After(besideMargin):
-			first, err = b.put(ctx, s, one)
-		case <-ctx.Done():
+			first, err = b.put(group, s, one)
+		case <-group.Done():
 		}
 		return err
 	})
