@@ -67,7 +67,7 @@ func (a *attempt) refused(reason string) {
 func (a *attempt) loggedIn(by Session) {
 	a.seen.Login = diagnose.Login{}
 	if by.Firmware {
-		a.seen.System.Left, a.seen.System.GaveUp, a.watch.left = false, false, time.Time{}
+		a.seen.System.Left, a.seen.System.GaveUp, a.seen.System.Untaken, a.watch.left = false, false, false, time.Time{}
 	} else {
 		a.seen.System.Ended, a.seen.System.Lasted, a.seen.System.Deaf = "", 0, false
 	}

@@ -398,6 +398,10 @@ func TestUntakenIsNotGivenUp(t *testing.T) {
 	if y := h.attempts.current("pc1").seen.System; !y.Untaken || y.Left {
 		t.Errorf("%+v", y)
 	}
+	h.LoggedIn(ad.Boot, Session{Remote: addr1, Firmware: true})
+	if y := h.attempts.current("pc1").seen.System; y.Untaken {
+		t.Errorf("it has opened its disk again: %+v", y)
+	}
 }
 
 // TestReplacedBootTellsWhy: iPXE gives up and restarts its machine before anybody
