@@ -106,7 +106,7 @@ func (e *Engine) Settle(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return e.trash.empty(ctx)
+	return e.trash.await(ctx)
 }
 
 // settle does one job after the other, but those that failed: see setback.

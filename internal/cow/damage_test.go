@@ -120,8 +120,10 @@ func TestDamageIsNamedAndContained(t *testing.T) {
 			if !errors.Is(err, block.ErrCorrupt) && !strings.Contains(c.name, "folder") || err == nil || !strings.Contains(err.Error(), c.says(r)) {
 				t.Errorf("open: %v; want it to name %q", err, c.says(r))
 			}
-			if twice := namedTwice(err); twice != "" {
-				t.Errorf("it names %s twice: %v", twice, err)
+			for _, err := range []error{err, third(e.Snapshot("a", "new")), third(e.OpenLayer(r.snap[0]))} {
+				if twice := namedTwice(err); twice != "" {
+					t.Errorf("it names %s twice: %v", twice, err)
+				}
 			}
 			if _, err := e.OpenVolume("b"); (err != nil) != c.both {
 				t.Errorf("the other volume: %v", err)
@@ -135,6 +137,40 @@ func TestDamageIsNamedAndContained(t *testing.T) {
 			e.Layers()
 			ok(t, e.Settle(t.Context()), e.RemoveVolume("a"))
 		})
+	}
+}
+
+// TestMissingFiles: what is not there is called missing, once and by its name.
+func TestMissingFiles(t *testing.T) {
+	for _, c := range []struct {
+		gone func(r *ruin) string
+		want func(r *ruin) string
+	}{
+		{func(r *ruin) string { return r.layer(r.image[0], "") }, func(r *ruin) string {
+			return fmt.Sprintf(`layer %q, the parent of %q, is missing`, r.image[0], r.snap[0])
+		}},
+		{func(r *ruin) string { return r.layer(r.snap[0], "") }, func(r *ruin) string { return fmt.Sprintf(`layer %q is missing`, r.snap[0]) }},
+		{func(r *ruin) string { return r.layer(r.image[0], "data") }, func(r *ruin) string { return fmt.Sprintf(`layer %q: its file "data" is missing`, r.image[0]) }},
+		{func(r *ruin) string { return r.layer(r.image[0], "map") }, func(r *ruin) string { return fmt.Sprintf(`layer %q: its file "map" is missing`, r.image[0]) }},
+		{func(r *ruin) string { return r.layer(r.image[0], "meta") }, func(r *ruin) string { return fmt.Sprintf(`layer %q: its file "meta" is missing`, r.image[0]) }},
+		{func(r *ruin) string { return r.path(r.overlay[0], "data") }, func(r *ruin) string {
+			return fmt.Sprintf(`overlay %q: its file "data" is missing`, filepath.Base(r.overlay[0]))
+		}},
+		{func(r *ruin) string { return r.path(r.overlay[0], "map") }, func(r *ruin) string {
+			return fmt.Sprintf(`overlay %q: its file "map" is missing`, filepath.Base(r.overlay[0]))
+		}},
+		{func(r *ruin) string { return r.path(r.overlay[0], "journal") }, func(r *ruin) string {
+			return fmt.Sprintf(`overlay %q: its file "journal" is missing`, filepath.Base(r.overlay[0]))
+		}},
+		{func(r *ruin) string { return r.path("volumes/a/meta") }, func(*ruin) string { return `its file "meta" is missing` }},
+	} {
+		r := newRuin(t)
+		want := `open volume "a": ` + c.want(r)
+		ok(t, os.RemoveAll(c.gone(r)))
+		e := open(t, r.dir, cow.Options{Manual: true})
+		if _, err := e.OpenVolume("a"); !errors.Is(err, block.ErrCorrupt) || err.Error() != want {
+			t.Errorf("%v\nwant %s", err, want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"path"
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow/vfs"
@@ -114,10 +115,18 @@ func openData(fs vfs.FS, name string, id uuid.UUID, size int64, flag int) (vfs.F
 	return f, nil
 }
 
-// missing makes the absence of a file that must be there corruption.
+// missingError: what must be there is not. It is a block.ErrCorrupt.
+type missingError struct{ what string }
+
+func (e *missingError) Error() string { return e.what + " is missing" }
+
+func (e *missingError) Unwrap() error { return block.ErrCorrupt }
+
+// missing makes the absence of a file that must be there a missingError.
 func missing(err error) error {
-	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%w: %w", block.ErrCorrupt, err)
+	var p *os.PathError
+	if errors.Is(err, os.ErrNotExist) && errors.As(err, &p) {
+		return &missingError{fmt.Sprintf("its file %q", path.Base(p.Path))}
 	}
 	return noSpace(err)
 }

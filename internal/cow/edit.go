@@ -2,12 +2,11 @@ package cow
 
 import (
 	"errors"
-	"fmt"
 	"os"
 )
 
 // edit admits a change of a volume's meta or overlay. It returns with the
-// state's op held, until done is called.
+// state's op held, until done is called. Its errors leave the name to the caller.
 func (e *Engine) edit(id string) (s *volumeState, done func(), err error) {
 	leave, err := e.enter()
 	if err != nil {
@@ -36,9 +35,9 @@ func (e *Engine) usable(s *volumeState) error {
 	e.mu.Unlock()
 	switch {
 	case !there:
-		return fmt.Errorf("volume %q: %w", s.meta.ID, ErrNotExist)
+		return ErrNotExist
 	case open != nil && open.failure.get() != nil:
-		return fmt.Errorf("volume %q: %w", s.meta.ID, open.failure.get())
+		return open.failure.get()
 	case again:
 		return e.readAgain(s)
 	}
@@ -64,7 +63,7 @@ func (e *Engine) readAgain(s *volumeState) error {
 		e.mu.Lock()
 		delete(e.volumes, id)
 		e.mu.Unlock()
-		return fmt.Errorf("volume %q: %w", id, ErrNotExist)
+		return ErrNotExist
 	}
 	if err == nil {
 		err = m.check(id)
@@ -79,7 +78,7 @@ func (e *Engine) readAgain(s *volumeState) error {
 		err = writeMeta(e.fs, e.path("volumes", id, "meta"), m, true)
 	}
 	if err != nil {
-		return fmt.Errorf("volume %q: %w", id, err)
+		return err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -185,7 +185,7 @@ func (m *merger) prepare(e *Engine, above *layerState) error {
 	e.mu.Unlock()
 	own, err := e.readLayerMap(&meta)
 	if err != nil {
-		return fmt.Errorf("map of layer %q: %w", meta.ID, err)
+		return fmt.Errorf("layer %q: %w", meta.ID, err)
 	}
 	clip := blocksFor(meta.Clip)
 	m.hidden = func(b int64) (bool, int64) {

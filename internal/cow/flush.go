@@ -325,10 +325,7 @@ func (o *overlay) preflush() error {
 		}
 		return nil
 	}
-	o.mu.Lock()
-	logged := o.log.used() > 0 || o.log.inherited
-	o.mu.Unlock()
-	if logged {
+	if o.isLogged() {
 		return o.checkpoint(false)
 	}
 	return o.commit()
@@ -342,10 +339,7 @@ func (o *overlay) settleAll() error {
 	if err := o.failure.get(); err != nil {
 		return err
 	}
-	o.mu.Lock()
-	logged := o.log.used() > 0 || o.log.inherited
-	o.mu.Unlock()
-	if logged {
+	if o.isLogged() {
 		if err := o.checkpoint(false); err == nil || !errors.Is(err, block.ErrNoSpace) {
 			return err
 		}
@@ -354,4 +348,11 @@ func (o *overlay) settleAll() error {
 		return nil
 	}
 	return o.commit()
+}
+
+// isLogged reports whether the journal tells anything that the map does not.
+func (o *overlay) isLogged() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.log.used() > 0 || o.log.inherited
 }

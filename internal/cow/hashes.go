@@ -37,7 +37,7 @@ func (e *Engine) hashLayer(ctx context.Context, id string, workers int) error {
 	defer func() { _ = e.release(c) }()
 	l := c.top()
 	list, err := e.hashChain(ctx, c, workers)
-	if e.isGone(l) {
+	if e.gone(id) {
 		err = ErrNotExist
 	}
 	if err != nil {
@@ -50,12 +50,6 @@ func (e *Engine) hashLayer(ctx context.Context, id string, workers int) error {
 		e.o.Hashed(info)
 	}
 	return nil
-}
-
-func (e *Engine) isGone(l *layerState) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return l.dead
 }
 
 // putHashes leaves a list alone that somebody else has made meanwhile: it is
@@ -94,7 +88,7 @@ func (e *Engine) hashChain(ctx context.Context, c *chain, workers int) ([]byte, 
 	defer cancel()
 	return hashChunks(ctx, &v, v.size, workers, func(i int64, to []byte) bool {
 		p.step(ctx, chunkSize)
-		if e.isGone(c.top()) {
+		if e.gone(c.top().id) {
 			cancel()
 		}
 		return known != nil && known(i, to)

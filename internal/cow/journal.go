@@ -63,7 +63,7 @@ func (o *overlay) openLog(name string) error {
 	}
 	f, err := o.e.fs.OpenFile(name, flag)
 	if err != nil {
-		return fmt.Errorf("open journal: %w", missing(err))
+		return missing(err)
 	}
 	o.log.file, o.log.size = f, int64(d.LogSize)
 	if d.LogSize == 0 { // a seal came no further; was it killed before its last sync?

@@ -39,14 +39,14 @@ func (e *Engine) OpenSnapshot(volume, name string) (*Layer, error) {
 	if err == nil {
 		i := s.meta.snapshot(name)
 		if i < 0 {
-			err = fmt.Errorf("snapshot %q of volume %q: %w", name, volume, ErrNotExist)
+			err = ErrNotExist
 		} else {
 			id = s.meta.Snapshots[i].Layer
 		}
 	}
 	e.mu.Unlock()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("snapshot %q of volume %q: %w", name, volume, err)
 	}
 	return e.OpenLayer(id)
 }

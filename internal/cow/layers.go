@@ -50,7 +50,7 @@ type layerState struct {
 // and costs only the volumes on it.
 func (e *Engine) loadLayer(id string) error {
 	l := &layerState{id: id}
-	l.bad = readMeta(e.fs, e.path("layers", id, "meta"), &l.meta)
+	l.bad = missing(readMeta(e.fs, e.path("layers", id, "meta"), &l.meta))
 	if l.bad == nil {
 		l.bad = l.meta.check(id)
 	}
@@ -173,17 +173,18 @@ func (e *Engine) layerStored(l *layerState) int64 {
 		return n
 	}
 	n, err := allocated(e.fs, e.path("layers", l.id))
-	if err != nil && !l.gone(e) {
+	if err != nil && !e.gone(l.id) {
 		e.log.Error("cannot measure layer", "layer", l.id, "err", err)
 	}
 	l.stored.Store(n)
 	return n
 }
 
-func (l *layerState) gone(e *Engine) bool {
+// gone reports whether a layer has been removed.
+func (e *Engine) gone(layer string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.layers[l.id] != l
+	return e.layers[layer] == nil
 }
 
 // Keep marks a layer as one that has a name outside the engine: it stays until
@@ -219,7 +220,7 @@ func (e *Engine) editLayer(l *layerState, edit func(m *layerMeta)) error {
 
 func (e *Engine) editLayerLocked(l *layerState, edit func(m *layerMeta)) error {
 	e.mu.Lock()
-	m, gone := l.meta, l.dead || e.layers[l.id] != l
+	m, gone := l.meta, l.dead
 	if gone {
 		e.mu.Unlock()
 		return ErrNotExist

@@ -29,7 +29,7 @@ func (e *Engine) load() error {
 			return err
 		}
 	}
-	e.trash = newTrash(e.fs, e.path("trash"), e.log)
+	e.trash = newTrash(e.fs, e.path("trash"), &e.space, e.log)
 	left, err := allocated(e.fs, e.path("trash"))
 	if err != nil {
 		return err

@@ -75,12 +75,6 @@ func (e *Engine) mergeJob(base string, above *layerState, volume string, refs **
 	}}
 }
 
-func (e *Engine) gone(layer string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.layers[layer] == nil
-}
-
 // longestRun returns the longest run of layers that have no name and serve
 // only the one above.
 func (e *Engine) longestRun(line []*layerState, refs *references) (first, end int) {

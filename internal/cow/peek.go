@@ -8,7 +8,14 @@ import (
 // Peek reads a range of a volume as it is now, whoever has it open, and changes
 // no file. It opens a volume that is closed for just that, so it is for a look at
 // a few blocks; until it returns nobody else can open it.
-func (e *Engine) Peek(id string, p []byte, off int64) (err error) {
+func (e *Engine) Peek(id string, p []byte, off int64) error {
+	if err := e.peek(id, p, off); err != nil {
+		return fmt.Errorf("look into volume %q: %w", id, err)
+	}
+	return nil
+}
+
+func (e *Engine) peek(id string, p []byte, off int64) error {
 	s, done, err := e.edit(id)
 	if err != nil {
 		return err
@@ -20,7 +27,7 @@ func (e *Engine) Peek(id string, p []byte, off int64) (err error) {
 	}
 	v, err := e.openVolume(s)
 	if err != nil {
-		return fmt.Errorf("look into volume %q: %w", id, err)
+		return err
 	}
 	t := v.top.Load()
 	_, err = v.ReadAt(p, off)

@@ -21,7 +21,7 @@ func (e *Engine) lineage(id string) ([]*layerState, error) {
 		case l == nil && list == nil:
 			return nil, fmt.Errorf("layer %q: %w", id, ErrNotExist)
 		case l == nil:
-			return nil, fmt.Errorf("layer %q, the parent of %q, is missing: %w", id, list[len(list)-1].id, block.ErrCorrupt)
+			return nil, &missingError{fmt.Sprintf("layer %q, the parent of %q,", id, list[len(list)-1].id)}
 		case l.bad != nil:
 			return nil, fmt.Errorf("layer %q: %w", id, l.bad)
 		case len(list) == maxDepth:
@@ -101,7 +101,7 @@ func (e *Engine) resolve(c *chain, layers []*layerState) error {
 		e.mu.Unlock()
 		own, err := e.readLayerMap(&m)
 		if err != nil {
-			return fmt.Errorf("map of layer %q: %w", m.ID, err)
+			return fmt.Errorf("layer %q: %w", m.ID, err)
 		}
 		f, err := e.layerData(l, &m)
 		if err != nil {
@@ -125,7 +125,7 @@ func (e *Engine) readLayerMap(m *layerMeta) (*presence, error) {
 		return nil, err
 	}
 	if d.LogSize != 0 || int64(d.Here)<<blockShift != m.Own {
-		return nil, fmt.Errorf("it is not the one that was sealed: %w", block.ErrCorrupt)
+		return nil, fmt.Errorf("its map is not the one that was sealed: %w", block.ErrCorrupt)
 	}
 	own := newPresence(blocks)
 	return &own, readPages(f, d, &own)

@@ -26,6 +26,15 @@ const (
 	creditAge     = time.Second // others write too
 )
 
+// left is how many bytes layers and volumes may still take.
+func (s *space) left() (int64, error) {
+	free, err := s.free()
+	if err != nil {
+		return 0, fmt.Errorf("ask for free space: %w", err)
+	}
+	return free - max(0, s.minFree), nil
+}
+
 // take reserves n bytes or returns block.ErrNoSpace. What was taken and not
 // used comes back by the next look at the disk.
 func (s *space) take(n int64) error {
@@ -35,11 +44,11 @@ func (s *space) take(n int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.credit < n || time.Since(s.fetched) > creditAge {
-		free, err := s.free()
+		left, err := s.left()
 		if err != nil {
-			return fmt.Errorf("ask for free space: %w", err)
+			return err
 		}
-		s.credit = min(free-s.minFree, creditPortion+n)
+		s.credit = min(left, creditPortion+n)
 		s.fetched = time.Now()
 	}
 	if s.credit < n {
@@ -52,11 +61,11 @@ func (s *space) take(n int64) error {
 // spare refuses n bytes that nobody waits for, if they are more than half of
 // what is free: the rest is the machines'.
 func (s *space) spare(n int64) error {
-	free, err := s.free()
+	left, err := s.left()
 	if err != nil {
-		return fmt.Errorf("ask for free space: %w", err)
+		return err
 	}
-	if left := free - max(0, s.minFree); n > left/2 {
+	if n > left/2 {
 		return fmt.Errorf("up to %d bytes would have to be copied, which is more than half of the %d that are free: %w", n, left, block.ErrNoSpace)
 	}
 	return nil

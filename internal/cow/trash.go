@@ -21,11 +21,14 @@ import (
 // for 262,144 extents, measured); so files are truncated from their end in
 // slices, with pauses.
 type trash struct {
-	fs   vfs.FS
-	dir  string
-	log  *slog.Logger
-	wake chan struct{}
-	left atomic.Int64 // bytes, as last measured
+	fs    vfs.FS
+	dir   string
+	space *space
+	log   *slog.Logger
+	wake  chan struct{}
+	left  atomic.Int64 // bytes, as last measured
+
+	awaited atomic.Int32 // those who wait for it to be empty: then there are no pauses
 
 	work sync.Mutex // held while emptying
 	mu   sync.Mutex
@@ -38,13 +41,16 @@ const (
 	// sliceMin is also what files are cut at multiples of, as large as the
 	// largest folio of the page cache: a truncation inside of one zeroes the rest
 	// of it, which a socket may still be sending (see Volume.Pin).
-	sliceMin   = 2 << 20
-	sliceGoal  = 5 * time.Millisecond // of work at a time
-	pauseRatio = 3                    // time given to others per time taken
+	sliceMin  = 2 << 20
+	sliceGoal = 2 * time.Millisecond // of work at a time
+
+	// Time given to others per time taken, so that few of their syncs meet a
+	// slice; less while more is to be freed than the disk has left.
+	pauseRatio, hurriedRatio = 48, 3
 )
 
-func newTrash(fs vfs.FS, dir string, log *slog.Logger) *trash {
-	return &trash{fs: fs, dir: dir, log: log, wake: make(chan struct{}, 1), held: map[string]bool{}}
+func newTrash(fs vfs.FS, dir string, space *space, log *slog.Logger) *trash {
+	return &trash{fs: fs, dir: dir, space: space, log: log, wake: make(chan struct{}, 1), held: map[string]bool{}}
 }
 
 // throw moves a folder into the trash: from now on it is gone for everybody
@@ -102,6 +108,13 @@ func (t *trash) run(ctx context.Context) {
 		case <-t.wake:
 		}
 	}
+}
+
+// await empties it as fast as can be.
+func (t *trash) await(ctx context.Context) error {
+	t.awaited.Add(1)
+	defer t.awaited.Add(-1)
+	return t.empty(ctx)
 }
 
 func (t *trash) empty(ctx context.Context) error {
@@ -175,10 +188,20 @@ func (t *trash) shrink(ctx context.Context, name string) error {
 			slice = max(sliceMin, slice/2)
 		}
 		if before != fi.Allocated {
-			pause(ctx, min(pauseRatio*took, time.Second))
+			pause(ctx, min(t.pauseRatio()*took, time.Second))
 		}
 	}
 	return nil
+}
+
+func (t *trash) pauseRatio() time.Duration {
+	if t.awaited.Load() > 0 {
+		return 0
+	}
+	if left, err := t.space.left(); err == nil && left < t.left.Load() {
+		return hurriedRatio
+	}
+	return pauseRatio
 }
 
 func pause(ctx context.Context, d time.Duration) {

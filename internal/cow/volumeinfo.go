@@ -1,12 +1,9 @@
 package cow
 
 import (
-	"errors"
 	"fmt"
 	"sort"
 	"time"
-
-	"bootes.dev/internal/block"
 )
 
 // VolumeInfo describes a volume.
@@ -58,7 +55,7 @@ func (e *Engine) Volume(id string) (VolumeInfo, error) {
 	s, err := e.volume(id)
 	e.mu.Unlock()
 	if err != nil {
-		return VolumeInfo{}, err
+		return VolumeInfo{}, fmt.Errorf("volume %q: %w", id, err)
 	}
 	return e.volumeInfo(s), nil
 }
@@ -142,13 +139,4 @@ func (e *Engine) recountAll() {
 			e.recount(s.open)
 		}
 	}
-}
-
-// asCorrupt says of a layer that a volume needs and that is gone that this is
-// damage.
-func asCorrupt(err error) error {
-	if errors.Is(err, ErrNotExist) {
-		return fmt.Errorf("%w: %w", block.ErrCorrupt, err)
-	}
-	return err
 }

@@ -37,7 +37,7 @@ type volumeState struct {
 // before the machine was down. A damaged one stays where it is.
 func (e *Engine) loadVolume(id string) error {
 	s := &volumeState{own: -1}
-	s.bad = readMeta(e.fs, e.path("volumes", id, "meta"), &s.meta)
+	s.bad = missing(readMeta(e.fs, e.path("volumes", id, "meta"), &s.meta))
 	if s.bad == nil {
 		s.bad = s.meta.check(id)
 	}
@@ -197,17 +197,18 @@ func (e *Engine) makeVolume(m volumeMeta) error {
 	return errors.Join(err, e.throwIfThere(tmp))
 }
 
-// volume finds a volume that can be used. The caller holds mu.
+// volume finds a volume that can be used. Its errors leave the name to the
+// caller, who holds mu.
 func (e *Engine) volume(id string) (*volumeState, error) {
 	if e.closed {
 		return nil, errEngineClosed
 	}
 	s := e.volumes[id]
 	if s == nil || s.making {
-		return nil, fmt.Errorf("volume %q: %w", id, ErrNotExist)
+		return nil, ErrNotExist
 	}
 	if s.bad != nil {
-		return nil, fmt.Errorf("volume %q: %w", id, s.bad)
+		return nil, s.bad
 	}
 	return s, nil
 }
@@ -230,7 +231,7 @@ func (e *Engine) RemoveVolume(id string) error {
 	s.op.Lock()
 	defer s.op.Unlock()
 	if err := e.usable(s); err != nil && !errors.Is(err, errUnsettled) {
-		return err
+		return fmt.Errorf("remove volume %q: %w", id, err)
 	}
 	if s.open != nil {
 		return &InUseError{What: fmt.Sprintf("volume %q", id)}
@@ -262,11 +263,11 @@ func (m *volumeMeta) layers() []string {
 func (e *Engine) OpenVolume(id string) (*Volume, error) {
 	s, done, err := e.edit(id)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open volume %q: %w", id, err)
 	}
 	defer done()
 	if s.open != nil {
-		return nil, &InUseError{What: fmt.Sprintf("volume %q", id)}
+		return nil, fmt.Errorf("open volume %q: %w", id, &InUseError{What: "it"})
 	}
 	v, err := e.openVolume(s)
 	if err != nil {
@@ -284,8 +285,10 @@ func (e *Engine) openVolume(s *volumeState) (*Volume, error) {
 	var base *chain
 	if m.Base != "" {
 		var err error
-		if base, err = e.acquire(m.Base); err != nil {
-			return nil, asCorrupt(err)
+		if base, err = e.acquire(m.Base); errors.Is(err, ErrNotExist) {
+			return nil, &missingError{fmt.Sprintf("layer %q", m.Base)}
+		} else if err != nil {
+			return nil, err
 		}
 	}
 	v := &Volume{e: e, id: m.ID, state: s, volatile: m.Volatile}

@@ -98,7 +98,7 @@ func (s *Storage) openVolume(ctx context.Context, id string) (*Opened, error) {
 	}
 	d, err := s.eng.OpenVolume(id)
 	if err != nil {
-		return nil, fmt.Errorf("open volume %q: %w", id, err)
+		return nil, err
 	}
 	info, err := s.eng.Volume(id)
 	if err != nil {

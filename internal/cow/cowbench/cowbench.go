@@ -91,7 +91,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}{
 		{"clones", b.cloning}, {"reads", b.reads}, {"large map", b.wideReads}, {"writes", b.writes},
 		{"page cache", b.pageCache}, {"sealing", b.sealing}, {"removing", b.removing}, {"import", b.importing},
-		{"syncs", b.syncs}, {"qcow2", b.beside}, {"growth", b.growth},
+		{"syncs", b.syncs}, {"qcow2", b.beside}, {"growth", b.growth}, {"depths", b.depths},
 	} {
 		if o.Parts != nil && !o.Parts.MatchString(s.name) {
 			continue

@@ -32,9 +32,12 @@ func (b *bench) removing(r *room) error {
 		return err
 	}
 	removed := time.Since(start)
-	meanwhile, err := b.flushTimes(other, order, func() bool { return r.eng.Freeing() > 0 }, 5*time.Minute)
+	meanwhile, err := b.flushTimes(other, order, func() bool { return r.eng.Freeing() > 0 }, time.Minute)
 	if err != nil {
 		return err
+	}
+	for r.eng.Freeing() > 0 && b.ctx.Err() == nil {
+		time.Sleep(10 * time.Millisecond)
 	}
 	took := time.Since(start)
 	after, err := b.flushTimes(other, order, func() bool { return true }, alone)

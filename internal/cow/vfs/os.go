@@ -102,7 +102,16 @@ func (osFS) Lock(name string) (io.Closer, error) {
 		f.Close()
 		return nil, fmt.Errorf("write pid: %w", err)
 	}
-	return f, nil
+	return lock{f}, nil
+}
+
+type lock struct{ *os.File }
+
+// Close unlocks by name: a child that was forked meanwhile, and has not got to
+// its exec, has the descriptor too.
+func (l lock) Close() error {
+	err := control(l.File, func(fd int) error { return unix.Flock(fd, unix.LOCK_UN) })
+	return errors.Join(err, l.File.Close())
 }
 
 func readPID(f *os.File) int {

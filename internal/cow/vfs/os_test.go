@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func randomFile(t *testing.T, n int) (File, []byte) {
@@ -40,6 +42,35 @@ func TestLongWrite(t *testing.T) {
 	f.Close()
 	if n, err := f.WriteAt(p, 0); n != 0 || err == nil {
 		t.Errorf("wrote %d bytes to a closed file, %v", n, err)
+	}
+}
+
+// TestUnlock: the lock goes with Close, also while somebody has a copy of its
+// descriptor.
+func TestUnlock(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "lock")
+	first, err := OS().Lock(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := &LockedError{}
+	if _, err := OS().Lock(name); !errors.As(err, &held) || held.PID != os.Getpid() {
+		t.Errorf("locked twice: %v", err)
+	}
+	fd, err := unix.Dup(int(first.(lock).Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := OS().Lock(name)
+	if err != nil {
+		t.Fatalf("still locked: %v", err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
