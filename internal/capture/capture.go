@@ -32,6 +32,8 @@ type Options struct {
 	// Behind tells of an address whether it is behind a router, and then whose it
 	// is; nil: nobody knows.
 	Behind func(netip.Addr) (mac net.HardwareAddr, routed bool)
+	// Doubled is told that what machines send reaches an interface twice; nil: nobody is.
+	Doubled func(iface string)
 }
 
 // Capture keeps the packets. Its methods may be called from any goroutine.
@@ -76,7 +78,14 @@ func (c *Capture) Close() (err error) {
 func (c *Capture) Run(ctx context.Context) error {
 	var g errgroup.Group
 	for _, w := range c.wires {
-		g.Go(func() error { return w.run(ctx, c.take) })
+		g.Go(func() error {
+			return w.run(ctx, func(at time.Time, outgoing bool, b []byte) {
+				if !outgoing && w.doubled.tell(b, at) && c.o.Doubled != nil {
+					c.o.Doubled(w.name)
+				}
+				c.take(at, outgoing, b)
+			})
+		})
 	}
 	g.Go(func() error { c.keepSaving(ctx); return nil })
 	return g.Wait()

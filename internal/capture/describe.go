@@ -55,6 +55,8 @@ func (f *frame) describe(p Ports) string {
 		return f.describeARP()
 	case kindDHCP:
 		return dhcpText(f.payload).String()
+	case kindDHCPv6:
+		return f.describeDHCPv6()
 	case kindTFTP:
 		return f.describeTFTP()
 	case kindHTTP:

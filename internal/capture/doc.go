@@ -7,6 +7,7 @@
 //
 //	ARP            of machines that have asked for anything else
 //	DHCP           all of it: ports 67, 68 and 4011, whoever sends it
+//	DHCPv6         of machines that were added, to servers: port 547
 //	TFTP           requests, option acknowledgements, errors; of blocks the first,
 //	               the last and each 256th, without their data
 //	HTTP           to us: requests; from us: the headers of responses

@@ -100,11 +100,17 @@ func filter(p Ports) program {
 }
 
 // ipv6Filter lets through what shows that a system lives, of which nothing is kept:
-// ICMPv6, and what comes with options, as its multicast listeners' reports do.
+// ICMPv6, and what comes with options, as its multicast listeners' reports do; and
+// what is sent to DHCPv6's servers.
 //
-//	IPv6: 6 next header
+//	IPv6: 6 next header │ 40 UDP: 2 destination
 func ipv6Filter() program {
-	return join(program{bpf.LoadAbsolute{Off: 20, Size: 1}}, when([]uint32{nextHopByHop, nextICMPv6}, ret(shortSnap)), ret(0))
+	return join(
+		program{bpf.LoadAbsolute{Off: 20, Size: 1}}, when([]uint32{nextHopByHop, nextICMPv6}, ret(shortSnap)),
+		program{bpf.JumpIf{Cond: bpf.JumpEqual, Val: protoUDP, SkipTrue: 1}}, ret(0),
+		program{bpf.LoadAbsolute{Off: etherLen + ipv6Len + 2, Size: 2}}, is(portDHCPv6Server, ret(headerSnap)),
+		ret(0),
+	)
 }
 
 func icmpFilter() program {

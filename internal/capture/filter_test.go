@@ -153,6 +153,7 @@ func FuzzFrame(f *testing.F) {
 	f.Add(in(protoTCP, tcp(1, 3260, ack, login("CHAP_R=0x12\x00"))), false)
 	f.Add(in(protoICMP, append([]byte{3, 3, 0, 0, 0, 0, 0, 0}, 0x4f)), false)
 	f.Add(arp(pc, all, 1, pcAt, ourAt), true)
+	f.Add(solicit(pc, 1), false)
 	c := open(f, f.TempDir())
 	f.Fuzz(func(t *testing.T, b []byte, outgoing bool) {
 		before := string(b)

@@ -16,6 +16,7 @@ const (
 	kindHTTP
 	kindISCSI
 	kindICMP
+	kindDHCPv6
 	kinds
 )
 
@@ -53,6 +54,8 @@ func parse(b []byte, p Ports) (f frame, ok bool) {
 		return f, f.arp(b)
 	case etherIPv4:
 		return f, f.ipv4(b, p)
+	case etherIPv6:
+		return f, f.ipv6(b)
 	}
 	return f, false
 }

@@ -23,7 +23,7 @@ type sender struct {
 
 func (h *heard) note(from netip.Addr, at time.Time) {
 	h.last = at
-	if !from.IsValid() || from.IsUnspecified() {
+	if !from.Is4() || from.IsUnspecified() {
 		return
 	}
 	h.from = slices.DeleteFunc(h.from, func(s sender) bool { return s.addr == from })
@@ -32,7 +32,7 @@ func (h *heard) note(from netip.Addr, at time.Time) {
 }
 
 // hear notes a frame of a machine of which there is something already, also of one
-// that is not kept.
+// that is not kept, and who claims which address.
 func (c *Capture) hear(f *frame, outgoing bool, at time.Time) {
 	if outgoing {
 		return
@@ -41,6 +41,9 @@ func (c *Capture) hear(f *frame, outgoing bool, at time.Time) {
 	defer c.mu.Unlock()
 	if s := c.book.subjects[f.from]; s != nil {
 		s.heard.note(f.src.Addr(), at)
+	}
+	if f.kind == kindARP && len(f.payload) == arpLen {
+		c.tracks.claims.note(f, at)
 	}
 }
 

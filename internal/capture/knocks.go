@@ -4,6 +4,7 @@ package capture
 // any firewall of this computer.
 type Knocks struct {
 	TFTP, HTTP, ISCSI int // requests, or connections that were asked for
+	Proxy             int // requests to port 4011
 	Accepted          int // connections to iSCSI's port that this computer answered
 }
 
@@ -23,6 +24,8 @@ func (k *Knocks) count(f *frame, p Ports) {
 	switch {
 	case f.kind == kindTFTP && f.dst.Port() == p.TFTP:
 		k.TFTP++
+	case f.kind == kindDHCP && f.dst.Port() == portPXE:
+		k.Proxy++
 	case f.kind == kindHTTP && opens && f.dst.Port() == p.HTTP:
 		k.HTTP++
 	case f.kind == kindISCSI && opens && f.dst.Port() == p.ISCSI:

@@ -25,8 +25,11 @@ const (
 
 // wire is an interface that is heard.
 type wire struct {
-	conn  *packet.Conn
-	slots *slots
+	name    string
+	mac     net.HardwareAddr
+	conn    *packet.Conn
+	slots   *slots
+	doubled doubled
 }
 
 func openWire(name string, p Ports) (*wire, error) {
@@ -47,7 +50,7 @@ func openWire(name string, p Ports) (*wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
-	w := &wire{conn: conn}
+	w := &wire{name: name, mac: n.MAC, conn: conn}
 	if err := w.control(func(fd int) (err error) { w.slots, err = openSlots(fd); return err }); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("set up a packet socket: %w", err)
@@ -57,6 +60,11 @@ func openWire(name string, p Ports) (*wire, error) {
 
 // close ends hearing. run must have returned.
 func (w *wire) close() error { return errors.Join(w.slots.close(), w.conn.Close()) }
+
+// send sends a frame.
+func (w *wire) send(frame []byte) {
+	_, _ = w.conn.WriteTo(frame, &packet.Addr{HardwareAddr: frame[:len(MAC{})]})
+}
 
 func loopback(name string) bool {
 	i, err := net.InterfaceByName(name)

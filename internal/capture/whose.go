@@ -15,6 +15,7 @@ type tracks struct {
 	routes     map[netip.Addr]route
 	exchanges  map[exchange]time.Time // of simulated clients
 	simulators map[MAC]time.Time      // hosts from which clients are simulated
+	claims     claims
 }
 
 // exchange tells the answers to one message of DHCP from others.
@@ -41,7 +42,7 @@ const (
 func newTracks() tracks {
 	return tracks{
 		transfers: transfers{}, texts: map[netip.AddrPort]int{}, addrs: map[netip.Addr]MAC{}, routes: map[netip.Addr]route{},
-		exchanges: map[exchange]time.Time{}, simulators: map[MAC]time.Time{},
+		exchanges: map[exchange]time.Time{}, simulators: map[MAC]time.Time{}, claims: claims{},
 	}
 }
 
@@ -61,6 +62,8 @@ func (c *Capture) whose(f *frame, outgoing bool, now time.Time) (mac MAC, ok boo
 		return c.neighbour(f, outgoing)
 	case kindICMP:
 		return c.complainer(f)
+	case kindDHCPv6:
+		return f.from, !outgoing && !f.from.group() && c.known(f.from)
 	}
 	if !f.served(outgoing, c.o.Ports) || f.kind == kindHTTP && c.isSimulated(f.payload) {
 		return mac, false
