@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"bootes.dev/internal/store"
 )
 
 func ip(s string) netip.Addr {
@@ -169,6 +171,22 @@ func TestCommitErrors(t *testing.T) {
 	}
 	if l, err := x.Commit(t.Context(), ask(3, "10.0.0.16")); err != nil {
 		t.Errorf("%+v, %v", l, err)
+	}
+}
+
+// TestLeaseNobodyTold: a lease on record that the desk does not know of stays its client's.
+func TestLeaseNobodyTold(t *testing.T) {
+	x := newSite(t)
+	x.offer(ask(1, "10.0.0.15"))
+	l := Lease{Addr: ip("10.0.0.15"), MAC: mac(2).String(), Network: subnets("10.0.0.0/24")[0], State: Bound, Expires: x.Inventory.now().Add(time.Hour)}
+	if err := x.s.Update(t.Context(), func(tx *store.Tx) error { return x.leases.In(tx).Put(addrKey(l.Addr), l) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.Commit(t.Context(), ask(1, "10.0.0.15")); !errors.Is(err, ErrLeaseTaken) {
+		t.Errorf("%v, want %v", err, ErrLeaseTaken)
+	}
+	if at, err := x.LeaseAt(t.Context(), l.Addr); err != nil || at.MAC != l.MAC {
+		t.Errorf("%+v, %v", at, err)
 	}
 }
 

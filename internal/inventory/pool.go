@@ -22,6 +22,8 @@ type picker struct {
 	// stranger: nobody has heard of the client, neither as a machine nor as one
 	// that the config gives an address.
 	stranger bool
+	// vacant: the desk knows of no lease of the wanted address.
+	vacant bool
 }
 
 // picker opens the desk; whoever gets one closes it.
@@ -191,6 +193,8 @@ func (p *picker) claim() (before netip.Addr, err error) {
 	if l := p.d.leases[p.q.Wanted]; l.seat() != p.me || !l.Expires.After(p.now.Add(offerTime)) {
 		p.hold(p.q.Wanted)
 	}
+	_, leased := p.d.leases[p.q.Wanted]
+	p.vacant = !leased
 	if before = p.d.seats[p.me].lease; before == p.q.Wanted {
 		before = netip.Addr{}
 	}
@@ -210,11 +214,12 @@ func (p *picker) hold(addr netip.Addr) {
 // has left for it.
 func (p *picker) bind(tx *store.Tx, before netip.Addr) (Lease, error) {
 	leases := p.in.leases.In(tx)
-	old, err := absentIsZero(leases.Get(addrKey(p.q.Wanted)))
-	if err != nil {
+	if p.vacant {
+		leases.Absent(addrKey(p.q.Wanted))
+		p.vacant = false // if it fails: somebody else knew more
+	} else if old, err := absentIsZero(leases.Get(addrKey(p.q.Wanted))); err != nil {
 		return Lease{}, err
-	}
-	if old.MAC != p.me.mac && !old.expired(p.now) {
+	} else if old.MAC != p.me.mac && !old.expired(p.now) {
 		return Lease{}, ErrLeaseTaken
 	}
 	if err := p.stillMine(tx); err != nil {

@@ -101,7 +101,7 @@ func (g *group) write(ctx context.Context, first *waiting) (left *waiting) {
 // bundle is what transactions that go together have read and write.
 type bundle struct {
 	seen   map[string]int64
-	writes map[string]*string
+	writes map[string][]byte
 	bytes  int
 }
 
@@ -145,10 +145,7 @@ func (b *bundle) touches(tx *Tx) bool {
 
 func (tx *Tx) size() (n int) {
 	for key, v := range tx.writes {
-		n += len(key)
-		if v != nil {
-			n += len(*v)
-		}
+		n += len(key) + len(v)
 	}
 	return n
 }
@@ -189,9 +186,9 @@ func (b *bundle) request() *pb.TxnRequest {
 	return r
 }
 
-func request(key string, v *string) *pb.RequestOp {
+func request(key string, v []byte) *pb.RequestOp {
 	if v == nil {
 		return &pb.RequestOp{Request: &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: &pb.DeleteRangeRequest{Key: []byte(key)}}}
 	}
-	return &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{Key: []byte(key), Value: []byte(*v)}}}
+	return &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{Key: []byte(key), Value: v}}}
 }

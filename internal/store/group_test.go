@@ -18,7 +18,7 @@ func TestGroup(t *testing.T) {
 	put(t, c, "old", 1)
 	tx := func(key string, seen int64) *waiting {
 		return &waiting{
-			tx:   &Tx{ctx: t.Context(), s: s, seen: map[string]int64{c.prefix + key: seen}, writes: map[string]*string{c.prefix + key: new(string), c.gen: new(string)}},
+			tx:   &Tx{ctx: t.Context(), s: s, seen: map[string]int64{c.prefix + key: seen}, writes: map[string][]byte{c.prefix + key: []byte{}, c.gen: []byte{}}},
 			done: make(chan error, 1),
 		}
 	}
@@ -55,8 +55,8 @@ func TestGroup(t *testing.T) {
 
 func TestBundleKeepsApart(t *testing.T) {
 	const gen = genRoot + "things"
-	value, large := "x", string(make([]byte, groupBytes))
-	first := Tx{seen: map[string]int64{"read": 3, "both": 4}, writes: map[string]*string{"both": &value, "blind": &value, gen: &value}}
+	value, large := []byte("x"), make([]byte, groupBytes)
+	first := Tx{seen: map[string]int64{"read": 3, "both": 4}, writes: map[string][]byte{"both": value, "blind": value, gen: value}}
 	many := map[string]int64{}
 	for i := range maxTxnOps {
 		many[fmt.Sprint(i)] = 1
@@ -64,18 +64,18 @@ func TestBundleKeepsApart(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		seen   map[string]int64
-		writes map[string]*string
+		writes map[string][]byte
 		want   bool
 	}{
-		{"nothing shared", map[string]int64{"other": 1}, map[string]*string{"other": &value, gen: &value}, true},
-		{"the same read", map[string]int64{"read": 3}, map[string]*string{"other": &value}, true},
-		{"read at another revision", map[string]int64{"read": 2}, map[string]*string{"other": &value}, false},
-		{"writes what was read", nil, map[string]*string{"read": &value}, false},
-		{"reads what is written", map[string]int64{"blind": 1}, map[string]*string{"other": &value}, false},
-		{"writes the same", nil, map[string]*string{"blind": &value}, false},
-		{"has listed the collection", map[string]int64{gen: 1}, map[string]*string{"other": &value}, false},
+		{"nothing shared", map[string]int64{"other": 1}, map[string][]byte{"other": value, gen: value}, true},
+		{"the same read", map[string]int64{"read": 3}, map[string][]byte{"other": value}, true},
+		{"read at another revision", map[string]int64{"read": 2}, map[string][]byte{"other": value}, false},
+		{"writes what was read", nil, map[string][]byte{"read": value}, false},
+		{"reads what is written", map[string]int64{"blind": 1}, map[string][]byte{"other": value}, false},
+		{"writes the same", nil, map[string][]byte{"blind": value}, false},
+		{"has listed the collection", map[string]int64{gen: 1}, map[string][]byte{"other": value}, false},
 		{"too many keys", many, nil, false},
-		{"too many bytes", nil, map[string]*string{"other": &large}, false},
+		{"too many bytes", nil, map[string][]byte{"other": large}, false},
 	} {
 		if got := newBundle(&first).add(&Tx{seen: tt.seen, writes: tt.writes}); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)

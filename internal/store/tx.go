@@ -28,9 +28,9 @@ var errRetry = errors.New("try again")
 type Tx struct {
 	ctx    context.Context
 	s      *Store
-	rev    int64              // of the snapshot; 0 until the first read
-	seen   map[string]int64   // key → revision it was read at; 0: was absent
-	writes map[string]*string // key → value; nil: delete
+	rev    int64             // of the snapshot; 0 until the first read
+	seen   map[string]int64  // key → revision it was read at; 0: was absent
+	writes map[string][]byte // key → value; nil: delete
 }
 
 // Update runs fn and commits what it wrote, if nothing that it read has been
@@ -45,7 +45,7 @@ func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
 		if err := pause(ctx, try); err != nil {
 			return err
 		}
-		tx := &Tx{ctx: ctx, s: s, seen: map[string]int64{}, writes: map[string]*string{}}
+		tx := &Tx{ctx: ctx, s: s, seen: map[string]int64{}, writes: map[string][]byte{}}
 		err := fn(tx)
 		if err == nil {
 			err = tx.commit()
@@ -93,11 +93,11 @@ func (tx *Tx) get(key string) (*mvccpb.KeyValue, error) {
 	return kvs[0], nil
 }
 
-func pending(key string, v *string) *mvccpb.KeyValue {
+func pending(key string, v []byte) *mvccpb.KeyValue {
 	if v == nil {
 		return nil
 	}
-	return &mvccpb.KeyValue{Key: []byte(key), Value: []byte(*v)}
+	return &mvccpb.KeyValue{Key: []byte(key), Value: v}
 }
 
 // read reads a key, or all keys from it to end, of the snapshot.

@@ -29,6 +29,10 @@ func (v View[T]) Get(key string) (T, error) {
 	return r.Value, err
 }
 
+// Absent takes a record for absent without a look: the transaction fails to commit,
+// and is tried again, if it is not.
+func (v View[T]) Absent(key string) { v.tx.seen[v.c.prefix+key] = 0 }
+
 // List reads all records in the order of their keys. The transaction is tried
 // again if any record of the collection changes meanwhile.
 func (v View[T]) List() ([]Record[T], error) {
@@ -60,17 +64,16 @@ func (v View[T]) Put(key string, value T) error {
 	if err != nil {
 		return fmt.Errorf("encode %s %q: %w", v.c.name, key, err)
 	}
-	s := string(b)
-	v.write(key, &s)
+	v.write(key, b)
 	return nil
 }
 
 // Delete removes a record; removing none is no error.
 func (v View[T]) Delete(key string) { v.write(key, nil) }
 
-func (v View[T]) write(key string, value *string) {
+func (v View[T]) write(key string, value []byte) {
 	v.tx.writes[v.c.prefix+key] = value
 	if v.c.gen != "" {
-		v.tx.writes[v.c.gen] = new("") // the revision is what counts
+		v.tx.writes[v.c.gen] = []byte{} // the revision is what counts
 	}
 }
