@@ -80,6 +80,10 @@ func (x *exchange) looked(ctx context.Context, a netip.Addr) outcome {
 		}
 		x.l.log.Warn("an address of the range is in use by a stranger", "address", a, "by", by, "interface", x.l.config.Name,
 			"remedy", "give that device another address, or write this one under exclude:")
+		if a == x.d.Address && x.l.others != nil {
+			x.l.others.warn(fmt.Sprintf("the address %s, which is kept for %s, is in use by %s, so it is given another. Remedy: give that device another address, "+
+				"or keep another for the machine, `bootes machine set %s --address ADDRESS`", a, x.d.Machine, by, x.d.Machine))
+		}
 		if err := x.l.leases.Decline(ctx, x.q.MAC, a); err != nil {
 			return failure(err)
 		}
@@ -101,7 +105,11 @@ func (x *exchange) offer(ctx context.Context) outcome {
 		x.l.full.warn(x, time.Now())
 	}
 	if err != nil {
-		return failure(fmt.Errorf("offer an address of %s: %w", x.seg, err))
+		out := failure(fmt.Errorf("offer an address of %s: %w", x.seg, err))
+		if errors.Is(err, ErrPoolFull) {
+			out.reply.Full = FullPool{Network: x.seg.subnets[0], Range: x.seg.String(), Addresses: x.seg.size(), Pools: x.seg.pools}
+		}
+		return out
 	}
 	if x.l.conflicts == nil || !lease.New || x.q.Simulated {
 		return x.give(ctx, Offer, lease.Addr)

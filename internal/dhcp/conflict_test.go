@@ -72,6 +72,28 @@ func TestConflicts(t *testing.T) {
 	}
 }
 
+// That an address which a person has kept is in use is told on the timelines, too.
+func TestKeptAddressInUse(t *testing.T) {
+	for kept, want := range map[string]string{
+		"10.77.0.100": "the address 10.77.0.100, which is kept for pc1, is in use by aa:aa:aa:aa:aa:aa, so it is given another",
+		"10.77.0.9":   "",
+	} {
+		m := known()
+		d := m.machines[knownMAC]
+		d.Address = ip(kept)
+		m.machines[knownMAC] = d
+		l := siteLink(m, newPool())
+		told := ""
+		l.others = newOthers(siteConfig(), l.log)
+		l.others.warn = func(text string) { told += text }
+		looking(l, "10.77.0.100")
+		askFrom(t, l, say{t: Discover}.datagram())
+		if !strings.HasPrefix(told, want) || want == "" && told != "" {
+			t.Errorf("kept %s: told %q", kept, told)
+		}
+	}
+}
+
 func TestLookInProgress(t *testing.T) {
 	m := known()
 	l := siteLink(m, newPool())

@@ -67,6 +67,7 @@ type Query struct {
 	Mode      Mode
 	Server    netip.Addr // our address on that interface
 	Relay     netip.Addr // giaddr; zero: the client is on our wire
+	From      netip.Addr // that the message came from: the client's, or its relay's towards us
 	// Network is the one behind a relay that the client is on; zero: none that
 	// the interface has.
 	Network  netip.Prefix
@@ -125,8 +126,17 @@ type Reply struct {
 	// Routerless is the network behind a relay of which the client was told an address,
 	// and no router.
 	Routerless netip.Prefix
-	Reason     string // why nothing was sent, or why no boot options were
-	Err        error  // a fault of ours: leases unavailable, send failed
+	Full       FullPool // that no address was left in; zero: there was
+	Reason     string   // why nothing was sent, or why no boot options were
+	Err        error    // a fault of ours: leases unavailable, send failed
+}
+
+// FullPool is a pool without an address left.
+type FullPool struct {
+	Network   netip.Prefix // the first of the client's link
+	Range     string
+	Addresses int
+	Pools     []Pool
 }
 
 // Leases hands out addresses. Implementations decide by transaction.
@@ -258,8 +268,8 @@ type Options struct {
 	// Known reports whether a hardware address is a known machine's: those are
 	// served first when there is too much to do. May be nil.
 	Known func(net.HardwareAddr) bool
-	// Rush is told when many ask at once, again every second while they do, and
-	// when that is over. May be nil.
+	// Rush is told when many are given addresses at once, again every second while
+	// they are, and when that is over. May be nil.
 	Rush func(on bool)
 	// Warn is told of what goes wrong on a whole network. May be nil.
 	Warn func(ifname, text string)

@@ -26,7 +26,7 @@ const (
 	firstRoom = 3 + 6 + 6 + 3
 )
 
-var magicCookie = []byte{99, 130, 83, 99} // RFC 2131, 3
+const magicCookie = "\x63\x82\x53\x63" // RFC 2131, 3
 
 var (
 	// firstOptions come before what the client asks for, as in every other server.

@@ -29,6 +29,7 @@ type link struct {
 	flood     flood
 	full      full
 	others    *others // nil in tests that have none
+	rush      *rush   // likewise
 }
 
 // datagram is one packet that came in.
@@ -47,7 +48,7 @@ type sender func(data []byte, from netip.Addr, to netip.AddrPort, mac net.Hardwa
 type exchange struct {
 	l     *link
 	in    datagram
-	m     *dhcpv4.DHCPv4
+	m     dhcpv4.DHCPv4
 	q     Query
 	d     Decision
 	place *place
@@ -55,11 +56,12 @@ type exchange struct {
 	net   *network   // of it, that of the client's address, as far as it is known
 	relay relayAgent // what the client's relay asks
 
-	buf []byte // of the answer, for the next exchange too
+	made dhcpv4.DHCPv4 // the answer
+	buf  []byte        // its bytes
 }
 
-// exchanges that have ended: what thousands a second leave to Go's collector delays
-// answers.
+// exchanges that have ended, for the memory of their options and bytes: what thousands
+// a second leave to Go's collector delays answers.
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 // outcome is an answer, or the reason for none.
@@ -81,20 +83,22 @@ func failure(err error) outcome {
 // handle takes one datagram. Every well-formed client message causes one
 // Decide and one Sent, whatever comes of it.
 func (l *link) handle(ctx context.Context, in datagram, send sender) {
-	m, t, err := decode(in.data)
+	x := exchanges.Get().(*exchange)
+	t, err := decode(in.data, &x.m)
 	if err != nil {
+		exchanges.Put(x)
 		l.log.Debug("ignored", "interface", l.config.Name, "from", in.from, "reason", err)
 		return
 	}
 	if in.port == ServerPort && in.from.Port() != ServerPort && in.from.Port() != ClientPort {
+		exchanges.Put(x)
 		l.log.Debug("ignored", "interface", l.config.Name, "from", in.from, "reason", "neither a client's port nor a relay's: any user could have sent it")
 		return
 	}
-	x := exchanges.Get().(*exchange)
-	*x = exchange{l: l, in: in, m: m, q: query(m, t), buf: x.buf}
-	x.q.Interface, x.q.Mode, x.q.Port = l.config.Name, l.config.Mode, in.port
+	*x = exchange{l: l, in: in, m: x.m, q: query(&x.m, t), made: x.made, buf: x.buf}
+	x.q.Interface, x.q.Mode, x.q.Port, x.q.From = l.config.Name, l.config.Mode, in.port, in.from.Addr()
 	bad := x.locate()
-	if bad == nil && t == Discover && IsProbe(m.ClientHWAddr) {
+	if bad == nil && t == Discover && IsProbe(x.m.ClientHWAddr) {
 		_ = x.send(x.greet(), send)
 		exchanges.Put(x)
 		return
@@ -135,7 +139,7 @@ func (x *exchange) locate() (err error) {
 	if x.place, err = x.l.place(); err != nil {
 		return err
 	}
-	x.relay = relayOf(x.m)
+	x.relay = relayOf(&x.m)
 	x.seg = x.segment()
 	if x.seg != nil {
 		x.net = x.seg.network(x.wanted())
@@ -237,6 +241,9 @@ func (x *exchange) send(out outcome, send sender) Reply {
 	if err := send(x.buf, x.q.Server, r.To, mac); err != nil {
 		r.Err = fmt.Errorf("send %s to %s: %w", r.Type, r.To, err)
 		r.Reason, r.Type, r.Boot = r.Err.Error(), 0, false
+	}
+	if r.Type == ACK && x.l.rush != nil {
+		x.l.rush.acked()
 	}
 	return r
 }

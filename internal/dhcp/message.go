@@ -5,11 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/iana"
 )
 
 // Ports (RFC 2131, 4.1; PXE specification 2.1, 2.2.1).
@@ -100,32 +101,53 @@ var (
 	errNotRequest = errors.New("not a client's message")
 )
 
-// decode reads a client's message. What is not a BOOTREQUEST of an Ethernet
-// client with a DHCP message type is refused: we could not answer it.
-// A byte behind b may be overwritten.
-func decode(b []byte) (*dhcpv4.DHCPv4, MessageType, error) {
+// decode reads a client's message into m, without the fields sname and file, and
+// uses the memory of m's options again. m then refers to b. What is not a BOOTREQUEST
+// of an Ethernet client with a DHCP message type is refused: we could not answer it.
+//
+//	┌────┬───────┬──────┬──────┬─────┬──────┬───────┬────────┬────────┬────────┬────────┬───────────┬───────┬──────┬────────┬───
+//	│ op │ htype │ hlen │ hops │ xid │ secs │ flags │ ciaddr │ yiaddr │ siaddr │ giaddr │ chaddr 16 │ sname │ file │ cookie │ options
+//	└────┴───────┴──────┴──────┴─────┴──────┴───────┴────────┴────────┴────────┴────────┴───────────┴───────┴──────┴────────┴───
+func decode(b []byte, m *dhcpv4.DHCPv4) (MessageType, error) {
 	if len(b) < headerLen+4 {
-		return nil, 0, fmt.Errorf("read DHCP message: %w: %d bytes", errMalformed, len(b))
+		return 0, fmt.Errorf("read DHCP message: %w: %d bytes", errMalformed, len(b))
 	}
 	if b[0] != bootRequest {
-		return nil, 0, errNotRequest
+		return 0, errNotRequest
 	}
 	if b[2] != ethernetLen {
-		return nil, 0, fmt.Errorf("read DHCP message: %w: hardware address of %d bytes", errMalformed, b[2])
+		return 0, fmt.Errorf("read DHCP message: %w: hardware address of %d bytes", errMalformed, b[2])
 	}
-	// Some ROMs leave out the end option; a second one does no harm.
-	m, err := dhcpv4.FromBytes(append(b, optEnd))
-	if err != nil {
-		return nil, 0, fmt.Errorf("read DHCP message: %w: %w", errMalformed, err)
+	if at := b[headerLen : headerLen+4]; string(at) != magicCookie {
+		return 0, fmt.Errorf("read DHCP message: %w: magic cookie % x", errMalformed, at)
+	}
+	*m = dhcpv4.DHCPv4{
+		OpCode: dhcpv4.OpcodeBootRequest, HWType: iana.HWType(b[1]), HopCount: b[3],
+		TransactionID: dhcpv4.TransactionID(b[4:8]), NumSeconds: binary.BigEndian.Uint16(b[8:]), Flags: binary.BigEndian.Uint16(b[10:]),
+		ClientIPAddr: b[12:16:16], YourIPAddr: b[16:20:20], ServerIPAddr: b[20:24:24], GatewayIPAddr: b[24:28:28],
+		ClientHWAddr: b[28:34:34], Options: emptied(m.Options),
+	}
+	// Some ROMs leave out the end option.
+	if err := m.Options.FromBytes(b[headerLen+4:]); err != nil {
+		return 0, fmt.Errorf("read DHCP message: %w: %w", errMalformed, err)
 	}
 	if m.ClientHWAddr[0]&1 != 0 || uniform(m.ClientHWAddr) {
-		return nil, 0, fmt.Errorf("read DHCP message: %w: hardware address %s", errMalformed, m.ClientHWAddr)
+		return 0, fmt.Errorf("read DHCP message: %w: hardware address %s", errMalformed, m.ClientHWAddr)
 	}
 	t := m.Options[optMessageType]
 	if len(t) != 1 || !MessageType(t[0]).fromClient() {
-		return nil, 0, errNotRequest
+		return 0, errNotRequest
 	}
-	return m, MessageType(t[0]), nil
+	return MessageType(t[0]), nil
+}
+
+// emptied is o without options, or new ones.
+func emptied(o dhcpv4.Options) dhcpv4.Options {
+	if o == nil {
+		return make(dhcpv4.Options, usualOptions)
+	}
+	clear(o)
+	return o
 }
 
 // query gathers what a decision may depend on.
@@ -133,7 +155,7 @@ func query(m *dhcpv4.DHCPv4, t MessageType) Query {
 	class := text(m.Options[optVendorClass])
 	q := Query{
 		Type:        t,
-		MAC:         net.HardwareAddr(strings.Clone(string(m.ClientHWAddr))),
+		MAC:         slices.Clone(m.ClientHWAddr),
 		Xid:         binary.BigEndian.Uint32(m.TransactionID[:]),
 		UUID:        canonicalUUID(m.Options[optUUID]),
 		Firmware:    firmware(class, m.Options[optArchitecture]),

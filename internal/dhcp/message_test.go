@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -47,11 +48,38 @@ func TestDecode(t *testing.T) {
 		{"short", `01 01 06 00`, 0, errMalformed},
 		{"empty", ``, 0, errMalformed},
 	} {
-		m, got, err := decode(unhex(t, tt.hex))
-		if !errors.Is(err, tt.err) || err == nil && tt.err != nil || got != tt.want || (m == nil) != (tt.err != nil) {
+		var m dhcpv4.DHCPv4
+		got, err := decode(unhex(t, tt.hex), &m)
+		if !errors.Is(err, tt.err) || err == nil && tt.err != nil || got != tt.want {
 			t.Errorf("%s: %v, %v; want %v, %v", tt.name, got, err, tt.want, tt.err)
 		}
 	}
+}
+
+// decode reads what the library reads, and as it does.
+func FuzzDecode(f *testing.F) {
+	f.Add(say{t: Discover, giaddr: "10.78.0.1", class: classEFI}.datagram().data)
+	f.Add(say{t: Request, ciaddr: "10.77.0.100"}.datagram().data)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := dhcpv4.DHCPv4{Options: dhcpv4.Options{optVendor: {1}}}
+		_, err := decode(bytes.Clone(b), &m)
+		if err != nil {
+			l, lerr := dhcpv4.FromBytes(append(bytes.Clone(b), optEnd))
+			if lerr == nil && b[0] == bootRequest && b[2] == ethernetLen && l.MessageType() == dhcpv4.MessageTypeDiscover &&
+				b[28]&1 == 0 && !uniform(b[28:34]) {
+				t.Fatalf("refused: %v", err)
+			}
+			return
+		}
+		l, err := dhcpv4.FromBytes(append(bytes.Clone(b), 0, optEnd)) // an option without length and value at the end
+		if err != nil {
+			t.Fatalf("the library: %v", err)
+		}
+		m.ServerHostName, m.BootFileName = l.ServerHostName, l.BootFileName
+		if got, want := m.Summary(), l.Summary(); got != want || len(m.Options) != len(l.Options) {
+			t.Fatalf("got %s\nwant %s", got, want)
+		}
+	})
 }
 
 func TestQuery(t *testing.T) {
@@ -65,7 +93,8 @@ func TestQuery(t *testing.T) {
 		61 11 00 67 45 23 01 ab 89 ef cd 01 23 45 67 89 ab cd ef
 		ff`)
 	copy(b[12:], []byte{10, 77, 0, 8})
-	m, typ, err := decode(b)
+	m := &dhcpv4.DHCPv4{Options: dhcpv4.Options{optHostName: []byte("of the message before"), optRouter: {1}}}
+	typ, err := decode(b, m)
 	if err != nil {
 		t.Fatal(err)
 	}

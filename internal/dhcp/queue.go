@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,11 +46,10 @@ type queues struct {
 	known [reserve]chan job
 	seed  maphash.Seed
 	isOne func(net.HardwareAddr) bool // reports whether it is a known machine's; nil: nobody's
-	rush  *rush
 }
 
 func (s *Server) newQueues() *queues {
-	q := &queues{seed: maphash.MakeSeed(), isOne: s.o.Known, rush: &s.rush}
+	q := &queues{seed: maphash.MakeSeed(), isOne: s.o.Known}
 	for i := range q.all {
 		q.all[i] = make(chan job, queued)
 	}
@@ -61,7 +61,6 @@ func (s *Server) newQueues() *queues {
 
 // put queues a message, or drops it.
 func (q *queues) put(j job) {
-	q.rush.heard()
 	mac := client(j.in.data)
 	at := maphash.Bytes(q.seed, mac)
 	if queue := q.all[at%workers]; len(queue) < crowded || !begins(j.in.data) {
@@ -181,7 +180,7 @@ func (p *port) read(ctx context.Context, take func(datagram)) error {
 }
 
 func (p *port) datagram(m *ipv4.Message) datagram {
-	in := datagram{data: append(make([]byte, 0, m.N+1), m.Buffers[0][:m.N]...), port: p.number} // decode wants a byte more
+	in := datagram{data: bytes.Clone(m.Buffers[0][:m.N]), port: p.number}
 	if u, ok := m.Addr.(*net.UDPAddr); ok {
 		in.from = netip.AddrPortFrom(u.AddrPort().Addr().Unmap(), u.AddrPort().Port())
 	}

@@ -35,12 +35,13 @@ var (
 // message begins an answer of type t: header, message type, our server id,
 // and the options that are returned as they came.
 func (x *exchange) message(t MessageType) *dhcpv4.DHCPv4 {
-	p := &dhcpv4.DHCPv4{
+	x.made = dhcpv4.DHCPv4{
 		OpCode: dhcpv4.OpcodeBootReply, HWType: iana.HWTypeEthernet,
 		TransactionID: x.m.TransactionID, Flags: x.m.Flags,
 		GatewayIPAddr: x.m.GatewayIPAddr, ClientHWAddr: x.m.ClientHWAddr,
-		Options: make(dhcpv4.Options, usualOptions),
+		Options: emptied(x.made.Options),
 	}
+	p := &x.made
 	p.Options[optMessageType] = []byte{byte(t)}
 	p.Options[optServerID] = x.serverID().AsSlice()
 	// PXE demands the UUID back, RFC 3046 the relay's option, RFC 3011 the

@@ -9,23 +9,23 @@ import (
 
 const (
 	rushTick = time.Second
-	rushSize = 200 // messages within a tick: whole rooms are switched on
+	rushSize = 100 // ACKs within a tick: whole rooms are switched on
 	rushOver = 10  // ticks with fewer
 )
 
-// rush is a time of many messages. Its beginning and its end are told, and that it
+// rush is a time of many ACKs; a flood of made-up DISCOVERs is none. Its beginning and its end are told, and that it
 // lasts, every second.
 type rush struct {
 	tell func(on bool)
 
-	count atomic.Int64 // messages within this tick
+	count atomic.Int64 // ACKs within this tick
 	mu    sync.Mutex
 	on    bool
 	calm  int // ticks
 }
 
-// heard notes a message.
-func (r *rush) heard() {
+// acked notes an ACK.
+func (r *rush) acked() {
 	if r.count.Add(1) != rushSize {
 		return
 	}

@@ -1,25 +1,30 @@
 package dhcp
 
 import (
-	"net"
 	"slices"
 	"testing"
 )
 
-// TestRush: a rush is told of at its first message too many, every second, and once it has
+// TestRush: a rush is told of at its first ACK too many, every second, and once it has
 // been calm for a while.
 func TestRush(t *testing.T) {
 	var told []bool
 	s := New(Options{Rush: func(on bool) { told = append(told, on) }})
-	q, p := s.newQueues(), &port{link: &link{}}
-	send := func(n int) {
-		for i := range n {
-			q.put(job{p, datagram{data: packetOf(net.HardwareAddr{2, 0, 0, 0, byte(i >> 8), byte(i)}, Discover)}})
+	l := testLink(serverConfig(), known(), newPool())
+	l.rush = &s.rush
+	send := func(n int, message say) {
+		for range n {
+			if p, _ := ask(t, l, message.datagram()); p == nil {
+				t.Fatal("no answer")
+			}
 		}
 	}
-	tick := func(n, messages int) {
+	if send(rushSize, say{t: Discover}); told != nil {
+		t.Error("DISCOVERs are a rush")
+	}
+	tick := func(n, acks int) {
 		for range n {
-			send(messages)
+			send(acks, say{t: Request, requested: "10.77.0.100"})
 			s.rush.tick()
 		}
 	}
@@ -28,7 +33,7 @@ func TestRush(t *testing.T) {
 		ticks, n int
 		on, off  int // times it is told
 	}{
-		{"few messages", 3, rushSize - 1, 0, 0},
+		{"few ACKs", 3, rushSize - 1, 0, 0},
 		{"many", 2, rushSize, 1 + 2, 0},
 		{"a pause", rushOver - 1, 0, rushOver - 1, 0},
 		{"many again", 1, 3 * rushSize, 1, 0},

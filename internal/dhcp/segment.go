@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -104,9 +105,20 @@ func (g *segment) String() string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "%s to %s", p.First, p.Last)
+		if fmt.Fprint(&b, p.First); p.Last != p.First {
+			fmt.Fprintf(&b, " to %s", p.Last)
+		}
 	}
 	return b.String()
+}
+
+// size is how many addresses there are to give.
+func (g *segment) size() (n int) {
+	for _, p := range g.pools {
+		first, last := p.First.As4(), p.Last.As4()
+		n += int(binary.BigEndian.Uint32(last[:])-binary.BigEndian.Uint32(first[:])) + 1
+	}
+	return n
 }
 
 // network is the one of the segment that has an address; nil if none has.

@@ -108,7 +108,7 @@ func (s *Server) open(c InterfaceConfig, n *others) ([]*port, error) {
 	if _, ok := ifc.IPv4(); !ok {
 		return nil, fmt.Errorf("serve DHCP on interface %q: it has no IPv4 address", c.Name)
 	}
-	l := &link{config: c, policy: s.o.Policy, leases: s.o.Leases, log: s.o.Log, place: cached(c), others: n}
+	l := &link{config: c, policy: s.o.Policy, leases: s.o.Leases, log: s.o.Log, place: cached(c), others: n, rush: &s.rush}
 	numbers := []int{ServerPort}
 	if c.Mode == ModeProxy {
 		numbers = append(numbers, ProxyPort)
