@@ -77,7 +77,7 @@ func demoCommand() *cobra.Command {
 }
 
 func benchCommand() *cobra.Command {
-	o := bench.Options{Out: os.Stdout}
+	o := bench.Options{Out: os.Stdout, Say: os.Stderr}
 	eng := cowbench.Options{Out: os.Stdout}
 	engine := true
 	var loads, parts string
@@ -96,7 +96,7 @@ func benchCommand() *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("read --parts: %w", err)
 				}
-				eng.Parts, o.Rounds, o.Seconds = re, 0, 0
+				eng.Parts, o.Parts, o.Rounds, o.ISCSI, o.Files = re, re, 0, false, false
 			}
 			if engine {
 				if err := cowbench.Run(cmd.Context(), eng); err != nil {
@@ -124,7 +124,7 @@ func benchCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.Files, "files", true, "measure TFTP and HTTP")
 	c.Flags().IntSliceVar(&o.Storm, "storm", []int{1, 10, 50}, "how many machines boot at once, rising; 1000 takes minutes")
 	c.Flags().StringVar(&loads, "loads", "", "measure only the iSCSI loads whose names match this `expression`, as 'sequential|iscsi-perf'")
-	c.Flags().StringVar(&parts, "parts", "", "measure only the parts of the engine whose names match this `expression`: clones, reads, large map, writes, page cache, sealing, removing, import, syncs, qcow2, growth")
+	c.Flags().StringVar(&parts, "parts", "", "measure only the parts of the engine and of DHCP whose names match this `expression`: clones, reads, large map, writes, page cache, sealing, removing, import, syncs, qcow2, growth; exchange rates, exchange times, rooms")
 	c.Flags().BoolVar(&o.UEFI, "uefi", false, "boots of UEFI only")
 	c.Flags().BoolVar(&engine, "engine", true, "measure the copy-on-write engine")
 	c.Flags().StringVar(&eng.Dir, "dir", "/var/tmp", "where the engine is measured: a real disk with 8 GiB free")

@@ -241,7 +241,10 @@ func TestDoCancelled(t *testing.T) {
 	d := startOn(t, m, func(o *initiator.Options) { o.Depth = 2 })
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
 	defer cancel()
-	time.AfterFunc(100*time.Millisecond, func() { close(m.gate) }) // an abort waits for the disk
+	context.AfterFunc(ctx, func() { // an abort waits for the disk
+		time.Sleep(70 * time.Millisecond)
+		close(m.gate)
+	})
 	p := make([]byte, 512)
 	if err := d.WriteAt(ctx, p, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)

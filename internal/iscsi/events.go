@@ -12,11 +12,13 @@ const (
 	HandedOver           // logged in beside a running session of the same owner: iPXE to kernel
 	FirstRead
 	FirstWrite
-	Fenced // a login of another owner, named in Reason, is ending the session
+	FellSilent // a ping was not answered for PingInterval
+	HeardAgain // after that
+	Fenced     // a login of another owner, named in Reason, is ending the session
 	Ended
 )
 
-var eventNames = [...]string{"logged in", "handed over", "first read", "first write", "fenced", "ended"}
+var eventNames = [...]string{"logged in", "handed over", "first read", "first write", "fell silent", "heard again", "fenced", "ended"}
 
 func (k EventKind) String() string { return eventNames[k] }
 
@@ -36,7 +38,7 @@ type Event struct {
 	Kind    EventKind
 	Session SessionInfo
 	Reason  string
-	// If the reason is ReasonSilent: for how long it had not been heard, and since its
+	// Of FellSilent, and if the reason is ReasonSilent: for how long it had not been heard, and since its
 	// first ping that was not answered.
 	Silent, Unanswered time.Duration
 }

@@ -34,6 +34,17 @@ func (r *recordedEvents) ended(reason string) (n int) {
 	return n
 }
 
+func (r *recordedEvents) of(kind EventKind) (list []Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.list {
+		if e.Kind == kind {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
 func (r *recordedEvents) SlowIO(o SlowIO) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

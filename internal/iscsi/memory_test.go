@@ -16,9 +16,11 @@ type memory struct {
 	mapped []bool // by 4 KiB block
 
 	gate    chan struct{} // if set, each write takes one value from it first
+	sluice  chan struct{} // the same for reads
 	slow    atomic.Int64  // nanoseconds of each read
 	fail    atomic.Pointer[error]
 	busy    atomic.Int32 // writes under way
+	reading atomic.Int32 // reads under way
 	flushes atomic.Int32
 }
 
@@ -47,6 +49,11 @@ func (m *memory) check(off, n int64) error {
 }
 
 func (m *memory) ReadAt(p []byte, off int64) (int, error) {
+	m.reading.Add(1)
+	defer m.reading.Add(-1)
+	if m.sluice != nil {
+		<-m.sluice
+	}
 	if err := m.check(off, int64(len(p))); err != nil {
 		return 0, err
 	}

@@ -297,9 +297,6 @@ func (o *outbox) writeVec(b *batch, from, end int) error {
 	return err
 }
 
-// fail drops everything, now and from now on. mu is held and nobody writes:
-// a buffer given back while writev still reads it could carry another
-// machine's data to this one.
 // failure is why nothing is sent any more, else otherwise.
 func (o *outbox) failure(otherwise error) error {
 	o.mu.Lock()
@@ -307,6 +304,9 @@ func (o *outbox) failure(otherwise error) error {
 	return cmp.Or(o.err, otherwise)
 }
 
+// fail drops everything, now and from now on. mu is held and nobody writes:
+// a buffer given back while writev still reads it could carry another
+// machine's data to this one.
 func (o *outbox) fail(err error) {
 	if o.err == nil {
 		o.err = err

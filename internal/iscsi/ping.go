@@ -48,6 +48,7 @@ func (s *session) lookForLife() {
 	}
 	s.wg.Add(1)
 	defer s.wg.Done()
+	again := heard != s.lastHeard && s.silent > 1
 	if heard != s.lastHeard {
 		s.lastHeard, s.silent = heard, 0
 	} else {
@@ -56,8 +57,12 @@ func (s *session) lookForLife() {
 	silent := s.silent
 	s.mu.Unlock()
 	switch {
+	case again:
+		s.event(HeardAgain, "")
 	case silent == 1:
 		s.ping()
+	case silent == 2:
+		s.event(FellSilent, "")
 	case silent > maxUnanswered:
 		s.end(ReasonSilent)
 		return

@@ -61,6 +61,35 @@ func TestPing(t *testing.T) {
 	})
 }
 
+// A ping that is not answered is told of once, and again when it is over.
+func TestSilenceIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		events := &recordedEvents{}
+		s, i := piped(t, Options{Events: events, PingInterval: 30 * time.Second}, nil)
+		ended := make(chan struct{})
+		go func() { s.run(); close(ended) }()
+		i.expect(&pdu.NopIn{})
+		time.Sleep(29 * time.Second)
+		if told := events.of(FellSilent); len(told) != 0 {
+			t.Errorf("told before a ping went unanswered: %+v", told)
+		}
+		time.Sleep(40 * time.Second)
+		synctest.Wait()
+		if told := events.of(FellSilent); len(told) != 1 || told[0].Silent != time.Minute || told[0].Unanswered != 30*time.Second {
+			t.Errorf("told %+v", told)
+		}
+		i.testUnitReady(0)
+		i.expectGood()
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		if told := events.of(HeardAgain); len(told) != 1 {
+			t.Errorf("heard again: %+v", told)
+		}
+		i.conn.Close()
+		<-ended
+	})
+}
+
 // Firmware is never pinged: it stands in a menu for hours.
 func TestNoPingForFirmware(t *testing.T) {
 	for name, change := range map[string]func(*session){

@@ -226,8 +226,13 @@ func (s *session) finish(err error) {
 func (s *session) event(kind EventKind, reason string) {
 	if s.target != nil {
 		e := Event{Kind: kind, Session: s.describe(), Reason: reason}
-		if reason == ReasonSilent {
+		switch {
+		case kind == FellSilent:
+			e.Unanswered = s.srv.o.PingInterval
+		case reason == ReasonSilent:
 			e.Unanswered = maxUnanswered * s.srv.o.PingInterval
+		}
+		if e.Unanswered > 0 {
 			e.Silent = e.Unanswered + s.srv.o.PingInterval
 		}
 		s.srv.o.Events.SessionEvent(e)

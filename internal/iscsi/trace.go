@@ -165,14 +165,30 @@ func (s *Server) Latencies() []UnitIO {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.targets {
-		h := t.inUse()
-		if h == nil {
-			continue
-		}
-		for lun := range h.units {
-			if u := h.units[lun].Load(); u != nil {
-				list = append(list, u.describe())
-			}
+		list = t.describe(list)
+	}
+	return list
+}
+
+// UnitsOf returns the logical units of target that are open now.
+func (s *Server) UnitsOf(target string) []UnitIO {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.targets[target]; t != nil {
+		return t.describe(nil)
+	}
+	return nil
+}
+
+// describe appends t's logical units to list. Server.mu is held.
+func (t *target) describe(list []UnitIO) []UnitIO {
+	h := t.inUse()
+	if h == nil {
+		return list
+	}
+	for lun := range h.units {
+		if u := h.units[lun].Load(); u != nil {
+			list = append(list, u.describe())
 		}
 	}
 	return list

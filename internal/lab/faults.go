@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"sync"
@@ -37,6 +38,15 @@ func NarrowPath(mtu int) Loss {
 		p, ok := parseIPv4(frame)
 		return ok && len(p.packet) > mtu
 	}
+}
+
+// Loop is a network whose switches are connected in a loop: each frame comes twice.
+type Loop struct{}
+
+// Frame passes a frame, and its copy.
+func (Loop) Frame(_ Direction, frame []byte, next func([]byte)) {
+	next(bytes.Clone(frame))
+	next(frame)
 }
 
 // KnownPorts is a firewall that lets servers answer from their well-known UDP ports

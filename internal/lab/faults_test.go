@@ -133,3 +133,11 @@ func TestCutAfterLogin(t *testing.T) {
 		}
 	}
 }
+
+func TestLoop(t *testing.T) {
+	var got []string
+	Loop{}.Frame(FromGuest, []byte("a"), func(b []byte) { got = append(got, string(b)); b[0] = 'x' })
+	if len(got) != 2 || got[0] != "a" || got[1] != "a" {
+		t.Errorf("%q", got)
+	}
+}

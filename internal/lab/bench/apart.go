@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 )
 
@@ -15,13 +16,13 @@ func (s *side) apart(ctx context.Context) error {
 	if runtime.NumCPU() < 2 {
 		return nil
 	}
-	s.isApart = true
+	s.by = []string{"taskset", "-c", "1"}
 	return s.mayUse(ctx, "0")
 }
 
 // together takes that back, for several clients, which would wait for each other.
 func (s *side) together(ctx context.Context) error {
-	s.isApart = false
+	s.by = nil
 	return s.mayUse(ctx, fmt.Sprintf("0-%d", runtime.NumCPU()-1))
 }
 
@@ -32,10 +33,17 @@ func (s *side) mayUse(ctx context.Context, cores string) error {
 	return nil
 }
 
+// prompt is the side for a client that never waits for a core: as if it were on
+// a computer of its own, where nobody else's client has work.
+func (s *side) prompt() *side {
+	p := *s
+	p.by = []string{"chrt", "--fifo", "1"}
+	return &p
+}
+
 // run runs a client to its end.
 func (s *side) run(ctx context.Context, path string, args ...string) ([]byte, error) {
-	if s.isApart {
-		path, args = "taskset", append([]string{"-c", "1", path}, args...)
-	}
-	return s.client.Run(ctx, path, args...)
+	line := append(slices.Clone(s.by), path)
+	line = append(line, args...)
+	return s.client.Run(ctx, line[0], line[1:]...)
 }

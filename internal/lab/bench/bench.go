@@ -31,7 +31,9 @@ type Options struct {
 	Files   bool           // files by TFTP and HTTP, beside tftpd-hpa, dnsmasq and nginx
 	Quick   bool           // small disks and one round: shows that it works
 	Loads   *regexp.Regexp // of the target, only those whose names match, and nothing else; nil: all
+	Parts   *regexp.Regexp // of DHCP, only those whose names match; nil: all
 	Out     io.Writer      // Markdown tables
+	Say     io.Writer      // what it is at
 }
 
 // speedRounds of each load; the medians count. Large transfers go at one of two

@@ -14,8 +14,9 @@ const besideMargin = 300 * time.Millisecond
 
 // putBeside has two clients do a job: one its first stream, at queue depth 1, the
 // other the rest. In one process the first would wait until the others' answers
-// have been looked at, which is no wait for the target. The report is that of the
-// rest, with the latency of the first.
+// have been looked at, which is no wait for the target; nor is it one when an
+// answer lies in its socket while the rest's client has the core. The report is
+// that of the rest, with the latency of the first.
 func (b *bench) putBeside(ctx context.Context, s *side, j load.Job) (_ load.Report, err error) {
 	if err := s.together(ctx); err != nil {
 		return load.Report{}, err
@@ -34,7 +35,7 @@ func (b *bench) putBeside(ctx context.Context, s *side, j load.Job) (_ load.Repo
 	g.Go(func() (err error) {
 		select {
 		case <-time.After(besideMargin):
-			first, err = b.put(group, s, one)
+			first, err = b.put(group, s.prompt(), one)
 		case <-group.Done():
 		}
 		return err

@@ -21,7 +21,7 @@ type side struct {
 	client   *lab.Host
 	pid      int // of the target
 	endpoint load.Endpoint
-	isApart  bool
+	by       []string // the command, if any, that starts its clients
 }
 
 // url is the disk's for libiscsi's tools.

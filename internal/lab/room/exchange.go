@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Load is a steady rate of DISCOVER–ACK exchanges, each of another client, all
@@ -79,13 +81,21 @@ type exchanges struct {
 // mac is the hardware address of the client of an exchange.
 func (x *exchanges) mac(xid int) net.HardwareAddr { return mac(x.First + xid%x.Clients) }
 
+// sleep is by nanosleep(2): while nothing else runs Go's timers wake but once a
+// millisecond, and exchanges would begin in bursts.
+func sleep(d time.Duration) {
+	t := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&t, nil) // a signal may end it sooner
+}
+
 // send begins exchanges as their time comes.
 func (x *exchanges) send(ctx context.Context) {
 	gap := time.Second / time.Duration(x.Rate)
 	start := time.Now()
 	for ; x.sent < len(x.began) && ctx.Err() == nil; x.sent++ {
-		if early := time.Until(start.Add(time.Duration(x.sent) * gap)); early > 0 {
-			time.Sleep(early)
+		due := start.Add(time.Duration(x.sent) * gap)
+		for early := time.Until(due); early > 0; early = time.Until(due) {
+			sleep(early)
 		}
 		b := append(message(uint32(x.sent), x.mac(x.sent), x.Relay, discover), optEnd)
 		x.mu.Lock()
