@@ -28,6 +28,7 @@ const (
 	sbIncompat       = 0x60
 	sbROCompat       = 0x64
 	sbUUID           = 0x68
+	sbLabel          = 0x78
 	sbDescSize       = 0xfe
 	sbFirstMetaGroup = 0x104
 	sbBlocksHi       = 0x150

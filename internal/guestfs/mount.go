@@ -158,6 +158,8 @@ var others = []struct {
 	{0x8001, "CD001", "ISO 9660"},
 }
 
+const unknownSystem = "something unknown"
+
 // whatElse says what a partition holds that is not read.
 func whatElse(p piece, kind string) string {
 	for _, o := range others {
@@ -167,7 +169,7 @@ func whatElse(p piece, kind string) string {
 		}
 	}
 	if kind != "" {
-		return "something unknown (" + kind + ")"
+		return unknownSystem + " (" + kind + ")"
 	}
-	return "something unknown"
+	return unknownSystem
 }
