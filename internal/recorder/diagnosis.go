@@ -46,8 +46,11 @@ func (b *Boot) lastRan(begins time.Time) *Ran {
 
 // conclude gives b the outcome that e brings, and reports whether it brings one.
 func (b *Boot) conclude(e Event) bool {
-	if e.Diagnosis != nil {
+	switch {
+	case e.Diagnosis != nil:
 		b.Diagnosis = e.Diagnosis
+	case b.Diagnosis != nil && b.Diagnosis.Kind == e.Resolved && b.Outcome != OutcomeStalled:
+		b.Diagnosis = nil
 	}
 	switch {
 	case e.Outcome != "":

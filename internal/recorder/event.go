@@ -48,6 +48,7 @@ type Event struct {
 	Machine string            `json:"machine,omitempty"` // name; empty: nobody has added it
 	MAC     string            `json:"mac,omitempty"`     // lower case, colons
 	Stage   Stage             `json:"stage,omitempty"`   // the stage reached; empty: no progress
+	Since   time.Time         `json:"since,omitzero"`    // when that was, if it was before Time
 	Level   Level             `json:"level"`
 	Text    string            `json:"text"` // one sentence for a person
 	Attrs   map[string]string `json:"attrs,omitempty"`
@@ -58,6 +59,7 @@ type Event struct {
 
 	Outcome   Outcome    `json:"outcome,omitempty"`   // ends the boot
 	Diagnosis *Diagnosis `json:"diagnosis,omitempty"` // why it stalled
+	Resolved  string     `json:"resolved,omitempty"`  // kind of a diagnosis that does not hold any more
 }
 
 // Subject is whose timeline the event belongs to: the machine's name, or the

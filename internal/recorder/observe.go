@@ -22,8 +22,8 @@ func (r *Recorder) observe(e Event, ended []*kept) {
 		return
 	}
 	stages := r.subjects[e.Subject()].find(e).Stages
-	if n := len(stages); n > 1 && stages[n-1].Stage == e.Stage && stages[n-1].At.Equal(e.Time) {
-		r.observer.StageLeft(stages[n-2].Stage, e.Time.Sub(stages[n-2].At))
+	if n := len(stages); n > 1 && stages[n-1].Stage == e.Stage && (stages[n-1].At.Equal(e.Time) || stages[n-1].At.Equal(e.Since)) {
+		r.observer.StageLeft(stages[n-2].Stage, stages[n-1].At.Sub(stages[n-2].At))
 	}
 	for _, k := range ended {
 		r.observer.BootEnded(&k.Boot)

@@ -37,9 +37,9 @@ func TestObserver(t *testing.T) {
 		r.Add(e)
 	}
 	add("b1", 0, Event{Stage: StageFirmware})
-	add("b1", 2, Event{Stage: StageLoader})
-	add("b1", 3, Event{Text: "no stage"})
-	add("b1", 4, Event{Stage: StageLoader})
+	add("b1", 6, Event{Stage: StageLoader, Since: at.Add(2 * time.Second)})
+	add("b1", 7, Event{Text: "no stage"})
+	add("b1", 8, Event{Stage: StageLoader})
 	add("b1", 50, Event{Outcome: OutcomeStalled, Diagnosis: &Diagnosis{Kind: "loader-silent"}})
 	add("b1", 60, Event{Stage: StageIPXE})
 	add("b2", 70, Event{Stage: StageFirmware})

@@ -126,7 +126,7 @@ func (k *kept) count(e Event) (over bool) {
 	over = k.conclude(e)
 	if e.Stage.After(k.Stage) {
 		k.Stage = e.Stage
-		k.Stages = append(k.Stages, StageTime{Stage: e.Stage, At: e.Time})
+		k.Stages = append(k.Stages, StageTime{Stage: e.Stage, At: k.reached(e)})
 	}
 	if k.MAC == "" {
 		k.MAC = e.MAC
@@ -136,6 +136,18 @@ func (k *kept) count(e Event) (over bool) {
 	}
 	k.Last = e.Time
 	return over
+}
+
+// reached is when k came to the stage that e brings: not before the stage it was at.
+func (k *kept) reached(e Event) time.Time {
+	from := k.Started
+	if n := len(k.Stages); n > 0 {
+		from = k.Stages[n-1].At
+	}
+	if e.Since.IsZero() || e.Since.After(e.Time) || e.Since.Before(from) {
+		return e.Time
+	}
+	return e.Since
 }
 
 // addEvent puts e into k, and takes the events of other boots out if there are
@@ -183,6 +195,9 @@ func (r *Recorder) Boots(name string) []Boot {
 		b.Events = append([]Event{}, b.Events...)
 		b.Stages = b.timed(s.boots[:i], now)
 		boots = append(boots, b)
+	}
+	if len(boots) > 0 {
+		r.beside(name, &boots[0])
 	}
 	return boots
 }

@@ -11,6 +11,7 @@ type StageTime struct {
 	At    time.Time     `json:"at"`
 	Took  time.Duration `json:"took_ns"`            // until the next stage, the boot's end, or now
 	Usual time.Duration `json:"usual_ns,omitempty"` // median of the subject's earlier boots; 0: too few
+	Peers time.Duration `json:"peers_ns,omitempty"` // without Usual: that of boots of other machines with the same image
 }
 
 // Usual is how long earlier boots stayed in a stage before they came to the next.
@@ -35,6 +36,26 @@ func (r *Recorder) Usual(subject string, st Stage) Usual {
 	return usual(s.boots, st)
 }
 
+// Peers is how long boots of other machines that have an image stayed in st.
+func (r *Recorder) Peers(image string, st Stage, but string) Usual {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.peers(image, st, but)
+}
+
+// peers is Peers. mu is held.
+func (r *Recorder) peers(image string, st Stage, but string) Usual {
+	var boots []*kept
+	for name, s := range r.subjects {
+		for _, b := range s.boots {
+			if name != but && b.Image == image {
+				boots = append(boots, b)
+			}
+		}
+	}
+	return usual(boots, st)
+}
+
 func usual(boots []*kept, st Stage) Usual {
 	var took []time.Duration
 	for _, b := range boots {
@@ -49,6 +70,20 @@ func usual(boots []*kept, st Stage) Usual {
 	}
 	slices.Sort(took)
 	return Usual{Boots: len(took), Median: took[(len(took)-1)/2], Slowest: took[len(took)-1]}
+}
+
+// beside adds to the stages of a boot of which nothing is usual yet how long others
+// took for those that its image decides. mu is held.
+func (r *Recorder) beside(name string, b *Boot) {
+	for i := range b.Stages {
+		t := &b.Stages[i]
+		if t.Usual > 0 || b.Image == "" || !t.Stage.After(StageScript) {
+			continue
+		}
+		if u := r.peers(b.Image, t.Stage, name); u.Boots >= enough {
+			t.Peers = u.Median
+		}
+	}
 }
 
 // timed returns b's stages with their durations, as seen at now by someone who

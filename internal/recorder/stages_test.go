@@ -68,6 +68,9 @@ func TestOutcomes(t *testing.T) {
 	if b := add(Event{Boot: "1", Outcome: OutcomeStalled, Diagnosis: d}); b.Outcome != OutcomeStalled || b.Diagnosis != d || b.Ended.IsZero() {
 		t.Errorf("stalled: %+v", b)
 	}
+	if b := add(Event{Boot: "1", Resolved: d.Kind}); b.Diagnosis != d {
+		t.Errorf("why it stalled was taken back: %+v", b)
+	}
 	if b := add(Event{Boot: "1", Text: "no stage"}); b.Outcome != OutcomeStalled {
 		t.Errorf("an event of no stage took the outcome back: %+v", b)
 	}
@@ -83,6 +86,13 @@ func TestOutcomes(t *testing.T) {
 	if b := add(Event{Boot: "2", Stage: StageRunning}); b.Outcome != OutcomeRunning {
 		t.Errorf("running: %+v", b)
 	}
+	add(Event{Boot: "2", Diagnosis: d})
+	if b := add(Event{Boot: "2", Resolved: "another"}); b.Diagnosis != d {
+		t.Errorf("another diagnosis was taken back: %+v", b)
+	}
+	if b := add(Event{Boot: "2", Resolved: d.Kind}); b.Diagnosis != nil || b.Outcome != OutcomeRunning {
+		t.Errorf("it was not taken back: %+v", b)
+	}
 	if b := add(Event{Boot: "3", Outcome: OutcomeRefused}); b.Outcome != OutcomeRefused {
 		t.Errorf("refused: %+v", b)
 	}
@@ -92,5 +102,51 @@ func TestOutcomes(t *testing.T) {
 	add(Event{Boot: "4", Stage: StageFirmware})
 	if b := r.Boots("pc")[1]; b.Outcome != OutcomeRefused {
 		t.Errorf("a refused boot was replaced: %+v", b)
+	}
+}
+
+// TestStageBeganBefore: a stage may have begun before it is told of, and not before
+// the one before it.
+func TestStageBeganBefore(t *testing.T) {
+	r := New(slog.New(slog.DiscardHandler))
+	start := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
+	r.Add(Event{Boot: "b1", Machine: "pc1", Time: at(0), Stage: StageFirmware})
+	r.Add(Event{Boot: "b1", Machine: "pc1", Time: at(60), Stage: StageLoader, Since: at(4)})
+	r.Add(Event{Boot: "b1", Machine: "pc1", Time: at(61), Stage: StageIPXE, Since: at(2)})
+	for i, want := range []int{0, 4, 61} {
+		if st := r.Boots("pc1")[0].Stages[i]; !st.At.Equal(at(want)) {
+			t.Errorf("%s began at %s, want %s", st.Stage, st.At, at(want))
+		}
+	}
+}
+
+// TestPeers: of a machine of which nothing is usual yet, others with its image tell.
+func TestPeers(t *testing.T) {
+	r := New(slog.New(slog.DiscardHandler))
+	start := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	play := func(machine, image string, read int) {
+		for i, st := range []Stage{StageFirmware, StageScript, StageRead, StageKernel} {
+			at := start.Add(time.Duration(i) * time.Second)
+			if st == StageKernel {
+				at = at.Add(time.Duration(read-1) * time.Second)
+			}
+			r.Add(Event{Boot: machine + "-1", Machine: machine, Time: at, Stage: st, Attrs: map[string]string{"image": image}})
+		}
+	}
+	play("pc1", "lab:1", 10)
+	play("pc2", "lab:1", 14)
+	play("pc3", "lab:2", 90)
+	play("pc4", "lab:1", 70)
+	if u := r.Peers("lab:1", StageRead, "pc4"); u.Boots != 2 || u.Median != 10*time.Second || u.Slowest != 14*time.Second {
+		t.Errorf("%+v", u)
+	}
+	for _, st := range r.Boots("pc4")[0].Stages {
+		if want := map[Stage]time.Duration{StageRead: 10 * time.Second}[st.Stage]; st.Peers != want {
+			t.Errorf("%s: others took %s, want %s", st.Stage, st.Peers, want)
+		}
+	}
+	if st := r.Boots("pc3")[0].Stages[2]; st.Peers != 0 {
+		t.Errorf("with an image that nobody else has: %s", st.Peers)
 	}
 }

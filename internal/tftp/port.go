@@ -190,6 +190,7 @@ func (p *port) look() {
 			continue
 		}
 		t.Resent++
+		t.resent.Store(int64(t.Resent))
 		p.send(t)
 	}
 }

@@ -10,6 +10,7 @@ type Progress struct {
 	Request
 	Began      time.Time
 	Done, Size int64 // bytes that the client has acknowledged, of the file's
+	Resent     int   // windows that were sent again
 }
 
 // UnderWay are the transfers that send a file now.
@@ -27,7 +28,7 @@ func (d *desk) underWay(all []Progress) []Progress {
 	defer d.mu.Unlock()
 	for _, t := range d.active {
 		if size := t.size.Load(); size > 0 {
-			all = append(all, Progress{t.Request, t.began, t.acked.Load(), size})
+			all = append(all, Progress{t.Request, t.began, t.acked.Load(), size, int(t.resent.Load())})
 		}
 	}
 	return all

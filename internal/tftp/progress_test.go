@@ -36,6 +36,10 @@ func TestUnderWay(t *testing.T) {
 			want(1, done)
 		}
 		b.next(time.Second)
+		b.next(10 * time.Second)
+		if n := s.UnderWay()[0].Resent; n != 1 {
+			t.Errorf("%d packets sent again, want 1", n)
+		}
 		b.ack(3)
 		<-b.done
 		want(0, 0)

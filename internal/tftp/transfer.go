@@ -34,6 +34,7 @@ type transfer struct {
 	heard     atomic.Int64 // when the client last answered, Unix nanoseconds; 0: never
 	size      atomic.Int64 // of the file, in bytes; 0: not begun
 	acked     atomic.Int64 // bytes
+	resent    atomic.Int64 // Transfer.Resent, for others
 	base, end int64        // blocks sent and not acknowledged
 	last      int64        // the short block, maybe empty
 	try       int
