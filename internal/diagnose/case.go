@@ -13,6 +13,7 @@ type Case struct {
 	MAC     string
 	Known   bool   // somebody has added it
 	HowTo   string // the command that adds it, of a machine that is not Known
+	Near    Card   // a machine that has never been seen, and whose MAC is nearly its own
 
 	Interface string
 	Server    netip.Addr // our address there, as the machine was told
@@ -22,8 +23,21 @@ type Case struct {
 	Silent    time.Duration  // since the last sign of life
 	Usual     time.Duration  // how long its earlier boots were at this stage; 0: not known
 	Restarted bool           // this server was started since: what it knew of the boot is gone
+	Away      time.Duration  // if so: from the last that is on record of the boot to that start
 
 	Begins bool // it has just begun: what is said is of the boots before it
+	Mounts bool // its system has begun to run, and mounts what its disk does not have
+
+	Loop Loop // those boots, if they broke off alike
+
+	Reopened int    // times that its system has opened its disk anew, if that is what is told of, within Going
+	LostBy   string // how its session had ended, the last time
+
+	Goes     bool           // it has not stopped: what is said is of how fast it goes
+	Going    time.Duration  // in which it got on at this stage
+	Pace     Pace           // if so, of late; else since its session began
+	Together int            // other machines that read their disks to boot now
+	Peers    recorder.Usual // how long those boots of other machines that have its image took for this stage
 
 	Firmware Firmware
 	DHCP     DHCP // of the firmware
@@ -31,11 +45,16 @@ type Case struct {
 	Loader   Loader
 	Script   Script
 	Login    Login
+	Taken    Taken
 	Disk     Disk
 	System   System
 	Past     Past
 	Knocks   Knocks
 	Heard    Heard
+	Conflict Conflict
+	Pool     Pool
+	Twin     string // how it was seen that another computer has its MAC address; "": it was not
+	Way      Way
 }
 
 // Heard is what came from its network card while its system answered no ping.
@@ -73,12 +92,13 @@ type DHCP struct {
 	// Routerless is the network behind a relay whose machines we tell no router; zero:
 	// they are told one.
 	Routerless netip.Prefix
-	Offered    netip.Addr // the address in our OFFER
-	Proxied    bool       // it asked on port 4011, too, and was answered
-	Has        netip.Addr // the address that it has
-	From       netip.Addr // the other server that it took that from; zero: us
-	Relay      netip.Addr // through which it asks
-	Others     []Server   // other DHCP servers on that network
+	Offered    netip.Addr   // the address in our OFFER
+	Proxied    bool         // it asked on port 4011, too, and was answered
+	Has        netip.Addr   // the address that it has
+	From       netip.Addr   // the other server that it took that from; zero: us
+	Relay      netip.Addr   // through which it asks
+	Network    netip.Prefix // behind it; zero: we serve none there
+	Others     []Server     // other DHCP servers on that network
 	// Heard are other machines there that came for what they were told to boot.
 	Heard int
 }
@@ -86,6 +106,7 @@ type DHCP struct {
 // Server is another DHCP server.
 type Server struct {
 	Addr  netip.Addr
+	MAC   string // "": not known
 	File  string // the boot file that it names; "": none
 	Proxy bool   // it gives no addresses
 }
@@ -108,6 +129,9 @@ type Loader struct {
 	Second  string        // what a shim asked for and did not get
 
 	Failed Transfer // the last that failed; zero: none, or one succeeded since
+	// Stuck are the bytes in a packet of TFTP of which not one got through, where
+	// small ones did; 0: there was none.
+	Stuck int
 }
 
 // Transfer is one that broke off.
@@ -145,16 +169,26 @@ type Login struct {
 	Broken   string // why the last that was begun was not ended, by nobody's will
 }
 
+// Taken is how an initiator with static credentials has taken the machine's disk
+// from its boot.
+type Taken struct {
+	By     netip.Addr // the zero one: none has
+	Since  string     // the time of day
+	Target string
+}
+
 // Disk is what the machine was given to boot from.
 type Disk struct {
-	Volume  string
-	Image   string
-	Ref     string // what the machine names, an image or a tag
-	Ready   bool   // the image is known to find its disk by iSCSI: `bootes image build` made it, or --identity says so
-	Layout  Layout
-	Reads   uint64
-	Read    int64 // bytes
-	Written int64
+	Volume string
+	Image  string
+	Ref    string // what the machine names, an image or a tag
+	Ready  bool   // the image is known to find its disk by iSCSI: `bootes image build` made it, or --identity says so
+	Layout Layout
+	// Contents is what was found in its file systems, once the boot had stopped.
+	Contents Contents
+	Reads    uint64
+	Read     int64 // bytes
+	Written  int64
 	// Unacknowledged are bytes that were sent to it and did not arrive, or whose
 	// acknowledgement did not.
 	Unacknowledged int
@@ -187,7 +221,8 @@ type System struct {
 	Ended     string        // why its last session ended; "" while it is open
 	LoggedOut bool          // in order, as when it is shut down
 	Deaf      bool          // because it answered no ping
-	Lasted    time.Duration // from its login to that
+	Silent    time.Time     // since when it answers none, and has its session still; zero: it does
+	Lasted    time.Duration // from its login to either
 	Untaken   bool          // a session of iPXE ended because it took nothing of what was sent to it
 	Left      bool          // iPXE closed its session, as UEFI does when a kernel starts
 	GaveUp    bool          // and opened no other for some seconds, as it does under BIOS

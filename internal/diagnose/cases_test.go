@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -12,6 +13,7 @@ var (
 	rival  = netip.MustParseAddr("10.77.0.2")
 	itself = netip.MustParseAddr("10.77.0.101")
 	router = netip.MustParseAddr("10.78.0.1")
+	gate   = netip.MustParseAddr("10.77.0.8")
 
 	bios = Firmware{Name: "BIOS", Arch: "i386", Runs: "BIOS", Flag: "bios"}
 	uefi = Firmware{Name: "UEFI x86-64", Arch: "x86_64", Runs: "UEFI x86-64", UEFI: true, Flag: "efi"}
@@ -34,6 +36,9 @@ func proxy(c *Case) { c.DHCP.Proxy, c.IPXE.Proxy = true, true }
 
 // leased: its firmware has an address of ours.
 func leased(c *Case) { c.DHCP.Offered, c.DHCP.Has = itself, itself }
+
+// relayed: it asks through a relay.
+func relayed(c *Case) { c.DHCP.Relay, c.DHCP.Network = router, netip.MustParsePrefix("10.78.0.0/24") }
 
 // elsewhere: its firmware has an address of another server.
 func elsewhere(c *Case) {
@@ -65,10 +70,23 @@ func loaded(c *Case) {
 	c.Disk.Layout, c.Disk.Reads, c.Disk.Read = good, 1200, 45<<20
 }
 
+// taken: an initiator with static credentials has the disk.
+func taken(c *Case) {
+	c.Taken = Taken{By: rival, Since: "2026-01-02 03:04:05", Target: "iqn.2026-01.dev.bootes:pc1"}
+}
+
 // up: the system has opened its disk.
 func up(c *Case) {
 	loaded(c)
 	c.System = System{Ended: "connection reset by peer", Lasted: 12 * time.Second}
+}
+
+// mute: the system has its session, and does not answer.
+func mute(h Heard) func(*Case) {
+	return func(c *Case) {
+		c.System = System{Open: true, Deaf: true, Silent: time.Date(2026, 1, 2, 3, 4, 0, 0, time.Local), Lasted: 10 * time.Second}
+		c.Heard, c.Disk.Unacknowledged, c.Pace = h, 48, Pace{Sent: 900, Resent: 7}
+	}
 }
 
 // deaf: the system answers no ping.
@@ -81,7 +99,7 @@ func with(f func(*Case)) func(*Case) { return f }
 // cases are named after their kind and what is particular of them.
 func cases() map[string]Case {
 	all := map[string]Case{}
-	for _, part := range []map[string]Case{firmwareCases(), transferCases(), loaderCases(), ipxeCases(), diskCases(), systemCases()} {
+	for _, part := range []map[string]Case{firmwareCases(), transferCases(), loaderCases(), ipxeCases(), diskCases(), systemCases(), slowCases(), loopCases(), conflictCases(), contentsCases()} {
 		for name, c := range part {
 			all[name] = c
 		}
@@ -96,7 +114,8 @@ func firmwareCases() map[string]Case {
 		c.HowTo = "bootes machine add NAME --mac 52:54:00:00:00:01 --image debian:12"
 	}
 	return map[string]Case{
-		"unknown-machine": at(st, stranger),
+		"unknown-machine":          at(st, stranger),
+		"unknown-machine_mistyped": at(st, stranger, with(func(c *Case) { c.Near = Card{MAC: "52:54:00:00:00:10", Machine: "pc7"} })),
 		"unknown-machine_waits": at(recorder.StageIPXE, stranger, with(func(c *Case) {
 			c.Script.Waiting = true
 		})),
@@ -108,6 +127,14 @@ func firmwareCases() map[string]Case {
 		"pool-exhausted": at(st, with(func(c *Case) {
 			c.DHCP.Full, c.DHCP.Answered, c.DHCP.Refused = true, 0, "no address left in the pool"
 		})),
+		"pool-exhausted_one": at(st, with(func(c *Case) {
+			c.DHCP.Full, c.DHCP.Answered, c.DHCP.Refused = true, 0, "offer an address of 10.77.0.100: no address left in the pool"
+			c.Pool = Pool{Range: "10.77.0.100", Addresses: 1, Held: 1, Holders: []string{"pc7"}, Machines: 2}
+		})),
+		"pool-exhausted_many": at(st, with(func(c *Case) {
+			c.DHCP.Full, c.DHCP.Answered, c.DHCP.Refused = true, 0, "offer an address of 10.77.0.100 to 10.77.0.119: no address left in the pool"
+			c.Pool = Pool{Range: "10.77.0.100 to 10.77.0.119", Addresses: 20, Held: 20, Holders: []string{"pc7", "pc8", "phone", "02:00:00:00:00:99", "tv"}, Machines: 12}
+		})),
 		"no-address_no-server":    at(st, proxy),
 		"no-address_other-server": at(st, proxy, with(func(c *Case) { c.DHCP.Others = []Server{{Addr: rival}, {Addr: router, Proxy: true}} })),
 		"no-address_lost":         at(st, with(func(c *Case) { c.DHCP.Offered = itself })),
@@ -115,19 +142,43 @@ func firmwareCases() map[string]Case {
 		"no-address_relay": at(st, with(func(c *Case) {
 			c.DHCP.Offered, c.DHCP.Relay = itself, router
 		})),
+		"no-address_no-route": at(st, relayed, with(func(c *Case) { c.DHCP.Offered, c.Way = itself, Way{Known: true, Missing: true, From: gate} })),
+		"no-address_default-route": at(st, relayed, with(func(c *Case) {
+			c.DHCP.Offered, c.DHCP.Network = itself, netip.Prefix{}
+			c.Way = Way{Known: true, Interface: "eth1", Gateway: gate, Default: true}
+		})),
+		"no-address_relay-answers": at(st, relayed, with(func(c *Case) {
+			c.DHCP.Offered, c.Way = itself, Way{Known: true, Interface: "eth0", Gateway: gate, Answers: true}
+		})),
+		"no-address_relay-silent": at(st, relayed, with(func(c *Case) {
+			c.DHCP.Offered, c.Way = itself, Way{Known: true, Interface: "eth0"}
+		})),
+		"loader-not-fetched_relay": at(st, leased, relayed, with(func(c *Case) {
+			c.Knocks, c.Way = Knocks{Known: true}, Way{Known: true, Interface: "eth0", Gateway: gate, Answers: true}
+		})),
 		"no-address_refused": at(st, with(func(c *Case) {
-			c.DHCP.Answered, c.DHCP.Refused = 0, "its relay 10.78.0.1 is on no network of interface \"eth0\""
+			c.DHCP.Answered, c.DHCP.Refused, c.DHCP.Relay = 0, "came through relay 10.78.0.1, and no network of interface \"eth0\" has that address: write one under its subnets:", router
+		})),
+		"no-address_refused-alone": at(st, proxy, with(func(c *Case) {
+			c.DHCP.Answered, c.DHCP.Refused = 0, "no DHCP server answers on this network: switch it on"
+		})),
+		"no-address_unreachable": at(st, relayed, with(func(c *Case) {
+			c.DHCP.Answered, c.DHCP.Refused, c.Way = 0, "send OFFER to 10.78.0.1:67: network is unreachable", Way{Known: true, Missing: true}
 		})),
 		"offer-ignored":        at(st, elsewhere),
 		"offer-ignored_others": at(st, elsewhere, with(func(c *Case) { c.DHCP.Heard = 7 })),
+		"offer-ignored_knocks": at(st, elsewhere, with(func(c *Case) { c.Knocks = Knocks{Known: true, Proxy: 4} })),
 		"offer-ignored_named":  at(st, elsewhere, with(func(c *Case) { c.DHCP.Others[0].File = "pxelinux.0" })),
-		"offer-ignored_server": at(st, with(func(c *Case) { c.DHCP.Offered, c.DHCP.From = itself, rival })),
-		"loader-not-fetched":   at(st, leased),
+		"offer-ignored_server": at(st, with(func(c *Case) {
+			c.DHCP.Offered, c.DHCP.From, c.DHCP.Others = itself, rival, []Server{{Addr: rival, MAC: "00:1b:a9:40:11:0d"}}
+		})),
+		"loader-not-fetched": at(st, leased),
 		"loader-not-fetched_http": at(st, leased, with(func(c *Case) {
 			c.Firmware = Firmware{Name: "UEFI x86-64 HTTP", Arch: "x86_64", UEFI: true, HTTP: true, Flag: "http"}
 			c.DHCP.File = "http://10.77.0.1/loader/snponly.efi"
 		})),
 		"loader-not-fetched_knocks": at(st, leased, with(func(c *Case) { c.Knocks = Knocks{Known: true, TFTP: 3} })),
+		"loader-not-fetched_alone":  at(st, leased, with(func(c *Case) { c.Knocks, c.DHCP.Heard = Knocks{Known: true, TFTP: 3}, 2 })),
 		"loader-not-fetched_silent": at(st, leased, with(func(c *Case) { c.Knocks = Knocks{Known: true} })),
 		"loader-not-fetched_routerless": at(st, leased, with(func(c *Case) {
 			c.Knocks, c.DHCP.Relay, c.DHCP.Routerless = Knocks{Known: true}, router, netip.MustParsePrefix("10.78.0.0/24")
@@ -143,15 +194,25 @@ func firmwareCases() map[string]Case {
 func transferCases() map[string]Case {
 	const st = recorder.StageFirmware
 	failed := func(t Transfer) func(*Case) {
-		t.Name, t.Proto = "snponly.efi", "TFTP"
+		t.Name, t.Proto = "snponly.efi", cmp.Or(t.Proto, "TFTP")
 		if t.Why == "" {
 			t.Why = "client stopped answering"
 		}
-		return func(c *Case) { leased(c); c.Loader.Failed = t }
+		return func(c *Case) {
+			leased(c)
+			c.Loader.Failed = t
+			if t.Stuck() {
+				c.Loader.Stuck = t.Block
+			}
+		}
 	}
 	return map[string]Case{
-		"tftp-timeout_mtu":      at(st, failed(Transfer{Times: 2, Answered: true, Block: 1468, Resent: 6})),
+		"tftp-timeout_mtu": at(st, failed(Transfer{Times: 2, Answered: true, Block: 1468, Resent: 6})),
+		"http-timeout":     at(st, failed(Transfer{Proto: "HTTP", Times: 1, Answered: true, Bytes: 50152, Why: "client closed the connection"})),
+		"http-timeout_mtu": at(st, failed(Transfer{Proto: "HTTP", Times: 1, Answered: true, Bytes: 50152, Why: "client closed the connection"}),
+			with(func(c *Case) { c.Loader.Stuck = 1468 })),
 		"tftp-timeout_firewall": at(st, failed(Transfer{Times: 1, Block: 1468, Resent: 6})),
+		"tftp-timeout_relay":    at(st, failed(Transfer{Times: 1, Block: 1468, Resent: 5}), relayed, with(func(c *Case) { c.Way = Way{Known: true, Missing: true, From: gate} })),
 		"tftp-timeout_middle":   at(st, failed(Transfer{Times: 1, Answered: true, Block: 1468, Resent: 6, Bytes: 123456})),
 		"tftp-restarted": at(st, failed(Transfer{Times: 3, Answered: true, Block: 1468, Bytes: 2936, Resent: 2, Restarted: true,
 			Why: "client began anew"})),
@@ -187,6 +248,7 @@ func loaderCases() map[string]Case {
 		})),
 		"wrong-architecture_other": at(st, elsewhere, fetched, with(func(c *Case) { c.Loader.For = "BIOS" })),
 		"loader-loop":              at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Returns, c.Loader.Back = 3, 2, 14*time.Second })),
+		"loader-silent_mtu":        at(st, fetched, with(func(c *Case) { c.Loader.Proto, c.Loader.Stuck = "HTTP", 1468 })),
 		"loader-loop_refused":      at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Returns, c.Loader.Back = 5, 4, 40*time.Millisecond })),
 		"tftp-timeout_second": at(st, shim, with(func(c *Case) {
 			c.Loader.Failed = Transfer{Name: "x86_64-sb/snponly.efi", Proto: "TFTP", Times: 1, Answered: true, Block: 512, Bytes: 10240, Why: "client stopped answering"}
@@ -253,6 +315,8 @@ func diskCases() map[string]Case {
 		"login-refused_account":  at(script, refused(1, `no account "pc1-7"`)),
 		"login-refused_mutual":   at(script, refused(1, "initiator wants the target to prove itself by mutual CHAP, which is not set up")),
 		"login-refused_impostor": at(script, refused(1, "initiator left when the target had proved itself by mutual CHAP: it has another secret for that")),
+		"disk-held":              at(read, loaded, refusals(1, `no account "pc1-7"`), taken),
+		"disk-held_left":         at(read, loaded, taken),
 		"no-login_broken":        at(script, scripted, with(func(c *Case) { c.Login.Broken, c.Script.Connected = "login took too long", 1 })),
 		"login-refused_nochap":   at(script, refused(1, "initiator did not offer CHAP")),
 		"login-refused_nodisk":   at(script, refused(1, "boot pc1-7 has no disk: it never asked for its script, or its volume was removed, reset or rolled back meanwhile")),
@@ -297,11 +361,15 @@ func systemCases() map[string]Case {
 	}
 	return map[string]Case{
 		"no-system-login":       at(read, loaded),
+		"no-system-login_alive": at(read, loaded, with(func(c *Case) { c.Conflict.Alive = true })),
 		"no-system-login_sound": at(read, loaded, with(func(c *Case) { c.Disk.Sound = true })),
 		"no-system-login_32bit": at(read, loaded, with(func(c *Case) { c.Firmware, c.Firmware.NoLongMode, c.Disk.Ready = bios, true, true })),
 		"no-system-login_cut":   at(read, loaded, with(func(c *Case) { c.Disk.Unacknowledged = 65536 })),
 		"no-system-login_lossy": at(read, loaded, with(func(c *Case) {
 			c.Loader.Took, c.Loader.Resent, c.System.Untaken, c.Disk.Read = 141*time.Second, 185, true, 793<<10
+		})),
+		"no-system-login_lossy-tcp": at(read, loaded, with(func(c *Case) {
+			c.Disk.Read, c.Disk.Unacknowledged, c.Pace = 793<<10, 60<<10, Pace{Sent: 900, Resent: 210}
 		})),
 		"no-system-login_untaken": at(read, loaded, with(func(c *Case) { c.System.Untaken = true })),
 		"no-system-login_ready":   at(read, loaded, with(func(c *Case) { c.Disk.Ready, c.Past.Elsewhere, c.System.Left = true, 4, true })),
@@ -315,19 +383,24 @@ func systemCases() map[string]Case {
 		"system-gone_off":         at(kernel, up, deaf(Heard{Known: true})),
 		"system-gone_network": at(recorder.StageRunning, up, deaf(Heard{Known: true, Anything: true, From: []netip.Addr{netip.MustParseAddr("192.168.1.50")}}),
 			looped("debian:12")),
-		"system-gone_down":     at(recorder.StageRunning, up, deaf(Heard{Known: true, Anything: true})),
-		"system-gone_firewall": at(recorder.StageRunning, up, deaf(Heard{Known: true, Anything: true, From: []netip.Addr{itself}})),
-		"system-gone_silent":   at(kernel, up, with(func(c *Case) { c.System = System{Open: true} })),
-		"crash-loop":           at(kernel, up, looped("debian:12")),
-		"crash-loop_image":     at(kernel, up, looped("debian:12"), with(func(c *Case) { c.Past.Tag, c.Disk.Ref = false, "debian:13" })),
-		"crash-loop_written":   at(kernel, up, looped("debian:13"), with(func(c *Case) { c.Past.Snapshots = []string{"friday"} })),
-		"crash-loop_short":     at(recorder.StageRunning, up, looped("debian:12"), with(func(c *Case) { c.Past.Short = 2 })),
+		"system-gone_down":          at(recorder.StageRunning, up, deaf(Heard{Known: true, Anything: true})),
+		"system-gone_firewall":      at(recorder.StageRunning, up, deaf(Heard{Known: true, Anything: true, From: []netip.Addr{itself}})),
+		"system-gone_silent":        at(kernel, up, with(func(c *Case) { c.System = System{Open: true} })),
+		"system-silent":             at(recorder.StageRunning, up, mute(Heard{Known: true, Anything: true, From: []netip.Addr{itself}})),
+		"system-silent_arp":         at(recorder.StageRunning, up, mute(Heard{}), with(func(c *Case) { c.Conflict.Alive = true })),
+		"system-silent_nothing":     at(recorder.StageRunning, up, mute(Heard{Known: true})),
+		"system-silent_hangs":       at(kernel, up, mute(Heard{Known: true, Anything: true}), with(func(c *Case) { c.Disk.Unacknowledged = 0 })),
+		"system-silent_readdressed": at(kernel, up, mute(Heard{Known: true, Anything: true, From: []netip.Addr{netip.MustParseAddr("192.168.1.50")}})),
+		"crash-loop":                at(kernel, up, looped("debian:12")),
+		"crash-loop_image":          at(kernel, up, looped("debian:12"), with(func(c *Case) { c.Past.Tag, c.Disk.Ref = false, "debian:13" })),
+		"crash-loop_written":        at(kernel, up, looped("debian:13"), with(func(c *Case) { c.Past.Snapshots = []string{"friday"} })),
+		"crash-loop_short":          at(recorder.StageRunning, up, looped("debian:12"), with(func(c *Case) { c.Past.Short = 2 })),
 		"crash-loop_begins": at(read, looped("debian:12"), with(func(c *Case) {
 			c.Begins, c.Disk = true, Disk{Image: "debian:13", Ref: "debian:13"}
 		})),
 		"crash-loop_never":     at(kernel, up, looped("")),
 		"crash-loop_elsewhere": at(read, loaded, looped(""), with(func(c *Case) { c.Past.Elsewhere = 5 })),
-		"interrupted":          at(read, loaded, with(func(c *Case) { c.Restarted = true })),
+		"interrupted":          at(read, loaded, with(func(c *Case) { c.Restarted, c.Away = true, 150*time.Second })),
 		"interrupted_system":   at(kernel, up, with(func(c *Case) { c.Restarted = true })),
 	}
 }

@@ -14,7 +14,7 @@ func Conclusive(c Case) bool {
 	switch kindOf(c) {
 	case UnknownMachine:
 		return !c.Script.Waiting
-	case NoLoader, PoolExhausted:
+	case NoLoader, PoolExhausted, DiskHeld:
 		return true
 	case ScriptRefused:
 		return c.Script.Final

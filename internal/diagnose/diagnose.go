@@ -12,15 +12,28 @@
 // how a person tells them apart. What was not seen is never said to be.
 package diagnose
 
-import "bootes.dev/internal/recorder"
+import (
+	"slices"
+
+	"bootes.dev/internal/recorder"
+)
 
 // Diagnose says why the boot of c has stopped.
 func Diagnose(c Case) recorder.Diagnosis {
 	name := kindOf(c)
 	for _, k := range Kinds {
 		if k.Name == name {
-			r := k.say(c)
-			return recorder.Diagnosis{Kind: k.Name, Summary: r.summary, Evidence: append(r.evidence, c.common()...), Causes: r.causes}
+			r := c.looked(name, k.say(c))
+			switch {
+			case c.Twin != "" && slices.Contains(fought, name):
+				name, r = MACConflict, c.hasTwin(r)
+			case c.Conflict.any() && slices.Contains(astray, name):
+				name, r = AddressConflict, c.inConflict(r)
+			}
+			if c.Conflict.Alive && len(r.causes) > 1 {
+				r.causes = slices.DeleteFunc(r.causes, func(x recorder.Cause) bool { return x == c.linkGone() })
+			}
+			return recorder.Diagnosis{Kind: name, Summary: r.summary, Evidence: append(r.evidence, c.common()...), Causes: r.causes}
 		}
 	}
 	panic("diagnose: no kind " + name)
@@ -37,6 +50,16 @@ func kindOf(c Case) string {
 		return ImageCorrupt
 	case c.Begins:
 		return CrashLoop
+	case c.Taken.By.IsValid():
+		return DiskHeld
+	case c.Reopened > 0:
+		return ConnectionLost
+	case !c.System.Silent.IsZero():
+		return SystemSilent
+	case c.Goes:
+		return Slow
+	case c.Mounts:
+		return MountMissing
 	case c.Restarted:
 		return Interrupted
 	}

@@ -11,6 +11,7 @@ import (
 type Knocks struct {
 	Known             bool // it was listened for
 	TFTP, HTTP, ISCSI int
+	Proxy             int // port 4011
 }
 
 // door is a port of this server by which a machine did not come.
@@ -18,6 +19,7 @@ type door struct {
 	proto  string
 	port   uint16
 	knocks int
+	others int // machines that came in by it
 }
 
 func (d door) String() string { return fmt.Sprintf("%s/%d", d.proto, d.port) }
@@ -25,7 +27,11 @@ func (d door) String() string { return fmt.Sprintf("%s/%d", d.proto, d.port) }
 // closed says what was seen at a door. Where the network card saw the machine
 // knock, it is certain who keeps the door closed: sure.
 func (c Case) closed(d door) (seen string, causes []recorder.Cause, sure bool) {
-	firewall := cause(fmt.Sprintf("a firewall of this server keeps %s closed", d), "%s; `bootes doctor` says which rule it is", c.openPort(d.proto, d.port))
+	shut := fmt.Sprintf("a firewall of this server keeps %s closed", d)
+	if d.knocks > 0 && d.others > 0 {
+		shut = fmt.Sprintf("a firewall of this server keeps %s closed to this machine, by its MAC or its address, or did so for a while: %s came through", d, others(d.others))
+	}
+	firewall := cause(shut, "%s", c.openPort(d.proto, d.port))
 	filter := cause(fmt.Sprintf("something between the machine and this server drops %s: an access list of a switch, a router's firewall", d),
 		"let udp/%d (TFTP, which answers from other ports), tcp/%d and tcp/%d from its network to %s through there, and what answers it", c.Ports.TFTP, c.Ports.HTTP, c.Ports.ISCSI, c.Server)
 	switch {
@@ -48,5 +54,9 @@ func (c Case) routerless(d DHCP) []recorder.Cause {
 
 // noWay is a router that is there, and does not lead here.
 func (c Case) noWay(d door) recorder.Cause {
+	if c.Way.Answers {
+		return cause(fmt.Sprintf("no way leads from the machine's network to %s; back from here there is one", c.Server),
+			"see that its router (router: in the config) knows the way here, and lets %s through", d)
+	}
 	return cause(fmt.Sprintf("no way leads from the machine's network to %s, or none back", c.Server), "see that its router (router: in the config) knows the way here, and this server the way there (ip route get %s); let %s through it", c.address(), d)
 }

@@ -2,11 +2,15 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"bootes.dev/internal/recorder"
 )
+
+// proxyPort is where firmware asks a proxy (PXE 2.1, 2.4.1).
+const proxyPort = 4011
 
 // ownLateness is what iPXE says of its first DISCOVER, whenever it comes.
 const ownLateness = 4 * time.Second
@@ -19,10 +23,8 @@ func atFirmware(c Case) string {
 		return UnknownMachine
 	case d.File == "" && d.NoBoot != "":
 		return NoLoader
-	case failed.again():
-		return TFTPRestarted
 	case failed.Times > 0:
-		return TFTPTimeout
+		return failed.kind()
 	case c.Loader.Missing != "":
 		return WrongBootFile
 	case d.Full:
@@ -39,6 +41,7 @@ func atFirmware(c Case) string {
 func (c Case) asked(d DHCP, who string) (f facts) {
 	f.add(d.Asked > 0, "%s asked for an address %s on %s", who, times(d.Asked), c.Interface)
 	f.add(d.Relay.IsValid(), "through the relay %s", d.Relay)
+	f = append(f, c.way(d.Relay)...)
 	f.add(d.Late > ownLateness, "when it was first heard it had been asking for %s", since(d.Late))
 	f.add(d.Answered > 0 && d.Offered.IsValid(), "it was offered %s %s", d.Offered, times(d.Answered))
 	f.add(d.Answered > 0 && d.File != "", "it was told %s to boot %s", times(d.Answered), d.File)
@@ -63,11 +66,12 @@ func unknownMachine(c Case) report {
 	if c.Script.Waiting {
 		r.summary = "it waited for approval, and has been silent for " + since(c.Silent)
 	}
-	r.causes = []recorder.Cause{
-		cause("it is new here", "%s", c.HowTo),
-		cause("it is a machine that was added by another of its network cards", "bootes machine set NAME --mac MAC,%s", c.MAC),
+	if n := c.Near; n.Machine != "" {
+		r = r.and(cause(fmt.Sprintf("it is %s, whose MAC address was mistyped: %s, of which nothing has ever been seen, differs in a digit or two", n.Machine, n.MAC), "bootes machine set %s --mac %s", n.Machine, c.MAC))
 	}
-	return r
+	return r.and(
+		cause("it is new here", "%s", c.HowTo),
+		cause("it is a machine that was added by another of its network cards", "bootes machine set NAME --mac MAC,%s", c.MAC))
 }
 
 func noLoader(c Case) report {
@@ -83,20 +87,6 @@ func noLoader(c Case) report {
 	}
 }
 
-func poolExhausted(c Case) report {
-	d, who := c.DHCP, c.firmware()
-	if c.Stage == recorder.StageIPXE {
-		d, who = c.IPXE, "iPXE"
-	}
-	return report{
-		summary:  fmt.Sprintf("%s asks for an address, and none is left on %s", who, c.Interface),
-		evidence: c.asked(d, who),
-		causes: []recorder.Cause{cause("the pool of addresses is used up",
-			"`bootes lease ls` shows who has them; write a larger range:, or a shorter lease:, for %s into the config and restart the server. "+
-				"`bootes machine set %s --address ADDRESS` keeps one outside of the range for it", c.Interface, c.Subject)},
-	}
-}
-
 func noAddress(c Case) report {
 	r := report{
 		summary:  fmt.Sprintf("%s asks for an address, and has not taken one for %s", c.firmware(), since(c.Silent)),
@@ -109,26 +99,31 @@ func noAddress(c Case) report {
 // noAddressCauses are why neither our OFFERs nor anybody else's led to an
 // address.
 func (c Case) noAddressCauses(d DHCP) []recorder.Cause {
-	if d.Proxy {
+	switch {
+	case d.Answered == 0 && d.Refused != "":
+		return append(c.wayBack(d), c.unanswered(d))
+	case d.Proxy:
 		return c.noServerCauses(d)
-	}
-	if d.Answered == 0 && d.Refused != "" {
-		return []recorder.Cause{cause("this server did not answer it: "+d.Refused, "do what that says, or see `bootes doctor`")}
 	}
 	lost := cause("a switch drops our OFFERs (DHCP snooping)",
 		"on the switch, trust the port that this server is at (Cisco: ip dhcp snooping trust); `bootes boot pcap %s` shows that they were sent", c.Subject)
 	if d.Relay.IsValid() {
-		return []recorder.Cause{
-			cause(fmt.Sprintf("our OFFERs do not reach the relay %s, or it does not pass them on", d.Relay),
-				"ping %s from here; let UDP from %s, port 67, to %s, port 67, through every firewall in between", d.Relay, c.Server, d.Relay),
-			lost,
-		}
+		return append(c.wayBack(d), c.atRelay(d), lost)
 	}
 	firewall := cause("a firewall of this server drops what it sends, or the link loses it", "bootes doctor")
 	if d.Heard > 0 {
 		return []recorder.Cause{cause("its own cable, port of the switch, or VLAN loses what we send: other machines there have taken ours", "move it to the port of one that boots"), lost}
 	}
 	return []recorder.Cause{lost, firewall}
+}
+
+// unanswered is why this server did not answer.
+func (c Case) unanswered(d DHCP) recorder.Cause {
+	text := "this server did not answer it: " + d.Refused
+	if d.Relay.IsValid() && !d.Network.IsValid() && !c.Way.Missing {
+		return cause(text, "write `- {prefix: NETWORK, range: FIRST-LAST, router: %s}` under subnets: of %s in the config, NETWORK being that of %s (beside another DHCP server: the prefix alone); restart the server", d.Relay, c.Interface, d.Relay)
+	}
+	return cause(text, "do what that says, or see `bootes doctor`")
 }
 
 // noServerCauses are those of a proxy: addresses are another server's business.
@@ -157,25 +152,37 @@ func (d DHCP) givers() string {
 	return strings.Join(all, ", ")
 }
 
-// named is the boot file that the server names whose address it took.
-func (d DHCP) named() string {
-	for _, o := range d.Others {
-		if o.Addr == d.From {
-			return o.File
-		}
+// rival is the server whose address it took, as far as that is known.
+func (d DHCP) rival() (o Server) {
+	if i := slices.IndexFunc(d.Others, func(o Server) bool { return o.Addr == d.From }); i >= 0 {
+		o = d.Others[i]
 	}
-	return ""
+	return o
 }
+
+// named is the boot file that the server names whose address it took.
+func (d DHCP) named() string { return d.rival().File }
 
 func offerIgnored(c Case) report {
 	d := c.DHCP
 	f := c.asked(d, c.firmware())
 	if !d.Proxy {
+		by := ""
+		if mac := d.rival().MAC; mac != "" {
+			by = ", which its MAC address " + mac + " finds in the tables of the switches,"
+		}
 		return report{
 			summary:  fmt.Sprintf("it took an address of the DHCP server %s, and not of this one", d.From),
 			evidence: f,
 			causes: []recorder.Cause{cause(fmt.Sprintf("two DHCP servers answer on %s, and that one was faster", c.Interface),
-				"switch %s off; or write `dhcp: proxy` for %s into the config and restart this server: then that one gives the addresses, and this one says what to boot", d.From, c.Interface)},
+				"switch %s%s off; or write `dhcp: proxy` for %s into the config and restart this server: then that one gives the addresses, and this one says what to boot", d.From, by, c.Interface)},
+		}
+	}
+	if c.Knocks.Proxy > 0 {
+		seen, firewall, _ := c.closed(door{"udp", proxyPort, c.Knocks.Proxy, 0})
+		return report{
+			summary:  fmt.Sprintf("it took an address of the DHCP server %s, and asks this one what to boot, without an answer", d.From),
+			evidence: append(f, seen), causes: firewall,
 		}
 	}
 	f.add(true, "it asked for nothing on port 4011, by TFTP or by HTTP")
@@ -200,9 +207,9 @@ func offerIgnored(c Case) report {
 
 func loaderNotFetched(c Case) report {
 	f := c.asked(c.DHCP, c.firmware())
-	d := door{"udp", c.Ports.TFTP, c.Knocks.TFTP}
+	d := door{"udp", c.Ports.TFTP, c.Knocks.TFTP, c.DHCP.Heard}
 	if c.Firmware.HTTP {
-		d = door{"tcp", c.Ports.HTTP, c.Knocks.HTTP}
+		d = door{"tcp", c.Ports.HTTP, c.Knocks.HTTP, 0}
 	}
 	seen, firewall, sure := c.closed(d)
 	f.add(c.Loader.Asked == "", "%s", seen)

@@ -15,7 +15,7 @@ func (c Case) alive() bool { return c.System.Deaf && c.Heard.Anything }
 // others are the addresses that its network card was heard to use, less that by
 // which it had opened its disk.
 func (c Case) others() (all []string) {
-	its := c.disksAddress()
+	its := c.Address()
 	for _, a := range append([]netip.Addr{c.System.Took}, c.Heard.From...) {
 		if a.IsValid() && a != its && !slices.Contains(all, a.String()) {
 			all = append(all, a.String())
@@ -24,8 +24,8 @@ func (c Case) others() (all []string) {
 	return all
 }
 
-// disksAddress is that by which it opened its disk.
-func (c Case) disksAddress() netip.Addr {
+// Address is that of its firmware, and of iPXE, by which it opens its disk.
+func (c Case) Address() netip.Addr {
 	if c.IPXE.Has.IsValid() {
 		return c.IPXE.Has
 	}
@@ -42,7 +42,7 @@ func (c Case) heard() (f facts) {
 	f.add(!h.Anything, "nothing has come from its network card since")
 	f.add(h.Anything && len(others) == 0, "packets still come from its network card: it has power, and a link")
 	f.add(h.Anything && len(others) > 0, "packets still come from its network card, and it uses the address %s now; it had opened its disk from %s", strings.Join(others, " and "), c.address())
-	f.add(slices.Contains(h.From, c.disksAddress()), "%s is still an address of its", c.address())
+	f.add(slices.Contains(h.From, c.Address()), "%s is still an address of its", c.address())
 	return f
 }
 
@@ -63,9 +63,10 @@ func (c Case) goneCauses() []recorder.Cause {
 	network := c.reconfigured()
 	off := cause("it was switched off", "switch it on")
 	switch ended := c.System.Ended; {
-	case c.alive() && slices.Contains(c.Heard.From, c.disksAddress()):
+	case c.alive() && slices.Contains(c.Heard.From, c.Address()):
 		return []recorder.Cause{
-			cause("a firewall that its system has started drops what comes from this server", "in the image, let tcp/%d from %s through", c.Ports.ISCSI, c.Server),
+			c.ownFirewall(),
+			c.forgotten(),
 			network}
 	case c.alive():
 		return []recorder.Cause{network}
@@ -75,6 +76,10 @@ func (c Case) goneCauses() []recorder.Cause {
 		return []recorder.Cause{panicked, network, off}
 	}
 	return []recorder.Cause{panicked, off, network}
+}
+
+func (c Case) ownFirewall() recorder.Cause {
+	return cause("a firewall that its system has started drops what comes from this server", "in the image, let tcp/%d from %s through", c.Ports.ISCSI, c.Server)
 }
 
 // reconfigured is a system that takes from its network card what its disk needs.

@@ -50,6 +50,9 @@ func interrupted(c Case) report {
 		summary:  fmt.Sprintf("this server was restarted while it booted, and for %s it has not come back", since(c.Silent)),
 		evidence: []string{fmt.Sprintf("it had come as far as %s; what was seen before is on its timeline", c.Stage)},
 	}
+	if c.Away > 0 {
+		r.evidence = append(r.evidence, fmt.Sprintf("%s after the last that is on record of it, this server was started again", since(c.Away)))
+	}
 	if c.Stage.After(recorder.StageRead) {
 		return r.and(
 			cause("its system does not connect its disk again", "in the image: systemctl enable iscsid, so that it takes the root session over (`bootes image build` does that); then switch it off and on"),
@@ -59,6 +62,9 @@ func interrupted(c Case) report {
 }
 
 func crashLoop(c Case) report {
+	if c.Loop.Starts > 0 {
+		return c.circles()
+	}
 	p := c.Past
 	var f facts
 	f.add(true, "they booted %s", c.Disk.image())
@@ -113,9 +119,14 @@ func (c Case) backTo(image string) recorder.Cause {
 
 // written is the way back from what a persistent machine did to its own disk.
 func (c Case) written() recorder.Cause {
-	remedy := fmt.Sprintf("bootes volume reset %s throws away all that it has written", c.Disk.Volume)
+	return recorder.Cause{Text: "what it has written to its disk since does not run: the same image has run on it", Remedy: "switch it off, then " + c.backFrom()}
+}
+
+// backFrom are the commands that undo what a machine has written.
+func (c Case) backFrom() string {
+	reset := fmt.Sprintf("bootes volume reset %s throws away all that it has written", c.Disk.Volume)
 	if len(c.Past.Snapshots) > 0 {
-		remedy = fmt.Sprintf("bootes volume rollback %s %s; or %s", c.Disk.Volume, c.Past.Snapshots[0], remedy)
+		return fmt.Sprintf("bootes volume rollback %s %s; or %s", c.Disk.Volume, c.Past.Snapshots[0], reset)
 	}
-	return recorder.Cause{Text: "what it has written to its disk since does not run: the same image has run on it", Remedy: "switch it off, then " + remedy}
+	return reset
 }

@@ -11,6 +11,7 @@ const (
 	LoaderNotFetched = "loader-not-fetched"
 	TFTPTimeout      = "tftp-timeout"
 	TFTPRestarted    = "tftp-restarted"
+	HTTPTimeout      = "http-timeout"
 
 	LoaderSilent      = "loader-silent"
 	WrongArchitecture = "wrong-architecture"
@@ -22,18 +23,28 @@ const (
 
 	NoLogin      = "no-login"
 	LoginRefused = "login-refused"
+	DiskHeld     = "disk-held"
 
 	NotBootable   = "not-bootable"
 	NoRead        = "no-read"
 	NoSystemLogin = "no-system-login"
 
-	SystemGone = "system-gone"
-	CrashLoop  = "crash-loop"
+	SystemSilent = "system-silent"
+	SystemGone   = "system-gone"
+	CrashLoop    = "crash-loop"
+
+	AddressConflict = "address-conflict"
+	MACConflict     = "mac-conflict"
 
 	Interrupted = "interrupted"
 
+	Slow           = "slow"
+	ConnectionLost = "connection-lost"
+
 	DiskFull     = "disk-full"
 	ImageCorrupt = "image-corrupt"
+
+	MountMissing = "mount-missing"
 )
 
 // Kind is a way in which boots stop.
@@ -54,6 +65,7 @@ var Kinds = []Kind{
 	{WrongBootFile, "it asks for a boot file that is not there", wrongBootFile},
 	{TFTPTimeout, "it asked for its loader by TFTP and stopped answering", tftpTimeout},
 	{TFTPRestarted, "it begins to fetch its loader by TFTP again and again", tftpRestarted},
+	{HTTPTimeout, "it asked for its loader by HTTP and gave up", httpTimeout},
 	{WrongArchitecture, "the loader that it was given is for another processor", wrongArchitecture},
 	{LoaderLoop, "it fetches its loader again and again", loaderLoop},
 	{LoaderSilent, "it fetched its loader, then silence", loaderSilent},
@@ -62,12 +74,20 @@ var Kinds = []Kind{
 	{ScriptRefused, "iPXE asks for its script, and is refused", scriptRefused},
 	{NoLogin, "iPXE has its script, and does not open its disk", noLogin},
 	{LoginRefused, "its disk is refused to it", loginRefused},
+	{DiskHeld, "an initiator with its static credentials took its disk from it", diskHeld},
 	{NotBootable, "there is nothing on its disk that its firmware can start", notBootable},
 	{NoRead, "iPXE opened the disk and read nothing", noRead},
 	{NoSystemLogin, "a system was loaded from the disk and has not opened it itself", noSystemLogin},
 	{SystemGone, "the operating system opened the disk and is gone", systemGone},
 	{CrashLoop, "several boots in a row came equally far and never ran", crashLoop},
+	// By what else was seen; see Diagnose.
+	{AddressConflict, "another network card has the machine's address, or this server's", nil},
+	{MACConflict, "another computer has its MAC address", nil},
 	{Interrupted, "this server was restarted while it booted, and it did not come back", interrupted},
+	{ConnectionLost, "its system loses its disk, and opens it again, more than once", connectionLost},
+	{SystemSilent, "its system has its session still, and does not answer", systemSilent},
+	{Slow, "it goes on, and takes far longer than it should", slow},
 	{DiskFull, "its writes fail: its disk, or the server's, is full", diskFull},
 	{ImageCorrupt, "what is stored of its disk is damaged", imageCorrupt},
+	{MountMissing, "its system is to mount what is not on its disk", mountMissing},
 }

@@ -21,10 +21,8 @@ const (
 func atLoader(c Case) string {
 	l := c.Loader
 	switch {
-	case l.Failed.again():
-		return TFTPRestarted
 	case l.Failed.Times > 0:
-		return TFTPTimeout
+		return l.Failed.kind()
 	case l.For != "" && c.Firmware.Runs != "" && l.For != c.Firmware.Runs:
 		return WrongArchitecture
 	case l.Returns >= loopReturns:
@@ -39,6 +37,7 @@ func (c Case) fetched() (f facts) {
 	f.add(l.Told != "" && l.Told != l.Name, "it had been told to boot %s", l.Told)
 	f.add(l.For != "", "%s is a program for %s", l.Name, l.For)
 	f.add(c.Firmware.Name != "", "its firmware is %s", c.Firmware.Name)
+	f.add(l.Stuck > 0, "before, by TFTP, it answered small packets, and none of %d bytes", l.Stuck)
 	f.add(l.Pinned, "a person has chosen %s for this machine", l.Told)
 	f.add(l.Second != "", "it asked for %s, which is not there", l.Second)
 	f.add(l.Returns == 1, "its firmware asked for an address again %s after it had the file: that ended, or was not started", since(l.Back))
@@ -95,6 +94,8 @@ func (c Case) silentCauses() []recorder.Cause {
 	l, lost := c.Loader, c.heldBack()
 	hangs := cause("iPXE runs, and its driver does not get on with this card", "try another build: `bootes machine set %s --loader FILE`, FILE from `bootes loaders`; its screen shows iPXE's version and no address", c.Subject)
 	switch {
+	case l.Stuck > 0:
+		return []recorder.Cause{c.stuck(), c.secureBoot(), hangs}
 	case path.Base(l.Name) == "autoexec.ipxe":
 		return []recorder.Cause{lost, cause("iPXE found no network, or no DHCP server answered it", "look at its screen; `bootes dhcp-status` shows who answers there")}
 	case l.Second != "":

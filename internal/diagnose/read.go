@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 
 	"bootes.dev/internal/recorder"
 )
@@ -42,11 +43,13 @@ func noSystemLogin(c Case) report {
 	f.add(s.Left && d.Read < kernelRead, "iPXE closed its session: what it had started came back to it")
 	cut := d.Unacknowledged > unread || s.Untaken
 	f.add(c.Loader.lossy(), "to send it %s took %s, with %d repeats: its link loses packets, or is far too slow", c.Loader.Name, since(c.Loader.Took), c.Loader.Resent)
+	f.add(c.Pace.lossy(), "of %d packets to it by TCP %d were sent again: its link loses packets", c.Pace.Sent, c.Pace.Resent)
 	f.add(s.Untaken, "a session of iPXE was ended, since it took nothing of what was sent to it")
 	f.add(d.Unacknowledged > unread, "%s that it asked for are on their way, and it acknowledges nothing: it did not stop by itself", size(int64(d.Unacknowledged)))
 	f.add(c.Firmware.NoLongMode, "its processor has no 64-bit mode, says iPXE")
 	f.add(s.Asked, "the system asked for an address: it has a driver for the network card")
 	f.add(!s.Asked && d.Read >= kernelRead, "no system has asked for an address by DHCP since")
+	f.add(d.Read >= kernelRead && c.Heard.Known && !c.Heard.Anything, "nothing has come from its network card since")
 	f = append(f, d.soundness()...)
 	f.add(d.Ready, "the image %s is made to find its disk by iSCSI", d.Image)
 	f.add(c.Past.Elsewhere > 0, "the same image runs on %s", others(c.Past.Elsewhere))
@@ -64,7 +67,11 @@ func noSystemLogin(c Case) report {
 		return r.and(c.loaderCauses()...).and(c.linkGone())
 	}
 	r.summary = fmt.Sprintf("%s was read, a kernel by its size, then nothing for %s: the system has not opened its disk", size(d.Read), since(c.Silent))
-	return r.and(c.systemCauses()...).and(c.linkGone())
+	r = r.and(c.systemCauses()...)
+	if slices.Contains(r.causes, c.linkGone()) {
+		return r
+	}
+	return r.and(c.linkGone())
 }
 
 // linkGone cannot be told from a machine that does nothing, unless much is on its
@@ -75,8 +82,8 @@ func (c Case) linkGone() recorder.Cause {
 
 // cutOff is why a machine is gone while it waits for what it asked for.
 func (c Case) cutOff() []recorder.Cause {
-	if c.Loader.lossy() {
-		return []recorder.Cause{cause("its link loses packets, or is far too slow: it was so from the loader on",
+	if c.Loader.lossy() || c.Pace.lossy() {
+		return []recorder.Cause{cause("its link loses packets, or is far too slow: it was so before it stopped",
 			"another cable, another port of the switch; look at that port's errors, and at the speed that both ends have agreed on; ping -c 100 -i 0.2 -s 1400 %s from here counts what is lost", c.address())}
 	}
 	return []recorder.Cause{
@@ -91,17 +98,18 @@ func (c Case) loaderCauses() []recorder.Cause {
 	menu := cause("the boot loader waits in its menu, at its prompt, or for a key", "look at the machine's screen")
 	mtu := cause("large packets do not get through: what it asks for is lost on the way to it", "ping -M do -s 1472 %s from here; find the link whose MTU is smaller than that of %s", c.address(), c.Interface)
 	broken := cause("the boot loader does not find its configuration or its kernel", "its screen says so; `bootes image ls`, then boot another: bootes machine set %s --image NAME:TAG", c.Subject)
+	all := []recorder.Cause{menu, broken, mtu}
 	switch {
 	case c.System.Left:
-		return []recorder.Cause{broken, mtu}
+		all = []recorder.Cause{broken, mtu}
 	case c.Firmware.UEFI && c.Loader.Signed:
-		return []recorder.Cause{
+		all = []recorder.Cause{
 			cause("Secure Boot is on, and refuses the image's own boot loader", "put a signed one into the image (Debian: shim-signed and grub-efi-amd64-signed), or switch Secure Boot off in the machine's firmware set-up"),
 			menu, broken, mtu}
 	case c.Disk.Read < 64<<10:
-		return []recorder.Cause{mtu, broken, menu}
+		all = []recorder.Cause{mtu, broken, menu}
 	}
-	return []recorder.Cause{menu, broken, mtu}
+	return slices.DeleteFunc(all, func(r recorder.Cause) bool { return c.Disk.Contents.Loads && r == broken })
 }
 
 // systemCauses are why a kernel that was loaded does not open its disk.
@@ -112,17 +120,38 @@ func (c Case) systemCauses() []recorder.Cause {
 	driver := cause("its initramfs has no driver for the network card of this machine",
 		"see on its screen whether a network card is found; put the driver in (Debian: MODULES=most in /etc/initramfs-tools/initramfs.conf, and firmware-linux for cards that want firmware; update-initramfs -u)")
 	card := cause("the system took another network card than the one it was started by", "unplug the others, or see on its screen which one has the address; without `ip=` on its command line it goes by the iBFT, which names the right one")
+	tree := cause("spanning tree: the link goes down and up when the system takes the network card over, and the port of the switch then forwards nothing for 30 to 50 s, longer than the system waits for DHCP and its disk", "set the port to portfast (an edge port) on the switch; its screen then says that the link is up, and that no DHCP server answers")
 	panicked := cause("the kernel stopped or restarted by itself", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)")
-	switch {
-	case c.Firmware.NoLongMode && !c.System.Asked:
+	if c.Firmware.NoLongMode && !c.System.Asked {
 		return []recorder.Cause{
 			cause(fmt.Sprintf("its processor is one of 32 bits, and the image %s is for 64 bits (x86-64, amd64), as nearly all are: such a kernel halts at once", c.Disk.Image),
 				"its screen says \"This kernel requires an x86-64 CPU\" or the like; give it an image for 32 bits (Debian: i386): bootes machine set %s --image NAME:TAG", c.Subject),
 			driver, panicked}
-	case c.System.Asked:
-		return []recorder.Cause{initramfs, card, panicked}
-	case c.Disk.Ready:
-		return []recorder.Cause{driver, card, panicked}
 	}
-	return []recorder.Cause{initramfs, driver, card, panicked}
+	var all []recorder.Cause
+	if (c.System.Asked || !c.Disk.Ready) && !c.Disk.Contents.ISCSI {
+		all = append(all, initramfs)
+	}
+	if !c.System.Asked && c.Disk.Contents.Driver == "" {
+		all = append(all, driver)
+	}
+	switch {
+	case len(all) == 0 && c.onlyHere():
+		return []recorder.Cause{tree, c.linkGone(), panicked, card}
+	case len(all) == 0:
+		all = []recorder.Cause{panicked, card}
+	default:
+		all = append(all, card, panicked)
+	}
+	if !c.System.Asked {
+		all = append(all, tree)
+	}
+	return all
+}
+
+// onlyHere reports whether all that a system needs is on its disk, others run it, and
+// nothing comes from its network card: what is left is the way to it.
+func (c Case) onlyHere() bool {
+	d := c.Disk.Contents
+	return !c.System.Asked && d.Loads && d.Driver != "" && c.Past.Elsewhere > 0 && c.Heard.Known && !c.Heard.Anything && !c.Conflict.Alive
 }

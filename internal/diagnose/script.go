@@ -27,7 +27,7 @@ func noLogin(c Case) report {
 	f.add(true, "its script names the disk at %s", s.Portal)
 	f.add(s.Portaled, "that is what portal: of %s in the config says", c.Interface)
 	f.add(s.Portaled && !s.Ours, "%s is no address of this server", s.Portal.Addr())
-	seen, firewall, sure := c.closed(door{"tcp", c.Ports.ISCSI, c.Knocks.ISCSI})
+	seen, firewall, sure := c.closed(door{"tcp", c.Ports.ISCSI, c.Knocks.ISCSI, 0})
 	f.add(s.Connected == 0 && (s.Ours || !s.Portaled), "%s", seen)
 	f.add(c.Login.Broken != "", "it began to log in, and did not end that: %s", c.Login.Broken)
 	f.add(s.Connected > 0 && c.Login.Broken == "", "it connected %s and never asked to log in", times(s.Connected))

@@ -15,10 +15,14 @@ func (c Case) transferred() (f facts) {
 	t := c.Loader.Failed
 	f.add(true, "%s of %s broke off after %d bytes, %s: %s", t.Proto, t.Name, t.Bytes, times(t.Times), t.Why)
 	f.add(!t.Answered && t.Bytes == 0, "the machine asked, and answered nothing that was sent to it")
-	f.add(t.Answered && t.Bytes == 0 && t.Block > 0, "it answered small packets, and none of %d bytes", t.Block)
+	f.add(c.Loader.Stuck > 0, "by TFTP it answered small packets, and none of %d bytes", c.Loader.Stuck)
+	f = append(f, c.way(c.DHCP.Relay)...)
 	f.add(t.Resent > 0, "%d packets were sent again", t.Resent)
 	return f
 }
+
+// Stuck reports whether small packets got through, and none of the size of a block.
+func (t Transfer) Stuck() bool { return t.Answered && t.Bytes == 0 && t.Block > smallBlock }
 
 // lossy reports whether a file was fetched whole, and no sound network takes that
 // long and repeats so much.
@@ -28,14 +32,39 @@ func (l Loader) lossy() bool { return Lossy(l.Took, l.Resent) }
 // windows of them, were sent again.
 func Lossy(took time.Duration, resent int) bool { return resent >= 10 && took > 5*time.Second }
 
+// Creeps reports whether a file was sent slower than any sound network of a site
+// sends it.
+func Creeps(took time.Duration, bytes int64) bool {
+	return took > 5*time.Second && perSecond(bytes, took) < 32<<10
+}
+
 // again reports whether a file was begun, and begun anew: one of which nothing
 // gets through is the same however often it is asked for.
 func (t Transfer) again() bool { return t.Times > 1 && (t.Bytes > 0 || t.Restarted) }
+
+func (t Transfer) kind() string {
+	switch {
+	case t.Proto == "HTTP":
+		return HTTPTimeout
+	case t.again():
+		return TFTPRestarted
+	}
+	return TFTPTimeout
+}
 
 func tftpTimeout(c Case) report {
 	t := c.Loader.Failed
 	return report{
 		summary:  fmt.Sprintf("it began to fetch %s and stopped answering after %d bytes", t.Name, t.Bytes),
+		evidence: c.transferred(),
+		causes:   c.transferCauses(),
+	}
+}
+
+func httpTimeout(c Case) report {
+	t := c.Loader.Failed
+	return report{
+		summary:  fmt.Sprintf("it began to fetch %s by HTTP, and gave up after %d bytes", t.Name, t.Bytes),
 		evidence: c.transferred(),
 		causes:   c.transferCauses(),
 	}
@@ -54,30 +83,32 @@ func (c Case) transferCauses() []recorder.Cause {
 	t := c.Loader.Failed
 	away := cause("it was switched off or restarted meanwhile", "let it try again")
 	restarts := cause("the machine restarts while it loads: a watchdog, a time-out of its firmware, or a hand", "look at its screen; let it wait for longer in its firmware set-up")
-	mtu := cause(fmt.Sprintf("large packets do not get through: an MTU on the way is below that of %s", c.Interface),
-		"ping -M do -s %d %s from here, while it has its address; find the link whose MTU is smaller (VLAN, VPN, jumbo frames at one end)",
-		t.Block+4, c.address())
 	back := cause("a firewall lets port 69 in, and not the port from which the file is sent (RFC 1350 wants another one)",
 		"write `tftp: {single_port: true}` into the config and restart the server, or let all UDP to and from the machines through")
 	route := cause("what is sent to the machine does not reach it", "ping %s from here; where a relay is between, see that the router there knows the way", c.address())
 	lossy := cause("the link loses packets", "look at the errors of the port of the switch; change its cable; take auto-negotiation at both ends")
 	switch {
 	case !t.Answered && t.Bytes == 0:
-		return []recorder.Cause{back, route, away}
-	case t.Bytes == 0 && t.Block > smallBlock:
-		return []recorder.Cause{mtu, away}
+		return append(c.wayBack(c.DHCP), back, route, away)
+	case c.Loader.Stuck > 0:
+		return []recorder.Cause{c.stuck(), away}
 	case t.again():
 		return []recorder.Cause{restarts, lossy}
 	}
 	return []recorder.Cause{away, lossy}
 }
 
+// stuck is a link on the way that drops what is too large for it without a word.
+func (c Case) stuck() recorder.Cause {
+	return cause(fmt.Sprintf("large packets do not get through: an MTU on the way is below that of %s", c.Interface),
+		"ping -M do -s %d %s from here, while it has its address; find the link whose MTU is smaller (VLAN, VPN, jumbo frames at one end)",
+		c.Loader.Stuck+4, c.address())
+}
+
 // address is the machine's, as far as it is known.
 func (c Case) address() string {
-	for _, d := range []DHCP{c.IPXE, c.DHCP} {
-		if d.Has.IsValid() {
-			return d.Has.String()
-		}
+	if a := c.Address(); a.IsValid() {
+		return a.String()
 	}
 	return "ITS-ADDRESS"
 }

@@ -25,6 +25,7 @@ func cause(text, remedy string, args ...any) recorder.Cause {
 // common is what every diagnosis ends with.
 func (c Case) common() []string {
 	var f facts
+	f.add(c.Conflict.Alive, "asked by ARP, its network card answers: it has power, and a link")
 	f.add(c.Usual > 0, "its earlier boots were past this point after %s", since(c.Usual))
 	return f
 }
@@ -63,9 +64,10 @@ func others(n int) string {
 	return fmt.Sprintf("%d other machines", n)
 }
 
-// openPort is the rule that lets machines in.
+// openPort is how machines are let in.
 func (c Case) openPort(proto string, port uint16) string {
-	return fmt.Sprintf("nft insert rule inet filter input iifname %q %s dport %d accept", c.Interface, proto, port)
+	return fmt.Sprintf("`bootes doctor`, as root, names the rule and its chain; if that is input of the table inet filter: nft insert rule inet filter input iifname %q %s dport %d accept, "+
+		"and the same in /etc/nftables.conf, so that it is there after a restart", c.Interface, proto, port)
 }
 
 // simulate is the command that plays this machine.

@@ -1,0 +1,142 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+
+	"bootes.dev/internal/recorder"
+)
+
+// Step is what a machine does between its disk and a system that runs.
+type Step int
+
+// The steps, in their order.
+const (
+	Start Step = iota + 1 // the firmware starts a boot loader
+	Load                  // the boot loader loads a kernel and its initramfs
+	Reach                 // the kernel and its initramfs open the disk
+	Run                   // the system runs from its root file system
+)
+
+// Contents is what was found in the file systems of a disk. The zero value is of
+// one that was not looked into.
+type Contents struct {
+	Seen     bool
+	Findings []Finding
+	Loads    bool   // GRUB's configuration, its kernel and its initramfs are there, and whole
+	ISCSI    bool   // that initramfs has iSCSI
+	Driver   string // of the machine's network card, which it has, too; "" if that is not known
+}
+
+// Names of findings that are more than text.
+const (
+	FindingMount = "fstab"      // a file system that /etc/fstab names
+	FindingSwap  = "fstab-swap" // likewise a swap space
+)
+
+// Finding is something that is wrong with what a disk holds.
+type Finding struct {
+	Name   string // a word for scripts and tests
+	Stops  Step   // the step that fails by it
+	Sure   bool   // no boot gets over it; else others may be the cause, too
+	Text   string // what is wrong, in which file
+	Remedy string // what to change on the disk
+	Own    bool   // the disk's image does not have it: it came with what the machine wrote
+}
+
+// steps are those that may be the one that failed, where a kind is said.
+func (c Case) steps(kind string) []Step {
+	switch {
+	case kind == NotBootable:
+		return []Step{Start, Load}
+	case kind == LoginRefused && c.Stage.After(recorder.StageLogin):
+		return []Step{Reach}
+	case kind == MountMissing:
+		return []Step{Run}
+	case kind == SystemGone, kind == CrashLoop && c.Stage.After(recorder.StageRead):
+		return []Step{Run}
+	case kind == NoSystemLogin, kind == CrashLoop:
+		if c.Disk.Read < kernelRead && !c.System.Asked {
+			return []Step{Start, Load}
+		}
+		return []Step{Load, Reach}
+	}
+	return nil
+}
+
+// fits reports whether a finding may be the cause. A system that waits for a person
+// keeps its session.
+func (c Case) fits(kind string, f Finding) bool {
+	return slices.Contains(c.steps(kind), f.Stops) && (f.Sure || kind != SystemGone || c.System.Open)
+}
+
+// looked adds to a report what was found on the disk: what is sure is the first
+// cause, and the only one unless the link seems to be cut, which is no contradiction;
+// what is not goes before what nothing speaks for.
+func (c Case) looked(kind string, r report) report {
+	d := c.Disk.Contents
+	r.evidence = append(r.evidence, d.facts()...)
+	var causes []recorder.Cause
+	sure := false
+	for _, f := range d.Findings {
+		switch fits := c.fits(kind, f); {
+		case fits && f.Sure && !sure:
+			sure, causes = true, []recorder.Cause{c.causeOf(f)}
+		case fits && f.Sure == sure:
+			causes = append(causes, c.causeOf(f))
+		default:
+			r.evidence = append(r.evidence, "on its disk, too: "+f.Text)
+		}
+	}
+	if !sure || c.Disk.Unacknowledged > unread || c.System.Untaken {
+		causes = append(causes, r.causes...)
+	}
+	r.causes = causes
+	return r
+}
+
+// Facts are what is as it should be.
+func (d Contents) Facts() []string { return d.facts() }
+
+func (d Contents) facts() (f facts) {
+	f.add(d.Loads, "GRUB's configuration, the kernel and the initramfs that it names are on its disk, and whole")
+	f.add(d.ISCSI, "the initramfs on its disk has iSCSI")
+	f.add(d.Driver != "", "and the driver of its network card, %s", d.Driver)
+	return f
+}
+
+// Mounts reports whether a system that begins to run will wait for what its disk
+// does not have.
+func (d Contents) Mounts() bool {
+	return slices.ContainsFunc(d.Findings, func(f Finding) bool { return f.Name == FindingMount || f.Name == FindingSwap })
+}
+
+// mountMissing is a system that runs, as far as it comes.
+func mountMissing(c Case) report {
+	r := report{summary: "its system runs, and waits 90 s for a swap space that its disk does not have, at each start"}
+	if slices.ContainsFunc(c.Disk.Contents.Findings, func(f Finding) bool { return f.Name == FindingMount }) {
+		r.summary = "its system is to mount a file system that its disk does not have: it waits 90 s for that, and then at its console for a person (emergency mode)"
+	}
+	r.evidence = []string{"no file system on the disk has that UUID; whether the machine has a disk of its own that has it, nobody can tell from here"}
+	return r
+}
+
+// causeOf is a finding as a cause, with the way to mend it.
+func (c Case) causeOf(f Finding) recorder.Cause {
+	d := c.Disk
+	if f.Own {
+		return cause(f.Text+fmt.Sprintf("; it is not so in the image %s, so it came with what the machine has written", d.Image), "%s; or, in its system: %s", c.backFrom(), f.Remedy)
+	}
+	other := fmt.Sprintf("boot another image: bootes machine set %s --image NAME:TAG", c.Subject)
+	if c.Past.LastRan != "" && c.Past.LastRan != d.Image {
+		other = c.backTo(c.Past.LastRan).Remedy
+	}
+	text := f.Text
+	if d.Image != "" {
+		text += fmt.Sprintf("; it is so in the image %s", d.Image)
+	}
+	if c.Past.Elsewhere > 0 {
+		return cause(text, "in the image %s, by `bootes image update %s --machine NAME` on a machine that it runs on: %s; meanwhile %s", d.Image, d.Image, f.Remedy, other)
+	}
+	return cause(text, "in the image %s (bootes image export %s disk.raw, mend the file, bootes image import NAME:TAG disk.raw): %s; meanwhile %s", d.Image, d.Image, f.Remedy, other)
+}

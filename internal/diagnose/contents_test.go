@@ -1,0 +1,58 @@
+package diagnose
+
+import (
+	"testing"
+	"time"
+
+	"bootes.dev/internal/recorder"
+)
+
+// found is a disk with these findings.
+func found(all ...Finding) func(*Case) {
+	return func(c *Case) { c.Disk.Contents = Contents{Seen: true, Findings: all} }
+}
+
+var (
+	noKernel = Finding{Name: "kernel-missing", Stops: Load, Sure: true, Text: "the kernel p3:/vmlinuz, which line 12 of p3:/boot/grub/grub.cfg names, is not there", Remedy: "install the kernel again"}
+	noDriver = Finding{Name: "no-driver", Stops: Reach, Sure: true, Text: "the initramfs /initrd.img lacks the driver of its network card 10ec:8168, r8169", Remedy: "MODULES=most"}
+	noSwap   = Finding{Name: FindingSwap, Stops: Run, Text: "line 3 of p3:/etc/fstab names UUID=2 for swap space, which is not on its disk", Remedy: "take the line out"}
+	noHome   = Finding{Name: FindingMount, Stops: Run, Text: "line 2 of p3:/etc/fstab mounts UUID=1 on /home, which is not on its disk", Remedy: "take the line out, or give it the option nofail"}
+)
+
+func contentsCases() map[string]Case {
+	const read, kernel = recorder.StageRead, recorder.StageKernel
+	little := with(func(c *Case) { c.Disk.Read = 2 << 20 })
+	own := noKernel
+	own.Own = true
+	return map[string]Case{
+		"no-system-login_nokernel":    at(read, loaded, little, found(noKernel)),
+		"no-system-login_nokernelown": at(read, loaded, little, found(own), with(func(c *Case) { c.Past.Snapshots = []string{"friday"} })),
+		"no-system-login_nodriver":    at(read, loaded, found(noHome, noDriver), with(func(c *Case) { c.Past.Elsewhere = 1 })),
+		"no-system-login_good": at(read, loaded, with(func(c *Case) {
+			c.Disk.Contents = Contents{Seen: true, Loads: true, ISCSI: true, Driver: "r8169"}
+		})),
+		"no-system-login_deafport": at(read, loaded, with(func(c *Case) {
+			c.Disk.Contents = Contents{Seen: true, Loads: true, ISCSI: true, Driver: "r8169"}
+			c.Disk.Ready, c.Past.Elsewhere, c.Heard = true, 3, Heard{Known: true}
+		})),
+		"no-system-login_goodloader": at(read, loaded, little, with(func(c *Case) { c.Disk.Contents = Contents{Seen: true, Loads: true} })),
+		"no-system-login_cutgood":    at(read, loaded, found(noKernel), with(func(c *Case) { c.Disk.Unacknowledged = 65536 })),
+		"system-gone_fstab":          at(kernel, up, found(noHome), with(func(c *Case) { c.System = System{Open: true} })),
+		"system-gone_fstab-off":      at(kernel, up, found(noHome), deaf(Heard{Known: true})),
+		"mount-missing":              at(recorder.StageRunning, up, found(noHome), with(func(c *Case) { c.Mounts = true })),
+		"mount-missing_swap": at(recorder.StageRunning, up, found(noSwap), with(func(c *Case) {
+			c.Mounts, c.Disk.Written = true, 1<<20
+		})),
+		"crash-loop_nodriver": at(read, loaded, found(noDriver), with(func(c *Case) {
+			c.Past.Failed, c.Past.LastRan, c.Past.LastAt = 3, "debian:12", time.Date(2026, 1, 2, 3, 4, 0, 0, time.Local)
+		})),
+	}
+}
+
+// TestSureIsAlone: what proves a cause is the only one.
+func TestSureIsAlone(t *testing.T) {
+	d := Diagnose(contentsCases()["no-system-login_nokernel"])
+	if len(d.Causes) != 1 || d.Causes[0].Text != noKernel.Text+"; it is so in the image debian:13" {
+		t.Errorf("%+v", d.Causes)
+	}
+}
