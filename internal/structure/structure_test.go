@@ -21,6 +21,7 @@ var floors = [][]string{
 	{"internal/api", "internal/lab/site", "internal/lab/load", "internal/lab/room", "internal/simulate", "internal/targets", "internal/locator"},
 	{"internal/dhcp", "internal/tftp", "internal/httpboot", "internal/iscsi", "internal/ra", "internal/metrics", "internal/lab", "internal/initiator"},
 	{"internal/boot", "internal/capture", "internal/layout", "internal/shelf", "internal/cow/cowbench"},
+	{"internal/diskcheck"},
 	{"internal/storage", "internal/diagnose", "internal/scsi", "internal/iscsi/pdu", "internal/golden"},
 	{"internal/guestfs"},
 	{"internal/inventory", "internal/recorder", "internal/cow", "internal/ipxe", "internal/diskimage", "internal/backup"},

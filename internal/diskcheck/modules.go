@@ -1,0 +1,120 @@
+package diskcheck
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/guestfs"
+)
+
+// virtioVendor is the PCI vendor of virtio: its cards are driven by one module for
+// PCI and one for the network.
+const virtioVendor = "1af4"
+
+// driver looks for the driver of the machine's network card: by the kernel's list of
+// what its modules drive, which the system has and an initramfs has only of its own.
+func (l *look) driver(k kernel, a *archive) {
+	root, ok := l.rootOrEtc(k)
+	if !ok || l.machine.Card == "" || a.version == "" {
+		return
+	}
+	f, err := l.open(place{root.Number, "/lib/modules/" + a.version + "/modules.alias"})
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	want := driversOf(io.LimitReader(f, maxAliases), l.machine.Card)
+	for name, text := range a.texts {
+		if strings.HasSuffix(name, "/modules.builtin.modinfo") {
+			want = append(want, driversOf(strings.NewReader(builtinAliases(text)), l.machine.Card)...)
+		}
+	}
+	l.drivers(k, a, want)
+}
+
+// rootOrEtc is the root file system, or what looks like it.
+func (l *look) rootOrEtc(k kernel) (guestfs.System, bool) {
+	if s, told := l.bySpec(k.option("root")); told && canRead(s) {
+		return s, true
+	}
+	return l.withEtc()
+}
+
+// drivers compares the modules that drive the card with those that there are.
+func (l *look) drivers(k kernel, a *archive, want []string) {
+	has := func(m string) bool { return a.modules[m] || a.builtin(m) }
+	if strings.HasPrefix(l.machine.Card, virtioVendor) && slices.ContainsFunc(want, has) {
+		want = []string{"virtio_net"}
+	}
+	if i := slices.IndexFunc(want, has); i >= 0 {
+		l.found.Driver = want[i]
+		return
+	}
+	f := diagnose.Finding{Name: "no-driver", Stops: diagnose.Reach, Sure: k.sure}
+	if len(want) == 0 {
+		f.Remedy = "install a kernel that has one (Debian: linux-image-amd64 in place of linux-image-cloud-amd64, and firmware-linux), then update-initramfs -u -k all"
+		l.add(f, "the kernel %s has no driver for its network card %s, neither in the initramfs nor in /lib/modules", printable(a.version), l.machine.Card)
+		return
+	}
+	f.Remedy = fmt.Sprintf("echo %s >> /etc/initramfs-tools/modules, or MODULES=most in /etc/initramfs-tools/initramfs.conf; then update-initramfs -u -k all (dracut: --add-drivers %s)", want[0], want[0])
+	l.add(f, "the initramfs %s lacks the driver of its network card %s, %s", strings.Join(k.initrds, " "), l.machine.Card, strings.Join(want, " or "))
+}
+
+// builtin reports whether a module is part of the kernel.
+func (a *archive) builtin(module string) bool {
+	for name, text := range a.texts {
+		if !strings.HasSuffix(name, "/modules.builtin") {
+			continue
+		}
+		for line := range strings.Lines(text) {
+			file, _, _ := strings.Cut(line[strings.LastIndexByte(line, '/')+1:], ".ko")
+			if moduleName(file) == module {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// maxAliases bounds a modules.alias; Debian's has 1.5 MB.
+const maxAliases = 32 << 20
+
+// driversOf are the modules that drive a PCI card, by lines like
+// "alias pci:v00008086d0000100Esv*sd*bc*sc*i* e1000". Those for all devices of a
+// maker are for its network cards only if they are for that class (02), or for any.
+func driversOf(r io.Reader, card string) (modules []string) {
+	vendor, device, _ := strings.Cut(strings.ToUpper(card), ":")
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		f := strings.Fields(lines.Text())
+		if len(f) != 3 || f[0] != "alias" {
+			continue
+		}
+		rest, ok := strings.CutPrefix(f[1], "pci:v0000"+vendor+"d")
+		every := strings.HasPrefix(rest, "*") && (strings.Contains(rest, "bc*") || strings.Contains(rest, "bc02"))
+		if !ok || !every && !strings.HasPrefix(rest, "0000"+device+"sv") {
+			continue
+		}
+		if m := moduleName(f[2]); !slices.Contains(modules, m) {
+			modules = append(modules, m)
+		}
+	}
+	return modules
+}
+
+// builtinAliases writes modules.builtin.modinfo, "e1000.alias=pci:…" with a NUL
+// behind each, as modules.alias is written.
+func builtinAliases(text string) string {
+	var b strings.Builder
+	for entry := range strings.SplitSeq(text, "\x00") {
+		module, rest, _ := strings.Cut(entry, ".")
+		if alias, ok := strings.CutPrefix(rest, "alias="); ok {
+			fmt.Fprintf(&b, "alias %s %s\n", alias, module)
+		}
+	}
+	return b.String()
+}
