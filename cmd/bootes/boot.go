@@ -47,6 +47,9 @@ func (a *app) bootLog() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(boots) == 0 {
+				return a.print(boots, func() string { return a.unseen(cmd.Context(), name).text(a.now()) })
+			}
 			boots = boots[:min(last, len(boots))]
 			if packets {
 				return a.bootLogPackets(cmd.Context(), name, boots)
@@ -60,10 +63,7 @@ func (a *app) bootLog() *cobra.Command {
 }
 
 // bootLogText tells of boots, with their packets unless that is nil.
-func (a *app) bootLogText(name string, boots []api.Boot, packets [][]api.PacketLine) string {
-	if len(boots) == 0 {
-		return unseen(clean(name))
-	}
+func (a *app) bootLogText(name string, boots []api.MachineBoot, packets [][]api.PacketLine) string {
 	columns, _ := screen(a.out)
 	s := story{now: a.now(), ink: a.ink(), columns: columns}
 	for i := len(boots) - 1; i >= 0; i-- {
@@ -71,9 +71,10 @@ func (a *app) bootLogText(name string, boots []api.Boot, packets [][]api.PacketL
 			s.packets = packets[i]
 		}
 		if s.next = nil; i > 0 {
-			s.next = &boots[i-1]
+			s.next = &boots[i-1].Boot
 		}
-		s.tell(boots[i])
+		s.live = boots[i].Now
+		s.tell(boots[i].Boot)
 		if packets != nil && len(packets[i]) == 0 {
 			s.WriteString("  (no packets of it are kept)\n")
 		}
@@ -82,17 +83,6 @@ func (a *app) bootLogText(name string, boots []api.Boot, packets [][]api.PacketL
 		}
 	}
 	return s.String()
-}
-
-// unseen is what to look at where nothing has ever come from a machine.
-func unseen(name string) string {
-	return fmt.Sprintf(`%s has not been seen yet: no DHCP message of its MAC address has reached this server
-  1. is it switched on, and is the network first in its firmware's boot order?
-     -> look at its screen: it says PXE, or network boot, if it tries
-  2. does its cable end in this network?
-     -> the lights of both ends; the port of the switch, and its VLAN
-  3. is that its MAC address?
-     -> `+"`bootes machine show %s` has ours, its screen the true one; `bootes boot ls` shows who is there that nobody has added\n", name, name)
 }
 
 // mark makes trouble stand out, without colour.

@@ -56,16 +56,3 @@ func TestStandings(t *testing.T) {
 		t.Errorf("under way: %s, want booting", standings[st])
 	}
 }
-
-func TestUnseen(t *testing.T) {
-	got := unseen("pc7")
-	for _, want := range []string{
-		"pc7 has not been seen yet: no DHCP message of its MAC address has reached this server\n",
-		"     -> the lights of both ends; the port of the switch, and its VLAN\n",
-		"`bootes machine show pc7` has ours",
-	} {
-		if !strings.Contains(got, want) {
-			t.Errorf("no %q in\n%s", want, got)
-		}
-	}
-}

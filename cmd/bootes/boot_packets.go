@@ -10,11 +10,11 @@ import (
 
 // bootWithPackets is a boot in JSON, if its packets are wanted, too.
 type bootWithPackets struct {
-	api.Boot
+	api.MachineBoot
 	Packets []api.PacketLine `json:"packets"`
 }
 
-func (a *app) bootLogPackets(ctx context.Context, name string, boots []api.Boot) error {
+func (a *app) bootLogPackets(ctx context.Context, name string, boots []api.MachineBoot) error {
 	all := make([]bootWithPackets, len(boots))
 	packets := make([][]api.PacketLine, len(boots))
 	for i, b := range boots {

@@ -18,7 +18,7 @@ func TestBootLogPackets(t *testing.T) {
 	w.Add(api.Event{Time: start, Boot: "b1", Machine: "pc01", MAC: "52:54:00:00:00:01", Stage: recorder.StageFirmware, Text: "DISCOVER"})
 	w.Add(api.Event{Time: start.Add(time.Second), Boot: "b1", Machine: "pc01", MAC: "52:54:00:00:00:01", Stage: recorder.StageRunning, Outcome: recorder.OutcomeRunning, Text: "first write"})
 	out, errs, code := bootes(t, "boot", "log", "pc01", "--packets")
-	const want = `boot b1 of pc01, 2026-01-02 11:59:00 (60 s ago): it ran after 1.0 s
+	const want = `boot b1 of pc01, 2026-01-02 11:59:00 (60 s ago): it ran from 11:59:01, 1.0 s after its start, and was last heard of at 11:59:01
   firmware  1.0 s
     +0.000s  > DHCP DISCOVER
     +0.000s  DISCOVER

@@ -48,7 +48,7 @@ func TestEveryCommandHelps(t *testing.T) {
 	for _, want := range []string{
 		"serve", "image build", "image import", "image list", "image show", "image rm", "machine add", "machine list", "machine show", "machine set",
 		"machine rm", "machine waiting", "machine approve", "machine dismiss", "volume list", "volume show", "volume rm", "volume set", "boot ls", "boot log", "boot pcap", "boot watch", "version", "df", "loaders", "dhcp-status", "lease ls", "lease rm",
-		"image export", "image verify", "image tag", "image history", "image flatten", "image update", "image publish", "image ls", "image cat",
+		"image export", "image verify", "image check", "image tag", "image history", "image flatten", "image update", "image publish", "image ls", "image cat",
 		"volume snapshot", "volume rollback", "volume clone", "volume resize", "volume reset", "volume commit", "volume diff", "volume io", "volume flatten",
 		"volume export", "volume backup", "volume restore", "volume ls", "volume cat",
 	} {
@@ -127,12 +127,12 @@ boot b1 of pc01, 2026-01-02 11:55:00 (5 min ago): began anew at stage login afte
   login     4 min
     +1.500s  WARNING: late
 
-boot b2 of pc01, 2026-01-02 11:59:00 (60 s ago): it ran after 0 ms
+boot b2 of pc01, 2026-01-02 11:59:00 (60 s ago): it ran from 11:59:00, 0 ms after its start, and was last heard of at 11:59:00
   running
     +0.000s  runs
 `},
 		{"boot log -n 1 pc01", `
-boot b2 of pc01, 2026-01-02 11:59:00 (60 s ago): it ran after 0 ms
+boot b2 of pc01, 2026-01-02 11:59:00 (60 s ago): it ran from 11:59:00, 0 ms after its start, and was last heard of at 11:59:00
   running
     +0.000s  runs
 `},
@@ -146,7 +146,15 @@ kiosk              -     never     -        -          -      -
 pc01               b2    60 s ago  running  running    0 ms   -
 52:54:00:00:00:99  b3    just now  -        under way  0 ms   -
 `},
-		{"boot log kiosk", "\n" + unseen("kiosk")},
+		{"boot log kiosk", `
+kiosk has not been seen yet: no DHCP message of a boot has come from its MAC address, 52:54:00:00:00:02; this server has listened for 0 s
+  1. is its MAC address mistyped? 52:54:00:00:00:99, which nobody has added and which differs in a digit or two, asked to boot just now
+     -> if that is it: bootes machine set kiosk --mac 52:54:00:00:00:99
+  2. is it switched on, and is the network first in its firmware's boot order?
+     -> look at its screen: it says PXE, or network boot, if it tries
+  3. does its cable end in this network?
+     -> the lights of both ends; the port of the switch, its VLAN, and whether it wants a login (802.1X)
+`},
 		{"image rm debian:12 win:11", "\nremoved image debian:12\nremoved image win:11\n"},
 		{"machine rm pc01", "\nremoved machine pc01\n"},
 		{"volume rm 0f3a-1", "\nremoved volume 0f3a-1111-aaaa of pc01: lost 0 B that only it had\n"},

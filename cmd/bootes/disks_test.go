@@ -62,6 +62,7 @@ back: bootes image tag debian:stable debian:12
 ─ debian:12  1 GiB   1 GiB  4 GiB  l-1    just now
 1 GiB of blocks, 1 GiB stored, in 1 layer
 `},
+		{"image check debian:13", "\n  ok    the initramfs on its disk has iSCSI\nnothing in debian:13 was found that would keep a machine from booting it\n"},
 		{"image verify debian:13", "\nverified debian:13: all 4 GiB are as they were, sha256:0123456789ab\n"},
 		{"image flatten debian:13", "\nflattened debian:13: it stands on no other image and takes 2 GiB\n"},
 		{"image update debian:12 --machine pc01", `
@@ -301,6 +302,7 @@ func TestDiskCalls(t *testing.T) {
 		"image flatten debian:13":                       {"flatten image", "debian:13"},
 		"lease rm 10.77.0.100 --force":                  {"rm lease", "10.77.0.100", true},
 		"image verify debian:13":                        {"verify", "debian:13"},
+		"image check debian:13 --card 8086:100E":        {"check", "debian:13", "8086:100e"},
 		"image update --cancel pc01":                    {"cancel", "pc01"},
 		"volume rollback pc01 2026-01-02-120000":        {"rollback", pc01, "2026-01-02-120000"},
 		"volume ls pc01: -o json":                       {"list", api.FileRef{Disk: api.Disk{Volume: pc01}, Path: "/"}},

@@ -42,7 +42,7 @@ const exitCodesText = `  0    done
   7    something is missing on this computer: a program such as qemu-img or
        mmdebstrap, or the right to do it (not root, a file not readable)
   8    it was looked at as asked, and machines will not boot as things are
-       (doctor, simulate)
+       (doctor, simulate, image check)
   9    whether a machine boots cannot be told from here (simulate)
   74   the server's disk is full: its store could not be written; the log
        says what to do

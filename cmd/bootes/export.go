@@ -18,9 +18,9 @@ type exportFlags struct {
 	force  bool
 }
 
-const exportText = "in the format of --format, or of the\n" +
-	"file's ending; without either raw. Holes stay holes. The file has its name only when it is whole, is readable\n" +
-	"by you alone, and replaces another only with --force. An export that fails or is interrupted leaves nothing."
+const exportText = "in the format of --format, or of the file's\n" +
+	"ending; without either raw. Holes stay holes. The file has its name only when it is whole, is readable by you\n" +
+	"alone, and replaces another only with --force. An export that fails or is interrupted leaves nothing."
 
 func (f *exportFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.format, "format", "", "raw, qcow2, vhd, vhdx or vmdk: the `format` of the file")

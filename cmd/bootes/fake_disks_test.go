@@ -95,6 +95,13 @@ func (w *world) History(_ context.Context, ref string) ([]api.HistoryLine, error
 func (w *world) VerifyImage(_ context.Context, ref string, _ func(api.Progress)) (api.Verified, error) {
 	return w.verified, w.call("verify", ref)
 }
+func (w *world) CheckImage(_ context.Context, ref, card string) (api.Checked, error) {
+	c := api.Checked{Ref: ref, Good: []string{"the initramfs on its disk has iSCSI"}}
+	if ref == "debian:12" {
+		c.Faults = []api.ImageFault{{Name: "kernel-missing", Sure: true, Text: "the kernel p3:/vmlinuz is not there", Remedy: "install it again"}}
+	}
+	return c, w.call("check", ref, card)
+}
 func (w *world) FlattenImage(_ context.Context, ref string, _ func(api.Progress)) (api.Image, error) {
 	return api.Image{Ref: ref, Depth: 1, Stored: 2 << 30}, w.call("flatten image", ref)
 }

@@ -11,10 +11,10 @@ import (
 	"bootes.dev/internal/api"
 )
 
-const filesText = "Files are read from ext2, ext3,\n" +
-	"ext4 and FAT file systems; nothing is changed. The partition is the first that has a folder /etc, or else the\n" +
-	"largest, unless the path begins with its number, such as p1:/EFI. Of a machine that runs or was not switched\n" +
-	"off in good order, what it has written to its disk is seen, not what was still in its memory or its journal."
+const filesText = "\nFiles are read from ext2, ext3, ext4 and FAT file systems; nothing is changed. The partition is the first\n" +
+	"that has a folder /etc, or else the largest, unless the path begins with its number, such as p1:/EFI. Of a machine\n" +
+	"that runs or was not switched off in good order, what it has written to its disk is seen, not what was still in its\n" +
+	"memory or its journal."
 
 // find tells which file an argument means.
 type find func(ctx context.Context, arg string) (api.FileRef, error)
@@ -36,7 +36,7 @@ func imageFile(_ context.Context, arg string) (api.FileRef, error) {
 func (a *app) volumeFiles() *cobra.Command {
 	return a.filesCommand(&cobra.Command{
 		Use: "ls [VOLUME[@SNAPSHOT]:PATH]", Short: "List the files of a folder of a volume, or the volumes",
-		Long: "List what a folder of a volume holds, or of what it was at a snapshot. " + filesText + "\n" +
+		Long: "List what a folder of a volume holds, or of what it was at a snapshot." + filesText + "\n" +
 			"Without an argument, list the volumes.",
 		Example: "  bootes volume ls pc01:/var/log\n  bootes volume ls pc01@before-upgrade:/etc -o json",
 	}, a.volumeFile, a.listVolumes)
@@ -45,7 +45,7 @@ func (a *app) volumeFiles() *cobra.Command {
 func (a *app) imageFiles() *cobra.Command {
 	return a.filesCommand(&cobra.Command{
 		Use: "ls [NAME:TAG:PATH]", Short: "List the files of a folder of an image, or the images",
-		Long:    "List what a folder of an image holds. " + filesText + "\nWithout an argument, list the images.",
+		Long:    "List what a folder of an image holds." + filesText + "\nWithout an argument, list the images.",
 		Example: "  bootes image ls debian:12:/boot\n  bootes image ls debian:stable:p1:/EFI",
 	}, imageFile, a.listImages)
 }
@@ -139,7 +139,7 @@ func modeText(e api.FileEntry) string {
 func (a *app) volumeCat() *cobra.Command {
 	return a.catCommand(&cobra.Command{
 		Use: "cat VOLUME[@SNAPSHOT]:PATH", Short: "Write a file of a volume to standard output", Args: exactly("VOLUME:PATH"),
-		Long: "Write a file of a volume, or of what it was at a snapshot, to standard output as it is. " + filesText + "\n" +
+		Long: "Write a file of a volume, or of what it was at a snapshot, to standard output as it is." + filesText + "\n" +
 			"Binary files are not written to a terminal.",
 		Example: "  bootes volume cat pc01:/etc/fstab\n  bootes volume cat pc01@before-upgrade:/home/me/thesis.odt > thesis.odt",
 	}, a.volumeFile)
@@ -148,7 +148,7 @@ func (a *app) volumeCat() *cobra.Command {
 func (a *app) imageCat() *cobra.Command {
 	return a.catCommand(&cobra.Command{
 		Use: "cat NAME:TAG:PATH", Short: "Write a file of an image to standard output", Args: exactly("NAME:TAG:PATH"),
-		Long:    "Write a file of an image to standard output as it is. " + filesText + "\nBinary files are not written to a terminal.",
+		Long:    "Write a file of an image to standard output as it is." + filesText + "\nBinary files are not written to a terminal.",
 		Example: "  bootes image cat debian:12:/etc/os-release",
 	}, imageFile)
 }

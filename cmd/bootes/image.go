@@ -20,7 +20,7 @@ func (a *app) imageCommand() *cobra.Command {
 			"name like an image's that points to one and can be moved: machines that boot it follow.",
 		Example: "  bootes image build debian:12\n  bootes image update debian:12 --machine pc01\n  bootes image list",
 	}
-	c.AddCommand(a.imageBuild(), a.imageImport(), a.imageExport(), a.imageList(), a.imageShow(), a.imageHistory(), a.imageVerify(),
+	c.AddCommand(a.imageBuild(), a.imageImport(), a.imageExport(), a.imageList(), a.imageShow(), a.imageHistory(), a.imageVerify(), a.imageCheck(),
 		a.imageTag(), a.imageUpdate(), a.imagePublish(), a.imageFlatten(), a.imageTrace(), a.imageFiles(), a.imageCat(), a.imageRemove())
 	return group(c)
 }

@@ -17,8 +17,9 @@ func (a *app) machineCredentials() *cobra.Command {
 			"them and shows, once, all that is to be typed in; those of before end. --revoke ends them and their\n" +
 			"sessions. Without either, what there is is shown without the secrets.\n\n" +
 			"They open the disk that the machine's next boot would have, unless a system that the machine has booted\n" +
-			"runs from it; a boot of the machine takes it back. The disk writes through from then on. Type them into\n" +
-			"that machine only.",
+			"runs from it; a boot of the machine takes it back. An initiator that logs in again at once, as most do,\n" +
+			"takes it from that boot before its system runs: log out there first. The disk writes through from then\n" +
+			"on. Type them into that machine only.",
 		Example: "  bootes machine credentials pc01 --new\n" +
 			"  bootes machine credentials pc01 --new --initiator iqn.2000-04.com.qlogic:pc01\n" +
 			"  bootes machine credentials pc01 --revoke",

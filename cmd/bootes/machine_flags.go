@@ -25,7 +25,7 @@ func (f *machineFlags) register(c *cobra.Command) {
 	s := c.Flags()
 	s.StringSliceVar(&f.macs, "mac", nil, "MAC `address` of a network card; more than one may be given")
 	s.StringVar(&f.uuid, "uuid", "", "system `UUID`, or none: what the machine says at its next boot")
-	s.StringVar(&f.serial, "serial", "", "`number` of the system, or none, likewise")
+	s.StringVar(&f.serial, "serial", "", "serial `number` of the system, or none: what the machine says at its next boot")
 	s.StringVar(&f.address, "address", "", "IPv4 `address` that the DHCP server keeps for it, or none")
 	s.StringVar(&f.image, "image", "", "`name:tag` of the image to boot")
 	s.BoolVar(&f.persistent, "persistent", false, "keep the disk from boot to boot")

@@ -15,9 +15,9 @@ const (
 	// time.
 	rushRAM = 1 << 30
 	// rushShare of its memory may be garbage in a rush, and no more than rushMost
-	// bytes: what 6,000 exchanges leave behind.
+	// bytes: what 30,000 exchanges leave behind.
 	rushShare = 32
-	rushMost  = 160 << 20
+	rushMost  = 512 << 20
 )
 
 // pace has Go collect garbage less often while whole rooms ask for addresses:

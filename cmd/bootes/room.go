@@ -61,7 +61,7 @@ func standingOf(b api.LatestBoot, now time.Time) standing {
 	case b.Outcome != "", old, aside(b):
 		return off
 	}
-	if st, ok := lastStage(b); ok && slow(st.Took, st.Usual) {
+	if st, ok := lastStage(b); ok && slow(st.Took, st.Usual) || b.Diagnosis != nil {
 		return late
 	}
 	return booting

@@ -136,3 +136,15 @@ func TestRoomFitsItsScreen(t *testing.T) {
 		t.Errorf("without a server: %s", got)
 	}
 }
+
+// TestRoomShowsWhoIsToldToBeSlow, though nothing is known of how long it usually takes.
+func TestRoomShowsWhoIsToldToBeSlow(t *testing.T) {
+	b := latest("pc08", 80*time.Second, recorder.StageRead)
+	b.Diagnosis = &recorder.Diagnosis{Kind: "slow", Summary: "it takes far too long: at stage read for 70s"}
+	got := look([]api.LatestBoot{b}, room{}, now).frame(false, now, 150, 20, "")
+	for _, want := range []string{"1 machine: 1 slow", "?  pc08", "slow: it takes far too long: at stage read for 70s"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+}

@@ -90,7 +90,7 @@ func (s roomLine) since(now time.Time) string {
 // remark is the one thing to say of a machine.
 func (s roomLine) remark() string {
 	switch {
-	case s.standing <= turnedAway && s.Diagnosis != nil:
+	case s.standing <= late && s.Diagnosis != nil:
 		return s.Diagnosis.Kind + ": " + s.Diagnosis.Summary
 	case s.standing == up:
 		return fmt.Sprintf("%s read, %s written", bytesize.Format(s.ReadBytes), bytesize.Format(s.WrittenBytes))

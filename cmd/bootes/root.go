@@ -82,7 +82,7 @@ func (a *app) root() *cobra.Command {
 		},
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&a.socket, "socket", socket, "the server's unix `path`; also by BOOTES_SOCKET")
+	f.StringVar(&a.socket, "socket", socket, "`path` of the server's socket; also by BOOTES_SOCKET")
 	f.StringVarP(&a.format, "output-format", "o", "table", "output `format`: table or json")
 	root.AddCommand(a.serveCommand(), a.imageCommand(), a.machineCommand(), a.volumeCommand(),
 		a.bootCommand(), a.dhcpSnippetCommand(), a.dhcpStatusCommand(), a.dfCommand(), a.loadersCommand(), a.doctorCommand(), a.simulateCommand(), a.leaseCommand(), a.versionCommand(), exitCodesTopic())

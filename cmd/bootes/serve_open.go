@@ -95,8 +95,9 @@ func (h *house) openServices(context.Context) (err error) {
 		IQNPrefix: h.cfg.IQNPrefix, HTTPPort: uint16(h.cfg.Ports.HTTP), ISCSIPort: uint16(h.cfg.Ports.ISCSI),
 		Addresses: addresses, Targets: &h.targets, OneWayCHAP: !h.cfg.Auth.Mutual, Unknown: unknownMachines(h.cfg),
 		SimulationEnded: h.targets.EndSimulation,
-		Check:           h.storage.CheckLayer,
-		Moved:           h.targets.Moved, Others: h.rivals, Knocks: h.knocks, Heard: h.heard, TFTPPort: uint16(h.cfg.Ports.TFTP), Data: h.cfg.Data,
+		Check:           h.storage.CheckLayer, Contents: h.contents,
+		Pace: h.targets.Pace, Sent: h.sentTo,
+		Moved: h.targets.Moved, Others: h.rivals, Knocks: h.knocks, Heard: h.heard, Neighbours: neighbours{h}, TFTPPort: uint16(h.cfg.Ports.TFTP), Data: h.cfg.Data,
 	})
 	h.onClose(func() error { h.boot.Close(); return nil })
 	h.targets.Join(targets.Options{

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/recorder"
 )
 
@@ -18,7 +19,7 @@ type story struct {
 	columns int              // of the terminal that lines are broken for; 0: they are not
 	packets []api.PacketLine // of the boot that is told of, that are still to be told of
 	next    *api.Boot        // the one that is told of after it
-	before  bool             // its diagnosis is of those before it
+	live    *api.Now         // how it goes; nil: it has no session, and is sent nothing
 }
 
 func (s *story) tell(b api.Boot) {
@@ -28,7 +29,6 @@ func (s *story) tell(b api.Boot) {
 		id = " " + clean(b.ID)
 	}
 	fmt.Fprintf(s, "boot%s of %s, %s: %s\n", id, s.ink.bold(name), when(s.now, b.Started), s.outcome(b))
-	s.before = false
 	stages := b.Stages
 	for i, e := range b.Events {
 		for len(stages) > 0 && !stages[0].At.After(e.Time) {
@@ -45,6 +45,7 @@ func (s *story) tell(b api.Boot) {
 		s.stage(st)
 	}
 	s.packetsUntil(b, s.now)
+	s.goes()
 	switch {
 	case len(b.Events) == 0:
 		s.WriteString("  (its events are not kept any more)\n")
@@ -61,11 +62,8 @@ func (s *story) tell(b api.Boot) {
 func (s *story) why(b api.Boot) {
 	d := *b.Diagnosis
 	title := "WHAT IS WRONG"
-	switch {
-	case b.Outcome != "" && b.Outcome != recorder.OutcomeRunning:
+	if b.Outcome != "" && b.Outcome != recorder.OutcomeRunning && d.Kind != diagnose.Slow {
 		title = "WHY IT STOPPED"
-	case s.before:
-		title = "WHY THOSE BEFORE STOPPED"
 	}
 	if n := s.next; n != nil && n.Diagnosis != nil && n.Diagnosis.Summary == d.Summary {
 		s.WriteByte('\n')
@@ -73,30 +71,6 @@ func (s *story) why(b api.Boot) {
 		return
 	}
 	s.diagnosis(title, d)
-}
-
-// outcome is how b has gone, in a few words.
-func (s *story) outcome(b api.Boot) string {
-	took := func(end time.Time) string { return span(end.Sub(b.Started)) }
-	stage := clean(string(b.Stage))
-	at := ""
-	if stage != "" {
-		at = " at stage " + stage
-	}
-	switch b.Outcome {
-	case recorder.OutcomeRunning:
-		if b.Diagnosis != nil {
-			return "it ran after " + took(b.Ended) + ", " + s.ink.red("and something is wrong")
-		}
-		return "it ran after " + took(b.Ended)
-	case recorder.OutcomeStalled:
-		return s.ink.red("STALLED"+at) + " after " + took(b.Ended)
-	case recorder.OutcomeReplaced:
-		return s.ink.yellow("began anew"+at) + " after " + took(b.Ended)
-	case recorder.OutcomeRefused:
-		return s.ink.yellow("refused") + at
-	}
-	return "under way" + at + " for " + took(s.now)
 }
 
 // stage begins a stage.
@@ -109,7 +83,10 @@ func (s *story) stage(st recorder.StageTime) {
 	if st.Usual > 0 {
 		line += ", usually " + span(st.Usual)
 	}
-	if slow(st.Took, st.Usual) {
+	if st.Peers > 0 {
+		line += ", with this image usually " + span(st.Peers)
+	}
+	if slow(st.Took, max(st.Usual, st.Peers)) {
 		line += s.ink.yellow("  SLOW")
 	}
 	fmt.Fprintf(s, "  %s\n", line)
@@ -127,11 +104,8 @@ func (s *story) event(b api.Boot, e recorder.Event) {
 	switch {
 	case told && e.Outcome != "":
 		text = mark(e.Level) + "it has stopped here; see below"
-	case told && e.Level == recorder.Error:
-		text = mark(e.Level) + clean(e.Diagnosis.Summary) + "; see below"
 	case told:
-		s.before = true
-		text = mark(e.Level) + "those before it stopped, and this one may, too; see below"
+		text = mark(e.Level) + clean(e.Diagnosis.Summary) + "; see below"
 	case e.Outcome == recorder.OutcomeStalled:
 		text = mark(e.Level) + "stalled: " + clean(e.Text)
 	}

@@ -73,15 +73,15 @@ func TestStoryOfALoop(t *testing.T) {
 	d := third.Diagnosis
 	third.Stages = nil
 	third.Events = []api.Event{{Time: third.Started, Level: recorder.Warn, Text: d.Summary, Diagnosis: d}}
-	got := a.bootLogText("pc14", []api.Boot{third, second, first}, nil)
+	got := a.bootLogText("pc14", []api.MachineBoot{{Boot: third}, {Boot: second}, {Boot: first}}, nil)
 	if n := strings.Count(got, "  WHY IT STOPPED: as the next one, see there [loader-silent]\n"); n != 2 {
 		t.Errorf("%d boots refer to the next one, want 2:\n%s", n, got)
 	}
 	want := `
-boot b9 of pc14, 2026-01-02 11:55:00 (5 min ago): under way at stage loader for 5 min
-    +0.000s  WARNING: those before it stopped, and this one may, too; see below
+boot b9 of pc14, 2026-01-02 11:55:00 (5 min ago): under way for 5 min, and something is wrong
+    +0.000s  WARNING: snponly.efi was fetched, then nothing came for 45 s; see below
 
-  WHY THOSE BEFORE STOPPED: snponly.efi was fetched, then nothing came for 45 s [loader-silent]
+  WHAT IS WRONG: snponly.efi was fetched, then nothing came for 45 s [loader-silent]
   seen:
 `
 	if !strings.Contains(got, want) {
@@ -95,10 +95,11 @@ func TestStoryOfTroubleLater(t *testing.T) {
 	d := &recorder.Diagnosis{Kind: "disk-full", Summary: "its writes fail: volume pc14-1 is at its limit of 1G"}
 	b.Outcome, b.Stage, b.Diagnosis = recorder.OutcomeRunning, recorder.StageRunning, d
 	b.Events = append(b.Events[:3:3], api.Event{Time: b.Started.Add(time.Minute), Level: recorder.Error, Text: "all of it", Diagnosis: d})
+	b.Last = b.Started.Add(time.Minute)
 	s := story{now: now}
 	s.tell(b)
 	for _, want := range []string{
-		"(5 min ago): it ran after 47 s, and something is wrong\n",
+		"(5 min ago): it ran from 11:55:47, 47 s after its start, and was last heard of at 11:56:00, and something is wrong since 11:56:00\n",
 		"\n   +60.000s  ERROR: its writes fail: volume pc14-1 is at its limit of 1G; see below\n",
 		"\n\n  WHAT IS WRONG: its writes fail: volume pc14-1 is at its limit of 1G [disk-full]\n",
 	} {
@@ -131,13 +132,13 @@ func TestStoryIsBrokenAtTheScreensEdge(t *testing.T) {
 
 func TestStoryTellsHowItWent(t *testing.T) {
 	for o, want := range map[recorder.Outcome]string{
-		"":                       "under way at stage loader for 5 min",
-		recorder.OutcomeRunning:  "it ran after 47 s",
+		"":                       "under way for 5 min, at stage loader for 47 s",
+		recorder.OutcomeRunning:  "it runs since 11:55:47, 47 s after its start",
 		recorder.OutcomeReplaced: "began anew at stage loader after 47 s",
 		recorder.OutcomeRefused:  "refused at stage loader",
 	} {
 		b := stalledBoot()
-		b.Outcome, b.Diagnosis, b.Events, b.Dropped = o, nil, nil, 7
+		b.Outcome, b.Diagnosis, b.Events, b.Dropped, b.Last = o, nil, nil, 7, now
 		s := story{now: now}
 		s.tell(b)
 		first, rest, _ := strings.Cut(s.String(), "\n")
@@ -170,6 +171,46 @@ func TestSpan(t *testing.T) {
 	} {
 		if got := span(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+// Of a boot that goes on, the newest figures are told; one that has come to run
+// runs only as long as it has its disk.
+func TestStoryOfNow(t *testing.T) {
+	reads := &api.Now{Traffic: api.Traffic{ReadBytes: 9 << 20, Connected: true}, Reads: 120, ReadRate: 77 << 10, Over: 40 * time.Second, Quiet: 300 * time.Millisecond}
+	runs := &api.Now{Traffic: api.Traffic{ReadBytes: 198 << 20, WrittenBytes: 6 << 20, Connected: true}, Reads: 7000, Quiet: 4 * time.Second}
+	sent := &api.Now{Transfer: &api.Transfer{Name: "snponly.efi", Proto: "TFTP", Began: now.Add(-25 * time.Second), Done: 60 << 10, Size: 270 << 10}}
+	for name, tt := range map[string]struct {
+		outcome recorder.Outcome
+		live    *api.Now
+		next    *api.Boot
+		last    time.Duration // before now
+		head    string
+		goes    string
+	}{
+		"reads":    {"", reads, nil, 0, "under way for 5 min, at stage loader for 47 s", "9 MiB read, by 120 commands, and 0 B written; 77 KiB/s read in the last 40 s; last heard of 0.3 s ago"},
+		"is sent":  {"", sent, nil, 0, "under way for 5 min, at stage loader for 47 s", "60 KiB of 270 KiB of snponly.efi have arrived by TFTP, in 25 s"},
+		"runs":     {recorder.OutcomeRunning, runs, nil, 0, "it runs since 11:55:47, 47 s after its start", "198 MiB read, by 7000 commands, and 6 MiB written; last heard of 4.0 s ago"},
+		"relogs":   {recorder.OutcomeRunning, nil, nil, 3 * time.Second, "it runs since 11:55:47, 47 s after its start", ""},
+		"is gone":  {recorder.OutcomeRunning, nil, nil, time.Minute, "it ran from 11:55:47, 47 s after its start, and was last heard of at 11:59:00", ""},
+		"was gone": {recorder.OutcomeRunning, nil, &api.Boot{}, -30 * time.Hour, "it ran from 11:55:47, 47 s after its start, and was last heard of at 2026-01-03 18:00:00", ""},
+	} {
+		b := stalledBoot()
+		b.Stages[1].Usual, b.Stages[1].Peers = 0, 3*time.Second
+		b.Outcome, b.Diagnosis, b.Events, b.Last = tt.outcome, nil, b.Events[:1], now.Add(-tt.last)
+		s := story{now: now, live: tt.live, next: tt.next}
+		s.tell(b)
+		first, rest, _ := strings.Cut(s.String(), "\n")
+		if !strings.HasSuffix(first, ": "+tt.head) {
+			t.Errorf("%s: %s, want %s", name, first, tt.head)
+		}
+		if line := "  loader    47 s, with this image usually 3.0 s  SLOW\n"; !strings.Contains(rest, line) {
+			t.Errorf("%s: %q is not in\n%s", name, line, rest)
+		}
+		_, goes, _ := strings.Cut(rest, "        now  ")
+		if goes = strings.TrimSuffix(goes, "\n"); goes != tt.goes {
+			t.Errorf("%s: %q, want %q", name, goes, tt.goes)
 		}
 	}
 }

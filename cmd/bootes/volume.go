@@ -17,8 +17,9 @@ func (a *app) volumeCommand() *cobra.Command {
 		Use:   "volume",
 		Short: "Volumes, the machines' disks: create, list, show, snapshot, roll back, commit, back up, change, remove",
 		Long: "A volume is a machine's disk: a writable clone of an image; or a data volume, blank at first, that machines\n" +
-			"are given beside it. It is named by its id, by the beginning of its id, or by its machine; VOLUME@SNAPSHOT\n" +
-			"is what it was at a snapshot. Removing the volume of a machine that is off resets the machine.",
+			"are given beside it. A machine's disk is named by the machine, or by its id or the beginning of that; a data\n" +
+			"volume by its name. VOLUME@SNAPSHOT is what it was at a snapshot. Removing the volume of a machine that is off\n" +
+			"resets the machine.",
 		Example: "  bootes volume list\n  bootes volume snapshot pc01 before-upgrade\n  bootes volume rollback pc01 before-upgrade\n" +
 			"  bootes volume commit pc01@before-upgrade lab:2\n  bootes volume rm pc01",
 	}

@@ -43,7 +43,7 @@ func (a *app) volumeCreate() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&size, "size", "", "a `size` such as 20G")
+	c.Flags().StringVar(&size, "size", "", "`size` of the disk, such as 20G")
 	c.Flags().StringVar(&blockSize, "block-size", "512", "`bytes` of a logical block: 512, or 4096 for a disk that has no smaller ones")
 	c.Flags().BoolVar(&shared, "shared", false, "several machines may have it at once")
 	c.Flags().StringVar(&limit, "limit", "", "what it may hold, a `size` such as 10G, or none")

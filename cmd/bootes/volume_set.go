@@ -39,8 +39,8 @@ func (a *app) volumeSet() *cobra.Command {
 		},
 	}
 	s := c.Flags()
-	s.StringVar(&f.limit, "limit", "", "a `size` such as 10G, or none")
-	s.StringVar(&f.through, "write-through", "", "`on` or off")
+	s.StringVar(&f.limit, "limit", "", "what it may hold beyond the image, a `size` such as 10G, or none")
+	s.StringVar(&f.through, "write-through", "", "`on` or off: each write is on the server's disk before the machine is told so")
 	s.StringVar(&f.shared, "shared", "", "`on` or off: several machines may have it at once")
 	s.StringVar(&f.iops, "iops", "", "commands a second, a `number`, or none")
 	s.StringVar(&f.bandwidth, "bandwidth", "", "what it moves a second, a `size` such as 50M, or none")

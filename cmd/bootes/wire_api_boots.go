@@ -19,6 +19,24 @@ func (o openSessions) Traffic() map[string]api.Traffic {
 	return all
 }
 
+func (o openSessions) Now(id string) *api.Now {
+	m := o.targets.Moved(id)
+	n := &api.Now{Traffic: api.Traffic{ReadBytes: m.Read, WrittenBytes: m.Written, Connected: m.Firmware || m.System}, Reads: m.Reads}
+	if !n.Connected {
+		x, ok := o.Transfers()[id]
+		if !ok {
+			return nil
+		}
+		n.Transfer = &x
+		return n
+	}
+	n.Quiet = o.targets.Pace(id).Quiet
+	if late, ok := o.boot.Late(id); ok {
+		n.Over, n.ReadRate = late.Over, late.Rate()
+	}
+	return n
+}
+
 func (o openSessions) Transfers() map[string]api.Transfer {
 	all := map[string]api.Transfer{}
 	var boots map[netip.Addr]string

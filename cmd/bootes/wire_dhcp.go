@@ -54,8 +54,11 @@ func client(q dhcp.Query) boot.Client {
 		IPXE:      q.IPXE,
 		Discover:  q.Type == dhcp.Discover,
 		Relay:     q.Relay,
+		From:      q.From,
+		Network:   q.Network,
 		Proxy:     q.Mode == dhcp.ModeProxy,
 		Late:      time.Duration(q.Secs) * time.Second,
+		Xid:       q.Xid,
 		UUID:      q.UUID,
 
 		Features:   q.Features,

@@ -3,12 +3,15 @@ package main
 import (
 	"errors"
 	"net"
+	"net/netip"
+	"path"
 	"time"
 
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/capture"
 	"bootes.dev/internal/dhcp"
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/inventory"
 )
 
 // What the servers saw of a boot reaches package boot here, which may have to
@@ -19,7 +22,7 @@ func exchange(q dhcp.Query, r dhcp.Reply) boot.Exchange {
 	x := boot.Exchange{
 		Offer: r.Type == dhcp.Offer, ACK: r.Type == dhcp.ACK, Proxied: q.Port == dhcp.ProxyPort,
 		Addr: r.Addr, Refused: r.Reason, Full: errors.Is(r.Err, dhcp.ErrPoolFull),
-		Routerless: r.Routerless,
+		Routerless: r.Routerless, Pool: fullPool(r.Full),
 	}
 	if r.Looking {
 		x.Refused = ""
@@ -36,6 +39,14 @@ func exchange(q dhcp.Query, r dhcp.Reply) boot.Exchange {
 	return x
 }
 
+func fullPool(f dhcp.FullPool) boot.Pool {
+	p := boot.Pool{Network: f.Network, Range: f.Range, Addresses: f.Addresses}
+	for _, r := range f.Pools {
+		p.Pools = append(p.Pools, inventory.Pool(r))
+	}
+	return p
+}
+
 // rivals are the other DHCP servers on an interface's network.
 func (h *house) rivals(iface string) (all []diagnose.Server) {
 	if h.dhcpd == nil {
@@ -43,7 +54,7 @@ func (h *house) rivals(iface string) (all []diagnose.Server) {
 	}
 	for _, o := range h.dhcpd.Others() {
 		if o.Interface == iface && !o.Gone {
-			all = append(all, diagnose.Server{Addr: o.ServerID, File: o.BootFile, Proxy: o.Proxy()})
+			all = append(all, diagnose.Server{Addr: o.ServerID, MAC: o.MAC, File: o.BootFile, Proxy: o.Proxy()})
 		}
 	}
 	return all
@@ -56,7 +67,23 @@ func (h *house) knocks(mac string, since time.Time) (k diagnose.Knocks, accepted
 		return k, 0
 	}
 	seen := h.packets.Knocks(capture.Span{MAC: hw, From: since})
-	return diagnose.Knocks{Known: true, TFTP: seen.TFTP, HTTP: seen.HTTP, ISCSI: seen.ISCSI}, seen.Accepted
+	return diagnose.Knocks{Known: true, TFTP: seen.TFTP, HTTP: seen.HTTP, ISCSI: seen.ISCSI, Proxy: seen.Proxy}, seen.Accepted
+}
+
+// sentTo is the largest file that is on its way to an address.
+func (h *house) sentTo(to netip.Addr) (largest diagnose.File) {
+	note := func(remote netip.Addr, f diagnose.File) {
+		if remote == to && f.Size > largest.Size {
+			largest = f
+		}
+	}
+	for _, p := range h.byTFTP.UnderWay() {
+		note(p.Client.Addr(), diagnose.File{Name: p.Name, Proto: "TFTP", Began: p.Began, Done: p.Done, Size: p.Size, Resent: p.Resent})
+	}
+	for _, p := range h.byHTTP.UnderWay() {
+		note(p.Remote.Addr(), diagnose.File{Name: path.Base(p.Path), Proto: "HTTP", Began: p.Began, Done: p.Done, Size: p.Size})
+	}
+	return largest
 }
 
 // heard is what a machine's network card has sent since then.

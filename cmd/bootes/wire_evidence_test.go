@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/dhcp"
+	"bootes.dev/internal/inventory"
 )
 
 func TestExchange(t *testing.T) {
@@ -30,10 +32,10 @@ func TestExchange(t *testing.T) {
 			boot.Exchange{Addr: addr, From: rival, Refused: "not for us"}},
 		"of a proxy": {dhcp.Query{Type: dhcp.Request, Port: 4011, Server: us}, dhcp.Reply{Type: dhcp.ACK, Boot: true, Decision: file},
 			boot.Exchange{ACK: true, Proxied: true, File: "snponly.efi"}},
-		"full": {dhcp.Query{Type: dhcp.Discover, Port: 67, Server: us}, dhcp.Reply{Reason: "full", Err: fmt.Errorf("offer: %w", dhcp.ErrPoolFull)},
-			boot.Exchange{Refused: "full", Full: true}},
+		"full": {dhcp.Query{Type: dhcp.Discover, Port: 67, Server: us}, dhcp.Reply{Reason: "full", Err: fmt.Errorf("offer: %w", dhcp.ErrPoolFull), Full: dhcp.FullPool{Range: "10.0.0.1", Addresses: 1, Pools: []dhcp.Pool{{First: addr, Last: addr}}}},
+			boot.Exchange{Refused: "full", Full: true, Pool: boot.Pool{Range: "10.0.0.1", Addresses: 1, Pools: []inventory.Pool{{First: addr, Last: addr}}}}},
 	} {
-		if got := exchange(tt.q, tt.r); got != tt.want {
+		if got := exchange(tt.q, tt.r); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
 		}
 	}

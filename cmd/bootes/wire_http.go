@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
-	"time"
 
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/httpboot"
@@ -27,9 +25,15 @@ func (h *house) script(ctx context.Context, r httpboot.ScriptRequest) (string, e
 	return text, err
 }
 
-func (h *house) fetchedHTTP(name string, remote netip.AddrPort, n int64, took time.Duration) {
-	h.counters.Transfer("http", "sent", n, took)
-	h.boot.LoaderFetched(context.Background(), boot.Fetched{Name: name, Proto: "HTTP", Remote: remote.Addr(), Bytes: n, Took: took})
+func (h *house) fetchedHTTP(f httpboot.Fetched) {
+	outcome := "sent"
+	if f.Err != nil {
+		outcome = "failed"
+	}
+	h.counters.Transfer("http", outcome, f.Bytes, f.Took)
+	h.boot.LoaderFetched(context.Background(), boot.Fetched{
+		Name: f.Name, Proto: "HTTP", Remote: f.Remote.Addr(), Bytes: f.Bytes, Took: f.Took, Err: f.Err, Answered: true,
+	})
 }
 
 func (h *house) askedHTTP(r httpboot.Asked) {

@@ -72,7 +72,7 @@ func TestCalls(t *testing.T) {
 			VolumeIO{Volume: "v1", Since: &born, Ops: []OpIO{{Op: "read", IOPS: 2}}, Slow: []SlowIO{}}, []any{"io", "v1", 2 * time.Second},
 		},
 		{"rm volume", func() (any, error) { return nil, c.RemoveVolume(ctx, "v1") }, nil, []any{"rm volume", "v1"}},
-		{"boots of one that never booted", func() (any, error) { return c.Boots(ctx, "pc01") }, []Boot{}, nil},
+		{"boots of one that never booted", func() (any, error) { return c.Boots(ctx, "pc01") }, []MachineBoot{}, nil},
 	} {
 		f.set(func() { f.calls = nil })
 		got, err := tt.call()
@@ -265,7 +265,7 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 65 {
+	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" || n != 66 {
 		t.Errorf("OpenAPI %s of version %s with %d operations", doc.OpenAPI, doc.Info.Version, n)
 	}
 }

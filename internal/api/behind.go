@@ -39,6 +39,9 @@ type Layers interface {
 	// an error.
 	VerifyImage(ctx context.Context, ref string, progress func(Progress)) (Verified, error)
 	FlattenImage(ctx context.Context, ref string, progress func(Progress)) (Image, error)
+	// CheckImage looks into an image for what keeps machines from booting it. card is
+	// the PCI vendor and device of their network cards, "8086:100e", or "".
+	CheckImage(ctx context.Context, ref, card string) (Checked, error)
 }
 
 // Machines is what the server asks of the inventory. The handlers fill in

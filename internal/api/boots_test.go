@@ -16,6 +16,32 @@ func (traffic) Transfers() map[string]Transfer {
 	return map[string]Transfer{"b2": {Name: "snponly.efi", Proto: "TFTP", Began: born, Done: 5, Size: 9}}
 }
 
+func (t traffic) Now(boot string) *Now {
+	x, ok := t[boot]
+	if !ok {
+		return nil
+	}
+	return &Now{Traffic: x, Reads: 3, ReadRate: 4, Over: time.Second, Quiet: time.Minute}
+}
+
+// TestBootsSayHowTheyGo: the newest of a machine's boots, if it goes on.
+func TestBootsSayHowTheyGo(t *testing.T) {
+	f := newFake()
+	f.Add(Event{Time: born, Boot: "b0", Machine: "pc01", Text: "began"})
+	f.Add(Event{Time: born.Add(time.Second), Boot: "b1", Machine: "pc01", Text: "began"})
+	o := f.options()
+	o.Sessions = traffic{"b0": {}, "b1": {ReadBytes: 7, Connected: true}}
+	c, _ := serveOptions(t, o)
+	boots, err := c.Boots(t.Context(), "pc01")
+	if err != nil || len(boots) != 2 || boots[1].Now != nil {
+		t.Fatalf("%v, %+v", err, boots)
+	}
+	want := Now{Traffic: Traffic{7, 0, true}, Reads: 3, ReadRate: 4, Over: time.Second, Quiet: time.Minute}
+	if n := boots[0].Now; n == nil || *n != want {
+		t.Errorf("%+v, want %+v", n, want)
+	}
+}
+
 func TestLatestBoots(t *testing.T) {
 	f := newFake()
 	f.machines = append(f.machines, Machine{Name: "pc02", MACs: []string{"52:54:00:00:00:02"}}, Machine{Name: "pc00"})

@@ -76,7 +76,7 @@ func (c *Client) RemoveMachine(ctx context.Context, name string) error {
 
 // Boots returns the last boots of a machine, or of an unknown one by its MAC,
 // newest first.
-func (c *Client) Boots(ctx context.Context, name string) (l []Boot, err error) {
+func (c *Client) Boots(ctx context.Context, name string) (l []MachineBoot, err error) {
 	return l, c.call(ctx, http.MethodGet, machineURL(name)+"/boots", nil, &l)
 }
 

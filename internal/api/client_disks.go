@@ -43,6 +43,16 @@ func (c *Client) VerifyImage(ctx context.Context, ref string, progress func(Prog
 	return follow[Verified](ctx, c, c.http, path+"/verify", nil, progress)
 }
 
+// CheckImage looks into an image for what keeps machines with such a network card,
+// "8086:100e", or with any, "", from booting it.
+func (c *Client) CheckImage(ctx context.Context, ref, card string) (k Checked, err error) {
+	path, err := imageURL(ref)
+	if err != nil {
+		return k, err
+	}
+	return k, c.call(ctx, http.MethodGet, path+"/check?card="+url.QueryEscape(card), nil, &k)
+}
+
 // FlattenImage merges the chain of an image.
 func (c *Client) FlattenImage(ctx context.Context, ref string, progress func(Progress)) (i Image, err error) {
 	path, err := imageURL(ref)

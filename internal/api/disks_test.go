@@ -38,6 +38,10 @@ func TestDiskCalls(t *testing.T) {
 			Verified{Ref: "a:b", Size: 4 << 30, Bad: []BadRange{}}, []any{"verify", "a:b"},
 		},
 		{
+			"check", func() (any, error) { return c.CheckImage(ctx, "a:b", "8086:100e") },
+			Checked{Ref: "a:b", Good: []string{"all"}, Faults: []ImageFault{}}, []any{"check", "a:b", "8086:100e"},
+		},
+		{
 			"flatten image", func() (any, error) { return c.FlattenImage(ctx, "a:b", nil) },
 			Image{Ref: "a:b", Depth: 1, Tags: []string{}}, []any{"flatten image", "a:b"},
 		},

@@ -42,6 +42,9 @@ func (f *fake) VerifyImage(_ context.Context, ref string, progress func(Progress
 	progress(stage)
 	return Verified{Ref: ref, Size: 4 << 30}, f.call("verify", ref)
 }
+func (f *fake) CheckImage(_ context.Context, ref, card string) (Checked, error) {
+	return Checked{Ref: ref, Good: []string{"all"}}, f.call("check", ref, card)
+}
 func (f *fake) FlattenImage(_ context.Context, ref string, progress func(Progress)) (Image, error) {
 	progress(stage)
 	return Image{Ref: ref, Depth: 1}, f.call("flatten image", ref)

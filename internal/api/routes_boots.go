@@ -26,6 +26,22 @@ type Traffic struct {
 	Connected    bool  `json:"connected" doc:"it has a session with a disk now"`
 }
 
+// MachineBoot is a boot of a machine, and how it goes.
+type MachineBoot struct {
+	Boot
+	Now *Now `json:"now,omitempty" doc:"how it goes, if it has a session with its disk now, or is sent a file"`
+}
+
+// Now is how a boot goes that has a session with its disk, or is sent a file.
+type Now struct {
+	Traffic
+	Reads    uint64        `json:"reads" doc:"commands"`
+	ReadRate int64         `json:"read_rate" doc:"bytes a second, since it last paused; of a boot that does not run yet"`
+	Over     time.Duration `json:"over_ns" doc:"the time that read_rate is of; 0: it is not known"`
+	Quiet    time.Duration `json:"quiet_ns" doc:"since something came from it"`
+	Transfer *Transfer     `json:"transfer,omitempty" doc:"the file that it is being sent now"`
+}
+
 // Transfer is a file on its way to a machine.
 type Transfer struct {
 	Name  string    `json:"name"`
@@ -43,6 +59,8 @@ type Sessions interface {
 	// Transfers are the files that are being sent to boots, by their ids; of
 	// several to one boot, the largest.
 	Transfers() map[string]Transfer
+	// Now is how one boot goes; nil if it has no session and is sent nothing.
+	Now(boot string) *Now
 }
 
 func (s *Server) bootRoutes(a huma.API) {

@@ -58,15 +58,27 @@ func (s *Server) machine(m Machine, err error) (*answer[Machine], error) {
 
 // listBoots looks under the machine's name and under its MACs: boots from
 // before it was added are there. A MAC as name finds an unknown machine.
-func (s *Server) listBoots(ctx context.Context, in *namePath) (*answer[[]Boot], error) {
+func (s *Server) listBoots(ctx context.Context, in *namePath) (*answer[[]MachineBoot], error) {
 	m, err := s.o.Machines.Machine(ctx, in.Name)
 	if err == nil {
-		return list(s.boots(m), nil)
+		return list(s.goOn(s.boots(m)), nil)
 	}
 	if boots := s.o.Boots.Boots(strings.ToLower(in.Name)); len(boots) > 0 {
-		return list(boots, nil)
+		return list(s.goOn(boots), nil)
 	}
-	return list[Boot](nil, err)
+	return list[MachineBoot](nil, err)
+}
+
+// goOn adds to the newest of boots how it goes.
+func (s *Server) goOn(boots []Boot) []MachineBoot {
+	all := make([]MachineBoot, len(boots))
+	for i, b := range boots {
+		all[i].Boot = b
+	}
+	if s.o.Sessions != nil && len(all) > 0 {
+		all[0].Now = s.o.Sessions.Now(all[0].ID)
+	}
+	return all
 }
 
 func (s *Server) boots(m Machine) []Boot {

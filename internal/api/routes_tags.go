@@ -9,6 +9,12 @@ import (
 
 type tagBody struct{ Body TagRequest }
 
+type checkPath struct {
+	Name string `path:"name"`
+	Tag  string `path:"tag"`
+	Card string `query:"card" pattern:"^([0-9a-f]{4}:[0-9a-f]{4})?$" doc:"PCI vendor and device of the machines' network card, such as 8086:100e: is its driver there?"`
+}
+
 func (s *Server) tagRoutes(a huma.API) {
 	huma.Register(a, get("list-tags", "/v1/tags", "All tags"),
 		func(ctx context.Context, _ *struct{}) (*answer[[]Tag], error) {
@@ -37,6 +43,12 @@ func (s *Server) layerRoutes(a huma.API) {
 				v.Bad = orEmpty(v.Bad)
 				return v, err
 			}}.response(), nil
+		})
+	huma.Register(a, get("check-image", image+"/check", "Look into an image for what keeps machines from booting it"),
+		func(ctx context.Context, in *checkPath) (*answer[Checked], error) {
+			c, err := s.o.Layers.CheckImage(ctx, in.Name+":"+in.Tag, in.Card)
+			c.Good, c.Faults = orEmpty(c.Good), orEmpty(c.Faults)
+			return reply(c, err)
 		})
 	huma.Register(a, longTask("flatten-image", image+"/flatten", "Make an image stand alone: merge what lies below it"),
 		func(_ context.Context, in *imagePath) (*huma.StreamResponse, error) {

@@ -42,6 +42,21 @@ type BadRange struct {
 	Layers []string `json:"layers" doc:"ids of the layers whose files hold it"`
 }
 
+// Checked is what was found in an image that would keep machines from booting it.
+type Checked struct {
+	Ref    string       `json:"ref"`
+	Good   []string     `json:"good" doc:"what is as it should be"`
+	Faults []ImageFault `json:"faults"`
+}
+
+// ImageFault is something wrong in an image.
+type ImageFault struct {
+	Name   string `json:"name" doc:"a word for scripts, such as kernel-missing"`
+	Sure   bool   `json:"sure" doc:"no machine gets over it; else some may"`
+	Text   string `json:"text"`
+	Remedy string `json:"remedy"`
+}
+
 // Commit is the body of POST /v1/volumes/{id}/commit.
 type Commit struct {
 	Snapshot string `json:"snapshot,omitempty" doc:"what to make the image of; default: the disk as it is now"`

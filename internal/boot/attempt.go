@@ -35,9 +35,17 @@ type attempt struct {
 	fetched  time.Time     // when it had its loader; zero: it has come back from that
 	fetching time.Time     // when it asked for the file that is being sent
 	sendsTo  netip.Addr    // to where that is
+	pool     Pool          // that had no address left for it
+	from     netip.Addr    // where its last DISCOVER came from: its relay, if it has one
+	askedAt  time.Time     // when the network was asked about it, after it had stopped
 	deaf     time.Time     // when its system did not answer a ping; zero: it always has
 
 	layer    string         // of the image that its disk stands on
+	systemAt time.Time      // when its system opened its disk; zero: it has not
+	reopened int            // times that it did so again, having lost it
+	lostBy   string         // how, the last time
+	cycles   []cycle        // the boots before it
+	end      cycle          // how it went itself, once another follows it
 	loader   string         // the file that it was told last
 	lacks    string         // what its iPXE lacks
 	unmasked bool           // it is iPXE without iPXE's marks; see unmask
@@ -107,10 +115,11 @@ func (as *attempts) take(subject, mac string, s step, now time.Time, newID func(
 	}
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	if a := as.m[subject]; a != nil {
-		as.drop(a)
-	}
 	a := &attempt{id: id, subject: subject, mac: mac, opened: now, active: now}
+	if old := as.m[subject]; old != nil {
+		a.cycles = old.after()
+		as.drop(old)
+	}
 	if goes := crowd.Leaves(as.m, as.strangers, a.stranger(), (*attempt).stranger, func(a *attempt) time.Time { return a.active }); goes != nil {
 		as.drop(goes)
 	}

@@ -38,9 +38,18 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	}
 	s.configured(&c)
 	s.around(&c, a, reached)
-	if c.System.Deaf && s.Heard != nil {
+	if s.Pace != nil {
+		c.Pace = s.Pace(a.id)
+	}
+	c.System.Deaf = c.System.Deaf || !c.System.Silent.IsZero()
+	if c.Stage == recorder.StageRead {
+		deaf = now.Add(-c.Silent)
+	}
+	if (c.System.Deaf || c.Stage == recorder.StageRead) && s.Heard != nil {
 		c.Heard = s.Heard(c.MAC, deaf)
 	}
+	c.Conflict = s.conflict(ctx, a)
+	c.Pool = s.pool(ctx, a)
 	s.known(ctx, &c)
 	c.Past.Failed = 1 // this one
 	s.past(&c, s.Recorder.Before(a.subject, a.id))
@@ -96,6 +105,26 @@ func (s *Service) known(ctx context.Context, c *diagnose.Case) {
 	case u.Policy == Ignore:
 		c.HowTo = s.howToAdd(ctx, mac)
 	}
+	if err == nil && !c.Known {
+		c.Near = s.near(ctx, c.MAC)
+	}
+}
+
+// near is a machine that has never been seen, for whose MAC a stranger's may have
+// been meant.
+func (s *Service) near(ctx context.Context, mac string) (d diagnose.Card) {
+	all, _ := s.Inventory.Machines(ctx)
+	for _, m := range all {
+		if _, seen := s.Recorder.Newest(m.Name); seen {
+			continue
+		}
+		for _, its := range m.MACs {
+			if inventory.Mistyped(its, mac) {
+				return diagnose.Card{MAC: its, Machine: m.Name}
+			}
+		}
+	}
+	return d
 }
 
 // came is how many other machines on a's interface have come for what they were

@@ -18,7 +18,7 @@ func (h *house) old(mac string, fw Firmware) Answer {
 }
 
 func (h *house) says(mac string, c Client) Answer {
-	h.clock = h.clock.Add(2e9)
+	h.later(2e9)
 	c.MAC, c.Interface, c.Server, c.Discover = parseMAC(mac), "br0", server, true
 	return h.DHCP(h.t.Context(), c)
 }

@@ -111,10 +111,10 @@ func TestADiskInUseIsNobodyElses(t *testing.T) {
 	if !h.warned("pc2", "no script: "+why) {
 		t.Errorf("its timeline: %+v", h.Recorder.Boots("pc2"))
 	}
-	h.clock = h.clock.Add(time.Hour)
+	h.later(time.Hour)
 	h.discovers(mac2, uuidC, true)
 	h.wants("pc2's card on another computer", h.asks(mac2, addr2, ""), "echo "+why+"\n", "not sanboot")
-	h.clock = h.clock.Add(time.Hour)
+	h.later(time.Hour)
 	h.discovers(mac2, uuidB, true)
 	h.wants("pc2 itself, reset", h.asks(mac2, addr2, ""), "sanboot")
 }
@@ -135,7 +135,7 @@ func TestADiskWhoseSystemMayComeBackIsNobodyElses(t *testing.T) {
 	h.discovers(mac1, uuidB, true)
 	why := "its disk is in use: pc2 ran by boot " + user + " before this server started, and may come back to it until " + clock(h.started.Add(2*time.Minute))
 	h.wants("too early", h.asks(mac1, addr1, ""), "echo "+why+"\n", "not sanboot")
-	h.clock = h.clock.Add(2 * time.Minute)
+	h.later(2 * time.Minute)
 	h.discovers(mac1, uuidB, true)
 	h.wants("later", h.asks(mac1, addr1, ""), "sanboot")
 	h.clock, h.started = h.clock.Add(time.Hour), h.clock.Add(time.Hour)
@@ -154,7 +154,7 @@ func TestNewBoard(t *testing.T) {
 	if _, err := h.Inventory.SetMachine(t.Context(), "pc1", func(m *inventory.Machine) error { m.UUID = uuidA; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	h.clock = h.clock.Add(time.Hour)
+	h.later(time.Hour)
 	h.discovers(mac1, uuidC, true)
 	h.wants("by a person's word", h.asks(mac1, addr1, ""), "echo Bootes does not boot 52:54:00:00:00:01 as pc1:\necho its UUID is "+uuidC, "not sanboot")
 }
@@ -166,7 +166,7 @@ func TestSerialNumbers(t *testing.T) {
 	h.learns("pc1", inventory.Hardware{Serial: "SN1", Product: "Box"})
 	h.learns("pc2", inventory.Hardware{Serial: "SN2", Product: "Box"})
 	for serial, machine := range map[string]string{"SN1": "pc1", "SN2": "pc2"} {
-		h.clock = h.clock.Add(time.Hour)
+		h.later(time.Hour)
 		h.discovers(mac1, "", true)
 		h.wants("first", h.asks(mac1, addr1, ""), "?facts=1&", "not sanboot")
 		h.wants(serial, h.asks(mac1, addr1, "facts=1&serial="+serial), "set hostname "+machine, "sanboot")
@@ -180,7 +180,7 @@ func TestDockBetweenMachinesThatShareAUUID(t *testing.T) {
 	h.learns("pc1", inventory.Hardware{UUID: uuidA, Serial: "SN1", Product: "Box"})
 	h.learns("pc2", inventory.Hardware{UUID: uuidA, Serial: "SN2", Product: "Box"})
 	for serial, machine := range map[string]string{"SN1": "pc1", "SN2": "pc2"} {
-		h.clock = h.clock.Add(time.Hour)
+		h.later(time.Hour)
 		h.discovers(mac1, uuidA, true)
 		h.wants("first", h.asks(mac1, addr1, ""), "?facts=1&", "not sanboot")
 		h.wants(serial, h.asks(mac1, addr1, "facts=1&uuid="+uuidA+"&serial="+serial), "set hostname "+machine, "sanboot")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
 )
 
@@ -25,7 +26,16 @@ type Exchange struct {
 	Refused    string       // why it was not answered
 	NoBoot     string       // why there is nothing for it to boot
 	Full       bool         // because there is no address left
+	Pool       Pool         // in this
 	Routerless netip.Prefix // the network behind a relay whose machines are told no router; zero: they are
+}
+
+// Pool is the addresses of a network that are given to whoever asks.
+type Pool struct {
+	Network   netip.Prefix // as leases name it
+	Range     string
+	Addresses int
+	Pools     []inventory.Pool
 }
 
 // Exchanged notes what became of a message of DHCP.
@@ -38,7 +48,11 @@ func (s *Service) Exchanged(c Client, machine string, x Exchange) {
 		s.attempts.with(a, func() { a.system(x) })
 		return
 	}
-	s.attempts.with(a, func() { a.dhcp(c).exchanged(x) })
+	s.attempts.with(a, func() {
+		if a.dhcp(c).exchanged(x); x.Full {
+			a.pool = x.Pool
+		}
+	})
 	s.alive(a)
 	told := ""
 	s.attempts.with(a, func() { told = a.watch.told })
@@ -76,7 +90,7 @@ func (a *attempt) discovered(c Client, now time.Time) {
 	if d.Asked++; d.Asked == 1 {
 		d.Late = c.Late
 	}
-	d.Proxy, d.Relay = c.Proxy, c.Relay
+	d.Proxy, d.Relay, d.Network = c.Proxy, c.Relay, c.Network
 	if !c.IPXE && !a.fetched.IsZero() {
 		a.returned(now)
 	}
@@ -139,6 +153,9 @@ func (a *attempt) sent(f Fetched, runsOn string, now time.Time) {
 		}
 		l.Took, l.Resent, l.For = f.Took, f.Resent, runsOn
 		l.Missing, l.Failed = "", diagnose.Transfer{}
+		if f.Block >= l.Stuck {
+			l.Stuck = 0
+		}
 		a.fetched = now
 	case errors.Is(f.Err, fs.ErrNotExist):
 		a.missed(f.Name)
@@ -146,6 +163,9 @@ func (a *attempt) sent(f Fetched, runsOn string, now time.Time) {
 		l.Failed = diagnose.Transfer{
 			Name: f.Name, Proto: f.Proto, Bytes: f.Bytes, Why: f.Err.Error(), Times: l.Failed.Times + 1,
 			Answered: f.Answered, Block: f.Block, Resent: f.Resent, Restarted: f.Restarted,
+		}
+		if l.Failed.Stuck() {
+			l.Stuck = f.Block
 		}
 	}
 }

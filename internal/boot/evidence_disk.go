@@ -8,6 +8,7 @@ import (
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/recorder"
 )
 
 // scriptRefused notes that a's script was asked for, and why it was not given.
@@ -63,12 +64,28 @@ func (a *attempt) refused(reason string) {
 	a.seen.Login.Refused = reason
 }
 
+// taken notes that static credentials have opened the disk of a boot between its
+// script and its system, from elsewhere.
+func (s *Service) taken(a *attempt, by Session) {
+	s.attempts.with(a, func() {
+		if a.stage.After(recorder.StageIPXE) && recorder.StageKernel.After(a.stage) && by.Remote != a.addr {
+			a.seen.Taken = diagnose.Taken{By: by.Remote, Since: clock(s.now()), Target: s.Target(a.subject)}
+		}
+	})
+}
+
 // loggedIn notes a login.
-func (a *attempt) loggedIn(by Session) {
-	a.seen.Login = diagnose.Login{}
+func (a *attempt) loggedIn(by Session, now time.Time) {
+	a.seen.Login, a.seen.Taken = diagnose.Login{}, diagnose.Taken{}
 	if by.Firmware {
 		a.seen.System.Left, a.seen.System.GaveUp, a.seen.System.Untaken, a.watch.left = false, false, false, time.Time{}
 	} else {
+		switch {
+		case a.systemAt.IsZero():
+			a.systemAt = now
+		case a.seen.System.Ended != "" && !a.seen.System.LoggedOut:
+			a.reopened, a.lostBy = a.reopened+1, a.seen.System.Ended
+		}
 		a.seen.System.Ended, a.seen.System.Lasted, a.seen.System.Deaf = "", 0, false
 	}
 }
@@ -87,6 +104,7 @@ func (s *Service) SessionEnded(b inventory.Boot, by Session, reason string, last
 		case by.Firmware:
 			y.Left, a.watch.left = true, time.Now()
 		default:
+			y.Silent = time.Time{}
 			y.Ended, y.Lasted, y.LoggedOut, y.Deaf = reason, lasted, by.LoggedOut, by.Unanswered > 0
 		}
 	})
@@ -144,7 +162,12 @@ func (s *Service) Opened(b inventory.Boot, l diagnose.Layout, err error) {
 			a.seen.Disk.Corrupt = err.Error()
 		}
 	})
-	if err != nil {
+	again := false
+	s.attempts.with(a, func() { again = loop(a.cycles, s.now()).Starts >= diagnose.LoopStarts })
+	switch {
+	case err != nil:
 		s.settle(a, &a.watch.settle)
+	case again && s.Contents != nil:
+		s.settle(a, &a.watch.inside)
 	}
 }

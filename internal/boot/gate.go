@@ -248,9 +248,17 @@ func (s *Service) LoggedIn(b inventory.Boot, by Session) {
 	if !st.After(s.stage(b)) {
 		again, st = " again", ""
 	}
-	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID {
-		s.attempts.with(a, func() { a.loggedIn(by) })
+	if !by.Firmware {
+		s.HeardAgain(b)
 	}
+	switch a := s.attempts.current(b.Machine); {
+	case a == nil:
+	case a.id == b.ID:
+		s.attempts.with(a, func() { a.loggedIn(by, s.now()) })
+	case b.Seq == 0:
+		s.taken(a, by)
+	}
+	defer s.reopens(b)
 	s.Progress(b, st, recorder.Info, fmt.Sprintf("%s opened the disk%s, from %s%s", who, again, by.Remote, how))
 }
 

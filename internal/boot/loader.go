@@ -116,10 +116,10 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 	s.attempts.with(a, func() { a.reloaded(f.Name) })
 	s.attempts.reach(a, recorder.StageLoader)
 	level := recorder.Info
-	if diagnose.Lossy(f.Took, f.Resent) {
+	if diagnose.Lossy(f.Took, f.Resent) || diagnose.Creeps(f.Took, f.Bytes) {
 		level = recorder.Warn
 	}
-	s.say(a, recorder.Event{Stage: recorder.StageLoader, Level: level,
+	s.say(a, recorder.Event{Stage: recorder.StageLoader, Since: time.Now().Add(-f.Took), Level: level,
 		Text: fmt.Sprintf("%s sent by %s, %d bytes in %s%s", f.Name, f.Proto, f.Bytes, f.Took.Round(time.Millisecond), f.how())})
 }
 
@@ -133,6 +133,8 @@ func (f Fetched) how() (text string) {
 		text += ", one window of them sent again"
 	case f.Resent > 1:
 		text += fmt.Sprintf(", %d windows of them sent again", f.Resent)
+	case f.Err == nil && diagnose.Creeps(f.Took, f.Bytes):
+		text += ", none of them lost: the way to it is long, or narrow"
 	}
 	return text
 }

@@ -41,12 +41,12 @@ func TestNetworkWarning(t *testing.T) {
 	if n := h.on("pc2", "on its network: "+rival); n != 1 {
 		t.Errorf("pc2, which begins soon after, is told of it %d times, want once", n)
 	}
-	h.clock = h.clock.Add(warningTime)
+	h.later(warningTime)
 	h.discovers(mac2, "", false)
 	if n := h.on("pc2", "on its network: "+rival); n != 0 {
 		t.Error("a boot of later is told of it")
 	}
-	h.clock = h.clock.Add(stale + time.Second)
+	h.later(stale + time.Second)
 	h.NetworkWarning("br0", "too late")
 	if n := h.on("pc2", "on its network: too late"); n != 0 {
 		t.Error("a machine that is long silent is told")
@@ -91,7 +91,7 @@ func TestHTTPAsked(t *testing.T) {
 		t.Errorf("an installer: %d events, the last %+v", n, last)
 	}
 	before := last.Again
-	h.clock = h.clock.Add(time.Minute)
+	h.later(time.Minute)
 	h.HTTPAsked(t.Context(), Asked{http.MethodGet, "/files/late", 200, addr1})
 	b = h.Recorder.Boots("pc1")[0]
 	if last := b.Events[len(b.Events)-1]; last.Again != before+1 {
@@ -127,7 +127,7 @@ func TestRefusedScripts(t *testing.T) {
 	if first := boots[len(boots)-1].Events[0]; first.Text != "no script: "+why {
 		t.Errorf("before pc1 started: %+v", first)
 	}
-	h.clock = h.clock.Add(stale + time.Second)
+	h.later(stale + time.Second)
 	if err := ask(mac1, addr1); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"fmt"
 
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/recorder"
@@ -43,6 +44,9 @@ func alike(b recorder.Boot, st recorder.Stage, short bool) bool {
 // loops warns at the beginning of a's boot that those before it failed alike.
 func (s *Service) loops(ctx context.Context, a *attempt) {
 	earlier := s.Recorder.Before(a.subject, a.id)
+	if s.circles(ctx, a, earlier) {
+		return
+	}
 	if len(earlier) < diagnose.LoopBoots {
 		return
 	}
@@ -56,10 +60,10 @@ func (s *Service) loops(ctx context.Context, a *attempt) {
 	d := diagnose.Diagnose(c)
 	switch last := earlier[0]; {
 	case last.Diagnosis != nil && last.Diagnosis.Kind != diagnose.SystemGone:
-		d = *last.Diagnosis
+		s.say(a, recorder.Event{Level: recorder.Warn, Text: fmt.Sprintf("the %d boots before it came as far as %s; the last: %s", c.Past.Failed, c.Stage, diagnose.Sentence(*last.Diagnosis))})
+		return
 	case d.Kind != diagnose.CrashLoop: // nothing is seen yet of this boot that another kind could go by
 		return
 	}
-	s.say(a, recorder.Event{Level: recorder.Warn, Text: diagnose.Sentence(d), Diagnosis: &d})
-	s.Log.Warn("machine is in a loop", "machine", a.subject, "stage", string(c.Stage), "kind", d.Kind, "reason", diagnose.Sentence(d))
+	s.looping(a, c, d)
 }

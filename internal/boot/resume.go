@@ -14,6 +14,7 @@ type interrupted struct {
 	recorder.Boot
 	patience time.Duration
 	life     time.Time
+	was      time.Time // when it was last heard of before
 	moved    Moved
 }
 
@@ -27,7 +28,7 @@ func (s *Service) Resume(ctx context.Context) error {
 	now := time.Now()
 	for _, b := range s.Recorder.Latest() {
 		if b.Outcome == "" && b.ID != "" && b.Stage != "" {
-			all = append(all, &interrupted{Boot: b, patience: s.Patience(b.Stage, s.Recorder.Usual(subjectOf(b), b.Stage)), life: now})
+			all = append(all, &interrupted{Boot: b, patience: s.Patience(b.Stage, s.Recorder.Usual(subjectOf(b), b.Stage)), life: now, was: b.Last})
 		}
 	}
 	tick := time.NewTicker(s.resumeEvery)
@@ -69,7 +70,7 @@ func (s *Service) goesOn(ctx context.Context, i *interrupted, now time.Time) boo
 	if i.patience == 0 || now.Sub(i.life) < i.patience {
 		return true
 	}
-	c := diagnose.Case{Subject: subject, MAC: b.MAC, Known: b.Machine != "", Stage: b.Stage, Silent: now.Sub(i.life), Restarted: true}
+	c := diagnose.Case{Subject: subject, MAC: b.MAC, Known: b.Machine != "", Stage: b.Stage, Silent: now.Sub(i.life), Restarted: true, Away: s.started.Sub(i.was)}
 	c.Disk.Image = b.Image
 	s.known(ctx, &c)
 	s.conclude(recorder.Event{Boot: b.ID, Machine: b.Machine, MAC: b.MAC}, c, diagnose.Diagnose(c))

@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/diskcheck"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
 )
@@ -72,16 +73,25 @@ type Options struct {
 	// DHCP servers on an interface's network, the port of TFTP and the data folder;
 	// and how long a machine may be silent at a stage, by default as long as
 	// diagnose.Patience says.
-	Moved    func(boot string) Moved
-	Others   func(iface string) []diagnose.Server
-	TFTPPort uint16
-	Knocks   func(mac string, since time.Time) (k diagnose.Knocks, accepted int)
-	Heard    func(mac string, since time.Time) diagnose.Heard
-	Data     string
+	Moved      func(boot string) Moved
+	Others     func(iface string) []diagnose.Server
+	TFTPPort   uint16
+	Knocks     func(mac string, since time.Time) (k diagnose.Knocks, accepted int)
+	Heard      func(mac string, since time.Time) diagnose.Heard
+	Data       string
+	Neighbours Neighbours
 	// Check compares a layer's content with its hashes, and says what is not as it was
 	// made; "": nothing.
-	Check    func(ctx context.Context, layer string) (damage string, err error)
+	Check func(ctx context.Context, layer string) (damage string, err error)
+	// Contents looks into a volume that m does not boot, which stands on an image.
+	Contents func(ctx context.Context, volume, image string, m diskcheck.Machine) (diagnose.Contents, error)
 	Patience func(recorder.Stage, recorder.Usual) time.Duration
+	// Pace is how a boot goes on, by its sessions, and Sent the file that is on its way
+	// to an address. Crawls is how long it may go on at a stage, by default as long as
+	// diagnose.Crawls says.
+	Pace   func(boot string) diagnose.Pace
+	Sent   func(to netip.Addr) diagnose.File
+	Crawls func(recorder.Stage, recorder.Usual) time.Duration
 
 	Targets Targets // nil: there are never any sessions
 
@@ -101,12 +111,15 @@ type Service struct {
 	refusals refusals
 	warnings warnings
 	askers   askers
+	twins    twins
 	tickets  tickets
 	checks   checks
+	looks    diskLooks
 	enrolled bucket
-	met      bucket // strangers
-	full     seldom // told that the list of those that wait is full
-	flooded  seldom // told that strangers are too many
+	met      bucket        // strangers
+	asking   chan struct{} // full: the network is asked for others
+	full     seldom        // told that the list of those that wait is full
+	flooded  seldom        // told that strangers are too many
 	started  time.Time
 	now      func() time.Time
 
@@ -121,6 +134,9 @@ func New(o Options) *Service {
 	if o.Patience == nil {
 		o.Patience = diagnose.Patience
 	}
+	if o.Crawls == nil {
+		o.Crawls = diagnose.Crawls
+	}
 	o.TFTPPort = cmp.Or(o.TFTPPort, 69)
 	if o.Loaders == nil {
 		o.Loaders = NewFolders()
@@ -133,7 +149,7 @@ func New(o Options) *Service {
 	}
 	return &Service{
 		Options: o, attempts: attempts{m: map[string]*attempt{}}, started: time.Now(), now: time.Now,
-		checks:  newChecks(),
+		checks: newChecks(), asking: make(chan struct{}, maxAsking),
 		between: between, resumeEvery: resumeEvery, checkAgain: checkAgain,
 	}
 }
@@ -154,9 +170,12 @@ type Client struct {
 	IPXE      bool
 	Discover  bool          // a DISCOVER, which may begin a boot
 	Relay     netip.Addr    // zero: on our wire
+	From      netip.Addr    // of the message: the relay's towards us, where there is one
+	Network   netip.Prefix  // behind the relay; zero: none that we serve
 	Proxy     bool          // another server gives it its address
 	Late      time.Duration // for how long it says that it has asked
-	UUID      [16]byte      // of its firmware, in canonical byte order; zero: not told
+	Xid       uint32
+	UUID      [16]byte // of its firmware, in canonical byte order; zero: not told
 
 	Features   []byte // what its iPXE says it can do; empty: it does not say
 	AsksAsIPXE bool   // as only iPXE asks, whatever it calls itself
@@ -232,8 +251,11 @@ func (s *Service) InIPXE(mac net.HardwareAddr) (yes bool) {
 // asked files a request under its attempt, opening one where it begins one.
 // It returns nil for a message that belongs to no attempt.
 func (s *Service) asked(ctx context.Context, subject string, v verdict, c Client) *attempt {
+	twin := s.twins.hear(c, s.now())
 	if !c.Discover {
-		return s.attempts.current(subject)
+		a := s.attempts.current(subject)
+		s.twin(a, twin)
+		return a
 	}
 	by, st, who := romAsks, recorder.StageFirmware, string(c.Firmware)
 	if c.IPXE {
@@ -249,7 +271,7 @@ func (s *Service) asked(ctx context.Context, subject string, v verdict, c Client
 	}
 	began := false
 	s.attempts.seen(a, c.MAC.String(), func() {
-		a.iface, a.byHardware, a.addressed, a.server = c.Interface, v.byHardware, s.now(), c.Server
+		a.iface, a.byHardware, a.addressed, a.server, a.from = c.Interface, v.byHardware, s.now(), c.Server, c.From
 		a.unmasked, a.lacks = c.Unmasked, c.lacks()
 		if u := firmwareUUID(c.UUID); u != "" {
 			a.hardware.UUID = u
@@ -268,6 +290,7 @@ func (s *Service) asked(ctx context.Context, subject string, v verdict, c Client
 	if !s.sayOnce(a, recorder.Event{Stage: st, Text: fmt.Sprintf("DISCOVER from %s on %s", who, c.Interface)}) {
 		return a
 	}
+	s.twin(a, twin)
 	s.warned(a, c.Interface)
 	if began && v.known() {
 		s.loops(ctx, a)

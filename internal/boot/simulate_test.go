@@ -245,7 +245,7 @@ func TestTicketsEnd(t *testing.T) {
 	if !h.Simulates(parseMAC(mac1)) || h.Simulates(parseMAC(mac2)) {
 		t.Error("whom the simulation has")
 	}
-	h.clock = h.clock.Add(ticketTime)
+	h.later(ticketTime)
 	if h.Simulates(parseMAC(mac1)) || h.Simulating(first.ID) || h.HasTicket(first.Ticket) || h.SimulatedBy(first.ID, parseMAC(mac1)) {
 		t.Error("a simulation that has ended has machines")
 	}

@@ -39,7 +39,12 @@ type watch struct {
 
 	settle  bool      // what was seen may explain a stop by itself
 	failing bool      // the disk has failed
+	losing  bool      // the system has lost its disk several times
+	silent  bool      // its system has fallen silent
+	inside  bool      // the disk is to be looked into
 	left    time.Time // iPXE closed its session; zero: it has another, or that was looked at
+
+	gait gait
 }
 
 // Moved is what a boot has moved through its sessions, and which it has.
@@ -75,6 +80,7 @@ func (s *Service) alive(a *attempt) {
 	s.attempts.with(a, func() {
 		if came {
 			a.watch.stage, a.watch.patience, a.watch.reached, a.watch.told = st, patience, now, ""
+			a.watch.inside = a.watch.inside || st == recorder.StageRunning && s.Contents != nil
 		}
 		a.watch.life = now
 		s.arm(a, now)
@@ -84,7 +90,7 @@ func (s *Service) alive(a *attempt) {
 // arm sets a's timer. The caller holds the attempts' mu.
 func (s *Service) arm(a *attempt, now time.Time) {
 	w := &a.watch
-	if w.settle || w.failing {
+	if w.settle || w.failing || w.losing || w.silent || w.inside {
 		s.wake(a, 0)
 		return
 	}
@@ -95,6 +101,9 @@ func (s *Service) arm(a *attempt, now time.Time) {
 	wait := w.due(a.waits(now)).Sub(now)
 	if !recorder.StageLogin.After(w.stage) {
 		wait = min(wait, w.patience/looks)
+	}
+	if a.glanced(now) {
+		wait = min(wait, glance)
 	}
 	if !w.left.IsZero() {
 		wait = min(wait, w.left.Add(s.between).Sub(now))
@@ -125,10 +134,11 @@ func (a *attempt) timed() bool {
 func (s *Service) look(a *attempt) {
 	moved := s.moved(a.id)
 	now := time.Now()
-	var over, settle, failing bool
+	var over, settle, failing, losing, silent, inside bool
 	s.attempts.with(a, func() {
 		w := &a.watch
-		settle, failing, w.settle, w.failing = w.settle, w.failing, false, false
+		settle, failing, losing, silent, inside = w.settle, w.failing, w.losing, w.silent, w.inside
+		w.settle, w.failing, w.losing, w.silent, w.inside = false, false, false, false, false
 		if !w.left.IsZero() && now.Sub(w.left) >= s.between {
 			settle, w.left, a.seen.System.GaveUp = true, time.Time{}, true
 		}
@@ -146,6 +156,16 @@ func (s *Service) look(a *attempt) {
 		}
 	})
 	ctx := context.Background()
+	s.slow(ctx, a, now)
+	if losing {
+		s.loses(ctx, a, now)
+	}
+	if silent {
+		s.silent(ctx, a, now)
+	}
+	if inside {
+		s.inside(ctx, a)
+	}
 	if settle || failing {
 		s.settled(ctx, a, now, failing)
 	}
@@ -172,6 +192,8 @@ func (s *Service) moved(boot string) Moved {
 
 // stalled tells why a has stopped, unless that was told of it at this stage.
 func (s *Service) stalled(ctx context.Context, a *attempt, now time.Time) {
+	s.ask(ctx, a)
+	s.lookInto(ctx, a, false)
 	c := s.caseOf(ctx, a, now)
 	d := diagnose.Diagnose(c)
 	news := false
@@ -204,7 +226,7 @@ func (s *Service) settled(ctx context.Context, a *attempt, now time.Time, failin
 	case diagnose.Conclusive(c):
 		s.stalled(ctx, a, now)
 	case diagnose.Absent(c) != "":
-		s.sayOnce(a, recorder.Event{Text: diagnose.Absent(c)})
+		s.sayOnce(a, recorder.Event{Text: diagnose.Absent(c), Resolved: diagnose.SystemSilent})
 	}
 }
 
@@ -215,11 +237,16 @@ func (s *Service) replaced(ctx context.Context, a *attempt) {
 	s.attempts.with(a, func() { told = a.watch.told })
 	c := s.caseOf(ctx, a, time.Now())
 	if told == "" && (diagnose.Telling(c) || diagnose.Conclusive(c)) {
-		s.conclude(s.eventOf(a), c, diagnose.Diagnose(c))
+		d := diagnose.Diagnose(c)
+		s.conclude(s.eventOf(a), c, d)
+		if d.Kind != diagnose.NoSystemLogin { // which a loop explains better
+			told = d.Kind
+		}
 	}
 	if c.Past.Failed >= suspects {
 		s.suspect(a, c)
 	}
+	s.cycled(a, told != "")
 }
 
 // conclude records a diagnosis under the boot of e.

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func TestDiagnoses(t *testing.T) {
 	}
 	fails := func(h *house, f Fetched) {
 		h.File(h.t.Context(), f.Name, addr1, server)
-		f.Proto, f.Remote = "TFTP", addr1
+		f.Proto, f.Remote = cmp.Or(f.Proto, "TFTP"), addr1
 		h.LoaderFetched(h.t.Context(), f)
 	}
 	for _, tt := range []struct {
@@ -69,7 +70,7 @@ func TestDiagnoses(t *testing.T) {
 		}},
 		{diagnose.PoolExhausted, recorder.StageFirmware, func(h *house) {
 			h.discover(mac1, EFI64, false)
-			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{Refused: "no address left in the pool", Full: true})
+			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{Refused: "no address left in the pool", Full: true, Pool: Pool{Network: netip.MustParsePrefix("10.77.0.0/24"), Range: "10.77.0.100", Addresses: 1}})
 		}},
 		{diagnose.OfferIgnored, recorder.StageFirmware, func(h *house) {
 			asks(h, false)
@@ -95,6 +96,10 @@ func TestDiagnoses(t *testing.T) {
 			for range 2 {
 				fails(h, Fetched{Name: "snponly.efi", Err: errors.New("client began anew"), Restarted: true})
 			}
+		}},
+		{diagnose.HTTPTimeout, recorder.StageFirmware, func(h *house) {
+			leased(h, false)
+			fails(h, Fetched{Name: "snponly.efi", Proto: "HTTP", Err: errors.New("client closed the connection"), Bytes: 50152, Answered: true})
 		}},
 		{diagnose.LoaderSilent, recorder.StageLoader, func(h *house) { leased(h, false); h.fetches("snponly.efi") }},
 		{diagnose.LoaderLoop, recorder.StageLoader, func(h *house) {
@@ -172,6 +177,12 @@ func TestUnknownMachineIsRefused(t *testing.T) {
 	h.Exchanged(client(mac, EFI64, false), "", Exchange{Offer: true, NoBoot: "unknown machine"})
 	if b := h.stopped(mac); b.Outcome != recorder.OutcomeRefused || b.Diagnosis.Kind != diagnose.UnknownMachine {
 		t.Errorf("%s: %+v", b.Outcome, b.Diagnosis)
+	} else if near := b.Diagnosis.Causes[0]; near.Remedy != "bootes machine set pc1 --mac "+mac {
+		t.Errorf("that pc1's MAC may be mistyped: %+v", near)
+	}
+	h.discover(mac1, EFI64, false) // it is there: its MAC is right
+	if d := h.near(t.Context(), mac); d.Machine != "pc2" {
+		t.Errorf("near %s is %+v", mac, d)
 	}
 }
 
@@ -566,7 +577,8 @@ func TestLoopOfAKnownCause(t *testing.T) {
 		h.Recorder.Add(recorder.Event{Boot: id, Machine: "pc1", Outcome: recorder.OutcomeStalled, Diagnosis: d, Text: "stopped"})
 	}
 	h.discover(mac1, EFI64, false)
-	if b := h.Recorder.Boots("pc1")[0]; b.Outcome != "" || b.Diagnosis == nil || b.Diagnosis.Kind != diagnose.NotBootable {
-		t.Errorf("%q, %+v", b.Outcome, b.Diagnosis)
+	b := h.Recorder.Boots("pc1")[0]
+	if want := "the 3 boots before it came as far as read; the last: no boot sector"; b.Outcome != "" || b.Diagnosis != nil || b.Events[1].Text != want {
+		t.Errorf("%q, %+v, %q; want %q", b.Outcome, b.Diagnosis, b.Events[1].Text, want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
 )
@@ -152,5 +153,70 @@ func TestRootPath(t *testing.T) {
 	}
 	if got := root(mac1, "br0", BIOS) + root(mac2, "br0", NoFirmware); got != "" {
 		t.Errorf("PXE, and another machine: %s", got)
+	}
+}
+
+// TestStaticTakes: what opens the disk of a boot before its system does, and is not
+// where it boots, has taken it; its own next login takes it back.
+func TestStaticTakes(t *testing.T) {
+	h := newHouse(t)
+	h.boots(mac1)
+	hold := staticBoot(h.static())
+	a := h.attempts.current("pc1")
+	taken := func(by Session, st recorder.Stage) diagnose.Taken {
+		h.attempts.with(a, func() { a.stage, a.seen.Taken = st, diagnose.Taken{} })
+		h.LoggedIn(hold, by)
+		return a.seen.Taken
+	}
+	if got := taken(Session{Remote: addr2}, recorder.StageRead); got.By != addr2 || got.Since == "" || got.Target != prefix+":pc1" {
+		t.Errorf("%+v", got)
+	}
+	a.loggedIn(Session{Remote: addr1, Firmware: true}, h.now())
+	if a.seen.Taken.By.IsValid() {
+		t.Error("the machine has it again")
+	}
+	for name, got := range map[string]diagnose.Taken{
+		"from its own address": taken(Session{Remote: a.addr}, recorder.StageRead),
+		"before its script":    taken(Session{Remote: addr2}, recorder.StageIPXE),
+		"after its system":     taken(Session{Remote: addr2}, recorder.StageKernel),
+	} {
+		if got.By.IsValid() {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestDiskHeld is told of at once, of the boot that has lost its disk.
+func TestDiskHeld(t *testing.T) {
+	h := newHouse(t)
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
+	h.between = 20 * time.Millisecond
+	h.discover(mac1, EFI64, true)
+	user, _ := h.script(mac1, addr1)
+	ad, err := h.admit(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.LoggedIn(ad.Boot, Session{Remote: addr1, Firmware: true})
+	static, err := h.Admit(t.Context(), hba, h.static().User)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.SessionEnded(ad.Boot, Session{Remote: addr1, Firmware: true}, "fenced", time.Second)
+	h.LoggedIn(static.Boot, Session{Remote: addr2})
+	h.LoginRefused(initiatorOf(user), user, "no account \""+user+"\"")
+	var lost recorder.Boot
+	if !eventually(func() bool {
+		for _, r := range h.Recorder.Boots("pc1") {
+			if r.ID == user {
+				lost = r
+			}
+		}
+		return lost.Diagnosis != nil
+	}) {
+		t.Fatalf("%+v", lost)
+	}
+	if d := lost.Diagnosis; d.Kind != diagnose.DiskHeld || !strings.Contains(d.Summary, addr2.String()) {
+		t.Errorf("%+v", d)
 	}
 }

@@ -42,7 +42,7 @@ func newPolicy(t *testing.T, u Unknown) *house {
 
 // discovers is discover of a computer with a UUID.
 func (h *house) discovers(mac, id string, ipxe bool) Answer {
-	h.clock = h.clock.Add(2 * time.Second)
+	h.later(2 * time.Second)
 	c := Client{MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: EFI64, IPXE: ipxe, Discover: true}
 	if id != "" {
 		c.UUID = uuid.MustParse(id)
@@ -168,10 +168,10 @@ func TestAWaitingMachineRenewsItsAddress(t *testing.T) {
 	h.discovers(mac9, "", true)
 	h.asks(mac9, addr9, told)
 	for range 4 {
-		h.clock = h.clock.Add(time.Minute)
+		h.later(time.Minute)
 		h.wants("poll", h.asks(mac9, addr9, "poll=1"), "not ifconf", "sleep")
 	}
-	h.clock = h.clock.Add(time.Second)
+	h.later(time.Second)
 	h.wants("late", h.asks(mac9, addr9, "poll=1"), "ifconf --configurator dhcp netX && chain --replace --autofree "+own+" ||")
 	h.discovers(mac9, "", true)
 	h.wants("renewed", h.asks(mac9, addr9, ""), "echo Bootes: waiting", "poll=1")
@@ -341,7 +341,7 @@ func TestStrangerThatMayBeAMachine(t *testing.T) {
 		t.Errorf("its timeline: %+v", h.Recorder.Boots(mac9))
 	}
 	h.Service.Unknown = nil
-	h.clock = h.clock.Add(time.Hour)
+	h.later(time.Hour)
 	h.discovers(mac9, uuidC, false)
 	if h.saidOf(mac9, "unknown machine: it gets no boot. To add it: bootes machine add NAME --mac 52:54:00:00:00:99 --image debian:12"+hint) != 1 {
 		t.Errorf("its timeline: %+v", h.Recorder.Boots(mac9))

@@ -1,11 +1,13 @@
 package httpboot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
+	"os"
 	"path"
 	"strings"
 	"syscall"
@@ -49,14 +51,14 @@ func typeOf(name string) string {
 const maxRanges = 16
 
 // send answers with a file or with the ranges of it that are asked for, and
-// returns the status and the bytes of the body.
-func (s *Server) send(w http.ResponseWriter, r *http.Request, f File) (code int, n int64) {
+// returns the status, the bytes of the body, and why these are not all.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, f File) (code int, n int64, broken error) {
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("open %q: not a regular file: %w", info.Name(), fs.ErrPermission)
 	}
 	if err != nil {
-		return s.refuse(w, r, err), 0
+		return s.refuse(w, r, err), 0, nil
 	}
 	asked := r.Header.Get("Range")
 	switch {
@@ -76,7 +78,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f File) (code int,
 			"range", fmt.Sprintf("%.100s", asked), "size", info.Size())
 	}
 	s.told(r, c.code)
-	return c.code, c.n
+	return c.code, c.n, c.err
 }
 
 // refuse answers that a file cannot be had, and returns the status.
@@ -95,11 +97,12 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) int {
 	return code
 }
 
-// counter notes a response's status and the bytes of its body.
+// counter notes a response's status, the bytes of its body, and why it broke off.
 type counter struct {
 	http.ResponseWriter
 	code int
 	n    int64
+	err  error
 }
 
 func (c *counter) WriteHeader(code int) {
@@ -109,13 +112,30 @@ func (c *counter) WriteHeader(code int) {
 
 func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.ResponseWriter.Write(p)
-	c.n += int64(n)
+	c.note(int64(n), err)
 	return n, err
 }
 
 // ReadFrom lets the response find the file, for sendfile.
 func (c *counter) ReadFrom(r io.Reader) (int64, error) {
 	n, err := io.Copy(c.ResponseWriter, r)
-	c.n += n
+	c.note(n, err)
 	return n, err
 }
+
+func (c *counter) note(n int64, err error) {
+	c.n += n
+	switch {
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		err = errClosed
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = errSlow
+	}
+	c.err = cmp.Or(c.err, err)
+}
+
+// Why a file was not sent whole.
+var (
+	errClosed = errors.New("client closed the connection")
+	errSlow   = errors.New("client took next to nothing any more")
+)

@@ -70,6 +70,15 @@ type Asked struct {
 	Remote netip.AddrPort
 }
 
+// Fetched is a loader that a client asked for.
+type Fetched struct {
+	Name   string
+	Remote netip.AddrPort
+	Bytes  int64
+	Took   time.Duration
+	Err    error // why these are not all
+}
+
 // Options for New. All but Mirrors, Fetched and Asked are needed.
 type Options struct {
 	Script Script
@@ -77,7 +86,7 @@ type Options struct {
 	// fs.ErrPermission are told to the client as such.
 	Loader  func(context.Context, LoaderRequest) (File, error)
 	Mirrors map[string]*os.Root // by their name under /files/
-	Fetched func(name string, remote netip.AddrPort, bytes int64, took time.Duration)
+	Fetched func(Fetched)
 	Asked   func(Asked)
 	// Simulated reports whether there is a simulation of that name: what it asks for is
 	// no step of a boot of the computer that plays it. nil: there are none.
@@ -201,9 +210,9 @@ func (s *Server) loader(w http.ResponseWriter, r *http.Request) {
 	}
 	defer f.Close()
 	start := time.Now()
-	code, n := s.send(w, r, f)
+	code, n, err := s.send(w, r, f)
 	if r.Method == http.MethodGet && code < 300 && s.o.Fetched != nil {
-		s.o.Fetched(req.Name, req.Remote, n, time.Since(start))
+		s.o.Fetched(Fetched{Name: req.Name, Remote: req.Remote, Bytes: n, Took: time.Since(start), Err: err})
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 )
@@ -123,12 +122,35 @@ func TestSimulatedRequest(t *testing.T) {
 
 var loopback = netip.MustParseAddr("127.0.0.1")
 
+// TestLoaderBreaksOff: a client that goes away in the middle has not been sent the
+// file.
+func TestLoaderBreaksOff(t *testing.T) {
+	const size = 32 << 20
+	got := make(chan Fetched, 1)
+	root := folder(t, map[string]string{"big.efi": strings.Repeat("x", size)})
+	base := serve(t, Options{
+		Loader:  func(_ context.Context, r LoaderRequest) (File, error) { return open(root, r.Name) },
+		Fetched: func(f Fetched) { got <- f },
+	})
+	c, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(c, "GET /loader/big.efi HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, _ = io.ReadFull(c, make([]byte, 1<<10))
+	c.Close()
+	f := <-got
+	if f.Bytes >= size || f.Err == nil || f.Err.Error() != "client closed the connection" {
+		t.Errorf("%d bytes of %d, %v", f.Bytes, size, f.Err)
+	}
+}
+
 func TestLoader(t *testing.T) {
 	var fetched string
 	root := folder(t, map[string]string{"snponly.efi": "MZ", "dir/file.efi": "MZ"})
 	base := serve(t, Options{
 		Loader:  func(_ context.Context, r LoaderRequest) (File, error) { return open(root, r.Name) },
-		Fetched: func(name string, _ netip.AddrPort, n int64, _ time.Duration) { fetched += fmt.Sprint(name, n, " ") },
+		Fetched: func(f Fetched) { fetched += fmt.Sprint(f.Name, f.Bytes, f.Err, " ") },
 	})
 	code, h, body := get(t, "GET", base+"/loader/snponly.efi")
 	if code != 200 || body != "MZ" || h.Get("Content-Type") != "application/efi" {
@@ -143,7 +165,7 @@ func TestLoader(t *testing.T) {
 			t.Errorf("GET /loader/%s = %d, want refusal", p, code)
 		}
 	}
-	if fetched != "snponly.efi2 " {
+	if fetched != "snponly.efi2 <nil> " {
 		t.Errorf("fetched = %q, want the one whole GET", fetched)
 	}
 }

@@ -64,6 +64,10 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 		s.boot.Reach(o.Boot, recorder.StageRead, "first read")
 	case iscsi.FirstWrite:
 		s.boot.Reach(o.Boot, recorder.StageRunning, "first write: the system runs")
+	case iscsi.FellSilent:
+		s.boot.FellSilent(o.Boot, e.Silent, e.Unanswered, time.Since(e.Session.Since)-e.Silent)
+	case iscsi.HeardAgain:
+		s.boot.HeardAgain(o.Boot)
 	case iscsi.Fenced:
 		s.boot.Progress(o.Boot, "", recorder.Info, fmt.Sprintf("session of %s ended: %s", remote, e.Reason))
 	case iscsi.Ended:

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bootes.dev/internal/api"
+	"bootes.dev/internal/inventory"
+)
+
+// unseen is a machine of which nothing has come that would be a boot.
+type unseen struct {
+	name      string
+	macs      []string
+	listening time.Time        // since when the server runs; zero: not known
+	heard     *api.PacketLine  // the last packet of its network cards, if any is kept
+	strangers []api.LatestBoot // lately, the newest first
+}
+
+// unseen asks the server what may be told of a machine that has never booted. What
+// cannot be had is left out.
+func (a *app) unseen(ctx context.Context, name string) (u unseen) {
+	u.name = name
+	if m, err := a.client().Machine(ctx, name); err == nil {
+		u.macs = m.MACs
+	}
+	if s, err := a.client().Status(ctx); err == nil {
+		u.listening = s.Started
+	}
+	lines, _ := a.client().PacketLines(ctx, name, "")
+	for _, l := range lines {
+		if l.FromMachine {
+			u.heard = &l
+		}
+	}
+	boots, _ := a.client().LatestBoots(ctx)
+	for _, b := range recent(boots, a.now()) {
+		if b.Machine == "" && b.MAC != "" {
+			u.strangers = append(u.strangers, b)
+		}
+	}
+	slices.SortStableFunc(u.strangers, func(a, b api.LatestBoot) int { return b.Last.Compare(a.Last) })
+	return u
+}
+
+// text is what to look at, the likeliest first.
+func (u unseen) text(now time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s has not been seen yet: no DHCP message of a boot has come from its MAC address, %s", clean(u.name), clean(strings.Join(u.macs, ", ")))
+	if !u.listening.IsZero() {
+		fmt.Fprintf(&b, "; this server has listened for %s", span(now.Sub(u.listening)))
+	}
+	b.WriteByte('\n')
+	for i, l := range u.hints(now) {
+		fmt.Fprintf(&b, "  %d. %s\n     -> %s\n", i+1, l.what, l.how)
+	}
+	return b.String()
+}
+
+// hint is something to look at, and how.
+type hint struct{ what, how string }
+
+func (u unseen) hints(now time.Time) (all []hint) {
+	if u.heard != nil && strings.HasPrefix(u.heard.Text, "DHCPv6") {
+		return []hint{{
+			fmt.Sprintf("it asks by IPv6 alone, the last %s (%s), and this server boots by IPv4", ago(now, u.heard.Time), clean(u.heard.Text)),
+			"in its firmware's set-up, switch network boot by IPv4 on: PXE IPv4, or IPv4 support of its network stack",
+		}}
+	}
+	if u.heard != nil {
+		return []hint{{
+			fmt.Sprintf("other packets have come from it, the last %s (%s): its MAC address is right, its cable ends here, and it does not boot from the network", ago(now, u.heard.Time), clean(u.heard.Text)),
+			"in its firmware's set-up, put the network first in the boot order: it starts something else before, a disk of its own",
+		}}
+	}
+	near, others := u.mistyped()
+	for _, s := range near {
+		all = append(all, hint{
+			fmt.Sprintf("is its MAC address mistyped? %s, which nobody has added and which differs in a digit or two, asked to boot %s", clean(s.MAC), ago(now, s.Last)),
+			fmt.Sprintf("if that is it: bootes machine set %s --mac %s", u.name, clean(s.MAC)),
+		})
+	}
+	all = append(all,
+		hint{"is it switched on, and is the network first in its firmware's boot order?", "look at its screen: it says PXE, or network boot, if it tries"},
+		hint{"does its cable end in this network?", "the lights of both ends; the port of the switch, its VLAN, and whether it wants a login (802.1X)"},
+	)
+	if len(near) > 0 {
+		return all
+	}
+	how := "its screen, or a label on it, has the true one; nobody has asked to boot who was not added"
+	if len(others) > 0 {
+		how = fmt.Sprintf("its screen, or a label on it, has the true one; who asked to boot and was not added: %s", strings.Join(others, ", "))
+	}
+	return append(all, hint{"is that its MAC address?", how})
+}
+
+// maxStrangers is how many of those that nobody has added are named.
+const maxStrangers = 3
+
+// mistyped are strangers whose MAC address may be meant, and the others.
+func (u unseen) mistyped() (near []api.LatestBoot, others []string) {
+	for _, s := range u.strangers {
+		switch like := func(mac string) bool { return inventory.Mistyped(mac, s.MAC) }; {
+		case slices.ContainsFunc(u.macs, like) && len(near) < maxStrangers:
+			near = append(near, s)
+		case len(others) < maxStrangers:
+			others = append(others, clean(s.MAC))
+		}
+	}
+	return near, others
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/api"
+)
+
+func TestUnseen(t *testing.T) {
+	const mac = "52:54:00:6b:20:21"
+	stranger := func(mac string, before time.Duration) api.LatestBoot {
+		return api.LatestBoot{Boot: api.Boot{MAC: mac, Last: now.Add(-before)}}
+	}
+	for _, tt := range []struct {
+		name string
+		u    unseen
+		want string
+	}{
+		{"nobody is there", unseen{}, `pc7 has not been seen yet: no DHCP message of a boot has come from its MAC address, 52:54:00:6b:20:21; this server has listened for 3 h
+  1. is it switched on, and is the network first in its firmware's boot order?
+     -> look at its screen: it says PXE, or network boot, if it tries
+  2. does its cable end in this network?
+     -> the lights of both ends; the port of the switch, its VLAN, and whether it wants a login (802.1X)
+  3. is that its MAC address?
+     -> its screen, or a label on it, has the true one; nobody has asked to boot who was not added
+`},
+		{"strangers", unseen{strangers: []api.LatestBoot{stranger("02:00:00:00:00:01", 0), stranger("02:00:00:00:00:02", 0), stranger("02:00:00:00:00:03", 0), stranger("02:00:00:00:00:04", 0)}},
+			"who asked to boot and was not added: 02:00:00:00:00:01, 02:00:00:00:00:02, 02:00:00:00:00:03\n"},
+		{"one that is nearly it", unseen{strangers: []api.LatestBoot{stranger("02:00:00:00:00:01", 0), stranger("52:54:00:6b:20:12", 5*time.Minute)}},
+			"  1. is its MAC address mistyped? 52:54:00:6b:20:12, which nobody has added and which differs in a digit or two, asked to boot 5 min ago\n" +
+				"     -> if that is it: bootes machine set pc7 --mac 52:54:00:6b:20:12\n  2. is it switched on"},
+		{"by IPv6", unseen{heard: &api.PacketLine{Time: now.Add(-time.Minute), Text: "DHCPv6 Solicit"}},
+			"  1. it asks by IPv6 alone, the last 60 s ago (DHCPv6 Solicit), and this server boots by IPv4\n     -> in its firmware's set-up, switch network boot by IPv4 on"},
+		{"its system is there", unseen{heard: &api.PacketLine{Time: now.Add(-time.Minute), Text: "DHCP Request"}},
+			"  1. other packets have come from it, the last 60 s ago (DHCP Request): its MAC address is right"},
+	} {
+		tt.u.name, tt.u.macs, tt.u.listening = "pc7", []string{mac}, now.Add(-3*time.Hour)
+		if got := tt.u.text(now); !strings.Contains(got, tt.want) {
+			t.Errorf("%s:\n%s\nwant\n%s", tt.name, got, tt.want)
+		}
+	}
+}

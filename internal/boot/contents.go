@@ -1,0 +1,131 @@
+package boot
+
+import (
+	"context"
+	"regexp"
+	"sync"
+	"time"
+
+	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/diskcheck"
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/recorder"
+)
+
+// A boot that stops after its disk was opened has its disk looked into, one at a
+// time: a room that stops together stops at the same image.
+
+const (
+	lookAgain = 10 * time.Minute // for how long a look into an image counts
+	maxLooks  = 64
+)
+
+// diskLook is what was found in an image.
+type diskLook struct {
+	at       time.Time
+	contents diagnose.Contents
+}
+
+// lookKey is an image, and who boots it.
+type lookKey struct {
+	layer   string
+	machine diskcheck.Machine
+}
+
+// diskLooks are into disks. The zero value has none.
+type diskLooks struct {
+	mu sync.Mutex // held while one is made
+	of map[lookKey]diskLook
+}
+
+// at returns what a look into an image has found lately.
+func (k *diskLooks) at(key lookKey, now time.Time) (diagnose.Contents, bool) {
+	l, ok := k.of[key]
+	return l.contents, ok && now.Sub(l.at) < lookAgain
+}
+
+// keep notes what a look has found. When there are too many, all go.
+func (k *diskLooks) keep(key lookKey, c diagnose.Contents, now time.Time) {
+	if k.of == nil || len(k.of) >= maxLooks {
+		k.of = map[lookKey]diskLook{}
+	}
+	k.of[key] = diskLook{now, c}
+}
+
+// lookInto looks into the disk of a, if it may be that which stops it.
+func (s *Service) lookInto(ctx context.Context, a *attempt, brief bool) {
+	var d diagnose.Disk
+	var layer string
+	key := lookKey{machine: diskcheck.Machine{Brief: brief}}
+	s.attempts.with(a, func() {
+		d, layer = a.seen.Disk, a.layer
+		fw := a.firmware
+		if fw == "" {
+			fw = a.platform
+		}
+		key.machine.UEFI, key.machine.BIOS, key.machine.Server = fw.uefi(), fw == BIOS, a.server
+		key.machine.Card = pciID(a.hardware.NIC)
+		if !a.stage.After(recorder.StageScript) {
+			d.Volume = ""
+		}
+	})
+	if s.Contents == nil || d.Volume == "" || a.stranger() {
+		return
+	}
+	m, err := s.Inventory.Machine(ctx, a.subject)
+	if key.machine.Card == "" && err == nil {
+		key.machine.Card = pciID(m.Hardware.NIC)
+	}
+	if m.Mode == inventory.Ephemeral && s.moved(a.id).Written == 0 {
+		key.layer = layer
+	}
+	c, err := s.lookOnce(ctx, key, d)
+	if err != nil {
+		s.Log.Warn("disk of a boot that stopped could not be looked into", "machine", a.subject, "volume", d.Volume, "err", err)
+		return
+	}
+	s.attempts.with(a, func() { a.seen.Disk.Contents = c })
+}
+
+// inside looks into the disk of a boot that has not stopped: of a machine that is in
+// a loop, and of a system that begins to run, which may wait for what its disk does
+// not have.
+func (s *Service) inside(ctx context.Context, a *attempt) {
+	runs := false
+	s.attempts.with(a, func() { runs = a.stage == recorder.StageRunning })
+	s.lookInto(ctx, a, runs)
+	c := s.caseOf(ctx, a, time.Now())
+	if !runs {
+		if len(c.Disk.Contents.Findings) > 0 {
+			s.circles(ctx, a, s.Recorder.Before(a.subject, a.id))
+		}
+		return
+	}
+	m, err := s.Inventory.Machine(ctx, a.subject)
+	if err != nil || len(m.Disks) > 0 || !c.Disk.Contents.Mounts() {
+		return
+	}
+	c.Mounts = true
+	d := diagnose.Diagnose(c)
+	s.say(a, recorder.Event{Level: recorder.Warn, Text: diagnose.Sentence(d), Diagnosis: &d})
+}
+
+// lookOnce looks into a disk, unless it is an image as it is that was looked into
+// lately.
+func (s *Service) lookOnce(ctx context.Context, key lookKey, d diagnose.Disk) (diagnose.Contents, error) {
+	s.looks.mu.Lock()
+	defer s.looks.mu.Unlock()
+	if c, ok := s.looks.at(key, s.now()); ok && key.layer != "" {
+		return c, nil
+	}
+	c, err := s.Contents(ctx, d.Volume, d.Image, key.machine)
+	if err == nil && key.layer != "" {
+		s.looks.keep(key, c, s.now())
+	}
+	return c, err
+}
+
+var pciPattern = regexp.MustCompile(`[0-9a-f]{4}:[0-9a-f]{4}$`)
+
+// pciID is the PCI vendor and device of a card that nic has named.
+func pciID(nic string) string { return pciPattern.FindString(nic) }

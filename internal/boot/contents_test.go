@@ -1,0 +1,194 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/diskcheck"
+	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/recorder"
+)
+
+var noKernel = diagnose.Finding{Name: "kernel-missing", Stops: diagnose.Load, Sure: true, Text: "the kernel p3:/vmlinuz is not there", Remedy: "install it again"}
+
+// looking lets h look into disks, where found is found.
+func (h *house) looking(found ...diagnose.Finding) (looks *atomic.Int32, last *atomic.Pointer[diskcheck.Machine]) {
+	looks, last = new(atomic.Int32), new(atomic.Pointer[diskcheck.Machine])
+	h.Contents = func(_ context.Context, volume, image string, m diskcheck.Machine) (diagnose.Contents, error) {
+		if !strings.HasPrefix(volume, "pc") || image != "debian:12" {
+			h.t.Errorf("looks into %q of %q", volume, image)
+		}
+		looks.Add(1)
+		last.Store(&m)
+		return diagnose.Contents{Seen: true, Findings: found}, nil
+	}
+	return looks, last
+}
+
+// diagnosed waits for a diagnosis of a machine's newest boot.
+func (h *house) diagnosed(machine string) *recorder.Diagnosis {
+	h.t.Helper()
+	if !eventually(func() bool { return h.Recorder.Boots(machine)[0].Diagnosis != nil }) {
+		h.t.Fatalf("no diagnosis: %+v", h.Recorder.Boots(machine)[0])
+	}
+	return h.Recorder.Boots(machine)[0].Diagnosis
+}
+
+func TestLooksIntoTheDisk(t *testing.T) {
+	h := newHouse(t)
+	if _, err := h.Inventory.Learn(t.Context(), "pc1", inventory.Hardware{NIC: "snponly 8086:100e"}); err != nil {
+		t.Fatal(err)
+	}
+	looks, last := h.looking(noKernel)
+	h.reading()
+	d := h.diagnosed("pc1")
+	if d.Kind != diagnose.NoSystemLogin || len(d.Causes) != 1 || !strings.Contains(d.Causes[0].Text, noKernel.Text) {
+		t.Errorf("%+v", d)
+	}
+	if m := last.Load(); looks.Load() != 1 || !m.UEFI || m.BIOS || m.Card != "8086:100e" || m.Server != server || m.Brief {
+		t.Errorf("%d looks, the last by %+v", looks.Load(), m)
+	}
+}
+
+// TestLooksOnceIntoAnImage: a room that stops together stops at the same image.
+func TestLooksOnceIntoAnImage(t *testing.T) {
+	h := newHouse(t)
+	looks, _ := h.looking(noKernel)
+	for range 2 {
+		h.discover(mac2, BIOS, true)
+		user, _ := h.script(mac2, addr2)
+		ad, err := h.admit(user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.LoggedIn(ad.Boot, Session{Remote: addr2, Firmware: true})
+		h.Reach(ad.Boot, recorder.StageRead, "first read")
+		h.diagnosed("pc2")
+	}
+	if looks.Load() != 1 {
+		t.Errorf("%d looks", looks.Load())
+	}
+	h.later(lookAgain)
+	a := h.attempts.current("pc2")
+	h.lookInto(t.Context(), a, false)
+	if looks.Load() != 2 {
+		t.Error("what was found is never looked for again")
+	}
+}
+
+// TestDoesNotLook: nothing was read from its disk, or there is none.
+func TestDoesNotLook(t *testing.T) {
+	h := newHouse(t)
+	looks, _ := h.looking(noKernel)
+	h.discover(mac1, EFI64, true)
+	h.script(mac1, addr1)
+	h.stopped("pc1")
+	if looks.Load() != 0 {
+		t.Error("looks into a disk that was not opened")
+	}
+}
+
+func TestLookFails(t *testing.T) {
+	h := newHouse(t)
+	h.Contents = func(context.Context, string, string, diskcheck.Machine) (diagnose.Contents, error) {
+		return diagnose.Contents{}, errors.New("no such volume")
+	}
+	h.reading()
+	if d := h.diagnosed("pc1"); d.Kind != diagnose.NoSystemLogin || len(d.Causes) < 2 {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestLooksAreBounded(t *testing.T) {
+	var k diskLooks
+	now := time.Now()
+	for i := range 2*maxLooks + 1 {
+		k.keep(lookKey{layer: strings.Repeat("x", i)}, diagnose.Contents{}, now)
+	}
+	if len(k.of) > maxLooks {
+		t.Errorf("%d looks are kept", len(k.of))
+	}
+}
+
+func TestPCI(t *testing.T) {
+	for nic, want := range map[string]string{"snponly 8086:100e": "8086:100e", "1af4:1000": "1af4:1000", "rtl8168": "", "": ""} {
+		if got := pciID(nic); got != want {
+			t.Errorf("%q: %q", nic, got)
+		}
+	}
+}
+
+var noHome = diagnose.Finding{Name: diagnose.FindingMount, Stops: diagnose.Run, Text: "line 2 of p3:/etc/fstab mounts UUID=1 on /home, which is not on its disk", Remedy: "take the line out"}
+
+// TestMountsWhatIsNotThere: a system that runs does not stop where anybody could see
+// it if it waits for a person in emergency mode.
+func TestMountsWhatIsNotThere(t *testing.T) {
+	h := newHouse(t)
+	looks, last := h.looking(noHome)
+	ad := h.reading()
+	h.Reach(ad.Boot, recorder.StageRunning, "first write")
+	if !eventually(func() bool {
+		d := h.Recorder.Boots("pc1")[0].Diagnosis
+		return d != nil && d.Kind == diagnose.MountMissing
+	}) {
+		t.Fatalf("%+v", h.Recorder.Boots("pc1")[0])
+	}
+	b := h.Recorder.Boots("pc1")[0]
+	if b.Outcome != recorder.OutcomeRunning || !strings.Contains(b.Diagnosis.Causes[0].Text, noHome.Text) || !last.Load().Brief {
+		t.Errorf("%q, %+v, by %+v", b.Outcome, b.Diagnosis, last.Load())
+	}
+	if looks.Load() > 2 {
+		t.Errorf("%d looks", looks.Load())
+	}
+}
+
+// TestMountsAnotherDisk: what a machine has on disks of its own may be there.
+func TestMountsAnotherDisk(t *testing.T) {
+	h := newHouse(t)
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
+	looks, _ := h.looking(noHome)
+	v, err := h.Inventory.AddVolume(t.Context(), inventory.Volume{ID: "data1", Mode: inventory.Data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Inventory.Attach(t.Context(), "pc1", inventory.Attachment{Volume: v.ID, LUN: 2}); err != nil {
+		t.Fatal(err)
+	}
+	ad := h.reading()
+	h.Reach(ad.Boot, recorder.StageRunning, "first write")
+	if !eventually(func() bool { return looks.Load() == 1 }) {
+		t.Fatal("does not look")
+	}
+	time.Sleep(20 * time.Millisecond)
+	if d := h.Recorder.Boots("pc1")[0].Diagnosis; d != nil {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestLoopIsLookedInto: at its third start, without waiting until it stands still.
+func TestLoopIsLookedInto(t *testing.T) {
+	h := newHouse(t)
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
+	h.Moved = func(string) Moved { return Moved{Reads: 900, Read: 22 << 20} }
+	looks, _ := h.looking(diagnose.Finding{Name: "no-driver", Stops: diagnose.Reach, Sure: true, Text: "no driver", Remedy: "put it in"})
+	for range 3 {
+		ad := h.reading()
+		h.Opened(ad.Boot, diagnose.Layout{Seen: true}, nil)
+		time.Sleep(10 * time.Millisecond)
+		h.later(40 * time.Second)
+	}
+	if !eventually(func() bool {
+		d := h.Recorder.Boots("pc1")[0].Diagnosis
+		return d != nil && d.Kind == diagnose.CrashLoop && len(d.Causes) == 1 && strings.Contains(d.Causes[0].Text, "no driver")
+	}) {
+		t.Errorf("%d looks; %+v", looks.Load(), h.Recorder.Boots("pc1")[0])
+	}
+	if looks.Load() != 1 {
+		t.Errorf("%d looks", looks.Load())
+	}
+}
