@@ -24,6 +24,7 @@ var diagnosisSites = []diagnosisSite{
 	{proxyMode, (*fixture).besideAnother, faultsBesideAnother},
 	{proxyMode, func(*fixture) {}, faultsAlone},
 	{"\n  - {name: br0, dhcp: server, range: 10.77.0.100-10.77.0.199, portal: 10.77.0.250}\n", func(*fixture) {}, faultsOfPortal},
+	{serverMode, (*fixture).besideLaptop, faultsOfLaptop},
 }
 
 // open starts a site's server, with all that its faults need.
@@ -70,7 +71,7 @@ var faultsOfServer = []fault{
 	{name: "deaf-ipxe", filters: []lab.Filter{lab.SnoopDHCP(netip.Addr{})},
 		kind: "ipxe-no-address", says: []string{"OFFER"}},
 	{name: "full-pool", machine: []string{"--address", "none"},
-		kind: "pool-exhausted", says: []string{"10.77.0.100 to 10.77.0.100"}, remedy: []string{"range:"}},
+		kind: "pool-exhausted", cause: "the range is too small", says: []string{"the range there is 10.77.0.100: 1 address", "held by desk"}, remedy: []string{"range:"}},
 	{name: "http-firewall", firewall: "tcp dport 80 drop",
 		kind: "script-not-fetched", cause: "firewall", remedy: []string{"tcp dport 80 accept"}},
 	{name: "iscsi-firewall", firewall: "tcp dport 3260 drop",

@@ -5,7 +5,6 @@ package e2e
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,20 +24,20 @@ const systemsAtOnce = 3
 var faultsOfSystems = []fault{
 	{name: "no-iscsi", image: "no-iscsi:1", memory: systemMemory,
 		kind: "no-system-login", cause: "does not look for the disk by iSCSI", says: []string{"a kernel by its size"},
-		remedy: []string{"apt-get install open-iscsi", "bootes image update no-iscsi:1 --machine no-iscsi"}},
+		remedy: []string{"apt-get install open-iscsi", "bootes image export no-iscsi:1"}},
 	{name: "panics", image: "panics:1", memory: systemMemory,
-		kind: "crash-loop", cause: "panics:1", says: []string{"3 boots in a row came as far as running"}, remedy: []string{"bootes machine set panics --image"}},
+		kind: "crash-loop", cause: "its kernel stops", says: []string{"it is in a loop", "panics:1"}, remedy: []string{"bootes machine set panics --image"}},
 	{name: "freezes", image: "freezes:1", memory: systemMemory,
-		kind: "system-gone", cause: "the kernel stopped (panic)", says: []string{"the initiator answers no ping", "nothing has come from its network card since", "it was switched off"}, remedy: []string{"console=ttyS0", "switch it on"}},
+		kind: "system-gone", later: true, cause: "the kernel stopped (panic)", says: []string{"the initiator answers no ping", "nothing has come from its network card since", "it was switched off"}, remedy: []string{"console=ttyS0", "switch it on"}},
 	{name: "unplugged", image: imageRef, memory: systemMemory, offAfter: "the operating system opened the disk",
-		kind: "system-gone", says: []string{"the initiator answers no ping", "nothing has come from its network card since", "it was switched off"}, remedy: []string{"switch it on"}},
+		kind: "system-gone", later: true, says: []string{"the initiator answers no ping", "nothing has come from its network card since", "it was switched off"}, remedy: []string{"switch it on"}},
 	{name: "rots", image: "rots:1", memory: systemMemory,
 		kind: "image-corrupt", later: true, cause: "it read what is damaged", says: []string{"MiB changed since it was made", "no read failed"},
 		remedy: []string{"bootes image verify rots:1", "bootes machine set rots --image"}},
 	{name: "old", image: imageRef, memory: systemMemory, plainROM: true, cpu: "pentium3",
 		kind: "no-system-login", cause: "its processor is one of 32 bits", says: []string{"no 64-bit mode, says iPXE"}, remedy: []string{"bootes machine set old --image"}},
 	{name: "renumbers", image: "renumbers:1", memory: systemMemory,
-		kind: "system-gone", cause: "its own network setup has given its network card the address 192.168.1.50", says: []string{"lives and has lost its disk"}, remedy: []string{"KeepConfiguration=yes"}},
+		kind: "system-gone", later: true, cause: "its own network setup has", says: []string{"lives and has lost its disk"}, remedy: []string{"KeepConfiguration=yes"}},
 	{name: "full", image: imageRef, memory: systemMemory, machine: []string{"--limit", "64K"},
 		kind: "disk-full", says: []string{"at its limit of 64K"}, remedy: []string{"bootes volume set full-"}},
 }
@@ -81,35 +80,18 @@ const rootBlock = 4096
 // importSystem imports the golden image with another script in its initramfs.
 func (f *fixture) importSystem(ref, name, script string) {
 	f.t.Helper()
-	disk := f.Net.Path("system.raw")
-	f.tool("cp", "--sparse=always", golden, disk)
-	root := fmt.Sprintf("%s?offset=%d", disk, rootOffset)
-	boot := f.debugfs(root, "ls -p /boot")
-	_, file, ok := strings.Cut(boot, "/initrd.img-")
-	if !ok {
-		f.t.Fatalf("no initramfs in /boot: %s", boot)
-	}
-	file, _, _ = strings.Cut(file, "/")
-	file = "/boot/initrd.img-" + file
-	local := f.Net.Path("initrd.img")
-	f.debugfs(root, "dump "+file+" "+local)
-	appendFile(f.t, local, name, script)
-	f.debugfs(root, "rm "+file, "-w")
-	f.debugfs(root, "write "+local+" "+file, "-w")
-	f.cli("image", "import", ref, disk)
+	f.importChanged(ref, func(root string) {
+		f.changeInitramfs(root, func(_ *testing.T, b []byte) []byte { return appendFile(b, name, script) })
+	})
 }
 
 // importRenumbering imports the golden image with the network setup of a computer
 // that had a fixed address elsewhere.
 func (f *fixture) importRenumbering(ref string) {
 	f.t.Helper()
-	disk, setup := f.Net.Path("system.raw"), f.Net.Path("10-lan.network")
-	f.tool("cp", "--sparse=always", golden, disk)
-	if err := os.WriteFile(setup, []byte("[Match]\nType=ether\n\n[Network]\nAddress=192.168.1.50/24\nGateway=192.168.1.1\n"), 0o644); err != nil {
-		f.t.Fatal(err)
-	}
-	f.debugfs(fmt.Sprintf("%s?offset=%d", disk, rootOffset), "write "+setup+" /etc/systemd/network/10-lan.network", "-w")
-	f.cli("image", "import", ref, disk)
+	f.importChanged(ref, func(root string) {
+		f.put(root, "/etc/systemd/network/10-lan.network", []byte("[Match]\nType=ether\n\n[Network]\nAddress=192.168.1.50/24\nGateway=192.168.1.1\n"))
+	})
 }
 
 // importRotten imports the golden image, of which a block of a file changes
@@ -137,12 +119,7 @@ func (f *fixture) debugfs(on, command string, options ...string) string {
 
 // appendFile adds an archive with one program to an initramfs: the kernel unpacks
 // all that it is given, and the last one wins (initramfs buffer format).
-func appendFile(t *testing.T, path, name, text string) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+func appendFile(b []byte, name, text string) []byte {
 	for _, e := range []struct {
 		name string
 		mode int
@@ -153,9 +130,7 @@ func appendFile(t *testing.T, path, name, text string) {
 			0, e.mode, 0, 0, 1, 0, len(e.data), 0, 0, 0, 0, len(e.name)+1, 0, e.name)
 		b = append(pad(b), e.data...)
 	}
-	if err := os.WriteFile(path, pad(b), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	return pad(b)
 }
 
 // pad fills up to a multiple of four bytes.

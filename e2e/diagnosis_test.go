@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,7 +42,8 @@ type fault struct {
 	resetsAt uint16   // block of the loader at which somebody presses the reset button; 0: none
 	offAt    uint16   // block of the loader at which somebody switches it off; 0: none
 
-	offAfter string // what is on its timeline when somebody switches it off
+	meanwhile func(context.Context, *fixture, *guest) // goes on while it boots
+	offAfter  string                                  // what is on its timeline when somebody switches it off
 
 	kind   string
 	later  bool     // that kind follows another one
@@ -56,7 +58,7 @@ func macOf(n int) string { return fmt.Sprintf("52:54:00:00:01:%02x", n) }
 // TestDiagnosis has real firmware meet one fault per machine, and looks at what a
 // person is told of each.
 func TestDiagnosis(t *testing.T) {
-	lab.Require(t, "nft", "dhclient", "dnsmasq", "qemu-img", "qemu-system-x86_64", lab.ARM64.Program())
+	lab.Require(t, "nft", "ping", "dhclient", "dnsmasq", "qemu-img", "qemu-system-x86_64", lab.ARM64.Program())
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for _, s := range diagnosisSites {
@@ -78,6 +80,13 @@ func (f *fixture) meet(t *testing.T, pc *guest, subject string, x fault) {
 	start := time.Now()
 	if err := pc.PowerOn(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if x.meanwhile != nil {
+		ctx, cancel := context.WithCancel(t.Context())
+		var beside sync.WaitGroup
+		beside.Go(func() { x.meanwhile(ctx, f, pc) })
+		defer beside.Wait()
+		defer cancel()
 	}
 	if x.offAfter != "" {
 		f.switchedOff(t, pc, subject, x.offAfter)
@@ -154,7 +163,7 @@ func (f *fixture) diagnosis(t *testing.T, pc *guest, subject string, x fault) re
 	for {
 		boots, _ := f.Boots(ctx, subject)
 		for _, b := range boots {
-			if b.Diagnosis != nil && (!x.later || b.Diagnosis.Kind == x.kind) {
+			if d := b.Diagnosis; d != nil && (d.Kind == x.kind || !x.later && d.Kind != "slow") { // here all is slow
 				return *b.Diagnosis
 			}
 		}

@@ -30,7 +30,7 @@ func TestWayBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := fault{kind: "crash-loop", cause: "the image debian:13 does not run on it, and debian:12 did",
-		says:   []string{"3 boots in a row", "they booted debian:stable, which is debian:13", "the last image that ran on it was debian:12"},
+		says:   []string{"it is in a loop", "they booted debian:stable, which is debian:13", "the last image that ran on it was debian:12"},
 		remedy: []string{"bootes image tag debian:stable debian:12", "bootes machine set pc1 --image debian:12"}}
 	d := f.diagnosis(t, pc, "pc1", x)
 	t.Logf("\n%s", tell(d))

@@ -325,7 +325,7 @@ func TestErrorsCommands(t *testing.T) {
 		})
 	}
 	t.Run("boots of a machine never seen", func(t *testing.T) {
-		want := "pc1 has not been seen yet: no DHCP message of its MAC address has reached this server\n"
+		want := "pc1 has not been seen yet: no DHCP message of a boot has come from its MAC address, 52:54:00:00:00:01; this server has listened for "
 		if got := f.run(t, command{args: []string{"boot", "log", "pc1"}}); got.code != 0 || got.errs != "" || !strings.HasPrefix(got.out, want) {
 			t.Errorf("%+v, want %q", got, want)
 		}

@@ -78,7 +78,7 @@ func TestFlood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if t.Logf("the server has %d MiB", memory>>20); memory > 384<<20 { // 160 MiB of it may be garbage: see cmd/bootes/pace.go
+	if t.Logf("the server has %d MiB", memory>>20); memory > 384<<20 {
 		t.Error("that is too much for some strangers")
 	}
 	waitUntil(t, "the log to name the flood", func() bool { return f.logged("flood of DHCP messages") > 0 })
