@@ -4,6 +4,9 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 2s
 GO = go
+# Tests boot machines under software emulation: their time limits are made for it, and
+# the KVM inside a virtual machine may run firmware and then hang.
+unit e2e test-full: export BOOTES_LAB_ACCEL ?= tcg,thread=multi
 
 .PHONY: help setup build demo demo-down test test-full lint unit fuzz e2e bench
 

@@ -15,10 +15,10 @@ import (
 // emulation is what works everywhere.
 const emulation = "tcg,thread=multi"
 
-// probeTime is how long KVM gets to run SeaBIOS to its end, which takes a tenth
-// of a second where KVM works. Some clouds offer a /dev/kvm that hangs in
-// firmware.
-const probeTime = 4 * time.Second
+// probeTime is how long KVM gets to run firmware to its end, which takes 8 s, most
+// of it iPXE's wait for a key. Some clouds offer a /dev/kvm that refuses the
+// processor, or hangs: in SeaBIOS, or only once iPXE waits for its timer.
+const probeTime = 20 * time.Second
 
 var accelOnce struct {
 	sync.Mutex
@@ -27,7 +27,8 @@ var accelOnce struct {
 
 // Accelerator is the argument for QEMU's -accel that works on this machine: "kvm"
 // if firmware runs to its end under it, else emulation. BOOTES_LAB_ACCEL
-// overrides it. The answer is remembered until the machine restarts.
+// overrides it, as the Makefile does for tests, whose time limits are those of
+// emulation. The answer is remembered until the machine restarts.
 func Accelerator(ctx context.Context) string {
 	if a := os.Getenv("BOOTES_LAB_ACCEL"); a != "" {
 		return a
@@ -63,16 +64,18 @@ func findAccelerator(ctx context.Context) string {
 // accelCache is a file that is another one after the next start of the machine.
 func accelCache() string {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return filepath.Join(os.TempDir(), "bootes-accel-"+strings.TrimSpace(string(id)))
+	return filepath.Join(os.TempDir(), "bootes-lab-accel-"+strings.TrimSpace(string(id)))
 }
 
-// runsFirmware tells whether SeaBIOS comes to the point where it finds nothing to
-// boot, which it says on its debug port.
+// runsFirmware tells whether SeaBIOS, on the processor and with the card that
+// guests have, comes to the point where iPXE has found nothing and so there is
+// nothing to boot, which it says on its debug port.
 func runsFirmware(ctx context.Context, accel string) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, qemuProgram, "-accel", accel, "-machine", "pc", "-m", "32",
+	cmd := exec.CommandContext(ctx, qemuProgram, "-accel", accel, "-cpu", BIOS.cpu(accel), "-machine", "pc", "-m", "64",
 		"-nodefaults", "-no-user-config", "-display", "none",
+		"-netdev", "user,id=net0,restrict=on", "-device", string(VirtioNet)+",netdev=net0",
 		"-chardev", "stdio,id=debug", "-device", "isa-debugcon,iobase=0x402,chardev=debug")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	w := &watchFor{text: "No bootable device", found: cancel}
