@@ -8,7 +8,6 @@ import (
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
-	"bootes.dev/internal/recorder"
 )
 
 // scriptRefused notes that a's script was asked for, and why it was not given.
@@ -64,19 +63,9 @@ func (a *attempt) refused(reason string) {
 	a.seen.Login.Refused = reason
 }
 
-// taken notes that static credentials have opened the disk of a boot between its
-// script and its system, from elsewhere.
-func (s *Service) taken(a *attempt, by Session) {
-	s.attempts.with(a, func() {
-		if a.stage.After(recorder.StageIPXE) && recorder.StageKernel.After(a.stage) && by.Remote != a.addr {
-			a.seen.Taken = diagnose.Taken{By: by.Remote, Since: clock(s.now()), Target: s.Target(a.subject)}
-		}
-	})
-}
-
 // loggedIn notes a login.
 func (a *attempt) loggedIn(by Session, now time.Time) {
-	a.seen.Login, a.seen.Taken = diagnose.Login{}, diagnose.Taken{}
+	a.seen.Login = diagnose.Login{}
 	if by.Firmware {
 		a.seen.System.Left, a.seen.System.GaveUp, a.seen.System.Untaken, a.watch.left = false, false, false, time.Time{}
 	} else {

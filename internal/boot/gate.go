@@ -176,7 +176,9 @@ func (s *Service) LoginRefused(in Initiator, user, reason string) {
 	if !ok {
 		machine = a.machine
 	}
-	s.loginRefused(in, cmp.Or(a.machine, machine), reason)
+	if a.static == nil { // else it says nothing of a boot
+		s.loginRefused(in, cmp.Or(a.machine, machine), reason)
+	}
 	record := func(how string) { s.recordRefusal(in, user, machine, how+": "+reason) }
 	again := func(more int) { record(fmt.Sprintf("refused %d more times within a minute", more)) }
 	if s.refusals.first(refusal{in.Name, in.Target, reason}, in.Remote, again) {
@@ -190,7 +192,7 @@ func (s *Service) recordRefusal(in Initiator, user, machine, text string) {
 	if _, err := s.Inventory.Machine(ctx, machine); err != nil {
 		return
 	}
-	if holder := s.holder(ctx, machine); holder != "" {
+	if holder := s.holder(ctx, machine); !strings.Contains(text, holder) {
 		text += "; " + holder
 	}
 	s.Recorder.Add(recorder.Event{Machine: machine, Level: recorder.Warn,
@@ -251,12 +253,8 @@ func (s *Service) LoggedIn(b inventory.Boot, by Session) {
 	if !by.Firmware {
 		s.HeardAgain(b)
 	}
-	switch a := s.attempts.current(b.Machine); {
-	case a == nil:
-	case a.id == b.ID:
+	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID {
 		s.attempts.with(a, func() { a.loggedIn(by, s.now()) })
-	case b.Seq == 0:
-		s.taken(a, by)
 	}
 	defer s.reopens(b)
 	s.Progress(b, st, recorder.Info, fmt.Sprintf("%s opened the disk%s, from %s%s", who, again, by.Remote, how))

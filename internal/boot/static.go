@@ -8,6 +8,7 @@ import (
 
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/ipxe"
+	"bootes.dev/internal/recorder"
 )
 
 // Targets is what the service asks about sessions. Owners are boots, or the CHAP
@@ -52,8 +53,8 @@ func (s *Service) account(ctx context.Context, user string) (account, error) {
 }
 
 // admitStatic lets static credentials hold the disk that the machine's next boot
-// would have, unless a system that the machine has booted runs from it. Whoever
-// held it before will not come back to it: it may be another disk then.
+// would have, unless a boot of the machine starts or runs from it. Whoever held it
+// before will not come back to it: it may be another disk then.
 func (s *Service) admitStatic(ctx context.Context, in Initiator, m inventory.Machine, st inventory.Static) (*Admitted, error) {
 	if m.Mode == inventory.Ephemeral {
 		return nil, denied("%s is ephemeral, and static credentials are for a disk that is kept: `bootes machine set %s --persistent` makes it so", m.Name, m.Name)
@@ -64,6 +65,9 @@ func (s *Service) admitStatic(ctx context.Context, in Initiator, m inventory.Mac
 	if owner, since := s.Targets.Alive(ctx, in.Target); owner != "" && owner != st.User {
 		return nil, denied("the system that boot %s has started runs from the disk since %s: switch %s off first", owner, clock(since), m.Name)
 	}
+	if s.starting(m.Name, in.Remote) {
+		return nil, denied("%s, and starts from it: switch %s off first", s.holder(ctx, m.Name), m.Name)
+	}
 	v, err := s.choose(ctx, m, inventory.Boot{})
 	if err != nil {
 		return nil, err
@@ -73,6 +77,20 @@ func (s *Service) admitStatic(ctx context.Context, in Initiator, m inventory.Mac
 		return nil, err
 	}
 	return &Admitted{Boot: staticBoot(st), Machine: m, Static: true}, nil
+}
+
+// starting reports whether a boot of a machine has opened its disk, its system has not
+// yet, and it was not told that it has stopped. Who comes from its own address is it,
+// and has been started anew.
+func (s *Service) starting(machine string, from netip.Addr) (yes bool) {
+	a := s.attempts.current(machine)
+	if a == nil {
+		return false
+	}
+	s.attempts.with(a, func() {
+		yes = (a.stage == recorder.StageLogin || a.stage == recorder.StageRead) && a.watch.told == "" && from != a.addr
+	})
+	return yes
 }
 
 // staticBoot stands for a hold of static credentials where a boot is asked for. It

@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,7 @@ func TestStaticHolds(t *testing.T) {
 		t.Errorf("a login that was refused has ended the boot: %v", err)
 	}
 	target.dead = true
+	h.attempts.reach(h.attempts.current("pc1"), recorder.StageKernel)
 	ad, err := h.Admit(ctx, hba, st.User)
 	if err != nil || !ad.Static || ad.Boot.ID != st.User || ad.Boot.Volume != own.ID {
 		t.Fatalf("%+v, %v", ad, err)
@@ -125,6 +127,7 @@ func TestStaticHolds(t *testing.T) {
 	// A newer boot has the disk at once.
 	h.boots(mac1)
 	target.owner = ""
+	h.attempts.reach(h.attempts.current("pc1"), recorder.StageKernel)
 	up, err := h.Inventory.AddVolume(ctx, inventory.Volume{ID: "pc1-up", Machine: "pc1", Image: "debian:12", Layer: "layer-1", Mode: inventory.Updating})
 	if err != nil {
 		t.Fatal(err)
@@ -156,67 +159,49 @@ func TestRootPath(t *testing.T) {
 	}
 }
 
-// TestStaticTakes: what opens the disk of a boot before its system does, and is not
-// where it boots, has taken it; its own next login takes it back.
-func TestStaticTakes(t *testing.T) {
-	h := newHouse(t)
-	h.boots(mac1)
-	hold := staticBoot(h.static())
-	a := h.attempts.current("pc1")
-	taken := func(by Session, st recorder.Stage) diagnose.Taken {
-		h.attempts.with(a, func() { a.stage, a.seen.Taken = st, diagnose.Taken{} })
-		h.LoggedIn(hold, by)
-		return a.seen.Taken
-	}
-	if got := taken(Session{Remote: addr2}, recorder.StageRead); got.By != addr2 || got.Since == "" || got.Target != prefix+":pc1" {
-		t.Errorf("%+v", got)
-	}
-	a.loggedIn(Session{Remote: addr1, Firmware: true}, h.now())
-	if a.seen.Taken.By.IsValid() {
-		t.Error("the machine has it again")
-	}
-	for name, got := range map[string]diagnose.Taken{
-		"from its own address": taken(Session{Remote: a.addr}, recorder.StageRead),
-		"before its script":    taken(Session{Remote: addr2}, recorder.StageIPXE),
-		"after its system":     taken(Session{Remote: addr2}, recorder.StageKernel),
-	} {
-		if got.By.IsValid() {
-			t.Errorf("%s: %+v", name, got)
-		}
-	}
-}
-
-// TestDiskHeld is told of at once, of the boot that has lost its disk.
-func TestDiskHeld(t *testing.T) {
+// TestBootKeepsItsDisk: static credentials do not take the disk of a boot that has it
+// and whose system has not opened it yet, unless they come from where it boots, or it
+// was told that it has stopped. It loses nothing by the refusal.
+func TestBootKeepsItsDisk(t *testing.T) {
 	h := newHouse(t)
 	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
-	h.between = 20 * time.Millisecond
-	h.discover(mac1, EFI64, true)
-	user, _ := h.script(mac1, addr1)
-	ad, err := h.admit(user)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.LoggedIn(ad.Boot, Session{Remote: addr1, Firmware: true})
-	static, err := h.Admit(t.Context(), hba, h.static().User)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.SessionEnded(ad.Boot, Session{Remote: addr1, Firmware: true}, "fenced", time.Second)
-	h.LoggedIn(static.Boot, Session{Remote: addr2})
-	h.LoginRefused(initiatorOf(user), user, "no account \""+user+"\"")
-	var lost recorder.Boot
-	if !eventually(func() bool {
-		for _, r := range h.Recorder.Boots("pc1") {
-			if r.ID == user {
-				lost = r
-			}
+	st := h.static()
+	ad := h.reading()
+	a := h.attempts.current("pc1")
+	own := hba
+	own.Name, own.Remote = prefix+":init:pc1", addr2
+	for _, in := range []Initiator{hba, own} {
+		_, err := h.Admit(t.Context(), in, st.User)
+		want := "boot " + ad.Boot.ID + " holds the disk since "
+		var refused *Denied
+		if !errors.As(err, &refused) || !strings.HasPrefix(refused.Reason, want) || !strings.HasSuffix(refused.Reason, ", and starts from it: switch pc1 off first") {
+			t.Fatalf("%v", err)
 		}
-		return lost.Diagnosis != nil
-	}) {
-		t.Fatalf("%+v", lost)
+		h.LoginRefused(in, st.User, err.Error())
+		if !said(h, mac1, "login of "+in.Name+" from 10.77.0.102 refused: "+refused.Reason) {
+			t.Errorf("%+v", h.Recorder.Boots("pc1"))
+		}
 	}
-	if d := lost.Diagnosis; d.Kind != diagnose.DiskHeld || !strings.Contains(d.Summary, addr2.String()) {
-		t.Errorf("%+v", d)
+	if a.seen.Login.Refusals != 0 {
+		t.Error("the boot is said to be refused")
+	}
+	if _, err := h.admit(ad.Boot.ID); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(){
+		"from where it boots": func() { a.addr = addr2 },
+		"it has stopped":      func() { a.watch.told = diagnose.NoSystemLogin },
+		"before its login":    func() { a.stage = recorder.StageScript },
+		"no boot is known":    func() { delete(h.attempts.m, "pc1") },
+	} {
+		addr, m := a.addr, maps.Clone(h.attempts.m)
+		h.attempts.with(a, change)
+		if h.starting("pc1", addr2) {
+			t.Errorf("%s: refused", name)
+		}
+		h.attempts.with(a, func() { a.addr, a.watch.told, a.stage, h.attempts.m = addr, "", recorder.StageRead, m })
+		if !h.starting("pc1", addr2) {
+			t.Errorf("%s: not taken back", name)
+		}
 	}
 }

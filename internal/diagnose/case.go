@@ -45,7 +45,6 @@ type Case struct {
 	Loader   Loader
 	Script   Script
 	Login    Login
-	Taken    Taken
 	Disk     Disk
 	System   System
 	Past     Past
@@ -167,14 +166,6 @@ type Login struct {
 	Refused  string // the last reason
 	Open     string // why the disk could not be opened
 	Broken   string // why the last that was begun was not ended, by nobody's will
-}
-
-// Taken is how an initiator with static credentials has taken the machine's disk
-// from its boot.
-type Taken struct {
-	By     netip.Addr // the zero one: none has
-	Since  string     // the time of day
-	Target string
 }
 
 // Disk is what the machine was given to boot from.

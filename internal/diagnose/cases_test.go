@@ -70,11 +70,6 @@ func loaded(c *Case) {
 	c.Disk.Layout, c.Disk.Reads, c.Disk.Read = good, 1200, 45<<20
 }
 
-// taken: an initiator with static credentials has the disk.
-func taken(c *Case) {
-	c.Taken = Taken{By: rival, Since: "2026-01-02 03:04:05", Target: "iqn.2026-01.dev.bootes:pc1"}
-}
-
 // up: the system has opened its disk.
 func up(c *Case) {
 	loaded(c)
@@ -315,8 +310,6 @@ func diskCases() map[string]Case {
 		"login-refused_account":  at(script, refused(1, `no account "pc1-7"`)),
 		"login-refused_mutual":   at(script, refused(1, "initiator wants the target to prove itself by mutual CHAP, which is not set up")),
 		"login-refused_impostor": at(script, refused(1, "initiator left when the target had proved itself by mutual CHAP: it has another secret for that")),
-		"disk-held":              at(read, loaded, refusals(1, `no account "pc1-7"`), taken),
-		"disk-held_left":         at(read, loaded, taken),
 		"no-login_broken":        at(script, scripted, with(func(c *Case) { c.Login.Broken, c.Script.Connected = "login took too long", 1 })),
 		"login-refused_nochap":   at(script, refused(1, "initiator did not offer CHAP")),
 		"login-refused_nodisk":   at(script, refused(1, "boot pc1-7 has no disk: it never asked for its script, or its volume was removed, reset or rolled back meanwhile")),

@@ -14,7 +14,7 @@ func Conclusive(c Case) bool {
 	switch kindOf(c) {
 	case UnknownMachine:
 		return !c.Script.Waiting
-	case NoLoader, PoolExhausted, DiskHeld:
+	case NoLoader, PoolExhausted:
 		return true
 	case ScriptRefused:
 		return c.Script.Final

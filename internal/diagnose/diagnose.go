@@ -50,8 +50,6 @@ func kindOf(c Case) string {
 		return ImageCorrupt
 	case c.Begins:
 		return CrashLoop
-	case c.Taken.By.IsValid():
-		return DiskHeld
 	case c.Reopened > 0:
 		return ConnectionLost
 	case !c.System.Silent.IsZero():

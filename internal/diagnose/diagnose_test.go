@@ -89,7 +89,7 @@ func TestConclusive(t *testing.T) {
 		"unknown-machine": true, "unknown-machine_mistyped": true, "no-loader-for-firmware": true, "pool-exhausted": true, "pool-exhausted_one": true, "pool-exhausted_many": true, "pool-exhausted_ipxe": true,
 		"login-refused_rule": true, "login-refused_secret": true, "login-refused_account": true, "login-refused_mutual": true,
 		"login-refused_nochap": true, "login-refused_impostor": true, "login-refused_nodisk": true, "login-refused_protocol": true, "login-refused_open": true,
-		"login-refused_system": true, "disk-held": true, "disk-held_left": true, "not-bootable_left": true, "no-system-login_left": true, "script-refused_remedy": true,
+		"login-refused_system": true, "not-bootable_left": true, "no-system-login_left": true, "script-refused_remedy": true,
 		"system-gone_ping": true, "system-gone_fstab-off": true, "system-gone_off": true, "system-gone_network": true, "system-gone_down": true, "system-gone_firewall": true,
 	}
 	for name, c := range cases() {

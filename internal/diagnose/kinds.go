@@ -23,7 +23,6 @@ const (
 
 	NoLogin      = "no-login"
 	LoginRefused = "login-refused"
-	DiskHeld     = "disk-held"
 
 	NotBootable   = "not-bootable"
 	NoRead        = "no-read"
@@ -74,7 +73,6 @@ var Kinds = []Kind{
 	{ScriptRefused, "iPXE asks for its script, and is refused", scriptRefused},
 	{NoLogin, "iPXE has its script, and does not open its disk", noLogin},
 	{LoginRefused, "its disk is refused to it", loginRefused},
-	{DiskHeld, "an initiator with its static credentials took its disk from it", diskHeld},
 	{NotBootable, "there is nothing on its disk that its firmware can start", notBootable},
 	{NoRead, "iPXE opened the disk and read nothing", noRead},
 	{NoSystemLogin, "a system was loaded from the disk and has not opened it itself", noSystemLogin},

@@ -17,20 +17,6 @@ func atLogin(c Case) string {
 	return NoRead
 }
 
-// diskHeld is a machine whose disk another computer has opened as if it were it.
-func diskHeld(c Case) report {
-	t := c.Taken
-	var f facts
-	f.add(true, "%s opened it with the static credentials of %s, which ended the boot that had it; the machine itself is %s", t.By, c.Subject, c.address())
-	f.add(c.Login.Refusals > 0, "since then the machine was refused %s: %s", times(c.Login.Refusals), c.Login.Refused)
-	return report{
-		summary:  fmt.Sprintf("its disk is held by an initiator at %s, with its static credentials, since %s", t.By, t.Since),
-		evidence: f,
-		causes: []recorder.Cause{cause(fmt.Sprintf("somebody has opened the disk on %s and has not logged out; such an initiator logs in again whenever the machine's boot takes the disk from it", t.By),
-			"log out there (Linux: iscsiadm -m node -T %s -u), or end these credentials: bootes machine credentials %s --revoke; then switch the machine off and on", t.Target, c.Subject)},
-	}
-}
-
 func notBootable(c Case) report {
 	d := c.Disk
 	lack := d.Layout.Lacks(c.Firmware)
