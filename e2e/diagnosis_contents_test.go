@@ -20,6 +20,9 @@ import (
 var faultsOfContents = []fault{
 	{name: "fstab", image: "fstab:1", memory: systemMemory,
 		kind: "mount-missing", cause: "line 1 of p3:/etc/fstab mounts UUID=11111111-2222-3333-4444-555555555555 on /home", says: []string{"emergency mode", "it is so in the image fstab:1"}, remedy: []string{"nofail"}},
+	{name: "share", image: "share:1", memory: systemMemory,
+		kind: "mount-missing", cause: "line 1 of p3:/etc/fstab mounts /home from 10.77.0.250:/home, and the system has no program for that (/sbin/mount.nfs)",
+		says: []string{"it runs without", "10.77.0.250 does not answer this server at tcp/2049"}, remedy: []string{"install nfs-common"}},
 	{name: "no-driver", image: "no-driver:1", memory: systemMemory,
 		kind: "no-system-login", cause: "the initramfs /initrd.img lacks the driver of its network card 1af4:1000, virtio_net", says: []string{"a kernel by its size"}, remedy: []string{"MODULES=most", "bootes machine set no-driver --image"}},
 	{name: "cut-initramfs", image: "cut-initramfs:1", memory: systemMemory,
@@ -36,6 +39,9 @@ func TestDiagnosisOfContents(t *testing.T) {
 	f := newFixture(t, serverMode)
 	f.importChanged("fstab:1", func(root string) {
 		f.put(root, "/etc/fstab", []byte("UUID=11111111-2222-3333-4444-555555555555 /home ext4 defaults 0 2\n"))
+	})
+	f.importChanged("share:1", func(root string) {
+		f.put(root, "/etc/fstab", []byte("10.77.0.250:/home /home nfs defaults 0 0\n"))
 	})
 	f.importChanged("no-driver:1", func(root string) { f.changeInitramfs(root, withoutVirtioNet) })
 	f.importChanged("cut-initramfs:1", func(root string) {

@@ -62,7 +62,7 @@ back: bootes image tag debian:stable debian:12
 ─ debian:12  1 GiB   1 GiB  4 GiB  l-1    just now
 1 GiB of blocks, 1 GiB stored, in 1 layer
 `},
-		{"image check debian:13", "\n  ok    the initramfs on its disk has iSCSI\nnothing in debian:13 was found that would keep a machine from booting it\n"},
+		{"image check debian:13", "\n  ok    the initramfs on its disk has iSCSI\n  note  line 3 of p3:/etc/fstab mounts /home from nas:/home; not looked whether that is there\nnothing in debian:13 was found that would keep a machine from booting it\n"},
 		{"image verify debian:13", "\nverified debian:13: all 4 GiB are as they were, sha256:0123456789ab\n"},
 		{"image flatten debian:13", "\nflattened debian:13: it stands on no other image and takes 2 GiB\n"},
 		{"image update debian:12 --machine pc01", `

@@ -55,5 +55,8 @@ func (h images) CheckImage(ctx context.Context, ref, card string) (api.Checked, 
 	for _, f := range c.Findings {
 		out.Faults = append(out.Faults, api.ImageFault{Name: f.Name, Sure: f.Sure, Text: f.Text, Remedy: f.Remedy})
 	}
+	for _, s := range c.Shares {
+		out.Notes = append(out.Notes, s.Note())
+	}
 	return out, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bootes.dev/internal/config"
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/netif"
 )
@@ -57,4 +58,43 @@ func (h neighbours) Way(ctx context.Context, relay, from netip.Addr) (w diagnose
 		w.From = from
 	}
 	return w
+}
+
+// serveTime is how long a computer is waited for that a system mounts a folder from.
+const serveTime = 2 * time.Second
+
+func (h neighbours) Serves(ctx context.Context, at netip.AddrPort) diagnose.Answer {
+	if !h.serves(at.Addr()) {
+		return diagnose.NotAsked
+	}
+	d := net.Dialer{Timeout: serveTime}
+	c, err := d.DialContext(ctx, "tcp", at.String())
+	var late net.Error
+	switch {
+	case err == nil:
+		c.Close()
+		return diagnose.Answers
+	case errors.Is(err, unix.ECONNREFUSED):
+		return diagnose.Refuses
+	case errors.Is(err, unix.EHOSTUNREACH), errors.As(err, &late) && late.Timeout():
+		return diagnose.Silent
+	}
+	return diagnose.NotAsked // it is this server that cannot
+}
+
+// serves reports whether an address is in a network that this server serves: no
+// others are asked for what a disk names.
+func (h neighbours) serves(a netip.Addr) bool {
+	own, _ := netif.List()
+	for _, i := range h.cfg.Interfaces {
+		if slices.ContainsFunc(i.Subnets, func(s config.Subnet) bool { return s.Prefix.IsValid() && s.Prefix.Contains(a) }) {
+			return true
+		}
+		for _, o := range own {
+			if o.Name == i.Name && slices.ContainsFunc(o.Addrs, func(p netip.Prefix) bool { return p.Contains(a) }) {
+				return true
+			}
+		}
+	}
+	return false
 }

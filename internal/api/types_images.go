@@ -47,6 +47,7 @@ type Checked struct {
 	Ref    string       `json:"ref"`
 	Good   []string     `json:"good" doc:"what is as it should be"`
 	Faults []ImageFault `json:"faults"`
+	Notes  []string     `json:"notes,omitempty" doc:"what it needs that is not on it, and was not looked for"`
 }
 
 // ImageFault is something wrong in an image.

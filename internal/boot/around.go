@@ -21,6 +21,9 @@ type Neighbours interface {
 	// Way looks how this server reaches a relay, and waits whether that answers a ping.
 	// Its messages come from an address of its own, which may be on our wire.
 	Way(ctx context.Context, relay, from netip.Addr) diagnose.Way
+	// Serves tries once to connect to a computer, and waits for its answer. One that
+	// is outside of the networks that this server serves is not asked.
+	Serves(ctx context.Context, at netip.AddrPort) diagnose.Answer
 }
 
 // maxAsking is for how many boots that have stopped the network is asked at a

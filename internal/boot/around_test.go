@@ -18,7 +18,8 @@ import (
 
 // street is a network on which some have addresses, and say so when they are asked.
 type street struct {
-	has map[netip.Addr][]string
+	has    map[netip.Addr][]string
+	serves map[netip.AddrPort]diagnose.Answer
 
 	mu    sync.Mutex
 	asked []netip.Addr
@@ -43,6 +44,13 @@ func (s *street) Claimants(a netip.Addr, _ time.Time) (all []net.HardwareAddr) {
 
 func (s *street) Way(_ context.Context, relay, from netip.Addr) diagnose.Way {
 	return diagnose.Way{Known: true, Default: true, Gateway: relay, From: from}
+}
+
+func (s *street) Serves(_ context.Context, at netip.AddrPort) diagnose.Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, at.Addr())
+	return s.serves[at]
 }
 
 // TestConflict lets a boot stop with an address where others answer by ARP.

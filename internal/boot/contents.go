@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,9 +14,12 @@ import (
 )
 
 // A boot that stops after its disk was opened has its disk looked into, one at a
-// time: a room that stops together stops at the same image.
+// time: a room that stops together stops at the same image. That is done early, once
+// a stage, when nothing was read for a while: what is sure need not be waited for, and
+// a machine that is merely slow has no such disk.
 
 const (
+	hush      = 20 * time.Second // without a read, after which a disk is looked into early
 	lookAgain = 10 * time.Minute // for how long a look into an image counts
 	maxLooks  = 64
 )
@@ -56,9 +60,10 @@ func (k *diskLooks) keep(key lookKey, c diagnose.Contents, now time.Time) {
 func (s *Service) lookInto(ctx context.Context, a *attempt, brief bool) {
 	var d diagnose.Disk
 	var layer string
+	var runs bool
 	key := lookKey{machine: diskcheck.Machine{Brief: brief}}
 	s.attempts.with(a, func() {
-		d, layer = a.seen.Disk, a.layer
+		d, layer, runs = a.seen.Disk, a.layer, a.stage.After(recorder.StageRead)
 		fw := a.firmware
 		if fw == "" {
 			fw = a.platform
@@ -84,6 +89,9 @@ func (s *Service) lookInto(ctx context.Context, a *attempt, brief bool) {
 		s.Log.Warn("disk of a boot that stopped could not be looked into", "machine", a.subject, "volume", d.Volume, "err", err)
 		return
 	}
+	if runs { // before that, nothing is mounted
+		c = s.shares(ctx, c)
+	}
 	s.attempts.with(a, func() { a.seen.Disk.Contents = c })
 }
 
@@ -102,12 +110,42 @@ func (s *Service) inside(ctx context.Context, a *attempt) {
 		return
 	}
 	m, err := s.Inventory.Machine(ctx, a.subject)
-	if err != nil || len(m.Disks) > 0 || !c.Disk.Contents.Mounts() {
+	if err != nil {
+		return
+	}
+	if len(m.Disks) > 0 {
+		c.Disk.Contents.Findings = slices.DeleteFunc(slices.Clone(c.Disk.Contents.Findings), func(f diagnose.Finding) bool { return f.Name != diagnose.FindingShare })
+	}
+	if !c.Disk.Contents.Mounts() {
 		return
 	}
 	c.Mounts = true
 	d := diagnose.Diagnose(c)
 	s.say(a, recorder.Event{Level: recorder.Warn, Text: diagnose.Sentence(d), Diagnosis: &d})
+}
+
+// hushes reports whether w's disk may be looked into early at its stage. The caller
+// holds the attempts' mu.
+func (s *Service) hushes(w *watch) bool {
+	return s.Contents != nil && w.told == "" && w.early != w.stage && (w.stage == recorder.StageRead || w.stage == recorder.StageKernel)
+}
+
+// hushed reports whether it is time for that, once. The caller holds the attempts' mu.
+func (s *Service) hushed(w *watch, now time.Time) bool {
+	if !s.hushes(w) || now.Sub(w.life) < s.hush {
+		return false
+	}
+	w.early = w.stage
+	return true
+}
+
+// early looks into the disk of a, and tells what is sure.
+func (s *Service) early(ctx context.Context, a *attempt, now time.Time) {
+	s.lookInto(ctx, a, false)
+	if diagnose.Certain(s.caseOf(ctx, a, now)) {
+		s.ask(ctx, a)
+		s.stopped(ctx, a, now)
+	}
 }
 
 // lookOnce looks into a disk, unless it is an image as it is that was looked into

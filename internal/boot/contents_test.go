@@ -3,6 +3,8 @@ package boot
 import (
 	"context"
 	"errors"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -190,5 +192,126 @@ func TestLoopIsLookedInto(t *testing.T) {
 	}
 	if looks.Load() != 1 {
 		t.Errorf("%d looks", looks.Load())
+	}
+}
+
+// TestSureIsToldEarly: what keeps a machine from booting, whatever it does, is told as
+// soon as it is quiet; once a stage is looked.
+func TestSureIsToldEarly(t *testing.T) {
+	unsure := noKernel
+	unsure.Sure = false
+	for name, tt := range map[string]struct {
+		found diagnose.Finding
+		cut   int
+		told  bool
+	}{
+		"sure":         {noKernel, 0, true},
+		"not sure":     {unsure, 0, false},
+		"its link too": {noKernel, 1 << 20, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.hush = 50 * time.Millisecond
+			h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
+			h.Moved = func(string) Moved { return Moved{Reads: 9, Read: 2 << 20, Unacknowledged: tt.cut} }
+			looks, _ := h.looking(tt.found)
+			h.reading()
+			if !eventually(func() bool { return looks.Load() == 1 }) {
+				t.Fatal("it is not looked")
+			}
+			if tt.told {
+				if d := h.diagnosed("pc1"); d.Kind != diagnose.NoSystemLogin || !strings.Contains(d.Causes[0].Text, noKernel.Text) {
+					t.Errorf("%+v", d)
+				}
+			}
+			time.Sleep(3 * h.hush)
+			if b := h.Recorder.Boots("pc1")[0]; looks.Load() != 1 || !tt.told && b.Diagnosis != nil {
+				t.Errorf("%d looks, %+v", looks.Load(), b.Diagnosis)
+			}
+		})
+	}
+}
+
+// TestBusyIsNotLookedInto: as long as a machine reads, nothing is looked for.
+func TestBusyIsNotLookedInto(t *testing.T) {
+	h := newHouse(t)
+	h.hush = 40 * time.Millisecond
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return 40 * time.Millisecond * looks }
+	var n atomic.Uint64
+	h.Moved = func(string) Moved { return Moved{Reads: n.Add(1)} }
+	looks, _ := h.looking(noKernel)
+	h.reading()
+	time.Sleep(10 * h.hush)
+	if looks.Load() != 0 {
+		t.Errorf("%d looks", looks.Load())
+	}
+}
+
+// sharing lets h look into disks that mount folders of nas, which answers so.
+func (h *house) sharing(a diagnose.Answer) *street {
+	nas := netip.MustParseAddrPort("10.77.0.9:2049")
+	s := &street{serves: map[netip.AddrPort]diagnose.Answer{nas: a}}
+	h.Neighbours = s
+	h.Contents = func(context.Context, string, string, diskcheck.Machine) (diagnose.Contents, error) {
+		return diagnose.Contents{Seen: true, Shares: []diagnose.Share{
+			{Line: "line 3 of p3:/etc/fstab", Spec: "10.77.0.9:/home", At: "/home", Server: nas.Addr(), Port: nas.Port(), Waits: true},
+			{Line: "line 4 of p3:/etc/fstab", Spec: "box:/srv", At: "/srv", Port: diagnose.PortNFS},
+			{Line: "line 5 of p3:/etc/fstab", Spec: "10.77.0.8:/srv", At: "/x", Server: addr2},
+		}}, nil
+	}
+	return s
+}
+
+// TestShareIsNotThere: a system runs without the folders of others, and shows nothing
+// of it. Of a room that runs at the same time, their server is asked once.
+func TestShareIsNotThere(t *testing.T) {
+	for a, want := range map[diagnose.Answer]string{
+		diagnose.Silent:   "line 3 of p3:/etc/fstab mounts /home from 10.77.0.9:/home, and 10.77.0.9 does not answer this server at tcp/2049",
+		diagnose.Refuses:  "at 10.77.0.9 nothing listens on tcp/2049",
+		diagnose.Answers:  "",
+		diagnose.NotAsked: "",
+	} {
+		h := newHouse(t)
+		h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
+		s := h.sharing(a)
+		ad := h.reading()
+		h.Reach(ad.Boot, recorder.StageRunning, "first write")
+		asked := func() int {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.asked)
+		}
+		if !eventually(func() bool { return asked() == 1 }) {
+			t.Fatal("nobody asks")
+		}
+		b := h.Recorder.Boots("pc1")[0]
+		if want != "" {
+			if d := h.diagnosed("pc1"); d.Kind != diagnose.MountMissing || !strings.Contains(d.Causes[0].Text, want) {
+				t.Errorf("%v: %+v", a, d)
+			}
+		} else if time.Sleep(20 * time.Millisecond); h.Recorder.Boots("pc1")[0].Diagnosis != nil {
+			t.Errorf("%v: %+v", a, b.Diagnosis)
+		}
+		h.lookInto(t.Context(), h.attempts.current("pc1"), true)
+		if asked() != 1 {
+			t.Errorf("asked %d times", asked())
+		}
+		h.later(shareCounts)
+		if h.lookInto(t.Context(), h.attempts.current("pc1"), true); asked() != 2 {
+			t.Error("it is never asked again")
+		}
+	}
+}
+
+// TestSharesBeforeTheSystem: nothing is mounted yet, so nobody is asked.
+func TestSharesBeforeTheSystem(t *testing.T) {
+	h := newHouse(t)
+	s := h.sharing(diagnose.Silent)
+	h.reading()
+	h.diagnosed("pc1")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Contains(s.asked, netip.MustParseAddr("10.77.0.9")) {
+		t.Error("it is asked")
 	}
 }

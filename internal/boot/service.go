@@ -115,6 +115,7 @@ type Service struct {
 	tickets  tickets
 	checks   checks
 	looks    diskLooks
+	shared   shareAnswers
 	enrolled bucket
 	met      bucket        // strangers
 	asking   chan struct{} // full: the network is asked for others
@@ -127,6 +128,7 @@ type Service struct {
 	between     time.Duration // two sessions of iPXE's
 	resumeEvery time.Duration // Resume looks
 	checkAgain  time.Duration // the same layer
+	hush        time.Duration // before a disk is looked into early
 }
 
 // New returns a Service.
@@ -150,7 +152,7 @@ func New(o Options) *Service {
 	return &Service{
 		Options: o, attempts: attempts{m: map[string]*attempt{}}, started: time.Now(), now: time.Now,
 		checks: newChecks(), asking: make(chan struct{}, maxAsking),
-		between: between, resumeEvery: resumeEvery, checkAgain: checkAgain,
+		between: between, resumeEvery: resumeEvery, checkAgain: checkAgain, hush: hush,
 	}
 }
 

@@ -33,9 +33,10 @@ type watch struct {
 	stage    recorder.Stage // that the rest is of
 	patience time.Duration  // 0: for ever
 	reached  time.Time
-	life     time.Time // the last sign of it
-	moved    Moved     // at the last look
-	told     string    // kind of the diagnosis that was told of this stage
+	life     time.Time      // the last sign of it
+	moved    Moved          // at the last look
+	told     string         // kind of the diagnosis that was told of this stage
+	early    recorder.Stage // at which its disk was looked into before the patience was over
 
 	settle  bool      // what was seen may explain a stop by itself
 	failing bool      // the disk has failed
@@ -105,6 +106,9 @@ func (s *Service) arm(a *attempt, now time.Time) {
 	if a.glanced(now) {
 		wait = min(wait, glance)
 	}
+	if s.hushes(w) {
+		wait = min(wait, w.life.Add(s.hush).Sub(now))
+	}
 	if !w.left.IsZero() {
 		wait = min(wait, w.left.Add(s.between).Sub(now))
 	}
@@ -134,7 +138,7 @@ func (a *attempt) timed() bool {
 func (s *Service) look(a *attempt) {
 	moved := s.moved(a.id)
 	now := time.Now()
-	var over, settle, failing, losing, silent, inside bool
+	var over, early, settle, failing, losing, silent, inside bool
 	s.attempts.with(a, func() {
 		w := &a.watch
 		settle, failing, losing, silent, inside = w.settle, w.failing, w.losing, w.silent, w.inside
@@ -152,6 +156,7 @@ func (s *Service) look(a *attempt) {
 			}
 		}
 		if over = a.timed() && !w.due(a.waits(now)).After(now); !over {
+			early = s.hushed(w, now)
 			s.arm(a, now)
 		}
 	})
@@ -168,6 +173,9 @@ func (s *Service) look(a *attempt) {
 	}
 	if settle || failing {
 		s.settled(ctx, a, now, failing)
+	}
+	if early {
+		s.early(ctx, a, now)
 	}
 	if over {
 		s.stalled(ctx, a, now)
@@ -194,6 +202,11 @@ func (s *Service) moved(boot string) Moved {
 func (s *Service) stalled(ctx context.Context, a *attempt, now time.Time) {
 	s.ask(ctx, a)
 	s.lookInto(ctx, a, false)
+	s.stopped(ctx, a, now)
+}
+
+// stopped is stalled where all was looked at.
+func (s *Service) stopped(ctx context.Context, a *attempt, now time.Time) {
 	c := s.caseOf(ctx, a, now)
 	d := diagnose.Diagnose(c)
 	news := false

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,17 @@ func Conclusive(c Case) bool {
 		return c.System.Deaf && (c.System.Lasted < recorder.ShortRun || c.alive())
 	}
 	return false
+}
+
+// Certain reports whether the disk of a machine that has been quiet for a moment
+// explains that: it would not go on, however long it is waited for. What was sent to
+// it and has not arrived may be another reason.
+func Certain(c Case) bool {
+	kind := kindOf(c)
+	if c.cut() {
+		return false
+	}
+	return kind == NotBootable || slices.ContainsFunc(c.Disk.Contents.Findings, func(f Finding) bool { return f.Sure && c.fits(kind, f) })
 }
 
 // still is the silence after which a machine at its loader does not go on: what

@@ -26,12 +26,14 @@ type Contents struct {
 	Loads    bool   // GRUB's configuration, its kernel and its initramfs are there, and whole
 	ISCSI    bool   // that initramfs has iSCSI
 	Driver   string // of the machine's network card, which it has, too; "" if that is not known
+	Shares   []Share
 }
 
 // Names of findings that are more than text.
 const (
 	FindingMount = "fstab"      // a file system that /etc/fstab names
 	FindingSwap  = "fstab-swap" // likewise a swap space
+	FindingShare = "fstab-net"  // likewise a folder of another computer
 )
 
 // Finding is something that is wrong with what a disk holds.
@@ -42,6 +44,8 @@ type Finding struct {
 	Text   string // what is wrong, in which file
 	Remedy string // what to change on the disk
 	Own    bool   // the disk's image does not have it: it came with what the machine wrote
+
+	Elsewhere bool // it is not on the disk that something must be mended
 }
 
 // steps are those that may be the one that failed, where a kind is said.
@@ -76,6 +80,9 @@ func (c Case) fits(kind string, f Finding) bool {
 func (c Case) looked(kind string, r report) report {
 	d := c.Disk.Contents
 	r.evidence = append(r.evidence, d.facts()...)
+	if slices.Contains(c.steps(kind), Run) {
+		r.evidence = append(r.evidence, d.shares()...)
+	}
 	var causes []recorder.Cause
 	sure := false
 	for _, f := range d.Findings {
@@ -84,11 +91,13 @@ func (c Case) looked(kind string, r report) report {
 			sure, causes = true, []recorder.Cause{c.causeOf(f)}
 		case fits && f.Sure == sure:
 			causes = append(causes, c.causeOf(f))
+		case f.Elsewhere:
+			r.evidence = append(r.evidence, f.Text)
 		default:
 			r.evidence = append(r.evidence, "on its disk, too: "+f.Text)
 		}
 	}
-	if !sure || c.Disk.Unacknowledged > unread || c.System.Untaken {
+	if !sure || c.cut() {
 		causes = append(causes, r.causes...)
 	}
 	r.causes = causes
@@ -105,25 +114,31 @@ func (d Contents) facts() (f facts) {
 	return f
 }
 
-// Mounts reports whether a system that begins to run will wait for what its disk
-// does not have.
-func (d Contents) Mounts() bool {
-	return slices.ContainsFunc(d.Findings, func(f Finding) bool { return f.Name == FindingMount || f.Name == FindingSwap })
-}
+// Mounts reports whether a system that begins to run is to mount what it cannot have.
+func (d Contents) Mounts() bool { return d.has(FindingMount, FindingSwap, FindingShare) }
 
 // mountMissing is a system that runs, as far as it comes.
 func mountMissing(c Case) report {
+	d := c.Disk.Contents
 	r := report{summary: "its system runs, and waits 90 s for a swap space that its disk does not have, at each start"}
-	if slices.ContainsFunc(c.Disk.Contents.Findings, func(f Finding) bool { return f.Name == FindingMount }) {
+	switch {
+	case d.has(FindingMount):
 		r.summary = "its system is to mount a file system that its disk does not have: it waits 90 s for that, and then at its console for a person (emergency mode)"
+	case d.has(FindingShare):
+		r.summary = "its system is to mount a folder of another computer, and cannot: it runs without, after a wait of up to 90 s"
 	}
-	r.evidence = []string{"no file system on the disk has that UUID; whether the machine has a disk of its own that has it, nobody can tell from here"}
+	var f facts
+	f.add(d.has(FindingMount, FindingSwap), "no file system on the disk has that UUID; whether the machine has a disk of its own that has it, nobody can tell from here")
+	r.evidence = f
 	return r
 }
 
 // causeOf is a finding as a cause, with the way to mend it.
 func (c Case) causeOf(f Finding) recorder.Cause {
 	d := c.Disk
+	if f.Elsewhere {
+		return recorder.Cause{Text: f.Text, Remedy: f.Remedy}
+	}
 	if f.Own {
 		return cause(f.Text+fmt.Sprintf("; it is not so in the image %s, so it came with what the machine has written", d.Image), "%s; or, in its system: %s", c.backFrom(), f.Remedy)
 	}

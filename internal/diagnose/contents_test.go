@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,9 +45,42 @@ func contentsCases() map[string]Case {
 		"mount-missing_swap": at(recorder.StageRunning, up, found(noSwap), with(func(c *Case) {
 			c.Mounts, c.Disk.Written = true, 1<<20
 		})),
+		"mount-missing_share":  at(recorder.StageRunning, up, sharing(nas(Silent)), with(func(c *Case) { c.Mounts = true })),
+		"mount-missing_serves": at(recorder.StageRunning, up, sharing(nas(Refuses), Share{Line: "line 4 of p3:/etc/fstab", Spec: "//10.0.0.8/pool", At: "/pool", Server: netip.MustParseAddr("10.0.0.8"), Port: PortSMB, Answer: Silent}), with(func(c *Case) { c.Mounts = true })),
+		"system-gone_share":    at(kernel, up, sharing(nas(Silent), Share{Line: "line 4 of p3:/etc/fstab", Spec: "nas:/srv", At: "/srv", Waits: true}), with(func(c *Case) { c.System = System{Open: true} })),
+		"system-gone_shared":   at(kernel, up, sharing(nas(Answers)), with(func(c *Case) { c.System = System{Open: true} })),
 		"crash-loop_nodriver": at(read, loaded, found(noDriver), with(func(c *Case) {
 			c.Past.Failed, c.Past.LastRan, c.Past.LastAt = 3, "debian:12", time.Date(2026, 1, 2, 3, 4, 0, 0, time.Local)
 		})),
+	}
+}
+
+// nas is a share of a computer that has given an answer.
+func nas(a Answer) Share {
+	return Share{Line: "line 3 of p3:/etc/fstab", Spec: "10.0.0.9:/home", At: "/home", Server: netip.MustParseAddr("10.0.0.9"), Port: PortNFS, Waits: true, Answer: a}
+}
+
+// sharing is a disk whose /etc/fstab mounts folders of others.
+func sharing(all ...Share) func(*Case) {
+	return func(c *Case) {
+		d := Contents{Seen: true, Shares: all}
+		for _, s := range all {
+			if f, wrong := s.Finding(); wrong {
+				d.Findings = append(d.Findings, f)
+			}
+		}
+		c.Disk.Contents = d
+	}
+}
+
+// TestCertain: what is sure of a disk need not be waited for, unless its link may be cut.
+func TestCertain(t *testing.T) {
+	for name, c := range cases() {
+		want := strings.HasPrefix(name, "not-bootable_") || name == "no-system-login_nokernel" || name == "no-system-login_nokernelown" ||
+			name == "no-system-login_nodriver" || name == "crash-loop_nodriver"
+		if got := Certain(c); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

@@ -32,6 +32,9 @@ func atRead(c Case) string {
 	return NoSystemLogin
 }
 
+// cut reports whether a machine stopped in the middle of a read.
+func (c Case) cut() bool { return c.Disk.Unacknowledged > unread || c.System.Untaken }
+
 func noSystemLogin(c Case) report {
 	d, s := c.Disk, c.System
 	var f facts
@@ -41,7 +44,7 @@ func noSystemLogin(c Case) report {
 	f.add(d.Reads > 0, "%s was read by iPXE, in %d reads", size(d.Read), d.Reads)
 	f.add(s.Left && d.Read >= kernelRead, "iPXE closed its session: under UEFI that is when a kernel starts")
 	f.add(s.Left && d.Read < kernelRead, "iPXE closed its session: what it had started came back to it")
-	cut := d.Unacknowledged > unread || s.Untaken
+	cut := c.cut()
 	f.add(c.Loader.lossy(), "to send it %s took %s, with %d repeats: its link loses packets, or is far too slow", c.Loader.Name, since(c.Loader.Took), c.Loader.Resent)
 	f.add(c.Pace.lossy(), "of %d packets to it by TCP %d were sent again: its link loses packets", c.Pace.Sent, c.Pace.Resent)
 	f.add(s.Untaken, "a session of iPXE was ended, since it took nothing of what was sent to it")

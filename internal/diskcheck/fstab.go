@@ -41,6 +41,16 @@ func (m mount) has(options ...string) bool {
 	return slices.ContainsFunc(strings.Split(m.option, ","), func(o string) bool { return slices.Contains(options, o) })
 }
 
+// value is that of an option, "" if it has none.
+func (m mount) value(option string) string {
+	for o := range strings.SplitSeq(m.option, ",") {
+		if v, ok := strings.CutPrefix(o, option+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
 func (l *look) mounts(root guestfs.System) (p place, all []mount) {
 	p = place{root.Number, "/etc/fstab"}
 	b, err := l.read(p, maxFstab)
@@ -62,6 +72,7 @@ func (l *look) separate(root guestfs.System, dir string) bool {
 func (l *look) fstab(root guestfs.System) {
 	p, all := l.mounts(root)
 	for _, m := range all {
+		l.share(root, p, m)
 		s, told := l.bySpec(m.spec)
 		if !told || s.Number != none.Number || strings.Contains(strings.ToLower(m.spec), "label") || m.has("nofail", "noauto", "_netdev", "x-systemd.automount") {
 			continue

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -88,6 +89,8 @@ var faults = map[string]struct {
 		want: diagnose.Finding{Name: "no-init", Stops: diagnose.Run, Sure: true, Text: `the system's first program, p1:/sbin/init, is not there: it is a link to "../lib/systemd/systemd", which leads nowhere`}},
 	"fstab": {files: system().with("etc/fstab", "UUID="+rootUUID+" / ext4 defaults 0 1\nUUID="+otherUUID+" /home ext4 defaults 0 2\n"),
 		want: diagnose.Finding{Name: "fstab", Stops: diagnose.Run, Text: "line 2 of p1:/etc/fstab mounts UUID=" + otherUUID + " on /home, which is not on its disk"}},
+	"no mount.nfs": {files: system().with("etc/fstab", "10.0.0.9:/home /home nfs defaults 0 0\n"),
+		want: diagnose.Finding{Name: "fstab-net", Stops: diagnose.Run, Text: "line 1 of p1:/etc/fstab mounts /home from 10.0.0.9:/home, and the system has no program for that (/sbin/mount.nfs)"}},
 	"swap": {files: system().with("etc/fstab", "UUID="+otherUUID+" none swap sw 0 0\n"),
 		want: diagnose.Finding{Name: "fstab-swap", Stops: diagnose.Run, Text: "names UUID=" + otherUUID + " for swap space"}},
 }
@@ -149,6 +152,32 @@ func TestBrief(t *testing.T) {
 	c := look1(t, disk(t, system().with(initrd9, zipped(initramfs())[:200])), m)
 	if len(c.Findings) != 0 || c.ISCSI {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestShares: folders of other computers are noted, with their servers' addresses.
+func TestShares(t *testing.T) {
+	fstab := "10.0.0.9:/home /home nfs defaults 0 0\nnas:/srv /srv nfs4 nofail,port=2050 0 0\n//box/pool\\040x /pool cifs credentials=/etc/pw,x-systemd.automount 0 0\n" +
+		"[fd00::9]:/v6 /v6 nfs bg,udp 0 0\n10.0.0.9:/x /x nfs noauto 0 0\nother:/y /y nfs rw 0 0\n10.0.0.9 /z ext4 defaults 0 0\n"
+	c := look1(t, disk(t, system().with("etc/fstab", fstab).with("etc/hosts", "127.0.0.1 localhost\n10.0.0.8 nas.example NAS # box\n").
+		with("usr/sbin/mount.nfs4", "\x7fELF").with("sbin/mount.cifs", "\x7fELF")), pc)
+	if len(c.Findings) != 0 {
+		t.Errorf("%+v", c.Findings)
+	}
+	nine, eight := netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("10.0.0.8")
+	want := []diagnose.Share{
+		{Line: "line 1 of p1:/etc/fstab", Spec: "10.0.0.9:/home", At: "/home", Server: nine, Port: diagnose.PortNFS, Waits: true},
+		{Line: "line 2 of p1:/etc/fstab", Spec: "nas:/srv", At: "/srv", Server: eight},
+		{Line: "line 3 of p1:/etc/fstab", Spec: `"//box/pool\\040x"`, At: "/pool", Port: diagnose.PortSMB},
+		{Line: "line 4 of p1:/etc/fstab", Spec: "[fd00::9]:/v6", At: "/v6", Server: netip.MustParseAddr("fd00::9")},
+		{Line: "line 6 of p1:/etc/fstab", Spec: "other:/y", At: "/y", Port: diagnose.PortNFS, Waits: true},
+	}
+	if !slices.Equal(c.Shares, want) {
+		t.Errorf("%+v\nwant %+v", c.Shares, want)
+	}
+	many := look1(t, disk(t, system().with("usr/sbin/mount.nfs", "x").with("etc/fstab", strings.Repeat("10.0.0.9:/home /home nfs defaults 0 0\n", 99))), pc)
+	if len(many.Shares) != maxShares {
+		t.Errorf("%d shares", len(many.Shares))
 	}
 }
 
