@@ -63,8 +63,10 @@ func TestBesideForeignServer(t *testing.T) {
 	if sent := f.events("rom", "it is sent on to its script instead"); len(sent) == 0 {
 		t.Error("the other server's word to iPXE was not corrected")
 	}
-	if told := f.events("http", "on its network: another DHCP server 10.77.0.66 (MAC 52:54:00:00:00:66) has appeared: two servers on one network"); len(told) != 1 {
-		t.Errorf("a machine that was booting is told %d times of the server that appeared, want once", len(told))
+	const told = "on its network: another DHCP server 10.77.0.66 (MAC 52:54:00:00:00:66) has appeared: two servers on one network"
+	f.waitFor(ctx, "http", told)
+	if n := len(f.events("http", told)); n != 1 {
+		t.Errorf("a machine that was booting is told %d times of the server that appeared, want once", n)
 	}
 	f.logSays(`msg="DHCP server found" interface=br0 server=10.77.0.2`)
 	f.logSays(`msg="another DHCP server has appeared" interface=br0 server=10.77.0.66`)

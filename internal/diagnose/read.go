@@ -14,8 +14,9 @@ const (
 	loaderRead = 4 << 20
 	kernelRead = 8 << 20
 	// unread is what iPXE leaves unacknowledged, at most, of what it was sent, when
-	// a kernel or a halted loader no longer runs it: 10 KiB have been seen.
-	unread = 16 << 10
+	// a kernel or a halted loader no longer runs it: it acknowledges after the read
+	// is done, so all that came at once before is left. 20 KiB have been seen.
+	unread = 32 << 10
 )
 
 // atRead chooses among what happens between the first read and the system's own

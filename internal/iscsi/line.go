@@ -11,7 +11,7 @@ import (
 type Line struct {
 	Began        time.Time     // the session
 	RTT          time.Duration // the shortest there and back of the last minutes
-	Sent, Resent uint64        // segments with data
+	Sent, Resent uint64        // segments with data; not those that were sent again since it last acknowledged anything
 	Busy         time.Duration // in which something was sent, and not acknowledged
 	Full         time.Duration // of that: the initiator had no room for more
 	Quiet        time.Duration // since something came from it
@@ -36,7 +36,7 @@ func (s *Server) Line(target string) (l Line, ok bool) {
 	control(tcp, func(fd int) {
 		if i, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 			l, ok = Line{
-				Began: newest.info.Since, RTT: micros(uint64(i.Min_rtt)), Sent: uint64(i.Data_segs_out), Resent: uint64(i.Total_retrans),
+				Began: newest.info.Since, RTT: micros(uint64(i.Min_rtt)), Sent: uint64(i.Data_segs_out), Resent: uint64(i.Total_retrans - min(i.Total_retrans, uint32(i.Retransmits))),
 				Busy: micros(i.Busy_time), Full: micros(i.Rwnd_limited), Quiet: time.Duration(i.Last_data_recv) * time.Millisecond,
 			}, true
 		}
