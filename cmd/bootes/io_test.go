@@ -51,7 +51,7 @@ func TestVolumeIO(t *testing.T) {
 	if o := v.Slow[0]; o.Op != "read" || o.Machine != "127.0.0.1" || o.Length != 512 || o.LimitUS < o.TotalUS/2 {
 		t.Errorf("%+v", o)
 	}
-	if told := s.told("pc01"); !strings.Contains(told, "slow disk: a read of 512 B on LUN 0 took ") || !strings.Contains(told, " waiting for the limits of its volume") {
+	if told := s.told("pc01"); !strings.Contains(told, "slow command: a read of 512 B on LUN 0 took ") || !strings.Contains(told, " waiting for the limits of its volume") {
 		t.Errorf("timeline: %s", told)
 	}
 	want := fmt.Sprintf("bootes_volume_io_seconds_count{op=\"read\",volume=%q} 23\n", g.boot.Volume)

@@ -7,6 +7,7 @@ import (
 
 	"bootes.dev/internal/api"
 	"bootes.dev/internal/bytesize"
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/recorder"
 )
 
@@ -30,6 +31,13 @@ func (s *story) outcome(b api.Boot) string {
 	return s.underWay(b)
 }
 
+// insteadOfRunning is what a system does of which it is not said that it runs, by the
+// kind of what is wrong.
+var insteadOfRunning = map[string]string{
+	diagnose.SystemSilent: "does not answer", diagnose.SystemGone: "is gone", diagnose.ConnectionLost: "loses its disk again and again",
+	diagnose.MountMissing: "cannot mount all that it should",
+}
+
 // ran tells of a boot that has come to run, and may be gone again.
 func (s *story) ran(b api.Boot) string {
 	took := span(b.Ended.Sub(b.Started))
@@ -41,6 +49,10 @@ func (s *story) ran(b api.Boot) string {
 		return text
 	}
 	wrong := ", and something is wrong"
+	if not := insteadOfRunning[b.Diagnosis.Kind]; not != "" {
+		text = fmt.Sprintf("its system began to run at %s, %s after it was started", clock(b, b.Ended), took)
+		wrong = ", and " + not
+	}
 	for _, e := range b.Events {
 		if e.Diagnosis != nil && e.Diagnosis.Summary == b.Diagnosis.Summary {
 			wrong += " since " + clock(b, e.Time)

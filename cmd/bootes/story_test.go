@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/recorder"
 )
 
@@ -105,6 +106,26 @@ func TestStoryOfTroubleLater(t *testing.T) {
 	} {
 		if !strings.Contains(s.String(), want) {
 			t.Errorf("got\n%s\nwant in it\n%q", s.String(), want)
+		}
+	}
+}
+
+// Of a system that does not answer it is not said that it runs.
+func TestStoryDoesNotSayThatItRuns(t *testing.T) {
+	b := stalledBoot()
+	b.Outcome, b.Stage, b.Last = recorder.OutcomeRunning, recorder.StageRunning, now
+	for kind, want := range map[string]string{
+		diagnose.SystemSilent:   "(5 min ago): its system began to run at 11:55:47, 47 s after it was started, and does not answer since 11:56:00\n",
+		diagnose.MountMissing:   ", and cannot mount all that it should since 11:56:00\n",
+		diagnose.ConnectionLost: ", and loses its disk again and again since 11:56:00\n",
+		diagnose.DiskFull:       "(5 min ago): it runs since 11:55:47, 47 s after its start, and something is wrong since 11:56:00\n",
+	} {
+		d := &recorder.Diagnosis{Kind: kind, Summary: "something"}
+		b.Diagnosis = d
+		b.Events = append(b.Events[:3:3], api.Event{Time: b.Started.Add(time.Minute), Level: recorder.Warn, Text: "all of it", Diagnosis: d})
+		s := story{now: now}
+		if s.tell(b); !strings.Contains(s.String(), want) {
+			t.Errorf("%s: got\n%s\nwant in it\n%q", kind, s.String(), want)
 		}
 	}
 }

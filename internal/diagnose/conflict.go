@@ -92,5 +92,5 @@ func (r report) clash(a netip.Addr, whose string, d Card, remedy string) report 
 		r.summary = both
 	}
 	r.evidence = append(r.evidence, fmt.Sprintf("by ARP, the network card %s says that it has %s", d.MAC, a))
-	return r.and(cause(both+". What is sent there goes to the one or the other", "find that device by its MAC address in the tables of the switches, and %s", remedy))
+	return r.and(cause(fmt.Sprintf("what is sent to %s goes to that other one, %s, too", a, d), "find that device by its MAC address in the tables of the switches, and %s", remedy))
 }

@@ -37,6 +37,14 @@ func contentsCases() map[string]Case {
 			c.Disk.Contents = Contents{Seen: true, Loads: true, ISCSI: true, Driver: "r8169"}
 			c.Disk.Ready, c.Past.Elsewhere, c.Heard = true, 3, Heard{Known: true}
 		})),
+		"no-system-login_ran": at(read, loaded, with(func(c *Case) {
+			c.Past.LastRan, c.Past.LastAt, c.Past.Snapshots = "debian:13", time.Date(2026, 1, 2, 3, 4, 0, 0, time.Local), []string{"friday"}
+		})),
+		"no-system-login_ranbios": at(read, loaded, little, with(func(c *Case) { c.Firmware, c.Past.Ephemeral, c.Past.LastRan = bios, true, "debian:13" })),
+		"not-bootable_ran": at(read, loaded, little, with(func(c *Case) {
+			c.Firmware, c.Disk.Layout = bios, Layout{Seen: true, Signature: true}
+			c.Past.LastRan, c.Past.Snapshots = "debian:13", []string{"friday"}
+		})),
 		"no-system-login_goodloader": at(read, loaded, little, with(func(c *Case) { c.Disk.Contents = Contents{Seen: true, Loads: true} })),
 		"no-system-login_cutgood":    at(read, loaded, found(noKernel), with(func(c *Case) { c.Disk.Unacknowledged = 65536 })),
 		"system-gone_fstab":          at(kernel, up, found(noHome), with(func(c *Case) { c.System = System{Open: true} })),

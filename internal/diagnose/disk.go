@@ -38,7 +38,6 @@ func imageCorrupt(c Case) report {
 	}
 	var f facts
 	f.add(true, "the error was: %s", d.Corrupt)
-	f.add(true, "its volume %s stands on the image %s", d.Volume, d.Image)
 	r := report{
 		summary:  fmt.Sprintf("what is stored of its disk is damaged: volume %s, image %s", d.Volume, d.Image),
 		evidence: f,

@@ -91,6 +91,6 @@ func (c Case) reconfigured() recorder.Cause {
 	case c.alive():
 		text = fmt.Sprintf("its own network setup has taken %s from its network card, by which it has its disk", c.address())
 	}
-	return cause(text, "in the image, have the system leave that card as it finds it: KeepConfiguration=yes in the .network file of systemd-networkd (/etc/systemd/network), "+
-		"or the card unmanaged in NetworkManager, or `iface NAME inet manual` in /etc/network/interfaces; `bootes image update %s --machine %s` is for that", c.Disk.Image, c.Subject)
+	return cause(text, "bootes image update %s --machine %s, and there let the system leave that card alone: KeepConfiguration=yes in its .network file (systemd-networkd), "+
+		"`iface NAME inet manual` (/etc/network/interfaces), or unmanaged (NetworkManager)", c.Disk.Image, c.Subject)
 }

@@ -75,7 +75,6 @@ func scriptNotFetched(c Case) report {
 func scriptRefused(c Case) report {
 	f := c.asked(c.IPXE, "iPXE")
 	f.add(true, "it asked for its script %s", times(c.Script.Refusals))
-	f.add(true, "the answer was: %s", c.Script.Refused)
 	text, remedy := split(c.Script.Refused)
 	if remedy == "" {
 		remedy = fmt.Sprintf("`%s` asks for it as the machine does", c.simulate())

@@ -96,13 +96,14 @@ func (c Case) loopCauses() (all []recorder.Cause) {
 		all = append(all, c.backTo(p.LastRan))
 	case !p.Ephemeral && p.LastRan == d.Image:
 		all = append(all, c.written())
+	case p.LastRan == "" && p.Elsewhere > 0 && c.Stage == recorder.StageRead: // the causes below say what
 	case p.LastRan == "" && p.Elsewhere > 0:
 		all = append(all, cause("the image lacks what this machine needs: a driver, or firmware", "look at its screen; boot another image: bootes machine set %s --image NAME:TAG", c.Subject))
 	case p.LastRan == "":
 		all = append(all, cause(fmt.Sprintf("the image %s does not run", d.Image), "look at its screen; boot another image: bootes machine set %s --image NAME:TAG", c.Subject))
 	}
 	if c.Stage == recorder.StageRead {
-		return append(all, c.systemCauses()...)
+		return append(all, slices.DeleteFunc(c.systemCauses(), func(x recorder.Cause) bool { return slices.Contains(all, x) })...)
 	}
 	return append(all, slices.DeleteFunc(c.goneCauses(), func(x recorder.Cause) bool { return x.Remedy == "switch it on" })...)
 }

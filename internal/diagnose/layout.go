@@ -46,6 +46,19 @@ func (l Layout) lacksEFI(fw Firmware) string {
 	return fmt.Sprintf("its EFI system partition has no \\EFI\\BOOT\\%s", want)
 }
 
+// startable says of a disk that lacks nothing that its firmware looks for what that is.
+func (c Case) startable() (f facts) {
+	l := c.Disk.Layout
+	if !l.Seen || c.Firmware.Name == "" || l.Lacks(c.Firmware) != "" {
+		return l.facts()
+	}
+	want := defaultLoaders[c.Firmware.Arch]
+	f.add(!c.Firmware.UEFI, "its disk begins with what BIOS starts: a boot signature, and boot code")
+	f.add(c.Firmware.UEFI && l.EFI != nil && want != "", "its disk has what UEFI starts: \\EFI\\BOOT\\%s in an EFI system partition", want)
+	f.add(c.Firmware.UEFI && (l.EFI == nil || want == ""), "its disk has an EFI system partition")
+	return f
+}
+
 // Facts are what was seen of a disk's beginning.
 func (l Layout) Facts() (f []string) { return l.facts() }
 

@@ -35,8 +35,10 @@ func (c Case) fetched() (f facts) {
 	l := c.Loader
 	f.add(l.Name != "", "%s was sent by %s, %s", l.Name, l.Proto, times(l.Times))
 	f.add(l.Told != "" && l.Told != l.Name, "it had been told to boot %s", l.Told)
-	f.add(l.For != "", "%s is a program for %s", l.Name, l.For)
-	f.add(c.Firmware.Name != "", "its firmware is %s", c.Firmware.Name)
+	fits := l.For != "" && l.For == c.Firmware.Runs
+	f.add(fits, "%s is for its firmware, %s", l.Name, c.Firmware.Name)
+	f.add(!fits && l.For != "", "%s is a program for %s", l.Name, l.For)
+	f.add(!fits && c.Firmware.Name != "", "its firmware is %s", c.Firmware.Name)
 	f.add(l.Stuck > 0, "before, by TFTP, it answered small packets, and none of %d bytes", l.Stuck)
 	f.add(l.Pinned, "a person has chosen %s for this machine", l.Told)
 	f.add(l.Second != "", "it asked for %s, which is not there", l.Second)

@@ -29,25 +29,32 @@ func notBootable(c Case) report {
 	}
 	image := cause(fmt.Sprintf("the image %s is not one to boot from by this firmware", d.Image),
 		"boot another: bootes machine set %s --image NAME:TAG; `bootes image build` makes images for BIOS and UEFI", c.Subject)
+	other := false // firmware, for which it was made
 	switch {
 	case d.Layout.Blank:
 		image.Text = fmt.Sprintf("nothing was ever written to the image %s, or not to its beginning", d.Image)
 	case c.Firmware.UEFI && d.Layout.Signature && d.Layout.Code:
+		other = true
 		image.Text = fmt.Sprintf("the image %s is for BIOS, and this machine starts by UEFI", d.Image)
 		image.Remedy += "; or let the machine start by BIOS (CSM, legacy) in its firmware set-up"
 	case !c.Firmware.UEFI && d.Layout.ESP:
+		other = true
 		image.Text = fmt.Sprintf("the image %s is for UEFI, and this machine starts by BIOS", d.Image)
 		image.Remedy += "; or let the machine start by UEFI in its firmware set-up"
 	}
-	r.causes = []recorder.Cause{image}
 	if c.Past.Ephemeral {
-		return r
+		return r.and(image)
 	}
-	return r.and(cause("what the machine has written destroyed it", "bootes volume reset %s, or bootes volume rollback %s SNAPSHOT, while it is switched off", d.Volume, d.Volume))
+	destroyed := cause("what the machine has written destroyed it", "switch it off, then %s", c.backFrom())
+	if !c.ran() || other {
+		return r.and(image, destroyed)
+	}
+	destroyed.Text += ": the same image has run on it"
+	return r.and(destroyed)
 }
 
 func noRead(c Case) report {
-	f := c.Disk.Layout.facts()
+	f := c.startable()
 	f.add(true, "iPXE opened the disk, and asked for no block of it")
 	return report{
 		summary:  fmt.Sprintf("iPXE opened the disk, and for %s has read nothing", since(c.Silent)),

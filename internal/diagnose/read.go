@@ -40,9 +40,9 @@ func noSystemLogin(c Case) report {
 	d, s := c.Disk, c.System
 	var f facts
 	if d.Read < kernelRead { // else its firmware has found all that it starts from
-		f = d.Layout.facts()
+		f = c.startable()
 	}
-	f.add(d.Reads > 0, "%s was read by iPXE, in %d reads", size(d.Read), d.Reads)
+	f.add(d.Reads > 0, "iPXE read %s, in %s", size(d.Read), reads(d.Reads))
 	f.add(s.Left && d.Read >= kernelRead, "iPXE closed its session: under UEFI that is when a kernel starts")
 	f.add(s.Left && d.Read < kernelRead, "iPXE closed its session: what it had started came back to it")
 	cut := c.cut()
@@ -57,7 +57,7 @@ func noSystemLogin(c Case) report {
 	f = append(f, d.soundness()...)
 	f.add(d.Ready, "the image %s is made to find its disk by iSCSI", d.Image)
 	f.add(c.Past.Elsewhere > 0, "the same image runs on %s", others(c.Past.Elsewhere))
-	f.add(c.Past.LastRan != "" && c.Past.LastRan == d.Image, "the same image has run on this machine")
+	f.add(c.ran(), "the same image has run on this machine")
 	r := report{evidence: f}
 	if cut {
 		r.summary = fmt.Sprintf("%s was read, and in the middle of a read nothing came from it any more, for %s", size(d.Read), since(c.Silent))
@@ -97,6 +97,14 @@ func (c Case) cutOff() []recorder.Cause {
 	}
 }
 
+// reads counts them.
+func reads(n uint64) string {
+	if n == 1 {
+		return "1 read"
+	}
+	return fmt.Sprintf("%d reads", n)
+}
+
 // loaderCauses are why a boot loader stops.
 func (c Case) loaderCauses() []recorder.Cause {
 	menu := cause("the boot loader waits in its menu, at its prompt, or for a key", "look at the machine's screen")
@@ -119,8 +127,8 @@ func (c Case) loaderCauses() []recorder.Cause {
 // systemCauses are why a kernel that was loaded does not open its disk.
 func (c Case) systemCauses() []recorder.Cause {
 	initramfs := cause("its initramfs does not look for the disk by iSCSI",
-		"in the image: apt-get install open-iscsi; echo ISCSI_AUTO=true > /etc/iscsi/iscsi.initramfs; update-initramfs -u (dracut: --add iscsi, and rd.iscsi.firmware on the kernel's command line). "+
-			"`bootes image update %s --machine %s` is for that; `bootes image build` does it by itself", c.Disk.Image, c.Subject)
+		"in the system that the image was made from: apt-get install open-iscsi; echo ISCSI_AUTO=true > /etc/iscsi/iscsi.initramfs; update-initramfs -u (dracut: --add iscsi, and rd.iscsi.firmware on the "+
+			"kernel's command line); then import it anew. `bootes image build` does all that by itself")
 	driver := cause("its initramfs has no driver for the network card of this machine",
 		"see on its screen whether a network card is found; put the driver in (Debian: MODULES=most in /etc/initramfs-tools/initramfs.conf, and firmware-linux for cards that want firmware; update-initramfs -u)")
 	card := cause("the system took another network card than the one it was started by", "unplug the others, or see on its screen which one has the address; without `ip=` on its command line it goes by the iBFT, which names the right one")
@@ -133,10 +141,14 @@ func (c Case) systemCauses() []recorder.Cause {
 			driver, panicked}
 	}
 	var all []recorder.Cause
-	if (c.System.Asked || !c.Disk.Ready) && !c.Disk.Contents.ISCSI {
+	d, ran := c.Disk.Contents, c.ran()
+	if ran && !c.Past.Ephemeral && !(d.Loads && d.ISCSI) {
+		all = append(all, c.written())
+	}
+	if (c.System.Asked || !c.Disk.Ready) && !d.ISCSI && !ran && c.Past.Elsewhere == 0 {
 		all = append(all, initramfs)
 	}
-	if !c.System.Asked && c.Disk.Contents.Driver == "" {
+	if !c.System.Asked && d.Driver == "" && !ran {
 		all = append(all, driver)
 	}
 	switch {
@@ -152,6 +164,9 @@ func (c Case) systemCauses() []recorder.Cause {
 	}
 	return all
 }
+
+// ran reports whether the image has run on this machine.
+func (c Case) ran() bool { return c.Past.LastRan != "" && c.Past.LastRan == c.Disk.Image }
 
 // onlyHere reports whether all that a system needs is on its disk, others run it, and
 // nothing comes from its network card: what is left is the way to it.

@@ -64,14 +64,13 @@ func loginRefused(c Case) report {
 	if l.Open != "" {
 		return report{
 			summary:  "its disk cannot be opened: " + l.Open,
-			evidence: []string{"it logged in rightly", "opening volume " + c.Disk.Volume + " failed: " + l.Open},
+			evidence: []string{"it logged in rightly: it is its volume " + c.Disk.Volume + " that cannot be opened"},
 			causes:   []recorder.Cause{cause("the volume, or the image under it, is damaged or gone", "bootes image verify %s; `bootes volume show %s` says what it stands on", c.Disk.Image, c.Disk.Volume)},
 		}
 	}
 	text, remedy := split(l.Refused)
 	var f facts
 	f.add(true, "it was refused %s", times(l.Refusals))
-	f.add(true, "the last time: %s", l.Refused)
 	r := report{summary: "it may not open its disk: " + text, evidence: f}
 	if remedy != "" {
 		return r.and(recorder.Cause{Text: text, Remedy: remedy})

@@ -69,14 +69,25 @@ func (s *sessions) SessionEvent(e iscsi.Event) {
 	case iscsi.HeardAgain:
 		s.boot.HeardAgain(o.Boot)
 	case iscsi.Fenced:
-		s.boot.Progress(o.Boot, "", recorder.Info, fmt.Sprintf("session of %s ended: %s", remote, e.Reason))
+		s.boot.Progress(o.Boot, "", recorder.Info, fmt.Sprintf("%s session, from %s, ended: %s", whose(o.Boot, e.Session), remote, e.Reason))
 	case iscsi.Ended:
-		s.boot.Progress(o.Boot, "", recorder.Info, fmt.Sprintf("session of %s closed (%s); this boot has read %s and written %s",
-			remote, e.Reason, bytesize.Format(o.read()), bytesize.Format(o.written())))
+		s.boot.Progress(o.Boot, "", recorder.Info, fmt.Sprintf("%s session, from %s, closed (%s); this boot has read %s and written %s",
+			whose(o.Boot, e.Session), remote, e.Reason, bytesize.Format(o.read()), bytesize.Format(o.written())))
 		s.boot.SessionEnded(o.Boot, boot.Session{
 			Remote: remote, Firmware: e.Session.FromIPXE(), LoggedOut: e.Reason == iscsi.ReasonLogout,
 			Untaken: e.Reason == iscsi.ReasonUntaken, Unanswered: e.Unanswered}, e.Reason, time.Since(e.Session.Since)-e.Silent)
 	}
+}
+
+// whose a session is, in words.
+func whose(b inventory.Boot, i iscsi.SessionInfo) string {
+	switch {
+	case b.Seq == 0:
+		return "the static credentials'"
+	case i.FromIPXE():
+		return "iPXE's"
+	}
+	return "its system's"
 }
 
 // volume is what the boot that has a volume has read and written.

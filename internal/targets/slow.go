@@ -30,8 +30,12 @@ func (s *sessions) SlowIO(o iscsi.SlowIO) {
 	}
 	text := slowText(o, more)
 	s.log.Warn("slow command", "volume", o.Unit, "remote", o.Session.Remote, "text", text)
+	level := recorder.Info // the machine's own doing, its link's, or a limit that somebody has set
+	if o.Where() == "disk" {
+		level = recorder.Warn
+	}
 	if b, ok := s.owner(o.Session.Owner); ok {
-		s.boot.Progress(b.Boot, "", recorder.Warn, text)
+		s.boot.Progress(b.Boot, "", level, text)
 	}
 }
 
@@ -66,11 +70,15 @@ var waits = map[string]string{
 
 func slowText(o iscsi.SlowIO, more int) string {
 	time := map[string]time.Duration{"queue": o.Queue, "lock": o.Lock, "limit": o.Limit, "disk": o.Disk, "socket": o.Socket}[o.Where()]
-	text := fmt.Sprintf("slow disk: a %s of %s on LUN %d took %s, of which %s waiting %s",
-		o.Op, bytesize.Format(o.Length), o.LUN, inMillis(o.Total), inMillis(time), waits[o.Where()])
+	what := fmt.Sprintf("%s of %s", o.Op, bytesize.Format(o.Length))
 	if o.Op == iscsi.OpFlush {
-		text = fmt.Sprintf("slow disk: a flush on LUN %d took %s, of which %s waiting %s", o.LUN, inMillis(o.Total), inMillis(time), waits[o.Where()])
+		what = "flush"
 	}
+	name := "slow command"
+	if o.Where() == "disk" {
+		name = "slow disk"
+	}
+	text := fmt.Sprintf("%s: a %s on LUN %d took %s, of which %s waiting %s", name, what, o.LUN, inMillis(o.Total), inMillis(time), waits[o.Where()])
 	if more > 0 {
 		text += fmt.Sprintf("; %d more slow commands before it", more)
 	}

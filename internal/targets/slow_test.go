@@ -14,13 +14,13 @@ func TestSlowText(t *testing.T) {
 	}{
 		"slow disk: a write of 4 KiB on LUN 0 took 1.5s, of which 1.2s waiting for the server's disk": {
 			iscsi.SlowIO{Op: iscsi.OpWrite, Length: 4096, Total: 1500 * time.Millisecond, Disk: 1200 * time.Millisecond}, 0},
-		"slow disk: a flush on LUN 2 took 2s, of which 2s waiting for other commands of its session; 7 more slow commands before it": {
+		"slow command: a flush on LUN 2 took 2s, of which 2s waiting for other commands of its session; 7 more slow commands before it": {
 			iscsi.SlowIO{Op: iscsi.OpFlush, LUN: 2, Total: 2 * time.Second, Queue: 2 * time.Second}, 7},
-		"slow disk: a read of 1 MiB on LUN 0 took 3s, of which 3s waiting for the machine or the network": {
+		"slow command: a read of 1 MiB on LUN 0 took 3s, of which 3s waiting for the machine or the network": {
 			iscsi.SlowIO{Op: iscsi.OpRead, Length: 1 << 20, Total: 3 * time.Second, Socket: 3 * time.Second}, 0},
-		"slow disk: a read of 512 B on LUN 0 took 3s, of which 2s waiting for the limits of its volume": {
+		"slow command: a read of 512 B on LUN 0 took 3s, of which 2s waiting for the limits of its volume": {
 			iscsi.SlowIO{Op: iscsi.OpRead, Length: 512, Total: 3 * time.Second, Limit: 2 * time.Second}, 0},
-		"slow disk: a read of 512 B on LUN 0 took 3s, of which 2s waiting for an ordered command": {
+		"slow command: a read of 512 B on LUN 0 took 3s, of which 2s waiting for an ordered command": {
 			iscsi.SlowIO{Op: iscsi.OpRead, Length: 512, Total: 3 * time.Second, Lock: 2 * time.Second}, 0},
 	} {
 		if got := slowText(c.o, c.more); got != want {
