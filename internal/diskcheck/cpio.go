@@ -19,8 +19,17 @@ const (
 	cpioSize    = 6
 	cpioName    = 11
 	cpioTrailer = "TRAILER!!!"
-	maxName     = 4096
-	maxText     = 4 << 20
+)
+
+// Bounds of what is kept of an archive. Linux bounds a module's name likewise
+// (include/linux/moduleparam.h, MAX_PARAM_PREFIX_LEN).
+const (
+	maxName    = 4096
+	maxFile    = 4 << 20
+	maxFiles   = 16 << 20 // bytes
+	maxTexts   = 64
+	maxModules = 1 << 15
+	maxModule  = 64
 )
 
 // cpio reads one archive up to its trailer.
@@ -105,18 +114,22 @@ func (a *archive) file(r *bufio.Reader, name string, size int64) error {
 	if _, behind, ok := strings.Cut(name, "lib/modules/"); ok {
 		version, _, _ := strings.Cut(behind, "/")
 		a.version = version
-		if module, _, ok := strings.Cut(base, ".ko"); ok {
+		if module, _, ok := strings.Cut(base, ".ko"); ok && len(module) <= maxModule && len(a.modules) < maxModules {
 			a.modules[moduleName(module)] = true
 		}
 	}
-	if size > maxText || name != iscsiScript && name != iscsiConfig && !strings.HasPrefix(base, "modules.") {
+	if !wanted[name] && !wanted[base] || size > maxFile || a.kept+size > maxFiles || len(a.texts) >= maxTexts {
 		return skip(r, size)
 	}
 	b := make([]byte, size)
 	_, err := io.ReadFull(r, b)
 	a.texts[name] = string(b)
+	a.kept += size
 	return err
 }
+
+// wanted are the files whose text is kept, by path or by name.
+var wanted = map[string]bool{iscsiScript: true, iscsiConfig: true, builtinList: true, builtinInfo: true}
 
 // moduleName is a module's as the kernel writes it.
 func moduleName(file string) string { return strings.ReplaceAll(file, "-", "_") }

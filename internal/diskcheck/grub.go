@@ -96,6 +96,10 @@ type kernel struct {
 	version       string   // "6.1.0-56-amd64"; "" if not known
 }
 
+// maxInitrds is how many archives of one entry are looked at: microcode, and one or
+// two more.
+const maxInitrds = 8
+
 var (
 	linuxCommands  = map[string]bool{"linux": true, "linux16": true, "linuxefi": true}
 	initrdCommands = map[string]bool{"initrd": true, "initrd16": true, "initrdefi": true}
@@ -123,7 +127,7 @@ func (l *look) defaultKernel(c config) (k kernel, ok bool) {
 		return k, false
 	}
 	for i, name := range k.initrd.args {
-		if p, ok := l.path(&k, name); i > 0 && ok {
+		if p, ok := l.path(&k, name); i > 0 && ok && len(k.initrds) < maxInitrds {
 			k.initrds = append(k.initrds, p)
 		}
 	}

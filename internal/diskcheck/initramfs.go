@@ -43,6 +43,7 @@ type archive struct {
 	version string            // of which kernel
 	iscsi   bool              // a program that logs in
 	texts   map[string]string // small files, by name; the last of a name counts
+	kept    int64             // bytes of those
 	left    int64             // bytes that may still be unpacked
 }
 

@@ -22,13 +22,22 @@ type Machine struct {
 	Brief  bool       // leave out what takes more than a moment: the content of the initramfs
 }
 
-// longest bounds a look.
-const longest = 20 * time.Second
+// Bounds of a look, and of what it says.
+const (
+	longest     = 20 * time.Second
+	maxFindings = 32
+	maxText     = 2 << 10 // bytes of a finding
+)
 
 // Look looks into a disk of size bytes, which is read in whole sectors. What could
 // not be read for the server's or ctx's sake is an error; all else is a finding, or
 // is not said.
-func Look(ctx context.Context, dev io.ReaderAt, size int64, m Machine) (diagnose.Contents, error) {
+func Look(ctx context.Context, dev io.ReaderAt, size int64, m Machine) (c diagnose.Contents, err error) {
+	defer func() { // a fault here, or of a library that unpacks, is no other machine's
+		if r := recover(); r != nil {
+			c, err = diagnose.Contents{}, fmt.Errorf("look into a disk: its content was not foreseen: %v", r)
+		}
+	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("look into a disk: it took longer than %v", longest))
 	defer cancel()
 	systems, err := guestfs.Systems(ctx, dev, size)
@@ -76,9 +85,14 @@ func (l *look) follow() {
 	}
 }
 
-// add notes a finding.
+// add notes a finding, unless there are many.
 func (l *look) add(f diagnose.Finding, format string, args ...any) {
-	f.Text = fmt.Sprintf(format, args...)
+	if len(l.found.Findings) == maxFindings {
+		return
+	}
+	if f.Text = fmt.Sprintf(format, args...); len(f.Text) > maxText {
+		f.Text = strings.ToValidUTF8(f.Text[:maxText], "") + "…"
+	}
 	l.found.Findings = append(l.found.Findings, f)
 }
 

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +16,13 @@ import (
 // virtioVendor is the PCI vendor of virtio: its cards are driven by one module for
 // PCI and one for the network.
 const virtioVendor = "1af4"
+
+// What is part of the kernel (Documentation/kbuild/kbuild.rst): the modules' names,
+// and what they drive.
+const (
+	builtinList = "modules.builtin"
+	builtinInfo = "modules.builtin.modinfo"
+)
 
 // driver looks for the driver of the machine's network card: by the kernel's list of
 // what its modules drive, which the system has and an initramfs has only of its own.
@@ -29,7 +38,7 @@ func (l *look) driver(k kernel, a *archive) {
 	defer f.Close()
 	want := driversOf(io.LimitReader(f, maxAliases), l.machine.Card)
 	for name, text := range a.texts {
-		if strings.HasSuffix(name, "/modules.builtin.modinfo") {
+		if path.Base(name) == builtinInfo {
 			want = append(want, driversOf(strings.NewReader(builtinAliases(text)), l.machine.Card)...)
 		}
 	}
@@ -67,7 +76,7 @@ func (l *look) drivers(k kernel, a *archive, want []string) {
 // builtin reports whether a module is part of the kernel.
 func (a *archive) builtin(module string) bool {
 	for name, text := range a.texts {
-		if !strings.HasSuffix(name, "/modules.builtin") {
+		if path.Base(name) != builtinList {
 			continue
 		}
 		for line := range strings.Lines(text) {
@@ -80,8 +89,12 @@ func (a *archive) builtin(module string) bool {
 	return false
 }
 
-// maxAliases bounds a modules.alias; Debian's has 1.5 MB.
-const maxAliases = 32 << 20
+// maxAliases bounds a modules.alias, of which Debian's has 1.5 MB, and maxDrivers
+// those of one card.
+const (
+	maxAliases = 32 << 20
+	maxDrivers = 8
+)
 
 // driversOf are the modules that drive a PCI card, by lines like
 // "alias pci:v00008086d0000100Esv*sd*bc*sc*i* e1000". Those for all devices of a
@@ -89,7 +102,7 @@ const maxAliases = 32 << 20
 func driversOf(r io.Reader, card string) (modules []string) {
 	vendor, device, _ := strings.Cut(strings.ToUpper(card), ":")
 	lines := bufio.NewScanner(r)
-	for lines.Scan() {
+	for lines.Scan() && len(modules) < maxDrivers {
 		f := strings.Fields(lines.Text())
 		if len(f) != 3 || f[0] != "alias" {
 			continue
@@ -99,12 +112,15 @@ func driversOf(r io.Reader, card string) (modules []string) {
 		if !ok || !every && !strings.HasPrefix(rest, "0000"+device+"sv") {
 			continue
 		}
-		if m := moduleName(f[2]); !slices.Contains(modules, m) {
+		if m := moduleName(f[2]); modulePattern.MatchString(m) && !slices.Contains(modules, m) {
 			modules = append(modules, m)
 		}
 	}
 	return modules
 }
+
+// modulePattern is a module's name, which a remedy has people type.
+var modulePattern = regexp.MustCompile(fmt.Sprintf(`^[0-9A-Za-z_]{1,%d}$`, maxModule))
 
 // builtinAliases writes modules.builtin.modinfo, "e1000.alias=pci:…" with a NUL
 // behind each, as modules.alias is written.
