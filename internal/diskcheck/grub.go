@@ -38,7 +38,7 @@ func (l *look) config() (config, bool) {
 	for _, s := range l.readable() {
 		for i, dir := range folders {
 			p := place{s.Number, dir}
-			if _, err := guestfs.List(l.ctx, l.dev, l.size, p.String()); err != nil {
+			if !l.exists(p) {
 				continue
 			}
 			l.add(diagnose.Finding{Name: "no-grub-config", Stops: diagnose.Load, Sure: true, Remedy: "make it again in the system (Debian: update-grub)"},

@@ -110,6 +110,12 @@ func (l *look) open(p place) (*guestfs.Content, error) {
 	return guestfs.Open(l.ctx, l.dev, l.size, p.String())
 }
 
+// exists reports whether there is a file or a folder.
+func (l *look) exists(p place) bool {
+	_, err := guestfs.Stat(l.ctx, l.dev, l.size, p.String())
+	return err == nil
+}
+
 // read reads a small file.
 func (l *look) read(p place, most int64) ([]byte, error) {
 	f, err := l.open(p)

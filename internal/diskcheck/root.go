@@ -72,7 +72,7 @@ func (l *look) root(k kernel) (guestfs.System, bool) {
 // withEtc is the first file system that has a folder /etc.
 func (l *look) withEtc() (guestfs.System, bool) {
 	for _, s := range l.readable() {
-		if _, err := guestfs.List(l.ctx, l.dev, l.size, place{s.Number, "/etc"}.String()); err == nil {
+		if l.exists(place{s.Number, "/etc"}) {
 			return s, true
 		}
 	}

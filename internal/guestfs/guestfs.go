@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Errors that List, Open and Read wrap, beside fs.ErrNotExist and those of the
+// Errors that List, Stat, Open and Read wrap, beside fs.ErrNotExist and those of the
 // disk.
 var (
 	// ErrCorrupt: the file system contradicts itself.
@@ -88,6 +88,17 @@ func List(ctx context.Context, dev io.ReaderAt, size int64, path string) (l List
 		return Listing{}, explain("list", path, m.explain(err))
 	}
 	return l, nil
+}
+
+// Stat tells of the file or the folder at path, without a look at what is in it.
+func Stat(ctx context.Context, dev io.ReaderAt, size int64, path string) (i Info, err error) {
+	defer guard(&err)
+	ctx, cancel := context.WithTimeoutCause(ctx, lookupTime, errLate)
+	defer cancel()
+	if _, _, i, err = find(&disk{ctx, dev, size}, path); err != nil {
+		return Info{}, explain("look for", path, err)
+	}
+	return i, nil
 }
 
 // maxEntries of a folder are listed.

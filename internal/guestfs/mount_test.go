@@ -183,6 +183,19 @@ func (s slow) ReadAt(p []byte, off int64) (int, error) {
 	return s.strict.ReadAt(p, off)
 }
 
+func TestStat(t *testing.T) {
+	s := inPartitions(t, fatWith(t, "EFI/x"), extWith(t, "2M", "etc/hostname"))
+	size := int64(len(s.b))
+	for path, want := range map[string]Type{"p2:/etc": Dir, "/etc/hostname": File, "p1:/EFI/x": File, "p1:/": Dir} {
+		if i, err := Stat(t.Context(), s, size, path); err != nil || i.Type != want {
+			t.Errorf("%s: %+v, %v", path, i, err)
+		}
+	}
+	if _, err := Stat(t.Context(), s, size, "p1:/etc"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `look for "p1:/etc" in the disk: `) {
+		t.Error(err)
+	}
+}
+
 func TestReaderPanics(t *testing.T) {
 	_, err := List(t.Context(), nil, 1<<20, "/")
 	if !errors.Is(err, ErrCorrupt) {
