@@ -38,8 +38,12 @@ func (h neighbours) Ask(ctx context.Context, iface string, addrs ...netip.Addr) 
 }
 
 func (h neighbours) Claimants(a netip.Addr, since time.Time) []net.HardwareAddr {
+	all := h.packets.Claimants(a, since)
+	if len(all) == 0 {
+		return nil
+	}
 	own, _ := netif.List()
-	return slices.DeleteFunc(h.packets.Claimants(a, since), func(mac net.HardwareAddr) bool {
+	return slices.DeleteFunc(all, func(mac net.HardwareAddr) bool {
 		return slices.ContainsFunc(own, func(i netif.Interface) bool { return bytes.Equal(i.MAC, mac) })
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"bootes.dev/internal/diagnose"
@@ -89,12 +90,14 @@ func (s *Service) conflict(ctx context.Context, a *attempt) (x diagnose.Conflict
 	return x
 }
 
-// usurped tells all boots of a network that another computer has our address there.
+// usurped tells all boots of a network that another computer has our address there,
+// once: anybody can say so by ARP, with ever new MAC addresses.
 func (s *Service) usurped(iface string, server netip.Addr, by diagnose.Card) {
-	text := fmt.Sprintf("another computer has this server's address, %s: its network card is %s. Remedy: find it by its MAC in the switches' tables, and take that address from it", server, by)
-	if slices.Contains(s.warnings.of(iface, s.now()), text) {
+	what := fmt.Sprintf("another computer has this server's address, %s: ", server)
+	if slices.ContainsFunc(s.warnings.of(iface, s.now()), func(text string) bool { return strings.HasPrefix(text, what) }) {
 		return
 	}
+	text := fmt.Sprintf("%sits network card is %s. Remedy: find it by its MAC in the switches' tables, and take that address from it", what, by)
 	s.Log.Warn("another computer has this server's address", "interface", iface, "address", server, "mac", by.MAC, "remedy", "find it by its MAC in the switches' tables, and take that address from it")
 	s.NetworkWarning(iface, text)
 }

@@ -92,6 +92,25 @@ func TestConflict(t *testing.T) {
 	}
 }
 
+// TestUsurpedOnce: whoever says with ever new MAC addresses that he has ours is told
+// of once.
+func TestUsurpedOnce(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac1, BIOS, false)
+	for i := range 3 {
+		h.usurped("br0", server, diagnose.Card{MAC: fmt.Sprintf("02:00:00:00:00:%02x", i)})
+	}
+	n := 0
+	for _, e := range h.Recorder.Boots("pc1")[0].Events {
+		if strings.Contains(e.Text, "another computer has this server's address") {
+			n++
+		}
+	}
+	if n != 1 || len(h.warnings.of("br0", h.now())) != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
 // TestAskingIsBounded: when a whole room stops, the network is asked for some.
 func TestAskingIsBounded(t *testing.T) {
 	h := newHouse(t)

@@ -60,7 +60,7 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 func (s *Service) configured(c *diagnose.Case) {
 	c.Ports = diagnose.Ports{HTTP: s.HTTPPort, TFTP: s.TFTPPort, ISCSI: s.ISCSIPort}
 	c.Script.URL, c.Script.HTTPed = c.IPXE.File, s.Addresses[c.Interface].HTTP.IsValid()
-	c.Script.Ours = ours(c.Script.Portal.Addr())
+	c.Script.Ours = c.Script.Portal.IsValid() && ours(c.Script.Portal.Addr())
 	c.Disk.Folder = s.Data
 }
 
@@ -113,15 +113,10 @@ func (s *Service) known(ctx context.Context, c *diagnose.Case) {
 // near is a machine that has never been seen, for whose MAC a stranger's may have
 // been meant.
 func (s *Service) near(ctx context.Context, mac string) (d diagnose.Card) {
-	all, _ := s.Inventory.Machines(ctx)
-	for _, m := range all {
-		if _, seen := s.Recorder.Newest(m.Name); seen {
-			continue
-		}
-		for _, its := range m.MACs {
-			if inventory.Mistyped(its, mac) {
-				return diagnose.Card{MAC: its, Machine: m.Name}
-			}
+	all, _ := s.Inventory.Resembling(ctx, mac)
+	for _, c := range all {
+		if _, seen := s.Recorder.Newest(c.Machine); !seen {
+			return diagnose.Card(c)
 		}
 	}
 	return d
