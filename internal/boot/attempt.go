@@ -71,6 +71,8 @@ type attempts struct {
 
 	strangers int // among m
 
+	looking sync.WaitGroup // timers that have fired and are not done
+
 	// opening is held while an attempt is opened, which waits for the store;
 	// machines share its locks by their names.
 	opening [64]sync.Mutex
@@ -255,8 +257,21 @@ func (a *attempt) stopTimer() {
 	}
 }
 
-// closeAll stops every timer.
+// beginLook reports whether a timer that has fired may go to work; it then tells
+// looking when it is done.
+func (as *attempts) beginLook() bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if as.closed {
+		return false
+	}
+	as.looking.Add(1)
+	return true
+}
+
+// closeAll stops every timer, and waits for those that have fired.
 func (as *attempts) closeAll() {
+	defer as.looking.Wait()
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	as.closed = true

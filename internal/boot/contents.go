@@ -2,9 +2,9 @@ package boot
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
-	"sync"
 	"time"
 
 	"bootes.dev/internal/diagnose"
@@ -22,6 +22,9 @@ const (
 	hush      = 20 * time.Second // without a read, after which a disk is looked into early
 	lookAgain = 10 * time.Minute // for how long a look into an image counts
 	maxLooks  = 64
+	// lookWait is how long a boot that has stopped may wait for its turn: when many
+	// machines with disks of their own stop together, the last are told why without.
+	lookWait = 30 * time.Second
 )
 
 // diskLook is what was found in an image.
@@ -36,11 +39,13 @@ type lookKey struct {
 	machine diskcheck.Machine
 }
 
-// diskLooks are into disks. The zero value has none.
+// diskLooks are into disks.
 type diskLooks struct {
-	mu sync.Mutex // held while one is made
-	of map[lookKey]diskLook
+	turn chan struct{} // full while one is made
+	of   map[lookKey]diskLook
 }
+
+func newDiskLooks() diskLooks { return diskLooks{turn: make(chan struct{}, 1)} }
 
 // at returns what a look into an image has found lately.
 func (k *diskLooks) at(key lookKey, now time.Time) (diagnose.Contents, bool) {
@@ -85,6 +90,9 @@ func (s *Service) lookInto(ctx context.Context, a *attempt, brief bool) {
 		key.layer = layer
 	}
 	c, err := s.lookOnce(ctx, key, d)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		s.Log.Warn("disk of a boot that stopped could not be looked into", "machine", a.subject, "volume", d.Volume, "err", err)
 		return
@@ -101,7 +109,9 @@ func (s *Service) lookInto(ctx context.Context, a *attempt, brief bool) {
 func (s *Service) inside(ctx context.Context, a *attempt) {
 	runs := false
 	s.attempts.with(a, func() { runs = a.stage == recorder.StageRunning })
-	s.lookInto(ctx, a, runs)
+	if s.lookInto(s.open, a, runs); s.open.Err() != nil {
+		return
+	}
 	c := s.caseOf(ctx, a, time.Now())
 	if !runs {
 		if len(c.Disk.Contents.Findings) > 0 {
@@ -141,9 +151,11 @@ func (s *Service) hushed(w *watch, now time.Time) bool {
 
 // early looks into the disk of a, and tells what is sure.
 func (s *Service) early(ctx context.Context, a *attempt, now time.Time) {
-	s.lookInto(ctx, a, false)
+	if s.lookInto(s.open, a, false); s.open.Err() != nil {
+		return
+	}
 	if diagnose.Certain(s.caseOf(ctx, a, now)) {
-		s.ask(ctx, a)
+		s.ask(s.open, a)
 		s.stopped(ctx, a, now)
 	}
 }
@@ -151,8 +163,14 @@ func (s *Service) early(ctx context.Context, a *attempt, now time.Time) {
 // lookOnce looks into a disk, unless it is an image as it is that was looked into
 // lately.
 func (s *Service) lookOnce(ctx context.Context, key lookKey, d diagnose.Disk) (diagnose.Contents, error) {
-	s.looks.mu.Lock()
-	defer s.looks.mu.Unlock()
+	select {
+	case s.looks.turn <- struct{}{}:
+		defer func() { <-s.looks.turn }()
+	case <-time.After(s.lookWait):
+		return diagnose.Contents{}, fmt.Errorf("look into a disk: others' took more than %v", s.lookWait)
+	case <-ctx.Done():
+		return diagnose.Contents{}, context.Cause(ctx)
+	}
 	if c, ok := s.looks.at(key, s.now()); ok && key.layer != "" {
 		return c, nil
 	}

@@ -315,3 +315,36 @@ func TestSharesBeforeTheSystem(t *testing.T) {
 		t.Error("it is asked")
 	}
 }
+
+// TestLooksInTurn: a boot that has stopped does not wait for long until the disks of
+// others were looked into.
+func TestLooksInTurn(t *testing.T) {
+	h := newHouse(t)
+	h.lookWait = time.Millisecond
+	looks, _ := h.looking(noKernel)
+	h.looks.turn <- struct{}{}
+	h.reading()
+	if d := h.diagnosed("pc1"); d.Kind != diagnose.NoSystemLogin || len(d.Causes) < 2 || looks.Load() != 0 {
+		t.Errorf("%d looks; %+v", looks.Load(), d)
+	}
+	<-h.looks.turn
+}
+
+// TestCloseWaitsForLooks: when the service is closed, nobody reads disks any more,
+// and what was not seen is not told.
+func TestCloseWaitsForLooks(t *testing.T) {
+	h := newHouse(t)
+	began, ended := make(chan struct{}), false
+	h.Contents = func(ctx context.Context, _, _ string, _ diskcheck.Machine) (diagnose.Contents, error) {
+		close(began)
+		<-ctx.Done()
+		ended = true
+		return diagnose.Contents{}, context.Cause(ctx)
+	}
+	h.reading()
+	<-began
+	h.Close()
+	if d := h.Recorder.Boots("pc1")[0].Diagnosis; !ended || d != nil {
+		t.Errorf("%v, %+v", ended, d)
+	}
+}

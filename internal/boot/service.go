@@ -124,11 +124,16 @@ type Service struct {
 	started  time.Time
 	now      func() time.Time
 
+	// open ends with Close, and with it what a look at a boot waits for.
+	open  context.Context
+	close context.CancelFunc
+
 	// The constants, but in tests.
 	between     time.Duration // two sessions of iPXE's
 	resumeEvery time.Duration // Resume looks
 	checkAgain  time.Duration // the same layer
 	hush        time.Duration // before a disk is looked into early
+	lookWait    time.Duration // for a turn to look into a disk
 }
 
 // New returns a Service.
@@ -149,15 +154,18 @@ func New(o Options) *Service {
 	if o.Targets == nil {
 		o.Targets = noTargets{}
 	}
-	return &Service{
+	s := &Service{
 		Options: o, attempts: attempts{m: map[string]*attempt{}}, started: time.Now(), now: time.Now,
-		checks: newChecks(), asking: make(chan struct{}, maxAsking),
-		between: between, resumeEvery: resumeEvery, checkAgain: checkAgain, hush: hush,
+		checks: newChecks(), looks: newDiskLooks(), asking: make(chan struct{}, maxAsking),
+		between: between, resumeEvery: resumeEvery, checkAgain: checkAgain, lookWait: lookWait, hush: hush,
 	}
+	s.open, s.close = context.WithCancel(context.Background())
+	return s
 }
 
-// Close ends the service's timers.
+// Close ends the service's timers, and returns when what they began has ended.
 func (s *Service) Close() {
+	s.close()
 	s.attempts.closeAll()
 	s.refusals.close()
 	s.tickets.close()

@@ -43,7 +43,9 @@ func (s *Service) HeardAgain(b inventory.Boot) {
 
 // silent tells of a's system that it is silent, unless that is over.
 func (s *Service) silent(ctx context.Context, a *attempt, now time.Time) {
-	s.ask(ctx, a)
+	if s.ask(s.open, a); s.open.Err() != nil {
+		return
+	}
 	c := s.caseOf(ctx, a, now)
 	if c.System.Silent.IsZero() {
 		return

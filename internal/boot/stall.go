@@ -136,6 +136,10 @@ func (a *attempt) timed() bool {
 
 // look is a's timer: it diagnoses a boot that stands still.
 func (s *Service) look(a *attempt) {
+	if !s.attempts.beginLook() {
+		return
+	}
+	defer s.attempts.looking.Done()
 	moved := s.moved(a.id)
 	now := time.Now()
 	var over, early, settle, failing, losing, silent, inside bool
@@ -200,8 +204,10 @@ func (s *Service) moved(boot string) Moved {
 
 // stalled tells why a has stopped, unless that was told of it at this stage.
 func (s *Service) stalled(ctx context.Context, a *attempt, now time.Time) {
-	s.ask(ctx, a)
-	s.lookInto(ctx, a, false)
+	s.ask(s.open, a)
+	if s.lookInto(s.open, a, false); s.open.Err() != nil {
+		return
+	}
 	s.stopped(ctx, a, now)
 }
 
