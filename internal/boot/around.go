@@ -45,10 +45,15 @@ func (s *Service) ask(ctx context.Context, a *attempt) {
 	}
 	var iface string
 	var server, its, relay, from netip.Addr
+	served := false
 	s.attempts.with(a, func() {
 		iface, server, its, relay, from = a.iface, a.server, a.seen.Address(), a.seen.DHCP.Relay, a.from
+		served = a.seen.DHCP.Network.IsValid()
 	})
 	if relay.IsValid() {
+		if !served { // anybody may name any address for a relay's
+			return
+		}
 		w := s.Neighbours.Way(ctx, relay, from)
 		s.attempts.with(a, func() { a.seen.Way = w })
 		return

@@ -23,6 +23,7 @@ type street struct {
 
 	mu    sync.Mutex
 	asked []netip.Addr
+	ways  int // that were looked at
 }
 
 func (s *street) Ask(_ context.Context, _ string, addrs ...netip.Addr) {
@@ -43,6 +44,9 @@ func (s *street) Claimants(a netip.Addr, _ time.Time) (all []net.HardwareAddr) {
 }
 
 func (s *street) Way(_ context.Context, relay, from netip.Addr) diagnose.Way {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ways++
 	return diagnose.Way{Known: true, Default: true, Gateway: relay, From: from}
 }
 
@@ -139,6 +143,21 @@ func TestWayToRelay(t *testing.T) {
 	b := h.stopped("pc1")
 	if kindOf(b) != diagnose.NoAddress || !strings.HasPrefix(b.Diagnosis.Causes[0].Remedy, "ip route add 10.78.0.0/24 via 10.77.0.8 dev br0") {
 		t.Errorf("%+v", b.Diagnosis)
+	}
+}
+
+// TestWayToStrangers: a message that names an address as its relay's, of a network
+// that is not served, has this server send nothing there.
+func TestWayToStrangers(t *testing.T) {
+	h := newHouse(t)
+	n := &street{}
+	h.Neighbours = n
+	c := client(mac1, BIOS, false)
+	c.Relay, c.From = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("10.77.0.8")
+	h.DHCP(t.Context(), c)
+	h.stopped("pc1")
+	if n.ways != 0 {
+		t.Errorf("looked %d times", n.ways)
 	}
 }
 
