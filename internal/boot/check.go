@@ -103,7 +103,7 @@ func (s *Service) CheckImages(ctx context.Context) error {
 func (s *Service) tellChecked(layer, damage string) {
 	for _, a := range s.attempts.still(layer) {
 		if damage != "" {
-			s.settle(a, &a.watch.failing)
+			s.settle(a, &a.watch.due.failing)
 			continue
 		}
 		image := ""

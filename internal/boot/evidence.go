@@ -57,7 +57,7 @@ func (s *Service) Exchanged(c Client, machine string, x Exchange) {
 	told := ""
 	s.attempts.with(a, func() { told = a.watch.told })
 	if told == "" && (x.Full || x.NoBoot != "") {
-		s.settle(a, &a.watch.settle)
+		s.settle(a, &a.watch.due.settle)
 	}
 }
 

@@ -22,7 +22,7 @@ func (s *Service) scriptRefused(by Asker, err error) {
 		a.seen.Script.Refused, a.seen.Script.Final = err.Error(), final
 	})
 	if final {
-		s.settle(a, &a.watch.settle)
+		s.settle(a, &a.watch.due.settle)
 	}
 }
 
@@ -49,7 +49,7 @@ func (s *Service) loginRefused(in Initiator, machine, reason string) {
 	})
 	if its {
 		s.alive(a)
-		s.settle(a, &a.watch.settle)
+		s.settle(a, &a.watch.due.settle)
 	}
 }
 
@@ -102,7 +102,7 @@ func (s *Service) SessionEnded(b inventory.Boot, by Session, reason string, last
 		s.attempts.with(a, func() { a.deaf = time.Now().Add(-by.Unanswered); a.watch.life = a.deaf })
 	}
 	if by.Firmware && !by.Untaken || by.Unanswered > 0 {
-		s.settle(a, &a.watch.settle)
+		s.settle(a, &a.watch.due.settle)
 	}
 }
 
@@ -131,7 +131,7 @@ func (s *Service) DiskFails(b inventory.Boot, f DiskFailure) {
 		}
 	})
 	if news {
-		s.settle(a, &a.watch.failing)
+		s.settle(a, &a.watch.due.failing)
 	}
 }
 
@@ -155,8 +155,8 @@ func (s *Service) Opened(b inventory.Boot, l diagnose.Layout, err error) {
 	s.attempts.with(a, func() { again = loop(a.cycles, s.now()).Starts >= diagnose.LoopStarts })
 	switch {
 	case err != nil:
-		s.settle(a, &a.watch.settle)
+		s.settle(a, &a.watch.due.settle)
 	case again && s.Contents != nil:
-		s.settle(a, &a.watch.inside)
+		s.settle(a, &a.watch.due.inside)
 	}
 }

@@ -22,7 +22,7 @@ func (s *Service) reopens(b inventory.Boot) {
 	var again bool
 	s.attempts.with(a, func() { again = a.reopened == diagnose.Reopens && s.now().Sub(a.systemAt) < losing })
 	if again {
-		s.settle(a, &a.watch.losing)
+		s.settle(a, &a.watch.due.losing)
 	}
 }
 

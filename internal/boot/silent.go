@@ -20,7 +20,7 @@ func (s *Service) FellSilent(b inventory.Boot, silent, unanswered, lasted time.D
 	s.attempts.with(a, func() {
 		a.deaf, a.seen.System.Silent, a.seen.System.Lasted = now.Add(-unanswered), now.Add(-silent), lasted
 	})
-	s.settle(a, &a.watch.silent)
+	s.settle(a, &a.watch.due.silent)
 }
 
 // HeardAgain takes back that b's system is silent.

@@ -38,14 +38,21 @@ type watch struct {
 	told     string         // kind of the diagnosis that was told of this stage
 	early    recorder.Stage // at which its disk was looked into before the patience was over
 
-	settle  bool      // what was seen may explain a stop by itself
-	failing bool      // the disk has failed
-	losing  bool      // the system has lost its disk several times
-	silent  bool      // its system has fallen silent
-	inside  bool      // the disk is to be looked into
-	left    time.Time // iPXE closed its session; zero: it has another, or that was looked at
+	due  due
+	left time.Time // iPXE closed its session; zero: it has another, or that was looked at
 
 	gait gait
+}
+
+// due is why a boot is to be looked at.
+type due struct {
+	settle  bool // what was seen may explain a stop by itself
+	failing bool // the disk has failed
+	losing  bool // the system has lost its disk several times
+	silent  bool // its system has fallen silent
+	inside  bool // the disk is to be looked into
+	early   bool // likewise, because it has been quiet for a while
+	over    bool // its patience is over
 }
 
 // Moved is what a boot has moved through its sessions, and which it has.
@@ -56,8 +63,8 @@ type Moved struct {
 	Unacknowledged   int   // bytes that were sent to it, and that its TCP has not acknowledged
 }
 
-// due is when nothing more is waited for.
-func (w *watch) due(waits bool) time.Time {
+// until is when nothing more is waited for.
+func (w *watch) until(waits bool) time.Time {
 	quiet, stuck := w.life.Add(w.patience), w.reached.Add(2*w.patience)
 	if w.told == "" && !waits && recorder.StageLogin.After(w.stage) && stuck.Before(quiet) {
 		return stuck
@@ -81,7 +88,7 @@ func (s *Service) alive(a *attempt) {
 	s.attempts.with(a, func() {
 		if came {
 			a.watch.stage, a.watch.patience, a.watch.reached, a.watch.told = st, patience, now, ""
-			a.watch.inside = a.watch.inside || st == recorder.StageRunning && s.Contents != nil
+			a.watch.due.inside = a.watch.due.inside || st == recorder.StageRunning && s.Contents != nil
 		}
 		a.watch.life = now
 		s.arm(a, now)
@@ -91,7 +98,7 @@ func (s *Service) alive(a *attempt) {
 // arm sets a's timer. The caller holds the attempts' mu.
 func (s *Service) arm(a *attempt, now time.Time) {
 	w := &a.watch
-	if w.settle || w.failing || w.losing || w.silent || w.inside {
+	if w.due != (due{}) {
 		s.wake(a, 0)
 		return
 	}
@@ -99,7 +106,7 @@ func (s *Service) arm(a *attempt, now time.Time) {
 		a.stopTimer()
 		return
 	}
-	wait := w.due(a.waits(now)).Sub(now)
+	wait := w.until(a.waits(now)).Sub(now)
 	if !recorder.StageLogin.After(w.stage) {
 		wait = min(wait, w.patience/looks)
 	}
@@ -140,15 +147,37 @@ func (s *Service) look(a *attempt) {
 		return
 	}
 	defer s.attempts.looking.Done()
-	moved := s.moved(a.id)
-	now := time.Now()
-	var over, early, settle, failing, losing, silent, inside bool
+	ctx, now := context.Background(), time.Now()
+	why := s.reasons(a, s.moved(a.id), now)
+	s.slow(ctx, a, now)
+	if why.losing {
+		s.loses(ctx, a, now)
+	}
+	if why.silent {
+		s.silent(ctx, a, now)
+	}
+	if why.inside {
+		s.inside(ctx, a)
+	}
+	if why.settle || why.failing {
+		s.settled(ctx, a, now, why.failing)
+	}
+	if why.early {
+		s.early(ctx, a, now)
+	}
+	if why.over {
+		s.stalled(ctx, a, now)
+	}
+}
+
+// reasons are why a is looked at now; its timer is set anew, unless its patience is
+// over.
+func (s *Service) reasons(a *attempt, moved Moved, now time.Time) (why due) {
 	s.attempts.with(a, func() {
 		w := &a.watch
-		settle, failing, losing, silent, inside = w.settle, w.failing, w.losing, w.silent, w.inside
-		w.settle, w.failing, w.losing, w.silent, w.inside = false, false, false, false, false
+		why, w.due = w.due, due{}
 		if !w.left.IsZero() && now.Sub(w.left) >= s.between {
-			settle, w.left, a.seen.System.GaveUp = true, time.Time{}, true
+			why.settle, w.left, a.seen.System.GaveUp = true, time.Time{}, true
 		}
 		if a.sending(now) {
 			w.life = now
@@ -159,31 +188,12 @@ func (s *Service) look(a *attempt) {
 				w.life = now
 			}
 		}
-		if over = a.timed() && !w.due(a.waits(now)).After(now); !over {
-			early = s.hushed(w, now)
+		if why.over = a.timed() && !w.until(a.waits(now)).After(now); !why.over {
+			why.early = s.hushed(w, now)
 			s.arm(a, now)
 		}
 	})
-	ctx := context.Background()
-	s.slow(ctx, a, now)
-	if losing {
-		s.loses(ctx, a, now)
-	}
-	if silent {
-		s.silent(ctx, a, now)
-	}
-	if inside {
-		s.inside(ctx, a)
-	}
-	if settle || failing {
-		s.settled(ctx, a, now, failing)
-	}
-	if early {
-		s.early(ctx, a, now)
-	}
-	if over {
-		s.stalled(ctx, a, now)
-	}
+	return why
 }
 
 // sending reports whether a file is on its way to a: its transfer's end will tell
