@@ -62,6 +62,9 @@ func TestSaysLittle(t *testing.T) {
 	if text := l.found.Findings[0].Text; len(text) > maxText+len("…") || !strings.HasPrefix(text, "0 ää") || !strings.HasSuffix(text, "ä…") {
 		t.Errorf("%d bytes: %.20q", len(text), text)
 	}
+	if text := printable(strings.Repeat("ä", maxWord)); text != strings.Repeat("ä", maxWord/2)+"…" {
+		t.Errorf("%d bytes: %.20q", len(text), text)
+	}
 	many := system().replace(grubCfg, "/initrd.img", strings.Repeat("/nothing ", 1000))
 	if c := look1(t, disk(t, many), pc); len(c.Findings) != maxInitrds || c.Loads {
 		t.Errorf("%d findings", len(c.Findings))

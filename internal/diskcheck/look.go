@@ -27,6 +27,7 @@ const (
 	longest     = 20 * time.Second
 	maxFindings = 32
 	maxText     = 2 << 10 // bytes of a finding
+	maxWord     = 256     // of what it takes from the disk
 )
 
 // Look looks into a disk of size bytes, which is read in whole sectors. What could
@@ -90,10 +91,16 @@ func (l *look) add(f diagnose.Finding, format string, args ...any) {
 	if len(l.found.Findings) == maxFindings {
 		return
 	}
-	if f.Text = fmt.Sprintf(format, args...); len(f.Text) > maxText {
-		f.Text = strings.ToValidUTF8(f.Text[:maxText], "") + "…"
-	}
+	f.Text = shorten(fmt.Sprintf(format, args...), maxText)
 	l.found.Findings = append(l.found.Findings, f)
+}
+
+// shorten cuts a text off where it has too many bytes.
+func shorten(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // place is a file in a partition.

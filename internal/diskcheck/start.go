@@ -79,6 +79,7 @@ func partition(s guestfs.System) string {
 
 // printable is text of a disk as people can read it.
 func printable(text string) string {
+	text = shorten(text, maxWord)
 	if q := strconv.QuoteToGraphic(text); strings.ContainsAny(q, `\`) || text == "" {
 		return q
 	}
