@@ -2,7 +2,7 @@ package boot
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"regexp"
 	"slices"
 	"time"
@@ -26,6 +26,8 @@ const (
 	// machines with disks of their own stop together, the last are told why without.
 	lookWait = 30 * time.Second
 )
+
+var errTurn = errors.New("the disks of others that stopped are being looked into")
 
 // diskLook is what was found in an image.
 type diskLook struct {
@@ -91,6 +93,9 @@ func (s *Service) lookInto(ctx context.Context, a *attempt, brief bool) {
 	}
 	c, err := s.lookOnce(ctx, key, d)
 	if ctx.Err() != nil {
+		return
+	}
+	if errors.Is(err, errTurn) && !s.queued.again(s.now(), lookAgain) {
 		return
 	}
 	if err != nil {
@@ -167,7 +172,7 @@ func (s *Service) lookOnce(ctx context.Context, key lookKey, d diagnose.Disk) (d
 	case s.looks.turn <- struct{}{}:
 		defer func() { <-s.looks.turn }()
 	case <-time.After(s.lookWait):
-		return diagnose.Contents{}, fmt.Errorf("look into a disk: others' took more than %v", s.lookWait)
+		return diagnose.Contents{}, errTurn
 	case <-ctx.Done():
 		return diagnose.Contents{}, context.Cause(ctx)
 	}

@@ -118,6 +118,7 @@ type Service struct {
 	asking   chan struct{} // full: the network is asked for others
 	full     seldom        // told that the list of those that wait is full
 	flooded  seldom        // told that strangers are too many
+	queued   seldom        // told that too many disks are to be looked into
 	started  time.Time
 	now      func() time.Time
 
