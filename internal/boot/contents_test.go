@@ -303,6 +303,23 @@ func TestShareIsNotThere(t *testing.T) {
 	}
 }
 
+// TestSharesInTurn: while another disk's servers are waited for, nobody is asked, and
+// that is not kept.
+func TestSharesInTurn(t *testing.T) {
+	h := newHouse(t)
+	h.shareWait = time.Millisecond
+	s := h.sharing(diagnose.Silent)
+	at := netip.MustParseAddrPort("10.77.0.9:2049")
+	h.shared.turn <- struct{}{}
+	if a := h.serves(t.Context(), at); a != diagnose.NotAsked || s.asked != nil {
+		t.Errorf("%v, asked %v", a, s.asked)
+	}
+	<-h.shared.turn
+	if a := h.serves(t.Context(), at); a != diagnose.Silent {
+		t.Errorf("%v", a)
+	}
+}
+
 // TestSharesBeforeTheSystem: nothing is mounted yet, so nobody is asked.
 func TestSharesBeforeTheSystem(t *testing.T) {
 	h := newHouse(t)

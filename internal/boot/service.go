@@ -132,6 +132,7 @@ type Service struct {
 	checkAgain  time.Duration // the same layer
 	hush        time.Duration // before a disk is looked into early
 	lookWait    time.Duration // for a turn to look into a disk
+	shareWait   time.Duration // for a turn to ask a share's server
 }
 
 // New returns a Service.
@@ -154,8 +155,8 @@ func New(o Options) *Service {
 	}
 	s := &Service{
 		Options: o, attempts: attempts{m: map[string]*attempt{}}, started: time.Now(), now: time.Now,
-		checks: newChecks(), looks: newDiskLooks(), asking: make(chan struct{}, maxAsking),
-		between: between, resumeEvery: resumeEvery, checkAgain: checkAgain, lookWait: lookWait, hush: hush,
+		checks: newChecks(), looks: newDiskLooks(), shared: newShareAnswers(), asking: make(chan struct{}, maxAsking),
+		between: between, resumeEvery: resumeEvery, checkAgain: checkAgain, lookWait: lookWait, shareWait: shareWait, hush: hush,
 	}
 	s.open, s.close = context.WithCancel(context.Background())
 	return s

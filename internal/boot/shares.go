@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"bootes.dev/internal/diagnose"
@@ -16,13 +15,18 @@ import (
 const (
 	shareCounts = time.Minute // for how long an answer does
 	maxShares   = 256         // servers
+	// shareWait is for how long a diagnosis waits for its turn: disks that name
+	// servers which do not answer hold up nobody else's.
+	shareWait = 5 * time.Second
 )
 
-// shareAnswers are those of servers of shares. The zero value has none.
+// shareAnswers are those of servers of shares.
 type shareAnswers struct {
-	mu sync.Mutex // held while one is asked
-	of map[netip.AddrPort]shareAnswer
+	turn chan struct{} // full while one is asked
+	of   map[netip.AddrPort]shareAnswer
 }
+
+func newShareAnswers() shareAnswers { return shareAnswers{turn: make(chan struct{}, 1)} }
 
 type shareAnswer struct {
 	at     time.Time
@@ -51,8 +55,14 @@ func (s *Service) shares(ctx context.Context, c diagnose.Contents) diagnose.Cont
 // serves asks a server, unless that was done lately.
 func (s *Service) serves(ctx context.Context, at netip.AddrPort) diagnose.Answer {
 	k := &s.shared
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	select {
+	case k.turn <- struct{}{}:
+		defer func() { <-k.turn }()
+	case <-time.After(s.shareWait):
+		return diagnose.NotAsked
+	case <-ctx.Done():
+		return diagnose.NotAsked
+	}
 	if l, ok := k.of[at]; ok && s.now().Sub(l.at) < shareCounts {
 		return l.answer
 	}
