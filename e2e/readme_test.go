@@ -85,13 +85,14 @@ type readmeReader struct {
 }
 
 // ownFolders makes copies, by overlay, of the folders that the walk-through
-// changes.
+// changes. What it has apt install is there, and stays as old as it is.
 const ownFolders = `set -e
 mount -t tmpfs tmpfs "$1"
 for dir in /etc /usr/local/bin; do
 	mkdir -p "$1/up$dir" "$1/work$dir"
 	mount -t overlay overlay -o "lowerdir=$dir,upperdir=$1/up$dir,workdir=$1/work$dir" "$dir"
 done
+echo 'APT::Get::Upgrade "false";' > /etc/apt/apt.conf.d/99no-upgrade
 mkdir -p /var/lib/bootes /run/bootes
 mount --bind "$2" /var/lib/bootes
 mount -t tmpfs tmpfs /run/bootes
