@@ -4,6 +4,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 2s
 GO = go
+TEST = $(GO) run ./internal/testrun# go test that ends with what failed
 # Tests boot machines under software emulation: their time limits are made for it, and
 # the KVM inside a virtual machine may run firmware and then hang.
 unit e2e test-full: export BOOTES_LAB_ACCEL ?= tcg,thread=multi
@@ -33,7 +34,7 @@ test-full: setup lint unit ## all of that, and the long ones
 	GOARCH=arm $(GO) build -o /dev/null ./cmd/bootes
 	GOARCH=arm64 $(GO) build -o /dev/null ./cmd/bootes
 	$(GO) test -race -tags full -timeout 15m ./internal/iscsi
-	$(GO) test -tags e2e,full -timeout 120m -count 1 -v -p 1 ./e2e/... ./internal/lab/...
+	$(TEST) -tags e2e,full -timeout 120m -count 1 -v -p 1 ./e2e/... ./internal/lab/...
 	BOOTES_COW_SEEDS=240 BOOTES_COW_KILLS=500 $(GO) test -timeout 60m -count 1 ./internal/cow
 	@scripts/fuzz 60s
 
@@ -44,7 +45,7 @@ lint: ## gofmt, vet, staticcheck, go.mod
 	$(GO) mod tidy -diff
 
 unit: ## unit and integration tests, under the race detector
-	$(GO) test -race -timeout 15m -p $$(($$(nproc) + 1)) ./...
+	$(TEST) -race -timeout 15m -p $$(($$(nproc) + 1)) ./...
 	$(GO) test -run NoAllocation ./internal/iscsi ./internal/initiator ./internal/cow/vfs
 	$(GO) test -run '^Test(Crashes|CutInEachWindow|EachOperationFails|KillThenPowerCut)$$' ./internal/cow
 	$(GO) test -run '^$$' -bench . -benchtime 1x $$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u) >/dev/null
@@ -53,7 +54,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
 
 e2e: ## real machines, booted for real
-	$(GO) test -tags e2e -timeout 45m -count 1 -v ./e2e/...
+	$(TEST) -tags e2e -timeout 60m -count 1 -v ./e2e/...
 
 bench: setup ## the figures of docs/BENCHMARKS.md
 	@scripts/bench

@@ -30,7 +30,7 @@ var floors = [][]string{
 }
 
 // testOnly packages serve tests; no program imports them.
-var testOnly = []string{"internal/block/blocktest", "internal/cow/crashfs", "internal/needs", "internal/netif/nettest"}
+var testOnly = []string{"internal/block/blocktest", "internal/cow/crashfs", "internal/needs", "internal/netif/nettest", "internal/testrun"}
 
 type pkg struct {
 	ImportPath, Doc string
