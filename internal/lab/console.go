@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"sync"
+	"time"
 )
 
 // errGuestEnded: the guest was powered off while somebody waited for its output.
@@ -17,6 +18,9 @@ var errGuestEnded = errors.New("guest has ended")
 // keepText is how much text before the reading position a console remembers, in
 // bytes, for the tail of an error.
 const keepText = 64 << 10
+
+// typeTime is how long a guest may leave what is typed, before typing is given up.
+const typeTime = time.Minute
 
 // Console is the serial port of a guest. It lives as long as the Guest, across
 // power cycles. What the guest wrote is in the file Log, raw.
@@ -165,6 +169,9 @@ func (c *Console) Send(text string) error {
 	c.mu.Unlock()
 	if conn == nil {
 		return fmt.Errorf("type on the console: %w", errGuestEnded)
+	}
+	if err := conn.SetWriteDeadline(time.Now().Add(typeTime)); err != nil {
+		return fmt.Errorf("type on the console: %w", err)
 	}
 	if _, err := io.WriteString(conn, text); err != nil {
 		return fmt.Errorf("type on the console: %w", err)

@@ -31,6 +31,7 @@ func (n *Net) NewHost(mac string, addr netip.Addr) (*Host, error) {
 		return nil, fmt.Errorf("make host: %w", err)
 	}
 	n.onClose(func() error { t.close(); return nil })
+	n.addThread(t)
 	port := n.linkName()
 	err = n.Do(func() error {
 		link := &netlink.Veth{

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -23,6 +25,9 @@ var DefaultServer = netip.MustParsePrefix("10.77.0.1/24")
 type NetOptions struct {
 	Server netip.Prefix // address of the bridge with its prefix length
 	Dir    string       // for logs and sockets; default: a temporary folder, removed by Close
+
+	// Within bounds the test that New makes the network for; default: 20 minutes.
+	Within time.Duration
 }
 
 // Net is a private network: a namespace with a bridge, and all that runs there.
@@ -34,6 +39,7 @@ type Net struct {
 	server  netip.Prefix
 	thread  *thread
 	mu      sync.Mutex
+	threads []*thread      // that and those of the hosts
 	closers []func() error // run in reverse order
 	links   int
 	closed  bool
@@ -53,7 +59,9 @@ func NewNet(o NetOptions) (*Net, error) {
 }
 
 // New makes a private network for a test, with NewNet, and closes it when the
-// test ends. The logs of a failed test are kept and named.
+// test ends. The logs of a failed test are kept and named. A test that has not
+// ended in time fails, with the stacks of its goroutines and the ends of its logs,
+// and its programs are killed.
 func New(tb testing.TB, o NetOptions) *Net {
 	tb.Helper()
 	Require(tb)
@@ -61,7 +69,9 @@ func New(tb testing.TB, o NetOptions) *Net {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	stop := watch(tb, n, cmp.Or(o.Within, patience))
 	tb.Cleanup(func() {
+		defer stop()
 		if tb.Failed() && n.ownDir {
 			n.ownDir = false
 			tb.Logf("logs of the lab are kept in %s", n.dir)
@@ -89,6 +99,7 @@ func (n *Net) open() error {
 		return err
 	}
 	n.thread = t
+	n.addThread(t)
 	if err := nameNamespace(n.name, t.path()); err != nil {
 		return err
 	}
@@ -137,6 +148,13 @@ func (n *Net) Path(name string) string { return filepath.Join(n.dir, name) }
 // Do runs f on a thread inside the namespace and waits for it. Sockets that f
 // opens stay in the namespace wherever they are used afterwards.
 func (n *Net) Do(f func() error) error { return n.thread.do(f) }
+
+// addThread makes a namespace part of the network.
+func (n *Net) addThread(t *thread) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.threads = append(n.threads, t)
+}
 
 // onClose has f run by Close, before all that was registered earlier.
 func (n *Net) onClose(f func() error) {

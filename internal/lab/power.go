@@ -26,7 +26,7 @@ func (g *Guest) PowerOn(ctx context.Context) error {
 		return fmt.Errorf("switch on guest %q: %w", g.opt.Name, err)
 	}
 	g.proc = proc
-	if err := g.connect(); err != nil {
+	if err := g.connect(ctx); err != nil {
 		g.off()
 		return fmt.Errorf("switch on guest %q: %w; see %s", g.opt.Name, err, proc.Log)
 	}
@@ -34,7 +34,7 @@ func (g *Guest) PowerOn(ctx context.Context) error {
 }
 
 // connect takes QEMU's two connections and reads them until it ends.
-func (g *Guest) connect() error {
+func (g *Guest) connect(ctx context.Context) error {
 	// QEMU waits in neither connect for an accept, so the order is free.
 	serial, err := g.accept(g.serial)
 	if err != nil {
@@ -48,7 +48,7 @@ func (g *Guest) connect() error {
 	}
 	g.qmp = newQMP(control, g.onEvent)
 	g.read(control, func(net.Conn) { g.qmp.run() })
-	return g.qmp.execute(context.Background(), "qmp_capabilities")
+	return g.qmp.execute(ctx, "qmp_capabilities")
 }
 
 func (g *Guest) read(conn net.Conn, f func(net.Conn)) {

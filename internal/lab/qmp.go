@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 )
 
 // qmp is the client side of QEMU's machine protocol, as little of it as the lab
@@ -54,9 +55,18 @@ func (q *qmp) run() {
 	}
 }
 
+// answerTime is how long QEMU has for an answer, which takes it milliseconds. One
+// that hangs must not hold up who wants to switch it off.
+const answerTime = 30 * time.Second
+
 func (q *qmp) execute(ctx context.Context, command string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	if err := q.conn.SetWriteDeadline(time.Now().Add(answerTime)); err != nil {
+		return fmt.Errorf("send %q: %w", command, err)
+	}
 	select {
 	case <-q.replies: // of a command that was given up
 	default:
@@ -73,6 +83,6 @@ func (q *qmp) execute(ctx context.Context, command string) error {
 	case <-q.done:
 		return errGuestEnded
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("wait for an answer to %q: %w", command, ctx.Err())
 	}
 }

@@ -24,6 +24,8 @@ type thread struct {
 	done  chan struct{}
 	once  sync.Once
 	tid   int
+
+	namespace uint64 // its id; another one may have it after the thread's end
 }
 
 // newThread starts the thread in a fresh network namespace.
@@ -51,6 +53,11 @@ func (t *thread) loop(started chan<- error) {
 		return
 	}
 	t.tid = unix.Gettid()
+	var err error
+	if t.namespace, err = namespaceID(t.path()); err != nil {
+		started <- fmt.Errorf("look at the network namespace: %w", err)
+		return
+	}
 	started <- nil
 	for {
 		select {
@@ -77,6 +84,16 @@ func (t *thread) do(f func() error) error {
 func (t *thread) close() {
 	t.once.Do(func() { close(t.quit) })
 	<-t.done
+}
+
+// ended reports whether the thread is gone.
+func (t *thread) ended() bool {
+	select {
+	case <-t.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // path names the thread's namespace in /proc.
