@@ -2,6 +2,7 @@ package golden
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,8 +26,8 @@ func Cached(ctx context.Context, dir string, o Options) (string, error) {
 		return "", fmt.Errorf("open lock of image cache: %w", err)
 	}
 	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return "", fmt.Errorf("lock image cache: %w", err)
+	if err := flock(ctx, lock); err != nil {
+		return "", fmt.Errorf("lock image cache (%q): %w", lock.Name(), err)
 	}
 	now := time.Now()
 	if os.Chtimes(path, now, now) == nil {
@@ -38,6 +39,21 @@ func Cached(ctx context.Context, dir string, o Options) (string, error) {
 		o.CacheDir = filepath.Join(dir, "packages")
 	}
 	return path, Build(ctx, o)
+}
+
+// flock waits until nobody else has the lock.
+func flock(ctx context.Context, f *os.File) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("another process has it, to build the image: %w", ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // dropOld removes the cached images that were last asked for before a time. One

@@ -1,8 +1,11 @@
 package golden
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,5 +44,23 @@ func TestCachedImageIsNotBuiltAgain(t *testing.T) {
 	}
 	if info, err := os.Stat(path); err != nil || info.ModTime().Before(time.Now().Add(-time.Minute)) {
 		t.Errorf("the use is not noted: %v, %v", info, err)
+	}
+}
+
+func TestCacheIsLocked(t *testing.T) {
+	dir := t.TempDir()
+	lock, err := os.Create(filepath.Join(dir, "golden-"+Options{}.Key()+".raw.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := flock(t.Context(), lock); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = Cached(ctx, dir, Options{})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), lock.Name()+`"): another process has it, to build the image`) {
+		t.Errorf("the lock of another one is waited for: %v", err)
 	}
 }
