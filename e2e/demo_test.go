@@ -41,7 +41,11 @@ func TestDemo(t *testing.T) {
 			t.Fatalf("build %s: %v\n%s", name, err, out)
 		}
 	}
-	t.Cleanup(func() { _, _ = d.lab(context.Background(), "down") })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_, _ = d.lab(ctx, "down")
+	})
 
 	ctx, cancel := context.WithTimeout(t.Context(), bootTime)
 	defer cancel()

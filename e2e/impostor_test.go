@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -23,6 +24,7 @@ type impostor struct {
 	lied  atomic.Int32 // proofs that were changed
 	conns sync.WaitGroup
 	dial  func() (net.Conn, error)
+	end   context.Context // of the test: then all connections are closed
 }
 
 func newImpostor(t *testing.T, f *fixture, addr netip.Addr) *impostor {
@@ -32,7 +34,7 @@ func newImpostor(t *testing.T, f *fixture, addr netip.Addr) *impostor {
 		t.Fatal(err)
 	}
 	server := netip.AddrPortFrom(f.Net.Server().Addr(), 3260).String()
-	im := &impostor{addr: netip.AddrPortFrom(addr, 3260)}
+	im := &impostor{addr: netip.AddrPortFrom(addr, 3260), end: t.Context()}
 	im.dial = func() (c net.Conn, err error) {
 		err = host.Do(func() error { c, err = net.Dial("tcp4", server); return err })
 		return c, err
@@ -57,6 +59,8 @@ func (im *impostor) serve(l net.Listener) {
 			c.Close()
 			continue
 		}
+		// The machine goes on after a test that fails in its midst.
+		context.AfterFunc(im.end, func() { s.Close(); c.Close() })
 		im.conns.Go(func() { relay(s, c, func([]byte) {}) })
 		im.conns.Go(func() { relay(c, s, im.lie) })
 	}

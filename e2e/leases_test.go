@@ -64,7 +64,9 @@ func exchanges(t *testing.T, host *lab.Host, tool string, load room.Load) (f roo
 	if err != nil {
 		t.Error(err)
 	}
-	out, err := host.Run(context.WithoutCancel(t.Context()), tool, "exchange", string(o))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	out, err := host.Run(ctx, tool, "exchange", string(o))
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
 	} else {

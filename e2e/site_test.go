@@ -64,7 +64,9 @@ func setUp(m *testing.M) (int, error) {
 	if out, err := exec.Command("go", "build", "-o", program, "../cmd/bootes").CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("build bootes: %w: %s", err, out)
 	}
-	golden, err = site.GoldenImage(context.Background(), func(stage string, done, total int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	defer cancel()
+	golden, err = site.GoldenImage(ctx, func(stage string, done, total int) {
 		fmt.Printf("golden image: %d of %d: %s\n", done, total, stage)
 	})
 	if err != nil {
@@ -131,7 +133,11 @@ func (f *fixture) end(by syscall.Signal) {
 	if err := f.Server().Signal(by); err != nil {
 		f.t.Fatal(err)
 	}
-	<-f.Server().Done()
+	select {
+	case <-f.Server().Done():
+	case <-time.After(time.Minute):
+		f.t.Fatalf("the server does not end by %s", by)
+	}
 }
 
 // logged is how often the server's log says something.
