@@ -159,14 +159,17 @@ func TestRivalIsFound(t *testing.T) {
 		t.Fatalf("on an empty network: %v, %v", quiet, err)
 	}
 	dnsmasq(t, "br0")
-	rivals, err := Probe(t.Context(), "br0", time.Second)
+	const asked = 3 * time.Second // three times
+	rivals, err := Probe(t.Context(), "br0", asked)
 	if err != nil || len(rivals) != 1 || rivals[0].Source != ip("10.77.0.2") || rivals[0].ServerID != ip("10.77.0.2") || rivals[0].Proxy() {
 		t.Errorf("Probe: %+v, %v", rivals, err)
 	}
 	c := serverConfig()
-	s := New(Options{Interfaces: []InterfaceConfig{c}, Policy: known(), Leases: newPool(), ProbeTime: time.Second})
+	s := New(Options{Interfaces: []InterfaceConfig{c}, Policy: known(), Leases: newPool(), ProbeTime: asked})
 	var rival *RivalError
-	if err := s.Run(t.Context()); !errors.As(err, &rival) || !strings.Contains(err.Error(), "10.77.0.2") {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // else it serves
+	defer cancel()
+	if err := s.Run(ctx); !errors.As(err, &rival) || !strings.Contains(err.Error(), "10.77.0.2") {
 		t.Errorf("Run beside a rival: %v", err)
 	}
 	c.Force = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,6 +90,25 @@ func serve(t *testing.T, d *disk) Endpoint {
 	return listen(t, iscsi.New(iscsi.Options{Authority: authority{d}, LogoutTime: time.Millisecond}).Serve)
 }
 
+// enough runs a job until each of its streams has done some I/Os: other programs may
+// have left it next to nothing of a short time.
+func enough(t *testing.T, j Job) Report {
+	t.Helper()
+	for ; ; j.Seconds *= 4 {
+		r, err := Run(limit(t), j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		few := func(f Figures) bool { return f.Ops < 10 }
+		if !slices.ContainsFunc(r.Streams, few) {
+			return r
+		}
+		if j.Seconds > 2 {
+			t.Fatalf("next to nothing in %v s: %+v", j.Seconds, r)
+		}
+	}
+}
+
 func stamped(size int) *disk {
 	d := &disk{data: make([]byte, size)}
 	initiator.Stamp(d.data, 0, 0)
@@ -103,25 +123,20 @@ func limit(t *testing.T) context.Context {
 
 func TestStreams(t *testing.T) {
 	e := serve(t, stamped(8<<20))
-	r, err := Run(limit(t), Job{Seconds: 0.2, Server: os.Getpid(), Streams: []Stream{
+	r := enough(t, Job{Seconds: 0.2, Server: os.Getpid(), Streams: []Stream{
 		{Endpoint: e, Size: 4096, Depth: 8, Random: true, Shift: 512, Span: 4 << 20, Stamped: true},
 		{Endpoint: e, Size: 64 << 10, Depth: 2, From: 3 << 20, Span: 4 << 20, Stamped: true},
 	}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for i, size := range []int64{4096, 64 << 10} {
 		f := r.Streams[i]
-		if f.Ops < 10 || f.Bytes != f.Ops*size || f.P50 <= 0 || f.P50 > f.P99 || f.P99 > f.Max {
+		if f.Bytes != f.Ops*size || f.P50 <= 0 || f.P50 > f.P99 || f.P99 > f.Max {
 			t.Errorf("stream %d: %+v", i, f)
 		}
 	}
 	if r.Seconds < 0.2 || r.Client <= 0 || r.Server <= 0 {
 		t.Errorf("%+v", r)
 	}
-	if r, err = Run(limit(t), Job{Seconds: 0.1, Streams: []Stream{{Endpoint: e, Size: 4096, Depth: 8, Random: true, Write: true, From: 7 << 20}}}); err != nil || r.Streams[0].Ops < 10 {
-		t.Errorf("writes: %+v, %v", r, err)
-	}
+	enough(t, Job{Seconds: 0.1, Streams: []Stream{{Endpoint: e, Size: 4096, Depth: 8, Random: true, Write: true, From: 7 << 20}}})
 }
 
 // A disk that holds something else than it should is found out.
@@ -172,13 +187,10 @@ func TestReplay(t *testing.T) {
 func TestFloor(t *testing.T) {
 	e := listen(t, Floor)
 	e.User = ""
-	r, err := Run(limit(t), Job{Seconds: 0.1, Streams: []Stream{
+	enough(t, Job{Seconds: 0.1, Streams: []Stream{
 		{Endpoint: e, Size: 4096, Depth: 8, Random: true, Forget: true},
 		{Endpoint: e, Size: 4096, Depth: 8, Write: true, Forget: true, Span: 1 << 20},
 	}})
-	if err != nil || r.Streams[0].Ops < 10 || r.Streams[1].Ops < 10 {
-		t.Errorf("%+v, %v", r, err)
-	}
 }
 
 func TestIdle(t *testing.T) {
