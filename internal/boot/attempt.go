@@ -51,6 +51,7 @@ type attempt struct {
 	unmasked bool           // it is iPXE without iPXE's marks; see unmask
 	reloads  map[string]int // files that iPXE has fetched instead of its script
 	asks     int            // requests to our web server that are on record
+	fetches  int            // transfers of files that are
 
 	cards      []string           // those that it was seen by, mac among them
 	hardware   inventory.Hardware // of what asks

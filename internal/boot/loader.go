@@ -103,7 +103,7 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 	}
 	if f.Aborted {
 		s.attempts.with(a, func() { a.seen.Loader.Asked = "" })
-		s.sayOnce(a, recorder.Event{Text: fmt.Sprintf("asks by %s how large %s is", f.Proto, f.Name)})
+		s.transferred(a, recorder.Event{Text: fmt.Sprintf("asks by %s how large %s is", f.Proto, f.Name)})
 		return
 	}
 	runsOn := s.Loaders.runsOn(f.Name)
@@ -119,8 +119,24 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 	if diagnose.Lossy(f.Took, f.Resent) || diagnose.Creeps(f.Took, f.Bytes) {
 		level = recorder.Warn
 	}
-	s.say(a, recorder.Event{Stage: recorder.StageLoader, Since: time.Now().Add(-f.Took), Level: level,
+	s.transferred(a, recorder.Event{Stage: recorder.StageLoader, Since: time.Now().Add(-f.Took), Level: level,
 		Text: fmt.Sprintf("%s sent by %s, %d bytes in %s%s", f.Name, f.Proto, f.Bytes, f.Took.Round(time.Millisecond), f.how())})
+}
+
+// maxTransfers is how many are on record of one boot. A Raspberry Pi makes some
+// twenty; whoever goes on and on would push the timelines of all others out.
+const maxTransfers = 100
+
+// transferred records e, which tells of a transfer of a's, or once that there are more.
+func (s *Service) transferred(a *attempt, e recorder.Event) {
+	many := false
+	s.attempts.with(a, func() { many = a.fetches >= maxTransfers })
+	if many {
+		e = recorder.Event{Text: "asks for more files"}
+	}
+	if s.sayOnce(a, e) {
+		s.attempts.with(a, func() { a.fetches++ })
+	}
 }
 
 // how is what of a transfer tells of the network.
@@ -150,14 +166,14 @@ var optionalFile = map[string]bool{
 // not be there; a Raspberry Pi for a dozen such files.
 func (s *Service) notFetched(a *attempt, f Fetched) {
 	if !errors.Is(f.Err, fs.ErrNotExist) {
-		s.say(a, recorder.Event{Level: recorder.Warn, Stage: recorder.StageFirmware,
+		s.transferred(a, recorder.Event{Level: recorder.Warn, Stage: recorder.StageFirmware,
 			Text: fmt.Sprintf("%s transfer of %s broke off after %d bytes%s: %v", f.Proto, f.Name, f.Bytes, f.how(), f.Err)})
 		return
 	}
 	var fw Firmware
 	s.attempts.with(a, func() { fw = a.firmware })
 	if fw != RaspberryPi && !optionalFile[path.Base(f.Name)] {
-		s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: fmt.Sprintf("asks by %s for %s, which no folder of loaders has", f.Proto, f.Name)})
+		s.transferred(a, recorder.Event{Level: recorder.Warn, Text: fmt.Sprintf("asks by %s for %s, which no folder of loaders has", f.Proto, f.Name)})
 	}
 }
 

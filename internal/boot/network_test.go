@@ -2,6 +2,7 @@ package boot
 
 import (
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -133,5 +134,19 @@ func TestRefusedScripts(t *testing.T) {
 	}
 	if n := h.on("pc1", "10.77.0.101 asks for its script, and is told to start over: it has not just asked for an address as iPXE"); n != 1 {
 		t.Errorf("pc1 has it %d times, want once: %+v", n, h.Recorder.Boots("pc1"))
+	}
+}
+
+// TestFetchesAreBounded: whoever asks for ever new files does not push the timelines
+// of others out.
+func TestFetchesAreBounded(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac1, BIOS, true)
+	for i := range maxTransfers + 50 {
+		h.LoaderFetched(t.Context(), Fetched{Name: fmt.Sprint(i), Proto: "TFTP", Remote: addr1, Err: fs.ErrNotExist})
+	}
+	n, more := h.on("pc1", "asks by TFTP for "), h.on("pc1", "asks for more files")
+	if n != maxTransfers || more != 1 {
+		t.Errorf("%d on record, and %d times more", n, more)
 	}
 }

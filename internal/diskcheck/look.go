@@ -25,8 +25,8 @@ type Machine struct {
 // Bounds of a look, and of what it says.
 const (
 	longest     = 20 * time.Second
-	maxFindings = 32
-	maxText     = 2 << 10 // bytes of a finding
+	maxFindings = 12
+	maxText     = 1 << 10 // bytes of a finding
 	maxWord     = 256     // of what it takes from the disk
 )
 
