@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"bootes.dev/internal/crowd"
-	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
 )
@@ -27,25 +26,11 @@ type attempt struct {
 	opened   time.Time
 	active   time.Time
 	stage    recorder.Stage
-	watch    watch
-	seen     diagnose.Case // as far as it is noted while it boots; see caseOf
-	platform Firmware      // that its iPXE runs on
-	server   netip.Addr    // our address, as it was told
-	addr     netip.Addr    // from which it asked for its script
-	fetched  time.Time     // when it had its loader; zero: it has come back from that
-	fetching time.Time     // when it asked for the file that is being sent
-	sendsTo  netip.Addr    // to where that is
-	pool     Pool          // that had no address left for it
-	from     netip.Addr    // where its last DISCOVER came from: its relay, if it has one
-	askedAt  time.Time     // when the network was asked about it, after it had stopped
-	deaf     time.Time     // when its system did not answer a ping; zero: it always has
+	platform Firmware   // that its iPXE runs on
+	server   netip.Addr // our address, as it was told
+	addr     netip.Addr // from which it asked for its script
+	sendsTo  netip.Addr // where the file goes that it is being sent
 
-	layer    string         // of the image that its disk stands on
-	systemAt time.Time      // when its system opened its disk; zero: it has not
-	reopened int            // times that it did so again, having lost it
-	lostBy   string         // how, the last time
-	cycles   []cycle        // the boots before it
-	end      cycle          // how it went itself, once another follows it
 	loader   string         // the file that it was told last
 	lacks    string         // what its iPXE lacks
 	unmasked bool           // it is iPXE without iPXE's marks; see unmask
@@ -58,6 +43,8 @@ type attempt struct {
 	asked      bool               // iPXE has said what it knows of that
 	byHardware bool               // and that made it this machine
 	addressed  time.Time          // when it last asked for an address
+
+	evidence
 }
 
 // attempts holds the newest attempt of every machine. Lock order: opening, mu.

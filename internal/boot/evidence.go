@@ -13,8 +13,26 @@ import (
 	"bootes.dev/internal/recorder"
 )
 
-// What is noted here, in attempt.seen, decides nothing: it is what a diagnosis
-// will speak of, should the boot stop.
+// evidence is what was seen of an attempt: what a diagnosis will speak of, should the
+// boot stop. It decides nothing of what a machine gets, but that a boot which was
+// said to have stopped does not keep its disk from static credentials. The attempts'
+// mu guards it.
+type evidence struct {
+	watch    watch
+	seen     diagnose.Case // as far as it is noted while it boots; see caseOf
+	fetched  time.Time     // when it had its loader; zero: it has come back from that
+	fetching time.Time     // when it asked for the file that is being sent
+	pool     Pool          // that had no address left for it
+	from     netip.Addr    // where its last DISCOVER came from: its relay, if it has one
+	askedAt  time.Time     // when the network was asked about it, after it had stopped
+	deaf     time.Time     // when its system did not answer a ping; zero: it always has
+	layer    string        // of the image that its disk stands on
+	systemAt time.Time     // when its system opened its disk; zero: it has not
+	reopened int           // times that it did so again, having lost it
+	lostBy   string        // how, the last time
+	cycles   []cycle       // the boots before it
+	end      cycle         // how it went itself, once another follows it
+}
 
 // Exchange is one message of a DHCP client's, and what came of it.
 type Exchange struct {
