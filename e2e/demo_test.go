@@ -94,7 +94,7 @@ func TestDemo(t *testing.T) {
 // noDemo fails if somebody else's demo is up, which this test would destroy.
 func noDemo(t *testing.T) {
 	t.Helper()
-	if pid, err := os.ReadFile(filepath.Join(demoState, "up")); err == nil && alive(string(pid)) {
+	if pid, err := os.ReadFile(filepath.Join(demoState, "up")); err == nil && strings.Contains(commandLine(string(pid)), "demo") {
 		t.Fatalf("a demo is up (process %s, see %s): end it with `make demo-down`, then test again", pid, demoState)
 	}
 	if c, err := net.Dial("unix", demoSocket); err == nil {
@@ -104,9 +104,12 @@ func noDemo(t *testing.T) {
 }
 
 // alive reports whether a process runs; a zombie does not.
-func alive(pid string) bool {
-	args, err := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
-	return err == nil && len(args) > 0
+func alive(pid string) bool { return commandLine(pid) != "" }
+
+// commandLine is a process's, or empty if there is none or only a zombie.
+func commandLine(pid string) string {
+	args, _ := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
+	return string(args)
 }
 
 // demoUser runs the demo's programs.
