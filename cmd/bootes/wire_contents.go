@@ -51,12 +51,9 @@ func (h images) CheckImage(ctx context.Context, ref, card string) (api.Checked, 
 	if err != nil {
 		return api.Checked{}, apiError(err)
 	}
-	out := api.Checked{Ref: i.Ref(), Good: c.Facts()}
+	out := api.Checked{Ref: i.Ref(), Good: c.Facts(), Notes: c.Notes()}
 	for _, f := range c.Findings {
 		out.Faults = append(out.Faults, api.ImageFault{Name: f.Name, Sure: f.Sure, Text: f.Text, Remedy: f.Remedy})
-	}
-	for _, s := range c.Shares {
-		out.Notes = append(out.Notes, s.Note())
 	}
 	return out, nil
 }

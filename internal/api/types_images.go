@@ -47,7 +47,7 @@ type Checked struct {
 	Ref    string       `json:"ref"`
 	Good   []string     `json:"good" doc:"what is as it should be"`
 	Faults []ImageFault `json:"faults"`
-	Notes  []string     `json:"notes,omitempty" doc:"what it needs that is not on it, and was not looked for"`
+	Notes  []string     `json:"notes,omitempty" doc:"what was not looked at: folders of other computers, an initramfs compressed by xz"`
 }
 
 // ImageFault is something wrong in an image.

@@ -26,6 +26,7 @@ type Contents struct {
 	Loads    bool   // GRUB's configuration, its kernel and its initramfs are there, and whole
 	ISCSI    bool   // that initramfs has iSCSI
 	Driver   string // of the machine's network card, which it has, too; "" if that is not known
+	Unread   string // by what its initramfs is compressed, if it was not looked into for that; "xz"
 	Shares   []Share
 }
 
@@ -83,6 +84,9 @@ func (c Case) looked(kind string, r report) report {
 	if slices.Contains(c.steps(kind), Run) {
 		r.evidence = append(r.evidence, d.shares()...)
 	}
+	if d.Unread != "" && slices.Contains(c.steps(kind), Reach) {
+		r.evidence = append(r.evidence, d.unread())
+	}
 	var causes []recorder.Cause
 	sure := false
 	for _, f := range d.Findings {
@@ -108,10 +112,29 @@ func (c Case) looked(kind string, r report) report {
 func (d Contents) Facts() []string { return d.facts() }
 
 func (d Contents) facts() (f facts) {
-	f.add(d.Loads, "GRUB's configuration, the kernel and the initramfs that it names are on its disk, and whole")
+	whole := ", and whole"
+	if d.Unread != "" {
+		whole = ""
+	}
+	f.add(d.Loads, "GRUB's configuration, the kernel and the initramfs that it names are on its disk%s", whole)
 	f.add(d.ISCSI, "the initramfs on its disk has iSCSI")
 	f.add(d.Driver != "", "and the driver of its network card, %s", d.Driver)
 	return f
+}
+
+// Notes are what was not looked at.
+func (d Contents) Notes() (f []string) {
+	if d.Unread != "" {
+		f = append(f, d.unread())
+	}
+	for _, s := range d.Shares {
+		f = append(f, s.Note())
+	}
+	return f
+}
+
+func (d Contents) unread() string {
+	return fmt.Sprintf("the initramfs on its disk is compressed by %s, and was not looked into", d.Unread)
 }
 
 // Mounts reports whether a system that begins to run is to mount what it cannot have.

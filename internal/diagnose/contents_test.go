@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,7 @@ func contentsCases() map[string]Case {
 			c.Firmware, c.Disk.Layout = bios, Layout{Seen: true, Signature: true}
 			c.Past.LastRan, c.Past.Snapshots = "debian:13", []string{"friday"}
 		})),
+		"no-system-login_xz":         at(read, loaded, with(func(c *Case) { c.Disk.Contents = Contents{Seen: true, Loads: true, Unread: "xz"} })),
 		"no-system-login_goodloader": at(read, loaded, little, with(func(c *Case) { c.Disk.Contents = Contents{Seen: true, Loads: true} })),
 		"no-system-login_cutgood":    at(read, loaded, found(noKernel), with(func(c *Case) { c.Disk.Unacknowledged = 65536 })),
 		"system-gone_fstab":          at(kernel, up, found(noHome), with(func(c *Case) { c.System = System{Open: true} })),
@@ -89,6 +91,15 @@ func TestCertain(t *testing.T) {
 		if got := Certain(c); got != want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// TestNotes: what nobody has looked at.
+func TestNotes(t *testing.T) {
+	got := Contents{Unread: "xz", Shares: []Share{nas(NotAsked)}}.Notes()
+	want := []string{"the initramfs on its disk is compressed by xz, and was not looked into", "line 3 of p3:/etc/fstab mounts /home from 10.0.0.9:/home; not looked whether that is there"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 
 	"bootes.dev/internal/needs"
 )
@@ -110,6 +112,22 @@ func zstandard(files []entry) string {
 	return string(z.EncodeAll(cpioOf(files), nil))
 }
 
+// lz4Legacy packs an archive as `lz4 -l` does, in blocks of so many bytes.
+func lz4Legacy(files []entry, blocks int) string {
+	b := bytes.Clone(magicLZ4)
+	for part := range slices.Chunk(cpioOf(files), blocks) {
+		packed := make([]byte, lz4.CompressBlockBound(len(part)))
+		n, err := lz4.CompressBlock(part, packed, nil)
+		if err != nil || n == 0 { // a block of literals alone
+			packed = append([]byte{0xf0, byte(len(part) - 15)}, part...)
+			n = len(packed)
+		}
+		b = binary.LittleEndian.AppendUint32(b, uint32(n))
+		b = append(b, packed[:n]...)
+	}
+	return string(b)
+}
+
 func run(t testing.TB, in string, args ...string) {
 	t.Helper()
 	c := exec.Command(args[0], args[1:]...)
@@ -131,7 +149,7 @@ func disk(t testing.TB, files tree) []byte {
 	if err := os.Truncate(name, 8<<20); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "label: dos\nstart=2048, type=83\n", "sfdisk", "-q", name)
+	run(t, "label: dos\nlabel-id: 0x1a2b3c4d\nstart=2048, type=83\n", "sfdisk", "-q", name)
 	mkfs(t, name, files, "-E", fmt.Sprintf("offset=%d,root_owner=0:0", firstByte), name, "7m")
 	return bytesOf(t, name)
 }

@@ -48,6 +48,7 @@ func FuzzFstab(f *testing.F) {
 func FuzzInitramfs(f *testing.F) {
 	f.Add([]byte(zipped(initramfs())))
 	f.Add([]byte(zstandard(initramfs())))
+	f.Add([]byte(lz4Legacy(initramfs(), 100)))
 	f.Add(cpioOf(initramfs()))
 	f.Add([]byte(zstandard(initramfs()) + string(cpioOf([]entry{{iscsiScript, "x"}}))))
 	f.Fuzz(func(t *testing.T, b []byte) {

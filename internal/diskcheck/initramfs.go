@@ -29,6 +29,7 @@ func (l *look) initramfs(k kernel) (whole bool) {
 			return in.unpack(bufio.NewReaderSize(f, 1<<16))
 		}) && whole
 	}
+	l.found.Unread = in.unread
 	if whole && in.whole && in.linux {
 		l.reach(k, &in)
 	}
@@ -45,6 +46,7 @@ type archive struct {
 	texts   map[string]string // small files, by name; the last of a name counts
 	kept    int64             // bytes of those
 	left    int64             // bytes that may still be unpacked
+	unread  string            // by what the rest of it is compressed, if that is not read
 }
 
 // Bounds of what is unpacked.
@@ -56,7 +58,11 @@ const (
 var (
 	magicGzip = []byte{0x1f, 0x8b}
 	magicZstd = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	magicLZ4  = []byte{0x02, 0x21, 0x4c, 0x18} // of the legacy frame
 )
+
+// unread are what the kernel unpacks besides, by what they begin with.
+var unread = map[string]string{"\xfd7zXZ\x00": "xz", "BZh": "bzip2", "\x5d\x00\x00": "lzma", "\x89LZO": "lzo"}
 
 // errPast: it ends in a way that the kernel takes, or that is not understood.
 var errPast = errors.New("not understood")
@@ -118,6 +124,13 @@ func (a *archive) part(r *bufio.Reader) error {
 		}
 		defer z.Close()
 		return a.compressed(z, "zstd")
+	case bytes.HasPrefix(magic, magicLZ4):
+		return a.compressed(newLZ4Frame(r), "lz4")
+	}
+	for begins, by := range unread {
+		if bytes.HasPrefix(magic, []byte(begins)) {
+			a.unread = by
+		}
 	}
 	return errPast
 }

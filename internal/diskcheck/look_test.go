@@ -61,6 +61,10 @@ var faults = map[string]struct {
 		want: diagnose.Finding{Name: "initramfs-missing", Stops: diagnose.Load, Sure: true, Text: "the initramfs p1:/initrd.img, which line 6 of p1:/boot/grub/grub.cfg names, is not there"}},
 	"short gzip": {files: system().with(initrd9, zipped(initramfs())[:200]),
 		want: diagnose.Finding{Name: "initramfs-damaged", Stops: diagnose.Load, Sure: true, Text: "is cut off or damaged: unpack by gzip: it ends too early"}},
+	"short lz4": {files: system().with(initrd9, lz4Legacy(initramfs(), 100)[:150]),
+		want: diagnose.Finding{Name: "initramfs-damaged", Stops: diagnose.Load, Sure: true, Text: "is cut off or damaged: unpack by lz4: it ends too early"}},
+	"damaged lz4": {files: system().with(initrd9, lz4Legacy(initramfs(), 100)[:8]+strings.Repeat("\xff", 500)),
+		want: diagnose.Finding{Name: "initramfs-damaged", Stops: diagnose.Load, Sure: true, Text: "is cut off or damaged: unpack by lz4: "}},
 	"short zstd": {files: system().with(initrd9, zstandard(initramfs())[:200]),
 		want: diagnose.Finding{Name: "initramfs-damaged", Stops: diagnose.Load, Sure: true, Text: "is cut off or damaged: unpack by zstd: it ends too early"}},
 	"short cpio": {files: system().with(initrd9, string(cpioOf(initramfs())[:300])),
@@ -85,6 +89,12 @@ var faults = map[string]struct {
 		want: diagnose.Finding{Name: "fixed-address", Stops: diagnose.Reach, Text: "gives every machine the address 192.168.1.50"}},
 	"wrong root": {files: system().replace(grubCfg, "root=UUID="+rootUUID, "root=UUID="+otherUUID),
 		want: diagnose.Finding{Name: "no-root", Stops: diagnose.Run, Sure: true, Text: "root=UUID=" + otherUUID + "; there partition 1 is UUID=" + rootUUID + " (ext4)"}},
+	"wrong PARTUUID": {files: system().replace(grubCfg, "root=UUID="+rootUUID, "root=PARTUUID=1a2b3c4d-02"),
+		want: diagnose.Finding{Name: "no-root", Stops: diagnose.Run, Sure: true, Text: "root=PARTUUID=1a2b3c4d-02; there partition 1 is PARTUUID=1a2b3c4d-01"}},
+	"fstab by PARTUUID": {files: system().with("etc/fstab", "/dev/disk/by-partuuid/1a2b3c4d-01 / ext4 defaults 0 1\nPARTUUID=1A2B3C4D-03 /home ext4 defaults 0 2\n"),
+		want: diagnose.Finding{Name: "fstab", Stops: diagnose.Run, Text: "line 2 of p1:/etc/fstab mounts PARTUUID=1A2B3C4D-03 on /home, which is not on its disk"}},
+	"no init by PARTUUID": {files: system().with("lib/systemd/systemd", "").replace(grubCfg, "root=UUID="+rootUUID, "root=PARTUUID=1A2B3C4D-01"),
+		want: diagnose.Finding{Name: "no-init", Stops: diagnose.Run, Sure: true, Text: "the system's first program, p1:/sbin/init, is not there"}},
 	"no init": {files: system().with("lib/systemd/systemd", ""),
 		want: diagnose.Finding{Name: "no-init", Stops: diagnose.Run, Sure: true, Text: `the system's first program, p1:/sbin/init, is not there: it is a link to "../lib/systemd/systemd", which leads nowhere`}},
 	"fstab": {files: system().with("etc/fstab", "UUID="+rootUUID+" / ext4 defaults 0 1\nUUID="+otherUUID+" /home ext4 defaults 0 2\n"),
@@ -126,9 +136,11 @@ func TestSound(t *testing.T) {
 	for name, files := range map[string]tree{
 		"gzip":           system(),
 		"zstd":           system().with(initrd9, zstandard(initramfs())),
+		"lz4":            system().with(initrd9, lz4Legacy(initramfs(), 100)+strings.Repeat("\x00", 512)),
+		"lz4, twice":     system().with(initrd9, string(cpioOf([]entry{{"early", "x"}}))+lz4Legacy(initramfs(), 1<<20)+lz4Legacy([]entry{{"late", "x"}}, 10)),
 		"as it is":       system().with(initrd9, string(cpioOf(initramfs()))),
 		"with microcode": system().with(initrd9, early+strings.Repeat("\x00", 300)+zstandard(initramfs())),
-		"other disks":    system().with("etc/fstab", "UUID="+otherUUID+" /home ext4 nofail 0 2\n/dev/sdb1 /x ext4 defaults 0 0\nLABEL=scratch /s ext4 defaults 0 0\nPARTUUID=1-2 /y ext4 defaults 0 0\ntmpfs /tmp tmpfs nosuid 0 0\n"),
+		"other disks":    system().with("etc/fstab", "UUID="+otherUUID+" /home ext4 nofail 0 2\n/dev/sdb1 /x ext4 defaults 0 0\nLABEL=scratch /s ext4 defaults 0 0\n/dev/mapper/y /y ext4 defaults 0 0\ntmpfs /tmp tmpfs nosuid 0 0\n"),
 		"by label":       system().replace(grubCfg, "root=UUID="+rootUUID, "root=LABEL="),
 		"another initrd": system().with(initrd9, "\xfd7zXZ\x00 which is not read"),
 		"init=":          system().with("sbin/init", "").with("opt/init", "x").replace(grubCfg, "quiet", "init=/opt/init"),
@@ -138,6 +150,9 @@ func TestSound(t *testing.T) {
 			c := look1(t, disk(t, files), pc)
 			if len(c.Findings) != 0 || !c.Loads {
 				t.Errorf("%+v", c)
+			}
+			if unread := map[bool]string{true: "xz"}[name == "another initrd"]; c.Unread != unread {
+				t.Errorf("unread %q, want %q", c.Unread, unread)
 			}
 			if read := name != "another initrd"; c.ISCSI != read || (c.Driver == "e1000") != read {
 				t.Errorf("iSCSI %v, driver %q", c.ISCSI, c.Driver)

@@ -29,15 +29,21 @@ func (k kernel) option(name string) (value string) {
 	return value
 }
 
+// specs are other ways of writing a name.
+var specs = strings.NewReplacer("/dev/disk/by-uuid/", "UUID=", "/dev/disk/by-label/", "LABEL=", "/dev/disk/by-partuuid/", "PARTUUID=")
+
 // opaque are what may hold other file systems, which are not seen here.
 var opaque = map[string]bool{"LUKS": true, "LVM": true, "BitLocker": true}
 
-// bySpec finds the file system that root= or an fstab means by UUID or label. A
-// kind of name that is not one of those, or a disk that may hold it where it is not
+// bySpec finds the file system that root= or an fstab means by UUID, label or
+// PARTUUID. A kind of name that is not one of those, or a disk that may hold it where it is not
 // seen, is not told of.
 func (l *look) bySpec(spec string) (s guestfs.System, told bool) {
-	by, target, ok := strings.Cut(strings.NewReplacer("/dev/disk/by-uuid/", "UUID=", "/dev/disk/by-label/", "LABEL=").Replace(spec), "=")
+	by, target, ok := strings.Cut(specs.Replace(spec), "=")
 	target = strings.Trim(target, `"'`)
+	if by == "PARTUUID" && target != "" {
+		return l.byPartUUID(target)
+	}
 	if !ok || target == "" || by != "UUID" && by != "LABEL" {
 		return s, false
 	}
@@ -53,6 +59,16 @@ func (l *look) bySpec(spec string) (s guestfs.System, told bool) {
 	return guestfs.System{Partition: none}, true
 }
 
+// byPartUUID finds a partition by its entry in the table, which nothing hides.
+func (l *look) byPartUUID(target string) (s guestfs.System, told bool) {
+	for _, s := range l.systems {
+		if told = told || s.PartUUID != ""; strings.EqualFold(s.PartUUID, target) {
+			return s, true
+		}
+	}
+	return guestfs.System{Partition: none}, told && !strings.Contains(target, "/") // from which others are counted: PARTNROFF
+}
+
 // root finds the root file system.
 func (l *look) root(k kernel) (guestfs.System, bool) {
 	spec := k.option("root")
@@ -63,7 +79,7 @@ func (l *look) root(k kernel) (guestfs.System, bool) {
 		return l.withEtc()
 	case s.Number == none.Number:
 		f.Name, f.Remedy = "no-root", "put the right one there (`blkid` shows them; Debian: update-grub)"
-		l.add(f, "no file system on its disk is what line %d of %v has for the root, root=%s; there %s", k.linux.line, k.config.place, printable(spec), l.holds())
+		l.add(f, "no file system on its disk is what line %d of %v has for the root, root=%s; there %s", k.linux.line, k.config.place, printable(spec), l.holds(strings.Contains(spec, "PARTUUID=")))
 		return s, false
 	}
 	return s, canRead(s)
@@ -79,11 +95,13 @@ func (l *look) withEtc() (guestfs.System, bool) {
 	return guestfs.System{}, false
 }
 
-// holds is what the partitions hold, in words.
-func (l *look) holds() string {
+// holds is what the partitions hold, in words, or what they are called.
+func (l *look) holds(byPartUUID bool) string {
 	var all []string
 	for _, s := range l.systems {
 		switch {
+		case byPartUUID:
+			all = append(all, fmt.Sprintf("partition %d is PARTUUID=%s", s.Number, printable(s.PartUUID)))
 		case s.UUID != "":
 			all = append(all, fmt.Sprintf("partition %d is UUID=%s (%s)", s.Number, printable(s.UUID), s.Kind))
 		case s.Kind != "":

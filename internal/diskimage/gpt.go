@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"strings"
 	"unicode/utf16"
 
 	"bootes.dev/internal/block"
@@ -94,8 +95,8 @@ func (t *table) gptEntries(h []byte) ([]byte, error) {
 	return b, nil
 }
 
-// gptEntry takes an entry: type at 0, first and last sector at 32 and 40,
-// name at 56 in 36 units of UTF-16.
+// gptEntry takes an entry: type at 0, its own GUID at 16, first and last sector at
+// 32 and 40, name at 56 in 36 units of UTF-16.
 func (t *table) gptEntry(number int, e []byte) {
 	kind := guid(e[:16])
 	start, last := binary.LittleEndian.Uint64(e[32:]), binary.LittleEndian.Uint64(e[40:])
@@ -106,7 +107,7 @@ func (t *table) gptEntry(number int, e []byte) {
 	for n := e[56:128]; len(n) > 0 && (n[0] != 0 || n[1] != 0); n = n[2:] {
 		units = append(units, binary.LittleEndian.Uint16(n))
 	}
-	t.add(Partition{Number: number, Name: printable(string(utf16.Decode(units))), Type: gptType(kind)}, start, addSat(last-start, 1))
+	t.add(Partition{Number: number, Name: printable(string(utf16.Decode(units))), Type: gptType(kind), PartUUID: strings.ToLower(guid(e[16:32]))}, start, addSat(last-start, 1))
 }
 
 // guid is the usual form of 16 bytes, of which the first three fields are

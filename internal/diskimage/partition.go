@@ -28,6 +28,7 @@ func checkPartitions(r io.ReaderAt, size int64) error {
 }
 
 const (
+	mbrID         = 440 // 4 bytes
 	mbrEntries    = 446
 	mbrProtective = 0xee
 	gptCopy       = 512 + 32

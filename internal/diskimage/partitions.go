@@ -17,6 +17,9 @@ type Partition struct {
 	Type   string // for people; the code where it has no name here
 	Start  int64  // in bytes
 	Size   int64  // in bytes; what the table puts beyond the disk is cut off
+	// PartUUID is what Linux calls PARTUUID, in small letters: the entry's of a GPT, of
+	// an MBR the disk's number and the partition's. "": there is none.
+	PartUUID string
 }
 
 // Partitions reads the partition table of a disk of size bytes, GPT or MBR
@@ -45,6 +48,7 @@ func Partitions(r io.ReaderAt, size int64) ([]Partition, error) {
 			return t.gpt()
 		}
 	}
+	t.id = binary.LittleEndian.Uint32(mbr[mbrID:])
 	return t.mbr(entries)
 }
 
@@ -52,6 +56,7 @@ func Partitions(r io.ReaderAt, size int64) ([]Partition, error) {
 type table struct {
 	r       io.ReaderAt
 	sectors uint64 // of the disk
+	id      uint32 // of an MBR; 0: none
 	found   []Partition
 }
 
@@ -70,6 +75,9 @@ func (t *table) add(p Partition, start, count uint64) {
 	}
 	p.Start = int64(start) * block.SectorSize
 	p.Size = int64(min(count, t.sectors-start)) * block.SectorSize
+	if t.id != 0 {
+		p.PartUUID = fmt.Sprintf("%08x-%02x", t.id, p.Number)
+	}
 	t.found = append(t.found, p)
 }
 

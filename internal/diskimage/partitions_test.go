@@ -35,10 +35,10 @@ func sfdisk(t *testing.T, script string) (disk []byte, parts []Partition) {
 	}
 	var table struct {
 		PartitionTable struct {
-			Label      string
+			Label, ID  string
 			Partitions []struct {
-				Node, Type, Name string
-				Start, Size      int64
+				Node, Type, Name, UUID string
+				Start, Size            int64
 			}
 		}
 	}
@@ -61,7 +61,11 @@ func sfdisk(t *testing.T, script string) (disk []byte, parts []Partition) {
 			}
 			kind = mbrType(code)
 		}
-		parts = append(parts, Partition{number, p.Name, kind, p.Start * 512, p.Size * 512})
+		id := strings.ToLower(p.UUID)
+		if table.PartitionTable.Label == "dos" {
+			id = fmt.Sprintf("%s-%02x", strings.TrimPrefix(table.PartitionTable.ID, "0x"), number)
+		}
+		parts = append(parts, Partition{number, p.Name, kind, p.Start * 512, p.Size * 512, id})
 	}
 	if disk, err = os.ReadFile(path); err != nil {
 		t.Fatal(err)
@@ -136,8 +140,8 @@ func sealGPT(h []byte) {
 
 func TestGPTCopies(t *testing.T) {
 	want := []Partition{
-		{1, "r?t", "Linux filesystem", 64 * 512, 64 * 512},
-		{2, "r?t", "Linux filesystem", 128 * 512, 1873 * 512},
+		{1, "r?t", "Linux filesystem", 64 * 512, 64 * 512, "00000001-0000-0000-0000-000000000000"},
+		{2, "r?t", "Linux filesystem", 128 * 512, 1873 * 512, "00000002-0000-0000-0000-000000000000"},
 	}
 	disk := gptDisk(t)
 	if got := partitions(t, disk); !reflect.DeepEqual(got, want) {
@@ -184,7 +188,7 @@ func TestPartitionsCutOff(t *testing.T) {
 	disk := mbr(t, "80 00 00 00 83 00 00 00  02 00 00 00 ff ff ff ff", "")
 	disk = append(disk, make([]byte, 8*512)...)
 	copy(disk[446+16:], unhex(t, "00 00 00 00 83 00 00 00  ff ff ff ff ff ff ff ff"))
-	want := []Partition{{1, "", "Linux", 1024, 8 * 512}}
+	want := []Partition{{1, "", "Linux", 1024, 8 * 512, ""}}
 	if got := partitions(t, disk); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v", got)
 	}
