@@ -118,12 +118,16 @@ func (a *archive) part(r *bufio.Reader) error {
 		z.Multistream(false)
 		return a.compressed(z, "gzip")
 	case bytes.HasPrefix(magic, magicZstd):
-		z, err := zstd.NewReader(newZstdFrame(r), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
+		frame := newZstdFrame(r)
+		z, err := zstd.NewReader(frame, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 		if err != nil {
 			return fmt.Errorf("unpack by zstd: %w", err)
 		}
 		defer z.Close()
-		return a.compressed(z, "zstd")
+		if err := a.compressed(z, "zstd"); err != nil || frame.begun {
+			return err
+		}
+		return errors.New("unpack by zstd: it ends too early") // which the decoder takes for nothing at all
 	case bytes.HasPrefix(magic, magicLZ4):
 		return a.compressed(newLZ4Frame(r), "lz4")
 	}

@@ -65,6 +65,8 @@ var faults = map[string]struct {
 		want: diagnose.Finding{Name: "initramfs-damaged", Stops: diagnose.Load, Sure: true, Text: "is cut off or damaged: unpack by lz4: it ends too early"}},
 	"damaged lz4": {files: system().with(initrd9, lz4Legacy(initramfs(), 100)[:8]+strings.Repeat("\xff", 500)),
 		want: diagnose.Finding{Name: "initramfs-damaged", Stops: diagnose.Load, Sure: true, Text: "is cut off or damaged: unpack by lz4: "}},
+	"zstd begins": {files: system().with(initrd9, string(magicZstd)),
+		want: diagnose.Finding{Name: "initramfs-damaged", Stops: diagnose.Load, Sure: true, Text: "is cut off or damaged: unpack by zstd: it ends too early"}},
 	"short zstd": {files: system().with(initrd9, zstandard(initramfs())[:200]),
 		want: diagnose.Finding{Name: "initramfs-damaged", Stops: diagnose.Load, Sure: true, Text: "is cut off or damaged: unpack by zstd: it ends too early"}},
 	"short cpio": {files: system().with(initrd9, string(cpioOf(initramfs())[:300])),

@@ -17,6 +17,7 @@ type zstdFrame struct {
 	left  int64 // of the piece that is being read
 	next  func(*zstdFrame) error
 	check int64 // bytes of the checksum
+	begun bool  // its header is there
 }
 
 func newZstdFrame(r *bufio.Reader) *zstdFrame { return &zstdFrame{r: r, next: (*zstdFrame).header} }
@@ -41,6 +42,7 @@ func (f *zstdFrame) header() error {
 	if err != nil {
 		return err
 	}
+	f.begun = true
 	d := b[4]
 	single := d&0x20 != 0
 	f.left = 5 + []int64{0, 1, 2, 4}[d&3] + []int64{0, 2, 4, 8}[d>>6]
