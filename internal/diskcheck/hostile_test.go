@@ -98,3 +98,13 @@ func TestPanic(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestManyParts: no initramfs has thousands of archives, each of which takes a decoder.
+func TestManyParts(t *testing.T) {
+	for name, part := range map[string]string{"zstd": zstandard(nil), "lz4": string(magicLZ4) + "\x00\x00\x00\x00"} {
+		a, r := archive{}, strings.NewReader(strings.Repeat(part, 100*maxParts))
+		if wrong, whole := a.unpack(bufio.NewReaderSize(r, 16)); wrong != "" || !whole || a.whole || r.Len() < 98*maxParts*len(part) {
+			t.Errorf("%s: %q, %v, %v, %d bytes are left", name, wrong, whole, a.whole, r.Len())
+		}
+	}
+}

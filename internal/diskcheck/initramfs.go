@@ -53,6 +53,7 @@ type archive struct {
 const (
 	maxUnpacked = 1 << 30
 	maxWindow   = 128 << 20 // of zstd: `zstd --ultra -22` has that
+	maxParts    = 256       // archives: each makes a decoder anew, LZ4's with 8 MiB
 )
 
 var (
@@ -74,7 +75,7 @@ func (a *archive) unpack(r *bufio.Reader) (wrong string, whole bool) {
 		a.texts, a.modules, a.left = map[string]string{}, map[string]bool{}, maxUnpacked
 	}
 	a.whole = false
-	for {
+	for range maxParts {
 		if err := skipZeros(r); err != nil {
 			a.whole = errors.Is(err, io.EOF)
 			return "", a.whole
@@ -89,6 +90,7 @@ func (a *archive) unpack(r *bufio.Reader) (wrong string, whole bool) {
 			return fmt.Sprintf("is cut off or damaged: %v", err), false
 		}
 	}
+	return "", true
 }
 
 // skipZeros goes on to the next byte that is not zero.
