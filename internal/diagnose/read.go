@@ -15,8 +15,9 @@ const (
 	kernelRead = 8 << 20
 	// unread is what iPXE leaves unacknowledged, at most, of what it was sent, when
 	// a kernel or a halted loader no longer runs it: it acknowledges after the read
-	// is done, so all that came at once before is left. 20 KiB have been seen.
-	unread = 32 << 10
+	// is done, so all that came at once before is left. 20 KiB have been seen, and
+	// 32 of a read that was cut off.
+	unread = 24 << 10
 )
 
 // atRead chooses among what happens between the first read and the system's own
