@@ -33,6 +33,7 @@ func (h *house) fetchedHTTP(f httpboot.Fetched) {
 	h.counters.Transfer("http", outcome, f.Bytes, f.Took)
 	h.boot.LoaderFetched(context.Background(), boot.Fetched{
 		Name: f.Name, Proto: "HTTP", Remote: f.Remote.Addr(), Bytes: f.Bytes, Took: f.Took, Err: f.Err, Answered: true,
+		Packet: f.Packet, Resent: f.Resent,
 	})
 }
 

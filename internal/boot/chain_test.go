@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"errors"
 	"io/fs"
 	"net/netip"
 	"strings"
@@ -302,4 +303,26 @@ func TestAutoexec(t *testing.T) {
 	}
 	h.fetches("autoexec.ipxe")
 	h.fetches("autoexec.ipxe")
+}
+
+// TestNothingArrivesByHTTP: full packets that do not get through are as telling by
+// HTTP as by TFTP, until a file has come by packets as long.
+func TestNothingArrivesByHTTP(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac1, HTTP64, true)
+	f := Fetched{Name: "snponly.efi", Proto: "HTTP", Remote: addr1, Packet: 1500, Resent: 4, Answered: true, Err: errors.New("client closed the connection")}
+	h.LoaderFetched(t.Context(), f)
+	a := h.attempts.current("pc1")
+	if got := a.seen.Loader.Stuck; got != 1500 {
+		t.Errorf("stuck are packets of %d bytes, want 1500", got)
+	}
+	const want = "HTTP transfer of snponly.efi broke off after 0 bytes, 4 packets of it sent again: client closed the connection"
+	if e := h.Recorder.Boots("pc1")[0].Events; e[len(e)-1].Text != want {
+		t.Errorf("%q, want %q", e[len(e)-1].Text, want)
+	}
+	f.Err, f.Bytes = nil, 200000
+	h.LoaderFetched(t.Context(), f)
+	if got := a.seen.Loader.Stuck; got != 0 {
+		t.Errorf("the file has come, and packets of %d bytes are stuck", got)
+	}
 }

@@ -171,7 +171,7 @@ func (a *attempt) sent(f Fetched, runsOn string, now time.Time) {
 		}
 		l.Took, l.Resent, l.For = f.Took, f.Resent, runsOn
 		l.Missing, l.Failed = "", diagnose.Transfer{}
-		if f.Block >= l.Stuck {
+		if f.packet() >= l.Stuck {
 			l.Stuck = 0
 		}
 		a.fetched = now
@@ -180,10 +180,10 @@ func (a *attempt) sent(f Fetched, runsOn string, now time.Time) {
 	default:
 		l.Failed = diagnose.Transfer{
 			Name: f.Name, Proto: f.Proto, Bytes: f.Bytes, Why: f.Err.Error(), Times: l.Failed.Times + 1,
-			Answered: f.Answered, Block: f.Block, Resent: f.Resent, Restarted: f.Restarted,
+			Answered: f.Answered, Packet: f.packet(), Resent: f.Resent, Restarted: f.Restarted,
 		}
 		if l.Failed.Stuck() {
-			l.Stuck = f.Block
+			l.Stuck = f.packet()
 		}
 	}
 }

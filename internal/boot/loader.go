@@ -29,7 +29,17 @@ type Fetched struct {
 	Answered  bool // the client answered at least once
 	Restarted bool // the client asked anew while it was under way
 	Block     int  // bytes in a packet of TFTP; 0: not known
+	Packet    int  // of HTTP: length of a full IP packet; 0: not known
 	Resent    int  // how often a packet, or a window of them, was sent again
+}
+
+// packet is the length of the full IP packets by which a file goes; 0: not known.
+func (f Fetched) packet() int {
+	const headers = 20 + 8 + 4 // IPv4, UDP, TFTP
+	if f.Block > 0 {
+		return f.Block + headers
+	}
+	return f.Packet
 }
 
 // bootFile is what firmware, or iPXE, of the machine m is told to fetch: its
@@ -145,6 +155,8 @@ func (f Fetched) how() (text string) {
 		text = fmt.Sprintf(", in packets of %d", f.Block)
 	}
 	switch {
+	case f.Resent > 0 && f.Proto == "HTTP":
+		text += fmt.Sprintf(", %d packets of it sent again", f.Resent)
 	case f.Resent == 1:
 		text += ", one window of them sent again"
 	case f.Resent > 1:

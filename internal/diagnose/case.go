@@ -128,8 +128,8 @@ type Loader struct {
 	Second  string        // what a shim asked for and did not get
 
 	Failed Transfer // the last that failed; zero: none, or one succeeded since
-	// Stuck are the bytes in a packet of TFTP of which not one got through, where
-	// small ones did; 0: there was none.
+	// Stuck is the length of the IP packets of which not one got through, where
+	// small ones did; 0: there were none.
 	Stuck int
 }
 
@@ -140,7 +140,7 @@ type Transfer struct {
 	Bytes     int64
 	Why       string
 	Answered  bool // the client answered at least once
-	Block     int  // bytes in a packet of TFTP; 0: not known
+	Packet    int  // length of a full IP packet of it; 0: not known
 	Resent    int  // packets, or windows of them
 	Times     int  // that it broke off
 	Restarted bool // the client asked anew while it was under way

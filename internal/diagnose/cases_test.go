@@ -197,21 +197,21 @@ func transferCases() map[string]Case {
 			leased(c)
 			c.Loader.Failed = t
 			if t.Stuck() {
-				c.Loader.Stuck = t.Block
+				c.Loader.Stuck = t.Packet
 			}
 		}
 	}
 	return map[string]Case{
-		"tftp-timeout_mtu": at(st, failed(Transfer{Times: 2, Answered: true, Block: 1468, Resent: 6})),
+		"tftp-timeout_mtu": at(st, failed(Transfer{Times: 2, Answered: true, Packet: 1500, Resent: 6})),
 		"http-timeout":     at(st, failed(Transfer{Proto: "HTTP", Times: 1, Answered: true, Bytes: 50152, Why: "client closed the connection"})),
-		"http-timeout_mtu": at(st, failed(Transfer{Proto: "HTTP", Times: 1, Answered: true, Bytes: 50152, Why: "client closed the connection"}),
-			with(func(c *Case) { c.Loader.Stuck = 1468 })),
-		"tftp-timeout_firewall": at(st, failed(Transfer{Times: 1, Block: 1468, Resent: 6})),
-		"tftp-timeout_relay":    at(st, failed(Transfer{Times: 1, Block: 1468, Resent: 5}), relayed, with(func(c *Case) { c.Way = Way{Known: true, Missing: true, From: gate} })),
-		"tftp-timeout_middle":   at(st, failed(Transfer{Times: 1, Answered: true, Block: 1468, Resent: 6, Bytes: 123456})),
-		"tftp-restarted": at(st, failed(Transfer{Times: 3, Answered: true, Block: 1468, Bytes: 2936, Resent: 2, Restarted: true,
+		"http-timeout_mtu": at(st, failed(Transfer{Proto: "HTTP", Times: 1, Answered: true, Packet: 1500, Resent: 4, Why: "client closed the connection"}),
+			with(func(c *Case) { c.Loader.Stuck = 1500 })),
+		"tftp-timeout_firewall": at(st, failed(Transfer{Times: 1, Packet: 1500, Resent: 6})),
+		"tftp-timeout_relay":    at(st, failed(Transfer{Times: 1, Packet: 1500, Resent: 5}), relayed, with(func(c *Case) { c.Way = Way{Known: true, Missing: true, From: gate} })),
+		"tftp-timeout_middle":   at(st, failed(Transfer{Times: 1, Answered: true, Packet: 1500, Resent: 6, Bytes: 123456})),
+		"tftp-restarted": at(st, failed(Transfer{Times: 3, Answered: true, Packet: 1500, Bytes: 2936, Resent: 2, Restarted: true,
 			Why: "client began anew"})),
-		"tftp-restarted_watchdog": at(st, failed(Transfer{Times: 2, Answered: true, Block: 1468, Bytes: 123456, Resent: 5})),
+		"tftp-restarted_watchdog": at(st, failed(Transfer{Times: 2, Answered: true, Packet: 1500, Bytes: 123456, Resent: 5})),
 	}
 }
 
@@ -243,10 +243,10 @@ func loaderCases() map[string]Case {
 		})),
 		"wrong-architecture_other": at(st, elsewhere, fetched, with(func(c *Case) { c.Loader.For = "BIOS" })),
 		"loader-loop":              at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Returns, c.Loader.Back = 3, 2, 14*time.Second })),
-		"loader-silent_mtu":        at(st, fetched, with(func(c *Case) { c.Loader.Proto, c.Loader.Stuck = "HTTP", 1468 })),
+		"loader-silent_mtu":        at(st, fetched, with(func(c *Case) { c.Loader.Proto, c.Loader.Stuck = "HTTP", 1500 })),
 		"loader-loop_refused":      at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Returns, c.Loader.Back = 5, 4, 40*time.Millisecond })),
 		"tftp-timeout_second": at(st, shim, with(func(c *Case) {
-			c.Loader.Failed = Transfer{Name: "x86_64-sb/snponly.efi", Proto: "TFTP", Times: 1, Answered: true, Block: 512, Bytes: 10240, Why: "client stopped answering"}
+			c.Loader.Failed = Transfer{Name: "x86_64-sb/snponly.efi", Proto: "TFTP", Times: 1, Answered: true, Packet: 544, Bytes: 10240, Why: "client stopped answering"}
 		})),
 	}
 }

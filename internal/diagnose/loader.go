@@ -39,7 +39,7 @@ func (c Case) fetched() (f facts) {
 	f.add(fits, "%s is for its firmware, %s", l.Name, c.Firmware.Name)
 	f.add(!fits && l.For != "", "%s is a program for %s", l.Name, l.For)
 	f.add(!fits && c.Firmware.Name != "", "its firmware is %s", c.Firmware.Name)
-	f.add(l.Stuck > 0, "before, by TFTP, it answered small packets, and none of %d bytes", l.Stuck)
+	f.add(l.Stuck > 0, "before, it answered small packets, and none of %d bytes", l.Stuck)
 	f.add(l.Pinned, "a person has chosen %s for this machine", l.Told)
 	f.add(l.Second != "", "it asked for %s, which is not there", l.Second)
 	f.add(l.Returns == 1, "its firmware asked for an address again %s after it had the file: that ended, or was not started", since(l.Back))

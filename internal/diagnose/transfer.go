@@ -7,22 +7,25 @@ import (
 	"bootes.dev/internal/recorder"
 )
 
-// smallBlock is the block of TFTP without options: a packet of it passes
-// wherever IP does.
-const smallBlock = 512
+// small is the length of a packet that passes wherever IPv4 does (RFC 791, 3.1): that
+// of TFTP without options is shorter.
+const small = 576
+
+// pingHeaders are the IPv4 and ICMP headers of a ping.
+const pingHeaders = 28
 
 func (c Case) transferred() (f facts) {
 	t := c.Loader.Failed
 	f.add(true, "%s of %s broke off after %d bytes, %s: %s", t.Proto, t.Name, t.Bytes, times(t.Times), t.Why)
 	f.add(!t.Answered && t.Bytes == 0, "the machine asked, and answered nothing that was sent to it")
-	f.add(c.Loader.Stuck > 0, "by TFTP it answered small packets, and none of %d bytes", c.Loader.Stuck)
+	f.add(c.Loader.Stuck > 0, "it answered small packets, and none of %d bytes", c.Loader.Stuck)
 	f = append(f, c.way(c.DHCP.Relay)...)
 	f.add(t.Resent > 0, "%d packets were sent again", t.Resent)
 	return f
 }
 
-// Stuck reports whether small packets got through, and none of the size of a block.
-func (t Transfer) Stuck() bool { return t.Answered && t.Bytes == 0 && t.Block > smallBlock }
+// Stuck reports whether small packets got through, and no full one.
+func (t Transfer) Stuck() bool { return t.Answered && t.Bytes == 0 && t.Packet > small }
 
 // lossy reports whether a file was fetched whole, and no sound network takes that
 // long and repeats so much.
@@ -102,7 +105,7 @@ func (c Case) transferCauses() []recorder.Cause {
 func (c Case) stuck() recorder.Cause {
 	return cause(fmt.Sprintf("large packets do not get through: an MTU on the way is below that of %s", c.Interface),
 		"ping -M do -s %d %s from here, while it has its address; find the link whose MTU is smaller (VLAN, VPN, jumbo frames at one end)",
-		c.Loader.Stuck+4, c.address())
+		c.Loader.Stuck-pingHeaders, c.address())
 }
 
 // address is the machine's, as far as it is known.

@@ -74,9 +74,11 @@ type Asked struct {
 type Fetched struct {
 	Name   string
 	Remote netip.AddrPort
-	Bytes  int64
+	Bytes  int64 // if these are not all: what the client has acknowledged; less than a packet is nothing
 	Took   time.Duration
 	Err    error // why these are not all
+	Packet int   // length of a full IP packet to the client; 0: not known
+	Resent int   // packets
 }
 
 // Options for New. All but Mirrors, Fetched and Asked are needed.
@@ -209,10 +211,12 @@ func (s *Server) loader(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer f.Close()
-	start := time.Now()
+	start, end := time.Now(), watch(r)
 	code, n, err := s.send(w, r, f)
 	if r.Method == http.MethodGet && code < 300 && s.o.Fetched != nil {
-		s.o.Fetched(Fetched{Name: req.Name, Remote: req.Remote, Bytes: n, Took: time.Since(start), Err: err})
+		done := Fetched{Name: req.Name, Remote: req.Remote, Bytes: n, Took: time.Since(start), Err: err}
+		end(&done)
+		s.o.Fetched(done)
 	}
 }
 

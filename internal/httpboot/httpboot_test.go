@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -142,6 +143,29 @@ func TestLoaderBreaksOff(t *testing.T) {
 	f := <-got
 	if f.Bytes >= size || f.Err == nil || f.Err.Error() != "client closed the connection" {
 		t.Errorf("%d bytes of %d, %v", f.Bytes, size, f.Err)
+	}
+	if f.Packet < 1500 { // loopback's are longer
+		t.Errorf("full packets of %d bytes", f.Packet)
+	}
+}
+
+// TestNothingArrives: what a client has not acknowledged has not arrived, although it
+// was written.
+func TestNothingArrives(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err      error
+		acked    uint64
+		arrived  int64
+		packet   int
+		withTime uint8
+	}{
+		"headers alone": {errClosed, 300, 0, 1500, 0}, "some": {errClosed, 14600, 14600, 1500, 0}, "timestamps": {errSlow, 0, 0, 1512, 1}, "all": {nil, 300, 50000, 1500, 0},
+	} {
+		f := Fetched{Bytes: 50000, Err: tt.err}
+		f.arrived(unix.TCPInfo{Bytes_acked: 7, Total_retrans: 2}, unix.TCPInfo{Bytes_acked: 7 + tt.acked, Total_retrans: 6, Snd_mss: 1460, Options: tt.withTime})
+		if f.Bytes != tt.arrived || f.Packet != tt.packet || f.Resent != 4 {
+			t.Errorf("%s: %+v", name, f)
+		}
 	}
 }
 

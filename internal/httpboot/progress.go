@@ -59,17 +59,54 @@ func (s *Server) UnderWay() (all []Progress) {
 }
 
 // acknowledged is how many bytes the client has acknowledged on c so far.
-func (c *conn) acknowledged() (n uint64) {
+func (c *conn) acknowledged() uint64 { return c.info().Bytes_acked }
+
+// info is what the kernel knows of c; nothing once it is closed here.
+func (c *conn) info() (i unix.TCPInfo) {
 	s, ok := c.Conn.(syscall.Conn)
 	if !ok {
-		return 0
+		return i
 	}
 	if raw, err := s.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { // of a closed one there is nothing to tell
+		_ = raw.Control(func(fd uintptr) {
 			if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-				n = info.Bytes_acked
+				i = *info
 			}
 		})
+	}
+	return i
+}
+
+// watch looks at what of a response arrives, until the returned function is called
+// with what was written.
+func watch(r *http.Request) (end func(f *Fetched)) {
+	c, ok := r.Context().Value(connKey{}).(*conn)
+	if !ok {
+		return func(*Fetched) {}
+	}
+	before := c.info()
+	return func(f *Fetched) { f.arrived(before, c.info()) }
+}
+
+// arrived notes how a response went, by what the kernel knew before it and knows now.
+func (f *Fetched) arrived(before, now unix.TCPInfo) {
+	f.Packet, f.Resent = packet(now), int(now.Total_retrans-before.Total_retrans)
+	if f.Err == nil {
+		return
+	}
+	// The rest was in the kernel's buffer. Headers go by a small packet of their own.
+	f.Bytes = min(f.Bytes, int64(now.Bytes_acked-before.Bytes_acked))
+	if f.Bytes < int64(now.Snd_mss) {
+		f.Bytes = 0
+	}
+}
+
+// packet is the length of a full IPv4 packet of a connection.
+func packet(i unix.TCPInfo) int {
+	const headers, timestamps, timestampsLen = 20 + 20, 1, 12 // linux/tcp.h, TCPI_OPT_TIMESTAMPS; RFC 7323, appendix A
+	n := int(i.Snd_mss) + headers
+	if i.Options&timestamps != 0 {
+		n += timestampsLen
 	}
 	return n
 }
