@@ -81,11 +81,12 @@ func (f *fixture) inBoot(root, prefix string) string {
 	return "/boot/" + prefix + name
 }
 
-// put writes a file of a root file system.
+// put writes a file of a root file system, which all in it may read: not all that
+// reads its configuration there is root.
 func (f *fixture) put(root, path string, content []byte) {
 	f.t.Helper()
 	local := f.Net.Path("put")
-	if err := os.WriteFile(local, content, 0o600); err != nil {
+	if err := os.WriteFile(local, content, 0o644); err != nil {
 		f.t.Fatal(err)
 	}
 	f.debugfs(root, "rm "+path, "-w")

@@ -26,7 +26,8 @@ var faultsOfSystems = []fault{
 		kind: "no-system-login", cause: "does not look for the disk by iSCSI", says: []string{"a kernel by its size"},
 		remedy: []string{"apt-get install open-iscsi", "bootes image export no-iscsi:1"}},
 	{name: "panics", image: "panics:1", memory: systemMemory,
-		kind: "crash-loop", cause: "its kernel stops", says: []string{"it is in a loop", "panics:1"}, remedy: []string{"bootes machine set panics --image"}},
+		// By which of the two it is found, boots that are alike or boots that never ran, is a matter of how alike they were.
+		kind: "crash-loop", says: []string{"it is in a loop", "panics:1", "kernel stop", "(panic"}, remedy: []string{"bootes machine set panics --image"}},
 	{name: "freezes", image: "freezes:1", memory: systemMemory,
 		kind: "system-gone", later: true, cause: "the kernel stopped (panic)", says: []string{"the initiator answers no ping", "nothing has come from its network card since", "it was switched off"}, remedy: []string{"console=ttyS0", "switch it on"}},
 	{name: "unplugged", image: imageRef, memory: systemMemory, offAfter: "the operating system opened the disk",
