@@ -41,6 +41,7 @@ type fault struct {
 	cpu      string   // of QEMU's; default: its own
 	resetsAt uint16   // block of the loader at which somebody presses the reset button; 0: none
 	offAt    uint16   // block of the loader at which somebody switches it off; 0: none
+	setUp    []string // of its firmware: arguments for QEMU
 
 	meanwhile func(context.Context, *fixture, *guest) // goes on while it boots
 	offAfter  string                                  // what is on its timeline when somebody switches it off
@@ -114,9 +115,9 @@ func (f *fixture) suffers(n int, x fault) *guest {
 	if x.resetsAt > 0 {
 		x.filters = append(x.filters, lab.AtBlock(x.resetsAt, func() { go pc.Reset(f.t.Context()) }))
 	}
-	var more []string
+	more := x.setUp
 	if x.cpu != "" {
-		more = []string{"-cpu", x.cpu}
+		more = append(more, "-cpu", x.cpu)
 	}
 	pc = f.computer(lab.GuestOptions{Name: x.name, ExtraArgs: more, MAC: mac, Firmware: x.firmware, PlainROM: x.plainROM,
 		Filters: x.filters, Memory: cmp.Or(x.memory, 256)})
