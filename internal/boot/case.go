@@ -52,7 +52,7 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	c.Pool = s.pool(ctx, a)
 	s.known(ctx, &c)
 	c.Past.Failed = 1 // this one
-	s.past(&c, s.Recorder.Before(a.subject, a.id))
+	s.past(&c, s.before(a))
 	return c
 }
 

@@ -3,10 +3,21 @@ package boot
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
 )
+
+// before are the boots before a's, the newest first. Timelines of static credentials
+// are none: their initiators log in as often as they like, and start nothing.
+func (s *Service) before(a *attempt) []recorder.Boot {
+	return slices.DeleteFunc(s.Recorder.Before(a.subject, a.id), func(b recorder.Boot) bool {
+		return strings.HasPrefix(b.ID, inventory.StaticUser(a.subject)+"-")
+	})
+}
 
 // past adds to c what the earlier boots of its machine tell, and those of others.
 func (s *Service) past(c *diagnose.Case, earlier []recorder.Boot) {
@@ -43,7 +54,7 @@ func alike(b recorder.Boot, st recorder.Stage, short bool) bool {
 
 // loops warns at the beginning of a's boot that those before it failed alike.
 func (s *Service) loops(ctx context.Context, a *attempt) {
-	earlier := s.Recorder.Before(a.subject, a.id)
+	earlier := s.before(a)
 	if s.circles(ctx, a, earlier) {
 		return
 	}

@@ -205,3 +205,22 @@ func TestBootKeepsItsDisk(t *testing.T) {
 		}
 	}
 }
+
+// TestStaticIsNoBoot: an initiator that comes by static credentials again and again
+// does not make a loop of the boot that follows.
+func TestStaticIsNoBoot(t *testing.T) {
+	h := newHouse(t)
+	st := h.static()
+	for range 4 {
+		st.Held = st.Held.Add(time.Second)
+		h.LoggedIn(staticBoot(st), Session{Remote: addr2})
+	}
+	if n := len(h.Recorder.Boots("pc1")); n != 4 {
+		t.Fatalf("%d timelines, want 4", n)
+	}
+	h.boots(mac1)
+	b := h.Recorder.Boots("pc1")[0]
+	if before := h.before(h.attempts.current("pc1")); len(before) != 0 || b.Diagnosis != nil {
+		t.Errorf("%d boots before it, %+v", len(before), b.Diagnosis)
+	}
+}

@@ -31,6 +31,9 @@ const staticEnd = "-static"
 // staticMachine is the machine that a CHAP name of static credentials is for.
 func staticMachine(user string) (machine string, ok bool) { return strings.CutSuffix(user, staticEnd) }
 
+// StaticUser is the CHAP name of a machine's static credentials.
+func StaticUser(machine string) string { return machine + staticEnd }
+
 // NewStatic makes static credentials for a machine; those that it had are gone.
 // *ModeError for an ephemeral machine: whoever logs in by them cannot be told
 // from one that was switched on again, so the disk must be one that is kept.
@@ -41,7 +44,7 @@ func (in *Inventory) NewStatic(ctx context.Context, machine, initiator string) (
 			return Static{}, err
 		}
 	}
-	user := machine + staticEnd
+	user := StaticUser(machine)
 	st := Static{
 		Machine: machine, User: user, Secret: newSecret(), Reverse: newReverse(user),
 		Initiator: initiator, Created: in.now().UTC(),
