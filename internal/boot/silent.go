@@ -23,7 +23,8 @@ func (s *Service) FellSilent(b inventory.Boot, silent, unanswered, lasted time.D
 	s.settle(a, &a.watch.due.silent)
 }
 
-// HeardAgain takes back that b's system is silent.
+// HeardAgain takes back that b's system is silent: it answers, or has opened its
+// disk anew.
 func (s *Service) HeardAgain(b inventory.Boot) {
 	a := s.attempts.current(b.Machine)
 	if a == nil || a.id != b.ID {
@@ -31,10 +32,10 @@ func (s *Service) HeardAgain(b inventory.Boot) {
 	}
 	was := false
 	s.attempts.with(a, func() {
-		y := &a.seen.System
-		if was = !y.Silent.IsZero(); was {
+		if y := &a.seen.System; !y.Silent.IsZero() {
 			y.Silent, y.Lasted = time.Time{}, 0
 		}
+		was, a.silent = a.silent, false
 	})
 	if was {
 		s.say(a, recorder.Event{Text: "its system is heard again", Resolved: diagnose.SystemSilent})
@@ -52,6 +53,7 @@ func (s *Service) silent(ctx context.Context, a *attempt, now time.Time) {
 	}
 	c.Silent = now.Sub(c.System.Silent)
 	d := diagnose.Diagnose(c)
+	s.attempts.with(a, func() { a.silent = true })
 	s.say(a, recorder.Event{Level: recorder.Warn, Text: diagnose.Sentence(d), Diagnosis: &d})
 	s.Log.Warn("system does not answer", "machine", c.Subject, "kind", d.Kind, "reason", diagnose.Sentence(d))
 }

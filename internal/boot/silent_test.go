@@ -17,7 +17,11 @@ func TestFallsSilent(t *testing.T) {
 	}{
 		"stays silent": {func(*house, *Admitted) {}, diagnose.SystemSilent},
 		"heard again":  {func(h *house, ad *Admitted) { h.HeardAgain(ad.Boot) }, ""},
-		"comes back":   {func(h *house, ad *Admitted) { h.LoggedIn(ad.Boot, Session{Remote: addr1}) }, ""},
+		"reinstated": {func(h *house, ad *Admitted) {
+			h.SessionEnded(ad.Boot, Session{Remote: addr1}, "reinstated: the initiator logged in again", 2*time.Minute)
+			h.LoggedIn(ad.Boot, Session{Remote: addr1})
+		}, ""},
+		"comes back": {func(h *house, ad *Admitted) { h.LoggedIn(ad.Boot, Session{Remote: addr1}) }, ""},
 		"switched off": {func(h *house, ad *Admitted) {
 			h.SessionEnded(ad.Boot, Session{Remote: addr1, Unanswered: 2 * time.Minute}, "the initiator answers no ping", time.Hour)
 		}, ""},
