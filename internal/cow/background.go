@@ -102,6 +102,8 @@ func (e *Engine) Settle(ctx context.Context) error {
 	defer leave()
 	ctx, cancel := e.until(ctx)
 	defer cancel()
+	e.waiting.Add(1)
+	defer e.waiting.Add(-1)
 	e.settle(ctx)
 	if err := ctx.Err(); err != nil {
 		return err
@@ -149,6 +151,17 @@ type job struct {
 	name string
 	on   string // the layer that it makes another one on; "" for none
 	run  func(ctx context.Context) error
+}
+
+// unhurried reports whether nobody waits for the work under way to end, or for
+// a digest.
+func (e *Engine) unhurried() bool {
+	if e.waiting.Load() > 0 {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.nextToHash() == nil
 }
 
 // nextJob prefers hashing: people wait for digests. The caller holds mu.

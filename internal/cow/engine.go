@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path"
 	"sync"
+	"sync/atomic"
 
 	"bootes.dev/internal/cow/vfs"
 )
@@ -30,8 +31,8 @@ type Options struct {
 	// MergeDepth: in chains of more layers than this, neighbours that have no
 	// name are merged in the background; default 16.
 	MergeDepth int
-	// FlattenDepth: a chain of more layers than this is flattened in the
-	// background; default 64.
+	// FlattenDepth: a chain that merging leaves with more layers than this is
+	// flattened in the background; default 16. The two differ in tests only.
 	FlattenDepth int
 	// Hashed is told, in the background, of each layer that has got its
 	// digest after it was made; the first one perhaps before Open returns. It
@@ -56,7 +57,7 @@ func (o *Options) setDefaults() {
 		o.MergeDepth = 16
 	}
 	if o.FlattenDepth == 0 {
-		o.FlattenDepth = 64
+		o.FlattenDepth = 16
 	}
 	if o.Hashed == nil {
 		o.Hashed = func(LayerInfo) {}
@@ -94,6 +95,7 @@ type Engine struct {
 	stop        context.CancelFunc
 	background  sync.WaitGroup
 	jobs        chan struct{} // filled by whoever does long work: one at a time
+	waiting     atomic.Int32  // for what is done in the background, or for its end
 	wake        chan struct{} // there may be background work
 
 	mu       sync.Mutex // guards what follows
@@ -126,7 +128,7 @@ func Open(dir string, o Options) (*Engine, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	e.space = space{free: func() (int64, error) { return e.fs.Free(e.dir) }, minFree: o.MinFree}
+	e.space = space{ask: func() (free, size int64, err error) { return e.fs.Space(e.dir) }, minFree: o.MinFree}
 	if e.boot == (bootID{}) {
 		var err error
 		if e.boot, err = kernelBootID(); err != nil {

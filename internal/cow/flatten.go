@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"bootes.dev/internal/block"
 )
 
 // errChanged: somebody moved the volume or layer meanwhile.
@@ -90,6 +88,8 @@ func (e *Engine) enterLong(ctx context.Context) (context.Context, func(), error)
 		return nil, nil, err
 	}
 	ctx, cancel := e.until(ctx)
+	e.waiting.Add(1)
+	defer e.waiting.Add(-1)
 	select {
 	case e.jobs <- struct{}{}:
 		return ctx, func() { <-e.jobs; cancel(); leave() }, nil
@@ -141,10 +141,10 @@ func (e *Engine) merge(ctx context.Context, top, stop, volume string, above *lay
 		return "", errors.Join(err, b.Abort())
 	}
 	if p.gentle { // or each snapshot would have all copied, and then refused
-		err = e.mayCopy(volume, stop, m.stored())
+		err = e.mayCopy(volume, stop, m.stored(), p.slow != nil)
 	}
 	if err == nil {
-		err = m.copy(ctx)
+		err = m.copy(ctx, func() bool { return p.gentle && !e.wants(top, volume, above) })
 	}
 	if err != nil {
 		return "", errors.Join(err, b.Abort())
@@ -229,7 +229,8 @@ func (m *merger) stored() (n int64) {
 	return n
 }
 
-func (m *merger) copy(ctx context.Context) error {
+// copy ends with errChanged once nobody wants it any more.
+func (m *merger) copy(ctx context.Context, unwanted func() bool) error {
 	total := int64(0)
 	_ = m.each(func(_, n int64, _ uint8) error { total += n << blockShift; return nil })
 	m.pace.start(total)
@@ -237,6 +238,9 @@ func (m *merger) copy(ctx context.Context) error {
 	return m.each(func(b, n int64, source uint8) error {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if unwanted() {
+			return errChanged
 		}
 		off := b << blockShift
 		length := min(n<<blockShift, m.c.size-off)
@@ -302,43 +306,6 @@ func (e *Engine) putBeneath(volume, top, merged string) (above *layerState, err 
 		return nil, errors.Join(err, e.release(c))
 	}
 	return nil, s.open.swapBase(c)
-}
-
-// mayCopy asks whether the background may make a layer of n bytes on stop, which
-// is to be the base of a volume, if one is named.
-func (e *Engine) mayCopy(volume, stop string, n int64) error {
-	if err := e.space.spare(n); err != nil || volume == "" {
-		return err
-	}
-	return e.wouldFit(volume, stop, n)
-}
-
-// wouldFit asks whether a volume may have a layer of n bytes on stop as its
-// base.
-func (e *Engine) wouldFit(volume, stop string, n int64) error {
-	e.mu.Lock()
-	s, err := e.volume(volume)
-	if err != nil {
-		e.mu.Unlock()
-		return err
-	}
-	m := s.meta
-	e.mu.Unlock()
-	m.Base = stop
-	return e.fitsLimit(s, &m, n)
-}
-
-// fitsLimit refuses a meta by which a volume would come to its limit, with n
-// bytes that are yet to be stored.
-func (e *Engine) fitsLimit(s *volumeState, m *volumeMeta, n int64) error {
-	own := e.volumeInfo(s).Own
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	is, will := e.private(&s.meta)+own, e.private(m)+own+n
-	if m.Limit > 0 && will > is && will > m.Limit {
-		return fmt.Errorf("%d bytes would count for its limit of %d: raise that first: %w", will, m.Limit, block.ErrNoSpace)
-	}
-	return nil
 }
 
 // swapBase puts a chain in the place of one that reads the same. The caller

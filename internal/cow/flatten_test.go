@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -295,8 +296,8 @@ func TestDeepImageIsFlattenedOnce(t *testing.T) {
 			t.Errorf("%+v: %d layers were made, want 1", c, n)
 		}
 		for i, v := range all {
-			if d := must(e.Volume(fmt.Sprint("v", i))).Depth; d != 8 {
-				t.Errorf("%+v: v%d has %d layers, want 8", c, i, d)
+			if d := must(e.Volume(fmt.Sprint("v", i))).Depth; d != 4 {
+				t.Errorf("%+v: v%d has %d layers, want 4", c, i, d)
 			}
 			for b := range c.images {
 				wants(t, v, int64(b)*4096, 4096, uint32(b+1))
@@ -323,7 +324,56 @@ func TestBackgroundLeavesRoom(t *testing.T) {
 	ok(t, e.Close())
 	e = must(cow.Open("/d", o))
 	ok(t, e.Settle(t.Context()))
-	if d := must(e.Layer(images[8])).Depth; d != 6 {
-		t.Errorf("%d layers, want 6", d)
+	if d := must(e.Layer(images[8])).Depth; d != 2 {
+		t.Errorf("%d layers, want 2", d)
+	}
+}
+
+// TestDefaultDepth: with the options as they are, one image of each sixteen is
+// flattened, all that it stands on goes with its names, and the log tells.
+func TestDefaultDepth(t *testing.T) {
+	var log bytes.Buffer
+	e := open(t, t.TempDir(), cow.Options{Manual: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	images := deepImages(t, e, 20)
+	v := newVolume(t, e, cow.VolumeSpec{Base: images[19]})
+	ok(t, e.Settle(t.Context()), e.Settle(t.Context()))
+	for i, want := range map[int]int{15: 16, 16: 2, 19: 5} {
+		if d := must(e.Layer(images[i])).Depth; d != want {
+			t.Errorf("image %d has %d layers, want %d", i+1, d, want)
+		}
+	}
+	const line = "a chain of layers that had grown long was copied into one"
+	if s := log.String(); strings.Count(s, line) != 1 || !strings.Contains(s, "layers=16 top="+images[15]+" bytes=65536 took=") {
+		t.Errorf("log: %s", s)
+	}
+	for _, id := range images[:19] {
+		ok(t, e.VerifyLayer(t.Context(), id, nil))
+	}
+	for i := range 16 {
+		ok(t, e.RemoveLayer(images[15-i]))
+	}
+	ok(t, e.Settle(t.Context()))
+	if n := len(e.Layers()); n != 5 {
+		t.Errorf("%d layers are left of the old images, want 5 in all", n)
+	}
+	for b := range int64(20) {
+		wants(t, v, b*4096, 4096, uint32(b+1)) // open all the time
+	}
+}
+
+// TestCopiesThatStayLeaveRoom: an eighth of the disk is left free by what is
+// flattened in the background, however small the copy.
+func TestCopiesThatStayLeaveRoom(t *testing.T) {
+	fs := crashfs.New(1, "/")
+	var log bytes.Buffer
+	o := windowOptions(fs, 1)
+	o.MergeDepth, o.FlattenDepth, o.Log = 4, 8, slog.New(slog.NewTextHandler(&log, nil))
+	e := must(cow.Open("/d", o))
+	defer func() { e.Close() }()
+	images := deepImages(t, e, 9)
+	fs.SetCapacity((fs.Allocated()+8*4096)*8/7 - 8*4096)
+	ok(t, e.Settle(t.Context()))
+	if d := must(e.Layer(images[8])).Depth; d != 9 || !strings.Contains(log.String(), "of the disk free") {
+		t.Errorf("%d layers, log %s", d, log.String())
 	}
 }

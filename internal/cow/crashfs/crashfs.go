@@ -320,16 +320,16 @@ func (fs *FS) SyncDir(dir string) error {
 	return err
 }
 
-func (fs *FS) Free(dir string) (int64, error) {
+func (fs *FS) Space(dir string) (free, size int64, err error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if err := fs.fault("free", dir); err != nil {
-		return 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
+		return 0, 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
 	}
 	if fs.capacity == 0 {
-		return 1 << 50, nil
+		return 1 << 50, 1 << 50, nil
 	}
-	return fs.capacity - fs.allocated, nil
+	return fs.capacity - fs.allocated, fs.capacity, nil
 }
 
 type unlocker struct {

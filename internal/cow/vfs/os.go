@@ -77,9 +77,9 @@ func (osFS) SyncDir(dir string) error {
 	return d.Sync()
 }
 
-func (osFS) Free(dir string) (int64, error) {
+func (osFS) Space(dir string) (free, size int64, err error) {
 	s, err := diskspace.Of(dir)
-	return s.Free, err
+	return s.Free, s.Capacity, err
 }
 
 func (osFS) Lock(name string) (io.Closer, error) {

@@ -72,8 +72,9 @@ type FS interface {
 	List(dir string) ([]string, error)
 	Stat(name string) (Info, error)
 	SyncDir(dir string) error
-	// Free is the number of bytes that an ordinary user could still write.
-	Free(dir string) (int64, error)
+	// Space is the number of bytes that an ordinary user could still write, and
+	// that of the whole disk.
+	Space(dir string) (free, size int64, err error)
 	// Lock takes an exclusive lock that ends with the process. It returns a
 	// *LockedError if somebody holds it.
 	Lock(name string) (io.Closer, error)
