@@ -124,7 +124,7 @@ func benchCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.Files, "files", true, "measure TFTP and HTTP")
 	c.Flags().IntSliceVar(&o.Storm, "storm", []int{1, 10, 50}, "how many machines boot at once, rising; 1000 takes minutes")
 	c.Flags().StringVar(&loads, "loads", "", "measure only the iSCSI loads whose names match this `expression`, as 'sequential|iscsi-perf'")
-	c.Flags().StringVar(&parts, "parts", "", "measure only the parts of the engine and of DHCP whose names match this `expression`: clones, reads, large map, writes, page cache, sealing, removing, import, syncs, qcow2, growth; exchange rates, exchange times, rooms")
+	c.Flags().StringVar(&parts, "parts", "", "measure only the parts of the engine and of DHCP whose names match this `expression`: clones, reads, versions, large map, writes, page cache, sealing, removing, import, syncs, qcow2, growth, depths; exchange rates, exchange times, rooms")
 	c.Flags().BoolVar(&o.UEFI, "uefi", false, "boots of UEFI only")
 	c.Flags().BoolVar(&engine, "engine", true, "measure the copy-on-write engine")
 	c.Flags().StringVar(&eng.Dir, "dir", "/var/tmp", "where the engine is measured: a real disk with 8 GiB free")

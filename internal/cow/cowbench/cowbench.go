@@ -89,7 +89,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		name string
 		run  func(*room) error
 	}{
-		{"clones", b.cloning}, {"reads", b.reads}, {"large map", b.wideReads}, {"writes", b.writes},
+		{"clones", b.cloning}, {"reads", b.reads}, {"versions", b.versions}, {"large map", b.wideReads}, {"writes", b.writes},
 		{"page cache", b.pageCache}, {"sealing", b.sealing}, {"removing", b.removing}, {"import", b.importing},
 		{"syncs", b.syncs}, {"qcow2", b.beside}, {"growth", b.growth}, {"depths", b.depths},
 	} {
