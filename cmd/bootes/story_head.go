@@ -48,11 +48,10 @@ func (s *story) ran(b api.Boot) string {
 	if b.Diagnosis == nil {
 		return text
 	}
-	wrong := ", and something is wrong"
-	if not := insteadOfRunning[b.Diagnosis.Kind]; not != "" {
-		text = fmt.Sprintf("its system began to run at %s, %s after it was started", clock(b, b.Ended), took)
-		wrong = ", and " + not
+	if not := insteadOfRunning[b.Diagnosis.Kind]; not != "" { // since when, its diagnosis says
+		return fmt.Sprintf("its system began to run at %s, %s after it was started", clock(b, b.Ended), took) + s.ink.red(", and "+not)
 	}
+	wrong := ", and something is wrong"
 	for _, e := range b.Events {
 		if e.Diagnosis != nil && e.Diagnosis.Summary == b.Diagnosis.Summary {
 			wrong += " since " + clock(b, e.Time)

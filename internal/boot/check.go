@@ -112,12 +112,13 @@ func (s *Service) tellChecked(layer, damage string) {
 	}
 }
 
-// still are the attempts from a layer that were told to have stopped.
+// still are the attempts from a layer that were told to have stopped, or to be
+// silent.
 func (as *attempts) still(layer string) (all []*attempt) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	for _, a := range as.m {
-		if a.layer == layer && a.watch.told != "" {
+		if a.layer == layer && (a.watch.told != "" || a.silent) {
 			all = append(all, a)
 		}
 	}

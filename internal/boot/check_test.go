@@ -73,6 +73,26 @@ func TestDamageIsNamed(t *testing.T) {
 	}
 }
 
+// TestDamageOfSilent: a system that hangs for a block of its image that has changed
+// has done its first write before.
+func TestDamageOfSilent(t *testing.T) {
+	h := newHouse(t)
+	h.Patience = diagnose.Patience
+	h.checking(damaged)
+	h.discover(mac1, EFI64, true)
+	user, _ := h.script(mac1, addr1)
+	ad, err := h.admit(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.LoggedIn(ad.Boot, Session{Remote: addr1})
+	h.Reach(ad.Boot, recorder.StageRunning, "first write")
+	h.FellSilent(ad.Boot, time.Minute, 30*time.Second, 10*time.Second)
+	if !eventually(func() bool { return kindOf(h.Recorder.Boots("pc1")[0]) == diagnose.ImageCorrupt }) {
+		t.Errorf("%+v", h.Recorder.Boots("pc1")[0].Events)
+	}
+}
+
 func TestSoundImage(t *testing.T) {
 	h := newHouse(t)
 	h.checking(func(layer string) (string, error) {

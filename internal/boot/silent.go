@@ -42,7 +42,8 @@ func (s *Service) HeardAgain(b inventory.Boot) {
 	}
 }
 
-// silent tells of a's system that it is silent, unless that is over.
+// silent tells of a's system that it is silent, unless that is over. Blocks of its
+// image that have changed may have stopped it.
 func (s *Service) silent(ctx context.Context, a *attempt, now time.Time) {
 	if s.ask(s.open, a); s.open.Err() != nil {
 		return
@@ -54,6 +55,7 @@ func (s *Service) silent(ctx context.Context, a *attempt, now time.Time) {
 	c.Silent = now.Sub(c.System.Silent)
 	d := diagnose.Diagnose(c)
 	s.attempts.with(a, func() { a.silent = true })
+	s.suspect(a, c)
 	s.say(a, recorder.Event{Level: recorder.Warn, Text: diagnose.Sentence(d), Diagnosis: &d})
 	s.Log.Warn("system does not answer", "machine", c.Subject, "kind", d.Kind, "reason", diagnose.Sentence(d))
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/diskimage"
+	"bootes.dev/internal/guestfs"
 )
 
 func look1(t *testing.T, b []byte, m Machine) diagnose.Contents {
@@ -91,6 +93,8 @@ var faults = map[string]struct {
 		want: diagnose.Finding{Name: "fixed-address", Stops: diagnose.Reach, Text: "gives every machine the address 192.168.1.50"}},
 	"wrong root": {files: system().replace(grubCfg, "root=UUID="+rootUUID, "root=UUID="+otherUUID),
 		want: diagnose.Finding{Name: "no-root", Stops: diagnose.Run, Sure: true, Text: "root=UUID=" + otherUUID + "; there partition 1 is UUID=" + rootUUID + " (ext4)"}},
+	"root by a name": {files: system().replace(grubCfg, "root=UUID="+rootUUID, "root=/dev/vda1"),
+		want: diagnose.Finding{Name: "root-name", Stops: diagnose.Run, Text: "has root=/dev/vda1, a name by the order and kind of disks: by iSCSI they are /dev/sda and on, and the root on this disk seems to be partition 1"}},
 	"wrong PARTUUID": {files: system().replace(grubCfg, "root=UUID="+rootUUID, "root=PARTUUID=1a2b3c4d-02"),
 		want: diagnose.Finding{Name: "no-root", Stops: diagnose.Run, Sure: true, Text: "root=PARTUUID=1a2b3c4d-02; there partition 1 is PARTUUID=1a2b3c4d-01"}},
 	"fstab by PARTUUID": {files: system().with("etc/fstab", "/dev/disk/by-partuuid/1a2b3c4d-01 / ext4 defaults 0 1\nPARTUUID=1A2B3C4D-03 /home ext4 defaults 0 2\n"),
@@ -245,6 +249,25 @@ func TestDamagedRoot(t *testing.T) {
 		c := look1(t, b, pc)
 		if len(c.Findings) != 1 || c.Findings[0].Name != tt.name || !strings.Contains(c.Findings[0].Text, tt.want) {
 			t.Errorf("%s: %+v", name, c.Findings)
+		}
+	}
+}
+
+// TestNoSystem: a disk of which firmware finds its loader, and nobody a Linux.
+func TestNoSystem(t *testing.T) {
+	root := diskimage.Partition{Number: 3, Type: "Linux filesystem"}
+	esp := guestfs.System{Partition: diskimage.Partition{Number: 2, Type: "EFI system"}, Kind: "fat32"}
+	swap := guestfs.System{Partition: diskimage.Partition{Number: 4, Type: "Linux swap"}}
+	for name, tt := range map[string]struct {
+		systems []guestfs.System
+		want    []string
+	}{
+		"its superblock is gone":    {[]guestfs.System{esp, {Partition: root}, swap}, []string{"no-file-system"}},
+		"in a file system not read": {[]guestfs.System{esp, {Partition: root, Kind: "XFS"}, {Partition: root}}, nil},
+	} {
+		l := &look{systems: tt.systems}
+		if l.damaged(); !slices.Equal(names(l.found), tt.want) {
+			t.Errorf("%s: %+v", name, l.found.Findings)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 
 	"bootes.dev/internal/diagnose"
@@ -69,6 +70,9 @@ func (l *look) byPartUUID(target string) (s guestfs.System, told bool) {
 	return guestfs.System{Partition: none}, told && !strings.Contains(target, "/") // from which others are counted: PARTNROFF
 }
 
+// kernelName is a partition as the kernel names it.
+var kernelName = regexp.MustCompile(`^/dev/([shv]d|xvd)[a-z]+[0-9]+$|^/dev/(nvme[0-9]+n|mmcblk)[0-9]+p[0-9]+$`)
+
 // root finds the root file system.
 func (l *look) root(k kernel) (guestfs.System, bool) {
 	spec := k.option("root")
@@ -76,7 +80,12 @@ func (l *look) root(k kernel) (guestfs.System, bool) {
 	f := diagnose.Finding{Stops: diagnose.Run, Sure: k.sure}
 	switch {
 	case !told:
-		return l.withEtc()
+		s, ok := l.withEtc()
+		if n := kernelName.FindStringSubmatch(spec); ok && n != nil && spec != fmt.Sprintf("/dev/sda%d", s.Number) {
+			f.Name, f.Sure, f.Remedy = "root-name", false, "name the root by what is the same everywhere, root=UUID="+printable(s.UUID)
+			l.add(f, "line %d of %v has root=%s, a name by the order and kind of disks: by iSCSI they are /dev/sda and on, and the root on this disk seems to be partition %d", k.linux.line, k.config.place, printable(spec), s.Number)
+		}
+		return s, ok
 	case s.Number == none.Number:
 		f.Name, f.Remedy = "no-root", "put the right one there (`blkid` shows them; Debian: update-grub)"
 		l.add(f, "no file system on its disk is what line %d of %v has for the root, root=%s; there %s", k.linux.line, k.config.place, printable(spec), l.holds(strings.Contains(spec, "PARTUUID=")))

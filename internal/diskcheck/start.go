@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,16 +58,22 @@ func (l *look) core(head []byte) bool {
 
 // damaged tells of file systems that contradict themselves, or are gone.
 func (l *look) damaged() {
+	only, others := len(l.readable()) == 0, slices.ContainsFunc(l.systems, forLinux)
 	for _, s := range l.systems {
-		switch only := len(l.readable()) == 0; {
+		switch {
 		case errors.Is(s.Err, guestfs.ErrCorrupt):
 			l.add(diagnose.Finding{Name: "damaged", Stops: diagnose.Run, Sure: only, Remedy: "e2fsck -f on it from another system, or a backup; a disk that is copied from a computer that runs is seldom whole: copy it while that is off"},
 				"the file system in %v is damaged: %v", partition(s), s.Err)
-		case s.Kind == "" && only && strings.HasPrefix(s.Type, "Linux"):
-			l.add(diagnose.Finding{Name: "no-file-system", Stops: diagnose.Load, Remedy: "import the image again, from a disk that was copied while its computer was off"},
-				"%v is meant for Linux (%s), and holds no file system that is known here", partition(s), s.Type)
+		case s.Kind == "" && !others && strings.HasPrefix(s.Type, "Linux") && s.Type != "Linux swap":
+			l.add(diagnose.Finding{Name: "no-file-system", Stops: diagnose.Load, Remedy: "if it was ext4, e2fsck -b 32768 on it from another system finds a copy of its superblock; or import the image again, from a disk that was copied while its computer was off"},
+				"%v is meant for Linux (%s), and holds no file system that is known here; nor does any other", partition(s), s.Type)
 		}
 	}
+}
+
+// forLinux reports whether a partition holds what a Linux may be in.
+func forLinux(s guestfs.System) bool {
+	return s.Kind != "" && s.Kind != "swap space" && !strings.HasPrefix(s.Kind, "fat")
 }
 
 // partition is one in words.
