@@ -233,9 +233,11 @@ func (f *fixture) computer(o lab.GuestOptions) *guest {
 }
 
 // waitFor waits for an event of a machine whose text holds a phrase, in the
-// machine's newest boots.
+// machine's newest boots; no longer than a boot takes.
 func (f *fixture) waitFor(ctx context.Context, machine, phrase string) recorder.Event {
 	f.t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, bootTime)
+	defer cancel()
 	for {
 		boots, err := f.Boots(ctx, machine)
 		if err == nil {
