@@ -45,6 +45,20 @@ func (h *house) reading() *Admitted {
 	return ad
 }
 
+// running is a boot whose system has its disk and has written.
+func (h *house) running() *Admitted {
+	h.t.Helper()
+	h.discover(mac1, EFI64, true)
+	user, _ := h.script(mac1, addr1)
+	ad, err := h.admit(user)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.LoggedIn(ad.Boot, Session{Remote: addr1})
+	h.Reach(ad.Boot, recorder.StageRunning, "first write")
+	return ad
+}
+
 func damaged(string) (string, error) { return "1 of 9 MiB changed since it was made", nil }
 
 func TestDamageIsNamed(t *testing.T) {
@@ -79,14 +93,7 @@ func TestDamageOfSilent(t *testing.T) {
 	h := newHouse(t)
 	h.Patience = diagnose.Patience
 	h.checking(damaged)
-	h.discover(mac1, EFI64, true)
-	user, _ := h.script(mac1, addr1)
-	ad, err := h.admit(user)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.LoggedIn(ad.Boot, Session{Remote: addr1})
-	h.Reach(ad.Boot, recorder.StageRunning, "first write")
+	ad := h.running()
 	h.FellSilent(ad.Boot, time.Minute, 30*time.Second, 10*time.Second)
 	if !eventually(func() bool { return kindOf(h.Recorder.Boots("pc1")[0]) == diagnose.ImageCorrupt }) {
 		t.Errorf("%+v", h.Recorder.Boots("pc1")[0].Events)

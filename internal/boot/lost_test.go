@@ -21,14 +21,7 @@ func TestLosesItsDisk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
 			h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
-			h.discover(mac1, EFI64, true)
-			user, _ := h.script(mac1, addr1)
-			ad, err := h.admit(user)
-			if err != nil {
-				t.Fatal(err)
-			}
-			h.LoggedIn(ad.Boot, Session{Remote: addr1})
-			h.Reach(ad.Boot, recorder.StageRunning, "first write")
+			ad := h.running()
 			for range tt.lost {
 				h.later(time.Minute)
 				h.SessionEnded(ad.Boot, Session{Remote: addr1, LoggedOut: tt.orderly}, "reinstated: the initiator logged in again", time.Minute)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"bootes.dev/internal/diagnose"
-	"bootes.dev/internal/recorder"
 )
 
 // TestFallsSilent: of a system that has its session and does not answer is told
@@ -33,14 +32,7 @@ func TestFallsSilent(t *testing.T) {
 			h := newHouse(t)
 			h.Patience = diagnose.Patience
 			h.Heard = func(string, time.Time) diagnose.Heard { return diagnose.Heard{Known: true} }
-			h.discover(mac1, EFI64, true)
-			user, _ := h.script(mac1, addr1)
-			ad, err := h.admit(user)
-			if err != nil {
-				t.Fatal(err)
-			}
-			h.LoggedIn(ad.Boot, Session{Remote: addr1})
-			h.Reach(ad.Boot, recorder.StageRunning, "first write")
+			ad := h.running()
 			h.FellSilent(ad.Boot, time.Minute, 30*time.Second, 10*time.Second)
 			if !eventually(func() bool { return kindOf(h.Recorder.Boots("pc1")[0]) == diagnose.SystemSilent }) {
 				t.Fatalf("%+v", h.Recorder.Boots("pc1")[0].Events)

@@ -452,14 +452,7 @@ func TestSystemThatDiesEarly(t *testing.T) {
 		time.Second: recorder.OutcomeStalled, time.Hour: recorder.OutcomeRunning, orderly: recorder.OutcomeRunning,
 	} {
 		h := newHouse(t)
-		h.discover(mac1, EFI64, true)
-		user, _ := h.script(mac1, addr1)
-		ad, err := h.admit(user)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.LoggedIn(ad.Boot, Session{Remote: addr1})
-		h.Reach(ad.Boot, recorder.StageRunning, "first write")
+		ad := h.running()
 		h.SessionEnded(ad.Boot, Session{Remote: addr1, LoggedOut: lasted == orderly}, "the initiator answers no ping", lasted)
 		time.Sleep(200 * time.Millisecond)
 		if b := h.Recorder.Boots("pc1")[0]; b.Outcome != want {
@@ -493,14 +486,7 @@ func TestSystemThatAnswersNoPing(t *testing.T) {
 			var open atomic.Bool // the session, which is gone with its end
 			open.Store(true)
 			h.Moved = func(string) Moved { return Moved{Reads: 1, Read: 1 << 20, System: open.Load()} }
-			h.discover(mac1, EFI64, true)
-			user, _ := h.script(mac1, addr1)
-			ad, err := h.admit(user)
-			if err != nil {
-				t.Fatal(err)
-			}
-			h.LoggedIn(ad.Boot, Session{Remote: addr1})
-			h.Reach(ad.Boot, recorder.StageRunning, "first write")
+			ad := h.running()
 			open.Store(false)
 			h.SessionEnded(ad.Boot, Session{Remote: addr1, Unanswered: 2 * time.Minute}, "the initiator answers no ping", tt.lasted)
 			var b recorder.Boot
