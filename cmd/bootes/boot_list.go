@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/recorder"
 )
 
@@ -62,6 +63,9 @@ func bootsText(all []api.LatestBoot, now time.Time) string {
 		if b.Diagnosis != nil {
 			why = b.Diagnosis.Kind
 		}
+		if b.Outcome == recorder.OutcomeRunning && why == diagnose.SystemSilent {
+			outcome = "silent"
+		}
 		if b.Started.IsZero() {
 			t.row(b.Machine, "-", "never", "-", "-", "-", "-")
 			continue
@@ -69,15 +73,15 @@ func bootsText(all []api.LatestBoot, now time.Time) string {
 		t.row(subject(b.Machine, b.MAC), dash(b.ID), ago(now, b.Started), dash(string(b.Stage)), outcome, span(after), dash(why))
 	}
 	text := t.String()
-	if n := stalled(all); n > 0 {
-		text += fmt.Sprintf("%s stopped on the way: `bootes boot log NAME` says why\n", counted(n, "boot"))
+	if n := diagnosed(all); n > 0 {
+		text += fmt.Sprintf("something is wrong with %s: `bootes boot log NAME` says what\n", counted(n, "boot"))
 	}
 	return text
 }
 
-func stalled(all []api.LatestBoot) (n int) {
+func diagnosed(all []api.LatestBoot) (n int) {
 	for _, b := range all {
-		if b.Outcome == recorder.OutcomeStalled {
+		if b.Diagnosis != nil || b.Outcome == recorder.OutcomeStalled {
 			n++
 		}
 	}

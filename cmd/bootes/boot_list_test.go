@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/api"
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/recorder"
 )
 
@@ -17,11 +18,16 @@ func TestBootsText(t *testing.T) {
 		"pc14               pc14-1  3 min ago   loader    stalled    1.0 s  loader-silent\n",
 		"pc05               -       never       -         -          -      -\n",
 		"52:54:00:00:00:99  -1      60 s ago    firmware  refused    0 ms   -\n",
-		"\n2 boots stopped on the way: `bootes boot log NAME` says why\n",
+		"\nsomething is wrong with 2 boots: `bootes boot log NAME` says what\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
 		}
+	}
+	silent := ended(latest("pc", time.Hour, recorder.StageRunning), recorder.OutcomeRunning)
+	silent.Diagnosis = &recorder.Diagnosis{Kind: diagnose.SystemSilent}
+	if got, want := bootsText([]api.LatestBoot{silent}, now), "something is wrong with 1 boot: "; !strings.Contains(got, "  running  silent ") || !strings.Contains(got, want) {
+		t.Errorf("of a system that does not answer:\n%s", got)
 	}
 	if strings.Contains(got, ":98") {
 		t.Errorf("a stranger of yesterday is shown:\n%s", got)

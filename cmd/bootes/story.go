@@ -141,7 +141,14 @@ func (s *story) diagnosis(title string, d recorder.Diagnosis) {
 	for _, e := range d.Evidence {
 		s.wrap(6, "- ", clean(e))
 	}
-	if len(d.Causes) > 0 {
+	switch {
+	case d.Certain():
+		s.WriteString("  what to do:\n")
+		s.wrap(7, "-> ", s.ink.bold(clean(d.Causes[0].Remedy)))
+		return
+	case len(d.Causes) == 1:
+		s.WriteString("  likely cause, and what to do:\n")
+	case len(d.Causes) > 1:
 		s.WriteString("  likely causes, and what to do:\n")
 	}
 	for i, c := range d.Causes {

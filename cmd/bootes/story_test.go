@@ -151,6 +151,17 @@ func TestStoryIsBrokenAtTheScreensEdge(t *testing.T) {
 	}
 }
 
+func TestStoryOfWhatIsCertain(t *testing.T) {
+	s := story{now: now}
+	s.diagnosis("WHY IT STOPPED", recorder.Diagnosis{
+		Kind: "no-system-login", Summary: "the kernel is missing", Evidence: []string{"2M was read"}, Causes: []recorder.Cause{{Text: "the kernel is missing", Remedy: "install it"}},
+	})
+	want := "\n  WHY IT STOPPED: the kernel is missing [no-system-login]\n  seen:\n    - 2M was read\n  what to do:\n    -> install it\n"
+	if got := s.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestStoryTellsHowItWent(t *testing.T) {
 	for o, want := range map[recorder.Outcome]string{
 		"":                       "under way for 5 min, at stage loader for 47 s",

@@ -77,7 +77,8 @@ func (c Case) fits(kind string, f Finding) bool {
 
 // looked adds to a report what was found on the disk: what is sure is the first
 // cause, and the only one unless the link seems to be cut, which is no contradiction;
-// what is not goes before what nothing speaks for.
+// what is not goes before what nothing speaks for. What alone is sure is the report's
+// first sentence.
 func (c Case) looked(kind string, r report) report {
 	d := c.Disk.Contents
 	r.evidence = append(r.evidence, d.facts()...)
@@ -105,6 +106,10 @@ func (c Case) looked(kind string, r report) report {
 		causes = append(causes, r.causes...)
 	}
 	r.causes = causes
+	if sure && len(causes) == 1 {
+		r.evidence = append([]string{r.summary}, r.evidence...)
+		r.summary = causes[0].Text
+	}
 	return r
 }
 

@@ -88,8 +88,11 @@ type report struct {
 // Sentence is a diagnosis in one line: the likeliest cause, and what to do.
 func Sentence(d recorder.Diagnosis) string {
 	text := d.Summary
-	if len(d.Causes) == 0 {
+	switch {
+	case len(d.Causes) == 0:
 		return text
+	case d.Certain():
+		return text + ". Remedy: " + d.Causes[0].Remedy
 	}
 	likely := "likely"
 	if len(d.Causes) > 1 {

@@ -20,6 +20,9 @@ type Diagnosis struct {
 	Causes   []Cause  `json:"causes"`   // the likeliest first
 }
 
+// Certain reports whether the summary is the cause, and there is no other.
+func (d Diagnosis) Certain() bool { return len(d.Causes) == 1 && d.Causes[0].Text == d.Summary }
+
 // Cause is something that would explain what was seen.
 type Cause struct {
 	Text   string `json:"text"`
