@@ -13,6 +13,7 @@ import (
 	"bootes.dev/internal/boot"
 	"bootes.dev/internal/config"
 	"bootes.dev/internal/dhcpsnippet"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/netif"
 )
 
@@ -131,26 +132,26 @@ func (f snippetFlags) network(cfg *config.Config) (config.Interface, error) {
 // snippetKinds are the kinds of machines that snippets tell apart, with the
 // loader that they have if no folder has another; "": those without are left out.
 var snippetKinds = []struct {
-	firmware boot.Firmware
+	firmware loaders.Firmware
 	loader   dhcpsnippet.Loader
 }{
-	{boot.BIOS, dhcpsnippet.Loader{Name: "BIOS", Archs: []uint16{0}, File: "undionly.kpxe"}},
-	{boot.EFI64, dhcpsnippet.Loader{Name: "x86-64", Archs: []uint16{7, 9}, File: "snponly.efi"}},
-	{boot.HTTP64, dhcpsnippet.Loader{Name: "x86-64 HTTP", Archs: []uint16{16}, File: "snponly.efi", HTTP: true}},
-	{boot.EFIARM64, dhcpsnippet.Loader{Name: "arm64", Archs: []uint16{11}, File: "arm64/snponly.efi"}},
-	{boot.HTTPARM64, dhcpsnippet.Loader{Name: "arm64 HTTP", Archs: []uint16{19}, File: "arm64/snponly.efi", HTTP: true}},
-	{boot.EFI32, dhcpsnippet.Loader{Name: "IA32", Archs: []uint16{6}}},
-	{boot.HTTP32, dhcpsnippet.Loader{Name: "IA32 HTTP", Archs: []uint16{15}, HTTP: true}},
+	{loaders.BIOS, dhcpsnippet.Loader{Name: "BIOS", Archs: []uint16{0}, File: "undionly.kpxe"}},
+	{loaders.EFI64, dhcpsnippet.Loader{Name: "x86-64", Archs: []uint16{7, 9}, File: "snponly.efi"}},
+	{loaders.HTTP64, dhcpsnippet.Loader{Name: "x86-64 HTTP", Archs: []uint16{16}, File: "snponly.efi", HTTP: true}},
+	{loaders.EFIARM64, dhcpsnippet.Loader{Name: "arm64", Archs: []uint16{11}, File: "arm64/snponly.efi"}},
+	{loaders.HTTPARM64, dhcpsnippet.Loader{Name: "arm64 HTTP", Archs: []uint16{19}, File: "arm64/snponly.efi", HTTP: true}},
+	{loaders.EFI32, dhcpsnippet.Loader{Name: "IA32", Archs: []uint16{6}}},
+	{loaders.HTTP32, dhcpsnippet.Loader{Name: "IA32 HTTP", Archs: []uint16{15}, HTTP: true}},
 }
 
 // snippetLoaders are the loaders that folders have for the kinds. A folder that
 // is not there has none: `bootes serve` complains of it.
 func snippetLoaders(folders []string) (all []dhcpsnippet.Loader) {
-	var found []boot.Folder
+	var found []loaders.Folder
 	for _, path := range folders {
-		found = append(found, boot.Folder{Path: path, FS: os.DirFS(path)})
+		found = append(found, loaders.Folder{Path: path, FS: os.DirFS(path)})
 	}
-	f := boot.NewFolders(found...)
+	f := loaders.NewFolders(found...)
 	for _, k := range snippetKinds {
 		if l, err := f.Loader(k.firmware); err == nil {
 			k.loader.File = l.Name

@@ -11,6 +11,7 @@ import (
 	"bootes.dev/internal/diagnose"
 	peer "bootes.dev/internal/initiator"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -21,7 +22,7 @@ func (s *servedTarget) ipxe(machine, mac string) *guest {
 	s.t.Helper()
 	hw, err := net.ParseMAC(mac)
 	s.ok(err)
-	s.boot.DHCP(s.t.Context(), boot.Client{MAC: hw, Interface: "br0", Server: netip.MustParseAddr("10.0.0.1"), Firmware: boot.BIOS, IPXE: true, Discover: true})
+	s.boot.DHCP(s.t.Context(), boot.Client{MAC: hw, Interface: "br0", Server: netip.MustParseAddr("10.0.0.1"), Firmware: loaders.BIOS, IPXE: true, Discover: true})
 	boots, err := s.inv.Boots(s.t.Context(), machine)
 	s.ok(err)
 	m, err := s.inv.Machine(s.t.Context(), machine)

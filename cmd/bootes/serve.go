@@ -18,6 +18,7 @@ import (
 	"bootes.dev/internal/httpboot"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/iscsi"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/locator"
 	"bootes.dev/internal/metrics"
 	"bootes.dev/internal/ra"
@@ -60,7 +61,7 @@ type house struct {
 	storage  *storage.Storage
 	rec      *recorder.Recorder
 	traces   *trace.Keeper
-	loaders  *boot.Folders
+	loaders  *loaders.Folders
 	boot     *boot.Service
 	locator  *locator.Locator
 	metrics  *metrics.Server

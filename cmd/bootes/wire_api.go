@@ -38,7 +38,7 @@ func (h *house) apiOptions() api.Options {
 		Streams:     streams{h},
 		Files:       files{h},
 		Space:       space{h},
-		Loaders:     loaders{h},
+		Loaders:     foundLoaders{h},
 		DHCP:        dhcpStatus{h},
 		Leases:      leases{h},
 		Metrics:     h.metrics,

@@ -13,6 +13,7 @@ import (
 	"bootes.dev/internal/config"
 	"bootes.dev/internal/dhcp"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/locator"
 	"bootes.dev/internal/metrics"
 )
@@ -24,25 +25,25 @@ type dhcpPolicy struct {
 	counters *metrics.Counters
 }
 
-var firmwares = map[dhcp.Firmware]boot.Firmware{
-	dhcp.FirmwareNone:  boot.NoFirmware,
-	dhcp.FirmwareOther: boot.OtherROM,
-	dhcp.BIOS:          boot.BIOS,
-	dhcp.EFIIA32:       boot.EFI32,
-	dhcp.EFIX64:        boot.EFI64,
-	dhcp.EFIARM32:      boot.EFIARM32,
-	dhcp.EFIARM64:      boot.EFIARM64,
-	dhcp.EFIRISCV64:    boot.EFIRISCV64,
-	dhcp.EFILoong64:    boot.EFILoong64,
-	dhcp.UBootARM32:    boot.UBootARM32,
-	dhcp.UBootARM64:    boot.UBootARM64,
-	dhcp.RaspberryPi:   boot.RaspberryPi,
-	dhcp.HTTPIA32:      boot.HTTP32,
-	dhcp.HTTPX64:       boot.HTTP64,
-	dhcp.HTTPARM32:     boot.HTTPARM32,
-	dhcp.HTTPARM64:     boot.HTTPARM64,
-	dhcp.HTTPRISCV64:   boot.HTTPRISCV64,
-	dhcp.HTTPLoong64:   boot.HTTPLoong64,
+var firmwares = map[dhcp.Firmware]loaders.Firmware{
+	dhcp.FirmwareNone:  loaders.NoFirmware,
+	dhcp.FirmwareOther: loaders.OtherROM,
+	dhcp.BIOS:          loaders.BIOS,
+	dhcp.EFIIA32:       loaders.EFI32,
+	dhcp.EFIX64:        loaders.EFI64,
+	dhcp.EFIARM32:      loaders.EFIARM32,
+	dhcp.EFIARM64:      loaders.EFIARM64,
+	dhcp.EFIRISCV64:    loaders.EFIRISCV64,
+	dhcp.EFILoong64:    loaders.EFILoong64,
+	dhcp.UBootARM32:    loaders.UBootARM32,
+	dhcp.UBootARM64:    loaders.UBootARM64,
+	dhcp.RaspberryPi:   loaders.RaspberryPi,
+	dhcp.HTTPIA32:      loaders.HTTP32,
+	dhcp.HTTPX64:       loaders.HTTP64,
+	dhcp.HTTPARM32:     loaders.HTTPARM32,
+	dhcp.HTTPARM64:     loaders.HTTPARM64,
+	dhcp.HTTPRISCV64:   loaders.HTTPRISCV64,
+	dhcp.HTTPLoong64:   loaders.HTTPLoong64,
 }
 
 func client(q dhcp.Query) boot.Client {
@@ -68,7 +69,7 @@ func client(q dhcp.Query) boot.Client {
 		Simulation: q.Simulation,
 	}
 	if !q.NetBoot {
-		c.Firmware, c.IPXE = boot.NoFirmware, false
+		c.Firmware, c.IPXE = loaders.NoFirmware, false
 	}
 	return c
 }

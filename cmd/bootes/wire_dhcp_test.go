@@ -6,12 +6,12 @@ import (
 	"strings"
 	"testing"
 
-	"bootes.dev/internal/boot"
 	"bootes.dev/internal/dhcp"
+	"bootes.dev/internal/loaders"
 )
 
 func TestEveryFirmwareIsKnownToBoot(t *testing.T) {
-	seen := map[boot.Firmware]dhcp.Firmware{}
+	seen := map[loaders.Firmware]dhcp.Firmware{}
 	for f := dhcp.FirmwareNone; f.String() != "unknown"; f++ {
 		fw, ok := firmwares[f]
 		if twin, twice := seen[fw]; !ok || twice {

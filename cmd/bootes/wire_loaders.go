@@ -11,25 +11,25 @@ import (
 	"strings"
 
 	"bootes.dev/internal/api"
-	"bootes.dev/internal/boot"
 	"bootes.dev/internal/httpboot"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/tftp"
 )
 
 // openLoaders opens the folders of loaders, and says which firmware they have
 // nothing for.
 func (h *house) openLoaders(context.Context) error {
-	var all []boot.Folder
+	var all []loaders.Folder
 	for _, path := range h.cfg.Loaders {
 		root, err := os.OpenRoot(path)
 		if err != nil {
 			return withCode(exitNotFound, fmt.Errorf("open loaders folder: %w: install the package ipxe, or set loaders: in the config", err))
 		}
 		h.onClose(root.Close)
-		all = append(all, boot.Folder{Path: path, FS: root.FS()})
+		all = append(all, loaders.Folder{Path: path, FS: root.FS()})
 	}
-	h.loaders = boot.NewFolders(all...)
-	for _, fw := range []boot.Firmware{boot.BIOS, boot.EFI64} {
+	h.loaders = loaders.NewFolders(all...)
+	for _, fw := range []loaders.Firmware{loaders.BIOS, loaders.EFI64} {
 		if _, err := h.loaders.Loader(fw); err != nil {
 			h.log.Warn("machines cannot be booted", "firmware", fw, "reason", err)
 		}
@@ -86,14 +86,14 @@ func (h *house) loaderFile(ctx context.Context, name string, remote, local netip
 	return file, "", nil
 }
 
-type loaders struct{ *house }
+type foundLoaders struct{ *house }
 
-func (h loaders) Loaders(context.Context) (api.Loaders, error) {
+func (h foundLoaders) Loaders(context.Context) (api.Loaders, error) {
 	out := api.Loaders{Folders: h.cfg.Loaders}
-	for _, fw := range boot.Firmwares {
+	for _, fw := range loaders.Firmwares {
 		l, err := h.loaders.Find(fw)
 		x := api.Loader{Firmware: string(fw), File: l.Name, Folder: l.Folder, Signed: l.Signed}
-		var lack *boot.LackError
+		var lack *loaders.LackError
 		if errors.As(err, &lack) {
 			x.Lack = lack.Remedy()
 			if lack.Note != "" {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 )
 
 // rule changes pc1's access rules.
@@ -25,7 +26,7 @@ func (h *house) rule(a inventory.Access) {
 // told in the timeline what would let it in.
 func TestAccessRules(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, BIOS, true)
+	h.discover(mac1, loaders.BIOS, true)
 	user, _ := h.script(mac1, addr1)
 	own, other := prefix+":init:pc1", "iqn.1991-05.com.microsoft:pc1"
 	nets := func(l ...string) (p []netip.Prefix) {
@@ -103,7 +104,7 @@ func TestAccessRules(t *testing.T) {
 // Behind a router the neighbour table knows nobody: there the lease counts.
 func TestLeaseBehindRouter(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, BIOS, true)
+	h.discover(mac1, loaders.BIOS, true)
 	user, _ := h.script(mac1, addr1)
 	h.rule(inventory.Access{Lease: true})
 	far := netip.MustParseAddr("10.99.0.10")

@@ -13,6 +13,7 @@ import (
 
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -75,8 +76,8 @@ func TestConflict(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHouse(t)
 			h.Neighbours = &street{has: tt.has}
-			h.discover(mac1, BIOS, false)
-			h.Exchanged(client(mac1, BIOS, false), "pc1", Exchange{ACK: true, Addr: addr1, File: "undionly.kpxe"})
+			h.discover(mac1, loaders.BIOS, false)
+			h.Exchanged(client(mac1, loaders.BIOS, false), "pc1", Exchange{ACK: true, Addr: addr1, File: "undionly.kpxe"})
 			b := h.stopped("pc1")
 			want := diagnose.LoaderNotFetched
 			if len(tt.want.Machine)+len(tt.want.Server) > 0 {
@@ -100,7 +101,7 @@ func TestConflict(t *testing.T) {
 // of once.
 func TestUsurpedOnce(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, BIOS, false)
+	h.discover(mac1, loaders.BIOS, false)
 	for i := range 3 {
 		h.usurped("br0", server, diagnose.Card{MAC: fmt.Sprintf("02:00:00:00:00:%02x", i)})
 	}
@@ -123,8 +124,8 @@ func TestAskingIsBounded(t *testing.T) {
 	for range maxAsking {
 		h.asking <- struct{}{}
 	}
-	h.discover(mac1, BIOS, false)
-	h.Exchanged(client(mac1, BIOS, false), "pc1", Exchange{ACK: true, Addr: addr1, File: "undionly.kpxe"})
+	h.discover(mac1, loaders.BIOS, false)
+	h.Exchanged(client(mac1, loaders.BIOS, false), "pc1", Exchange{ACK: true, Addr: addr1, File: "undionly.kpxe"})
 	h.stopped("pc1")
 	if n.asked != nil {
 		t.Errorf("asked for %v", n.asked)
@@ -136,7 +137,7 @@ func TestAskingIsBounded(t *testing.T) {
 func TestWayToRelay(t *testing.T) {
 	h := newHouse(t)
 	h.Neighbours = &street{}
-	c := client(mac1, BIOS, false)
+	c := client(mac1, loaders.BIOS, false)
 	c.Relay, c.From, c.Network = netip.MustParseAddr("10.78.0.1"), netip.MustParseAddr("10.77.0.8"), netip.MustParsePrefix("10.78.0.0/24")
 	h.DHCP(t.Context(), c)
 	h.Exchanged(c, "pc1", Exchange{Offer: true, Addr: addr1, File: "undionly.kpxe"})
@@ -152,7 +153,7 @@ func TestWayToStrangers(t *testing.T) {
 	h := newHouse(t)
 	n := &street{}
 	h.Neighbours = n
-	c := client(mac1, BIOS, false)
+	c := client(mac1, loaders.BIOS, false)
 	c.Relay, c.From = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("10.77.0.8")
 	h.DHCP(t.Context(), c)
 	h.stopped("pc1")
@@ -186,8 +187,8 @@ func TestWhoHoldsThePool(t *testing.T) {
 	for i := range maxHolders + 1 {
 		lease(fmt.Sprintf("02:00:00:00:00:%02x", i))
 	}
-	h.discover(mac1, EFI64, false)
-	h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{Refused: "full", Full: true, Pool: Pool{network, "10.77.0.100 to 10.77.0.199", 100, pools}})
+	h.discover(mac1, loaders.EFI64, false)
+	h.Exchanged(client(mac1, loaders.EFI64, false), "pc1", Exchange{Refused: "full", Full: true, Pool: Pool{network, "10.77.0.100 to 10.77.0.199", 100, pools}})
 	p := h.pool(t.Context(), h.attempts.current("pc1"))
 	if p.Addresses != 100 || p.Held != maxHolders+1 || len(p.Holders) != maxHolders || slices.Contains(p.Holders, "pc2") || p.Machines != 2 {
 		t.Errorf("%+v", p)

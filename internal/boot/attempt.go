@@ -9,6 +9,7 @@ import (
 
 	"bootes.dev/internal/crowd"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -22,14 +23,14 @@ type attempt struct {
 	subject  string // machine's name, or the MAC of a stranger
 	mac      string
 	iface    string
-	firmware Firmware
+	firmware loaders.Firmware
 	opened   time.Time
 	active   time.Time
 	stage    recorder.Stage
-	platform Firmware   // that its iPXE runs on
-	server   netip.Addr // our address, as it was told
-	addr     netip.Addr // from which it asked for its script
-	sendsTo  netip.Addr // where the file goes that it is being sent
+	platform loaders.Firmware // that its iPXE runs on
+	server   netip.Addr       // our address, as it was told
+	addr     netip.Addr       // from which it asked for its script
+	sendsTo  netip.Addr       // where the file goes that it is being sent
 
 	loader   string         // the file that it was told last
 	lacks    string         // what its iPXE lacks

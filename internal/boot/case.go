@@ -9,6 +9,7 @@ import (
 
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/netif"
 	"bootes.dev/internal/recorder"
 )
@@ -16,7 +17,7 @@ import (
 // caseOf is all that is known of a.
 func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnose.Case {
 	var c diagnose.Case
-	var fw Firmware
+	var fw loaders.Firmware
 	var server netip.Addr
 	var reached, deaf time.Time
 	var of checked
@@ -30,8 +31,8 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 		}
 	})
 	c.Subject, c.Known, c.Server = a.subject, !a.stranger(), server
-	c.Firmware = diagnose.Firmware{Name: string(fw), Arch: builds[fw].arch, Runs: builds[fw].runsOn(), UEFI: fw.uefi(), HTTP: fw.http(), Flag: simulated[fw], NoLongMode: c.Firmware.NoLongMode}
-	c.Loader.Signed = isShim(c.Loader.Told)
+	c.Firmware = diagnose.Firmware{Name: string(fw), Arch: fw.Arch(), Runs: fw.RunsOn(), UEFI: fw.UEFI(), HTTP: fw.HTTP(), Flag: simulated[fw], NoLongMode: c.Firmware.NoLongMode}
+	c.Loader.Signed = loaders.IsShim(c.Loader.Told)
 	c.Disk.Damaged, c.Disk.Sound = of.damage, of.sound
 	if u := s.Recorder.Usual(a.subject, c.Stage); u.Boots > 1 {
 		c.Usual = u.Median
@@ -83,8 +84,8 @@ func (s *Service) around(c *diagnose.Case, a *attempt, reached time.Time) {
 }
 
 // simulated is what `bootes simulate --firmware` calls the kinds that it plays.
-var simulated = map[Firmware]string{
-	BIOS: "bios", EFI64: "efi", EFI32: "efi32", EFIARM64: "arm64", HTTP64: "http", RaspberryPi: "rpi", UBootARM64: "uboot",
+var simulated = map[loaders.Firmware]string{
+	loaders.BIOS: "bios", loaders.EFI64: "efi", loaders.EFI32: "efi32", loaders.EFIARM64: "arm64", loaders.HTTP64: "http", loaders.RaspberryPi: "rpi", loaders.UBootARM64: "uboot",
 }
 
 // known adds what the store says of c's machine.

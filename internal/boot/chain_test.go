@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
+	"bootes.dev/internal/loaders/loaderstest"
 	"bootes.dev/internal/recorder"
 )
 
 // old is an iPXE, such as a NIC's own, without iSCSI.
-func (h *house) old(mac string, fw Firmware) Answer {
+func (h *house) old(mac string, fw loaders.Firmware) Answer {
 	return h.says(mac, Client{Firmware: fw, IPXE: true, Features: []byte{0x15, 0x13, 0x17}})
 }
 
@@ -43,7 +45,7 @@ const script1 = "http://10.77.0.1/ipxe/52-54-00-00-00-01"
 
 // An iPXE that cannot do what the plan needs is given another one, which can.
 func TestPoorIPXEIsChainloaded(t *testing.T) {
-	for fw, loader := range map[Firmware]string{BIOS: "undionly.kpxe", EFI64: "snponly.efi"} {
+	for fw, loader := range map[loaders.Firmware]string{loaders.BIOS: "undionly.kpxe", loaders.EFI64: "snponly.efi"} {
 		h := newHouse(t)
 		if got := h.old(mac1, fw).Filename; got != loader {
 			t.Errorf("%s: told %q, want %s", fw, got, loader)
@@ -70,8 +72,8 @@ func TestLacks(t *testing.T) {
 
 func TestPoorIPXEWithoutRemedy(t *testing.T) {
 	h := newHouse(t)
-	h.Loaders = NewFolders()
-	got := h.old(mac1, EFI64)
+	h.Loaders = loaders.NewFolders()
+	got := h.old(mac1, loaders.EFI64)
 	if got.Filename != "" || !strings.HasPrefix(got.Reason, "no loader for its firmware (UEFI x86-64): ") || !h.told(got.Reason) {
 		t.Errorf("%+v; %+v", got, h.Recorder.Boots("pc1")[0].Events)
 	}
@@ -81,16 +83,16 @@ func TestPoorIPXEWithoutRemedy(t *testing.T) {
 // message.
 func TestLoopOfPoorLoaders(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, BIOS, false)
+	h.discover(mac1, loaders.BIOS, false)
 	h.fetches("undionly.kpxe") // by the ROM
 	for range maxReloads {
-		h.old(mac1, BIOS)
+		h.old(mac1, loaders.BIOS)
 		if f := h.File(t.Context(), "undionly.kpxe", addr1, server); f != (File{Name: "undionly.kpxe"}) {
 			t.Fatalf("ended too early: %+v", f)
 		}
 		h.fetches("undionly.kpxe")
 	}
-	h.old(mac1, BIOS)
+	h.old(mac1, loaders.BIOS)
 	f := h.File(t.Context(), "undionly.kpxe", addr1, server)
 	for _, want := range []string{"#!ipxe\n", "echo Bootes: pc1 has loaded undionly.kpxe 2 times, and would for ever:\n", "without iSCSI. Remedy: put a build of iPXE", "bootes boot log pc1"} {
 		if !strings.Contains(f.Text, want) {
@@ -104,7 +106,7 @@ func TestLoopOfPoorLoaders(t *testing.T) {
 		t.Errorf("another file is a message, too: %s", f.Text)
 	}
 	// Switched off and on, it is given its chance again.
-	h.discover(mac1, BIOS, false)
+	h.discover(mac1, loaders.BIOS, false)
 	if f := h.File(t.Context(), "undionly.kpxe", addr1, server); f.Text != "" {
 		t.Errorf("the next boot gets the message: %s", f.Text)
 	}
@@ -114,10 +116,10 @@ func TestLoopOfPoorLoaders(t *testing.T) {
 // script: it is sent on, and if that is of no use, stopped.
 func TestLoopByAnotherServer(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, BIOS, false)
+	h.discover(mac1, loaders.BIOS, false)
 	h.fetches("undionly.kpxe")
 	for range maxReloads {
-		h.discover(mac1, BIOS, true)
+		h.discover(mac1, loaders.BIOS, true)
 		f := h.File(t.Context(), "undionly.kpxe", addr1, server)
 		if !strings.HasPrefix(f.Text, "#!ipxe\nchain http://10.77.0.1/ipxe/${netX/mac:hexhyp} ||\n") {
 			t.Errorf("it is not sent on to its script, but gets %+v", f)
@@ -130,7 +132,7 @@ func TestLoopByAnotherServer(t *testing.T) {
 	if f := h.File(t.Context(), "wimboot", addr1, server); f.Text != "" {
 		t.Errorf("another file is a script, too: %s", f.Text)
 	}
-	h.discover(mac1, BIOS, true)
+	h.discover(mac1, loaders.BIOS, true)
 	f := h.File(t.Context(), "undionly.kpxe", addr1, server)
 	if !strings.Contains(f.Text, "another DHCP server names that file to iPXE, too") {
 		t.Errorf("the screen shows:\n%s", f.Text)
@@ -142,7 +144,7 @@ func TestLoopByAnotherServer(t *testing.T) {
 func TestFirmwareIsNoLoop(t *testing.T) {
 	h := newHouse(t)
 	for range 5 {
-		h.discover(mac1, EFI64, false)
+		h.discover(mac1, loaders.EFI64, false)
 		if f := h.File(t.Context(), "snponly.efi", addr1, server); f.Text != "" {
 			t.Fatalf("firmware was sent %s", f.Text)
 		}
@@ -154,7 +156,7 @@ func TestFirmwareIsNoLoop(t *testing.T) {
 // once, and then its script.
 func TestIPXEWithoutItsMarks(t *testing.T) {
 	h := newHouse(t)
-	masked := Client{Firmware: BIOS, AsksAsIPXE: true}
+	masked := Client{Firmware: loaders.BIOS, AsksAsIPXE: true}
 	for range 2 {
 		if got := h.says(mac1, masked).Filename; got != "undionly.kpxe" {
 			t.Fatalf("at first it is told %q", got)
@@ -176,7 +178,7 @@ func TestIPXEWithoutItsMarks(t *testing.T) {
 
 func TestPinnedLoader(t *testing.T) {
 	h := newHouse(t)
-	h.Loaders = NewFolders(debianLoaders().all[0], release())
+	h.Loaders = loaders.NewFolders(debian, release)
 	pin := func(name string) {
 		t.Helper()
 		if _, err := h.Inventory.SetMachine(t.Context(), "pc1", func(m *inventory.Machine) error { m.Loader = name; return nil }); err != nil {
@@ -184,18 +186,18 @@ func TestPinnedLoader(t *testing.T) {
 		}
 	}
 	pin("x86_64-sb/snponly-shim.efi")
-	if got := h.discover(mac1, EFI64, false).Filename; got != "x86_64-sb/snponly-shim.efi" {
+	if got := h.discover(mac1, loaders.EFI64, false).Filename; got != "x86_64-sb/snponly-shim.efi" {
 		t.Errorf("told %q", got)
 	}
-	if got := h.discover(mac1, HTTP64, false).Filename; got != "http://10.77.0.1/loader/x86_64-sb/snponly-shim.efi" {
+	if got := h.discover(mac1, loaders.HTTP64, false).Filename; got != "http://10.77.0.1/loader/x86_64-sb/snponly-shim.efi" {
 		t.Errorf("told %q", got)
 	}
-	if got := h.discover(mac1, EFI64, true).Filename; got != script1 {
+	if got := h.discover(mac1, loaders.EFI64, true).Filename; got != script1 {
 		t.Errorf("iPXE is told %q", got)
 	}
 	pin("gone.efi")
 	const want = "its loader gone.efi is in no folder of loaders: put it back, or let the server choose: `bootes machine set NAME --loader auto`"
-	if got := h.discover(mac1, EFI64, false); got.Filename != "" || got.Reason != want {
+	if got := h.discover(mac1, loaders.EFI64, false); got.Filename != "" || got.Reason != want {
 		t.Errorf("%+v", got)
 	}
 }
@@ -203,7 +205,7 @@ func TestPinnedLoader(t *testing.T) {
 // What the folders lack is said where the machine's boot is shown.
 func TestLackIsRecorded(t *testing.T) {
 	h := newHouse(t)
-	reason := h.discover(mac1, EFIARM64, false).Reason
+	reason := h.discover(mac1, loaders.EFIARM64, false).Reason
 	e := h.Recorder.Boots("pc1")[0].Events
 	if last := e[len(e)-1]; last.Text != reason || last.Level != recorder.Error {
 		t.Errorf("%+v, want an error: %s", last, reason)
@@ -215,14 +217,14 @@ func TestFilesThatAreNotThere(t *testing.T) {
 	missing := func(name string) {
 		h.LoaderFetched(t.Context(), Fetched{Name: name, Proto: "TFTP", Remote: addr1, Err: &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}})
 	}
-	h.discover(mac1, EFI64, false)
+	h.discover(mac1, loaders.EFI64, false)
 	missing("grubx64.efi")
 	missing("x86_64-sb/revocations_sku.efi")
 	if !h.told("asks by TFTP for grubx64.efi, which no folder of loaders has") || h.told("revocations") {
 		t.Errorf("%+v", h.Recorder.Boots("pc1")[0].Events)
 	}
 	h = newHouse(t)
-	h.discover(mac1, RaspberryPi, false)
+	h.discover(mac1, loaders.RaspberryPi, false)
 	missing("12345678/recovery.elf")
 	if h.told("recovery.elf") {
 		t.Errorf("a Pi's habits are recorded: %+v", h.Recorder.Boots("pc1")[0].Events)
@@ -230,13 +232,13 @@ func TestFilesThatAreNotThere(t *testing.T) {
 }
 
 func TestFiles(t *testing.T) {
-	own := Folder{"/srv/own", fstest.MapFS{"custom/autoexec.ipxe": {Data: []byte("#!ipxe\n")}}}
-	pi := Folder{"/srv/pi", fstest.MapFS{"rpi/config.txt": kpxe, "rpi/start4.elf": kpxe, "rpi/1234abcd/config.txt": kpxe}}
+	own := loaders.Folder{Path: "/srv/own", FS: fstest.MapFS{"custom/autoexec.ipxe": {Data: []byte("#!ipxe\n")}}}
+	pi := loaders.Folder{Path: "/srv/pi", FS: fstest.MapFS{"rpi/config.txt": loaderstest.KPXE, "rpi/start4.elf": loaderstest.KPXE, "rpi/1234abcd/config.txt": loaderstest.KPXE}}
 	h := newHouse(t)
-	h.Loaders = NewFolders(debianLoaders().all[0], release(), own, pi)
-	h.discover(mac1, EFI64, false)
+	h.Loaders = loaders.NewFolders(debian, release, own, pi)
+	h.discover(mac1, loaders.EFI64, false)
 	h.attempts.current("pc1").loader = "x86_64-sb/snponly-shim.efi"
-	h.discover(mac2, RaspberryPi, false)
+	h.discover(mac2, loaders.RaspberryPi, false)
 	for _, tt := range []struct {
 		name   string
 		remote int
@@ -266,8 +268,8 @@ func TestFiles(t *testing.T) {
 // U-Boot asks by its own type for a script of its own, then as UEFI.
 func TestUBoot(t *testing.T) {
 	h := newHouse(t)
-	h.Loaders = NewFolders(release())
-	for _, fw := range []Firmware{UBootARM64, EFIARM64} {
+	h.Loaders = loaders.NewFolders(release)
+	for _, fw := range []loaders.Firmware{loaders.UBootARM64, loaders.EFIARM64} {
 		if got := h.discover(mac1, fw, false).Filename; got != "arm64/snponly.efi" {
 			t.Errorf("%s is told %q", fw, got)
 		}
@@ -289,7 +291,7 @@ func TestUBoot(t *testing.T) {
 
 func TestAutoexec(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, EFI64, false)
+	h.discover(mac1, loaders.EFI64, false)
 	for _, name := range []string{"autoexec.ipxe", "x86_64-sb/autoexec.ipxe"} {
 		f := h.File(t.Context(), name, addr1, server)
 		for _, want := range []string{"#!ipxe\n", "iseq ${net${i}/mac} " + mac1 + " ||", "chain http://10.77.0.1/ipxe/${netX/mac:hexhyp} ||"} {
@@ -309,7 +311,7 @@ func TestAutoexec(t *testing.T) {
 // HTTP as by TFTP, until a file has come by packets as long.
 func TestNothingArrivesByHTTP(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, HTTP64, true)
+	h.discover(mac1, loaders.HTTP64, true)
 	f := Fetched{Name: "snponly.efi", Proto: "HTTP", Remote: addr1, Packet: 1500, Resent: 4, Answered: true, Err: errors.New("client closed the connection")}
 	h.LoaderFetched(t.Context(), f)
 	a := h.attempts.current("pc1")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -34,7 +35,7 @@ func (h *house) checking(found func(layer string) (string, error)) (checks *atom
 // reading is a boot that has read, and then does nothing.
 func (h *house) reading() *Admitted {
 	h.t.Helper()
-	h.discover(mac1, EFI64, true)
+	h.discover(mac1, loaders.EFI64, true)
 	user, _ := h.script(mac1, addr1)
 	ad, err := h.admit(user)
 	if err != nil {
@@ -48,7 +49,7 @@ func (h *house) reading() *Admitted {
 // running is a boot whose system has its disk and has written.
 func (h *house) running() *Admitted {
 	h.t.Helper()
-	h.discover(mac1, EFI64, true)
+	h.discover(mac1, loaders.EFI64, true)
 	user, _ := h.script(mac1, addr1)
 	ad, err := h.admit(user)
 	if err != nil {
@@ -139,7 +140,7 @@ func TestChecksAgain(t *testing.T) {
 func TestNotSuspected(t *testing.T) {
 	h := newHouse(t)
 	checks := h.checking(damaged)
-	h.discover(mac1, EFI64, true)
+	h.discover(mac1, loaders.EFI64, true)
 	h.script(mac1, addr1)
 	h.stopped("pc1")
 	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }

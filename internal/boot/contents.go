@@ -10,6 +10,7 @@ import (
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/diskcheck"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -75,7 +76,7 @@ func (s *Service) lookInto(ctx context.Context, a *attempt, brief bool) {
 		if fw == "" {
 			fw = a.platform
 		}
-		key.machine.UEFI, key.machine.BIOS, key.machine.Server = fw.uefi(), fw == BIOS, a.server
+		key.machine.UEFI, key.machine.BIOS, key.machine.Server = fw.UEFI(), fw == loaders.BIOS, a.server
 		key.machine.Card = pciID(a.hardware.NIC)
 		if !a.stage.After(recorder.StageScript) {
 			d.Volume = ""

@@ -13,6 +13,7 @@ import (
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/diskcheck"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -62,7 +63,7 @@ func TestLooksOnceIntoAnImage(t *testing.T) {
 	h := newHouse(t)
 	looks, _ := h.looking(noKernel)
 	for range 2 {
-		h.discover(mac2, BIOS, true)
+		h.discover(mac2, loaders.BIOS, true)
 		user, _ := h.script(mac2, addr2)
 		ad, err := h.admit(user)
 		if err != nil {
@@ -87,7 +88,7 @@ func TestLooksOnceIntoAnImage(t *testing.T) {
 func TestDoesNotLook(t *testing.T) {
 	h := newHouse(t)
 	looks, _ := h.looking(noKernel)
-	h.discover(mac1, EFI64, true)
+	h.discover(mac1, loaders.EFI64, true)
 	h.script(mac1, addr1)
 	h.stopped("pc1")
 	if looks.Load() != 0 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -64,9 +65,9 @@ func TestCircles(t *testing.T) {
 			h.Moved = func(string) Moved { return Moved{Reads: 900, Read: tt.read} }
 			h.Pace = func(string) diagnose.Pace { return diagnose.Pace{Quiet: 21 * time.Second} }
 			for _, lasts := range tt.lasts {
-				h.discover(mac1, EFI64, false)
+				h.discover(mac1, loaders.EFI64, false)
 				h.fetches("snponly.efi")
-				h.discover(mac1, EFI64, true)
+				h.discover(mac1, loaders.EFI64, true)
 				user, _ := h.script(mac1, addr1)
 				ad, err := h.admit(user)
 				if err != nil {
@@ -80,7 +81,7 @@ func TestCircles(t *testing.T) {
 				}
 				h.later(lasts)
 			}
-			h.discover(mac1, EFI64, true)
+			h.discover(mac1, loaders.EFI64, true)
 			d := h.Recorder.Boots("pc1")[0].Diagnosis
 			if told := d != nil; told != tt.told {
 				t.Fatalf("told: %v, %+v", told, d)

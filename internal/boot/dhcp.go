@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -17,8 +18,8 @@ import (
 type Client struct {
 	MAC       net.HardwareAddr
 	Interface string
-	Server    netip.Addr // our address there
-	Firmware  Firmware   // NoFirmware: an operating system
+	Server    netip.Addr       // our address there
+	Firmware  loaders.Firmware // NoFirmware: an operating system
 	IPXE      bool
 	Discover  bool          // a DISCOVER, which may begin a boot
 	Relay     netip.Addr    // zero: on our wire
@@ -63,7 +64,7 @@ func (s *Service) DHCP(ctx context.Context, c Client) Answer {
 	}
 	m := v.machine
 	ans := Answer{Machine: m.Name, Hostname: m.Name, Known: true, Address: m.Address}
-	if !c.IPXE && c.Firmware == NoFirmware {
+	if !c.IPXE && c.Firmware == loaders.NoFirmware {
 		ans.RootPath = s.rootPath(ctx, m.Name, c)
 		return ans
 	}
@@ -75,7 +76,7 @@ func (s *Service) DHCP(ctx context.Context, c Client) Answer {
 
 // who is the machine of a DHCP client.
 func (s *Service) who(ctx context.Context, c Client) (verdict, error) {
-	if c.IPXE || c.Firmware != NoFirmware {
+	if c.IPXE || c.Firmware != loaders.NoFirmware {
 		return s.whose(ctx, c.MAC, inventory.Hardware{UUID: firmwareUUID(c.UUID)}, false)
 	}
 	// Systems do not say what they run on: they have booted here as something.
@@ -128,7 +129,7 @@ func (s *Service) asked(ctx context.Context, subject string, v verdict, c Client
 		if u := firmwareUUID(c.UUID); u != "" {
 			a.hardware.UUID = u
 		}
-		if !c.IPXE && !a.firmware.uboot() { // U-Boot asks as UEFI, too
+		if !c.IPXE && !a.firmware.UBoot() { // U-Boot asks as UEFI, too
 			a.firmware = c.Firmware
 		}
 		a.discovered(c, time.Now())
@@ -186,7 +187,7 @@ func (s *Service) DHCPSent(c Client, machine, text string, ignored bool) {
 	if a == nil {
 		return
 	}
-	if !c.IPXE && c.Firmware == NoFirmware { // its system, if it can have one by now
+	if !c.IPXE && c.Firmware == loaders.NoFirmware { // its system, if it can have one by now
 		var boots bool
 		s.attempts.with(a, func() { boots = a.stage.After(recorder.StageIPXE) })
 		if !boots {

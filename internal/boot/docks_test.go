@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 )
 
 // runs are targets on which one machine's system lives.
@@ -67,7 +68,7 @@ func TestDockThatWasCarriedToAnotherMachine(t *testing.T) {
 	if _, err := h.admit("pc2-1"); err != nil {
 		t.Error(err)
 	}
-	if a := h.discover(mac1, NoFirmware, false); a.Hostname != "pc2" {
+	if a := h.discover(mac1, loaders.NoFirmware, false); a.Hostname != "pc2" {
 		t.Errorf("its system is told that it is %s", a.Hostname)
 	}
 	if m, _ := h.Inventory.Machine(t.Context(), "pc1"); m.Hardware.UUID != uuidA {

@@ -10,6 +10,7 @@ import (
 
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -63,7 +64,7 @@ func (s *Service) Exchanged(c Client, machine string, x Exchange) {
 	if a == nil || machine != "" && a.subject != machine {
 		return
 	}
-	if !c.IPXE && c.Firmware == NoFirmware {
+	if !c.IPXE && c.Firmware == loaders.NoFirmware {
 		s.attempts.with(a, func() { a.system(x) })
 		return
 	}
@@ -192,8 +193,8 @@ func (a *attempt) sent(f Fetched, runsOn string, now time.Time) {
 // missed notes a file that a asked for and that is not there.
 func (a *attempt) missed(name string) {
 	switch {
-	case a.firmware == RaspberryPi || optionalFile[path.Base(name)] || path.Base(name) == autoexecName:
-	case isShim(a.loader) && a.stage == recorder.StageLoader:
+	case a.firmware == loaders.RaspberryPi || optionalFile[path.Base(name)] || path.Base(name) == autoexecName:
+	case loaders.IsShim(a.loader) && a.stage == recorder.StageLoader:
 		a.seen.Loader.Second = name
 	default:
 		a.seen.Loader.Missing = name

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 )
 
 func TestHardwareByFacts(t *testing.T) {
@@ -43,7 +44,7 @@ func FuzzHardware(f *testing.F) {
 // TestNoLongMode: only a machine with a BIOS is asked, and what it says is on its
 // timeline.
 func TestNoLongMode(t *testing.T) {
-	for fw, want := range map[Firmware]bool{BIOS: true, EFI64: false} {
+	for fw, want := range map[loaders.Firmware]bool{loaders.BIOS: true, loaders.EFI64: false} {
 		h := newHouse(t)
 		h.discover(mac1, fw, false)
 		h.discover(mac1, fw, true)

@@ -6,6 +6,8 @@ import (
 	"path"
 	"regexp"
 	"strings"
+
+	"bootes.dev/internal/loaders"
 )
 
 // File is what somebody who asks for a loader is sent.
@@ -51,7 +53,7 @@ func (s *Service) besideLoader(a *attempt, name string) string {
 	var loader string
 	s.attempts.with(a, func() { loader = a.loader })
 	beside := path.Join(path.Dir(loader), name)
-	if _, ok := s.Loaders.Has(beside); !isShim(loader) || strings.Contains(name, "/") || !ok {
+	if _, ok := s.Loaders.Has(beside); !loaders.IsShim(loader) || strings.Contains(name, "/") || !ok {
 		return ""
 	}
 	return beside
@@ -60,12 +62,12 @@ func (s *Service) besideLoader(a *attempt, name string) string {
 // piFile is where a Raspberry Pi's file is: all of them share one folder, but
 // for what is in rpi/ under a serial number or a MAC address.
 func (s *Service) piFile(a *attempt, name string) string {
-	var fw Firmware
+	var fw loaders.Firmware
 	if a != nil {
 		s.attempts.with(a, func() { fw = a.firmware })
 	}
 	prefix := piPrefix.FindString(name)
-	if fw != RaspberryPi && prefix == "" {
+	if fw != loaders.RaspberryPi && prefix == "" {
 		return name
 	}
 	for _, try := range []string{path.Join("rpi", name), path.Join("rpi", strings.TrimPrefix(name, prefix))} {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/store"
 )
 
@@ -11,7 +12,7 @@ import (
 // that Windows and iPXE take.
 func TestMutualCHAP(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, BIOS, true)
+	h.discover(mac1, loaders.BIOS, true)
 	user, text := h.script(mac1, addr1)
 	b, err := h.Inventory.Boot(t.Context(), user)
 	if err != nil {
@@ -42,7 +43,7 @@ func TestMutualCHAP(t *testing.T) {
 // A boot of before there was mutual CHAP goes on with what its script gave it.
 func TestOldBootHasNoProof(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, BIOS, true)
+	h.discover(mac1, loaders.BIOS, true)
 	user, _ := h.script(mac1, addr1)
 	h.forgetReverse()
 	if _, _, ok := h.Prove(t.Context(), user); ok {

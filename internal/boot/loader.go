@@ -13,6 +13,7 @@ import (
 
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -75,7 +76,7 @@ func (s *Service) fileFor(m inventory.Machine, c Client) (name, loader string, e
 	if loader, err = s.loader(m.Loader, c.Firmware); err != nil {
 		return "", "", err
 	}
-	if c.Firmware.http() && !c.IPXE {
+	if c.Firmware.HTTP() && !c.IPXE {
 		return fmt.Sprintf("http://%s/loader/%s", s.httpAddr(c), loader), loader, nil
 	}
 	return loader, loader, nil
@@ -90,7 +91,7 @@ func (s *Service) note(a *attempt, level recorder.Level, text string) {
 
 // loader is the file that a machine is given: the one that is pinned to it, or
 // what its firmware can run.
-func (s *Service) loader(pinned string, fw Firmware) (string, error) {
+func (s *Service) loader(pinned string, fw loaders.Firmware) (string, error) {
 	if pinned == "" {
 		l, err := s.Loaders.Loader(fw)
 		return l.Name, err
@@ -116,7 +117,7 @@ func (s *Service) LoaderFetched(ctx context.Context, f Fetched) {
 		s.transferred(a, recorder.Event{Text: fmt.Sprintf("asks by %s how large %s is", f.Proto, f.Name)})
 		return
 	}
-	runsOn := s.Loaders.runsOn(f.Name)
+	runsOn := s.Loaders.RunsOn(f.Name)
 	s.attempts.with(a, func() { a.sent(f, runsOn, time.Now()) })
 	defer s.alive(a)
 	if f.Err != nil {
@@ -182,9 +183,9 @@ func (s *Service) notFetched(a *attempt, f Fetched) {
 			Text: fmt.Sprintf("%s transfer of %s broke off after %d bytes%s: %v", f.Proto, f.Name, f.Bytes, f.how(), f.Err)})
 		return
 	}
-	var fw Firmware
+	var fw loaders.Firmware
 	s.attempts.with(a, func() { fw = a.firmware })
-	if fw != RaspberryPi && !optionalFile[path.Base(f.Name)] {
+	if fw != loaders.RaspberryPi && !optionalFile[path.Base(f.Name)] {
 		s.transferred(a, recorder.Event{Level: recorder.Warn, Text: fmt.Sprintf("asks by %s for %s, which no folder of loaders has", f.Proto, f.Name)})
 	}
 }

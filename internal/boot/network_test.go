@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -141,7 +142,7 @@ func TestRefusedScripts(t *testing.T) {
 // of others out.
 func TestFetchesAreBounded(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, BIOS, true)
+	h.discover(mac1, loaders.BIOS, true)
 	for i := range maxTransfers + 50 {
 		h.LoaderFetched(t.Context(), Fetched{Name: fmt.Sprint(i), Proto: "TFTP", Remote: addr1, Err: fs.ErrNotExist})
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -52,7 +53,7 @@ func TestSlowBoot(t *testing.T) {
 	h.Pace = func(string) diagnose.Pace {
 		return diagnose.Pace{Session: began, Commands: n.Load(), Served: time.Since(began), Volume: "pc1-v", IOPS: 3}
 	}
-	h.discover(mac1, EFI64, true)
+	h.discover(mac1, loaders.EFI64, true)
 	user, _ := h.script(mac1, addr1)
 	ad, err := h.admit(user)
 	if err != nil {
@@ -95,7 +96,7 @@ func TestSlowLoader(t *testing.T) {
 		}
 		return diagnose.File{Name: "snponly.efi", Proto: "TFTP", Began: began, Done: time.Since(began).Milliseconds(), Size: 1 << 20}
 	}
-	h.discover(mac1, EFI64, false)
+	h.discover(mac1, loaders.EFI64, false)
 	h.File(t.Context(), "snponly.efi", addr1, server)
 	var b recorder.Boot
 	if !eventually(func() bool { b = h.Recorder.Boots("pc1")[0]; return b.Diagnosis != nil }) {
@@ -110,7 +111,7 @@ func TestSlowLoader(t *testing.T) {
 // what it shows.
 func TestLoaderThatCrept(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, BIOS, false)
+	h.discover(mac1, loaders.BIOS, false)
 	began := time.Now()
 	h.LoaderFetched(t.Context(), Fetched{Name: "undionly.kpxe", Proto: "TFTP", Remote: addr1, Bytes: 74213, Block: 1432, Took: 21483 * time.Millisecond})
 	b := h.Recorder.Boots("pc1")[0]

@@ -12,6 +12,7 @@ import (
 
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/ipxe"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -91,7 +92,7 @@ func (s *Service) script(ctx context.Context, by Asker) (string, error) {
 // bootScript is the script of a machine that may have its disk.
 func (s *Service) bootScript(ctx context.Context, m inventory.Machine, a *attempt, by Asker) (string, error) {
 	var iface string
-	var fw Firmware
+	var fw loaders.Firmware
 	s.attempts.with(a, func() { iface, fw = a.iface, cmp.Or(a.firmware, a.platform) })
 	portal := s.portal(iface, by.Local)
 	b, v, err := s.plan(ctx, m, a)
@@ -102,7 +103,7 @@ func (s *Service) bootScript(ctx context.Context, m inventory.Machine, a *attemp
 		return ipxe.Message("Bootes cannot boot "+m.Name+":", err.Error()), nil
 	}
 	w := way{target: s.Target(m.Name), portal: portal, report: s.report(m, a, by)}
-	if fw == BIOS {
+	if fw == loaders.BIOS {
 		w.noLongMode = s.ownURL(a, by) + "?report=1&" + noLongMode
 	}
 	text, err := s.diskScript(m, b, v, w)

@@ -27,6 +27,7 @@ import (
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/diskcheck"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -59,7 +60,7 @@ type Options struct {
 	Recorder  *recorder.Recorder
 	Locate    Locate
 	Log       *slog.Logger
-	Loaders   *Folders // nil: there are none
+	Loaders   *loaders.Folders // nil: there are none
 
 	IQNPrefix string
 	HTTPPort  uint16
@@ -145,7 +146,7 @@ func New(o Options) *Service {
 	}
 	o.TFTPPort = cmp.Or(o.TFTPPort, 69)
 	if o.Loaders == nil {
-		o.Loaders = NewFolders()
+		o.Loaders = loaders.NewFolders()
 	}
 	if o.SimulationEnded == nil {
 		o.SimulationEnded = func(string) {}

@@ -17,8 +17,16 @@ import (
 	"time"
 
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
+	"bootes.dev/internal/loaders/loaderstest"
 	"bootes.dev/internal/recorder"
 	"bootes.dev/internal/store"
+)
+
+// The folders of Debian 12's package ipxe, and of an iPXE release.
+var (
+	debian  = loaders.Folder{Path: "/usr/lib/ipxe", FS: loaderstest.Debian}
+	release = loaders.Folder{Path: "/srv/ipxe", FS: loaderstest.Release}
 )
 
 const (
@@ -105,7 +113,7 @@ func newHouse(t *testing.T) *house {
 	}
 	d := &disks{inv: inv}
 	s := New(Options{
-		Inventory: inv, Disks: d, Recorder: recorder.New(log), Log: log, Loaders: debianLoaders(),
+		Inventory: inv, Disks: d, Recorder: recorder.New(log), Log: log, Loaders: loaders.NewFolders(debian),
 		Locate: func(_ context.Context, a netip.Addr) (net.HardwareAddr, bool) {
 			mac, ok := map[netip.Addr]string{addr1: mac1, addr2: mac2}[a]
 			return parseMAC(mac), ok
@@ -127,7 +135,7 @@ func parseMAC(s string) net.HardwareAddr {
 	return mac
 }
 
-func (h *house) discover(mac string, fw Firmware, ipxe bool) Answer {
+func (h *house) discover(mac string, fw loaders.Firmware, ipxe bool) Answer {
 	h.later(2 * time.Second)
 	return h.DHCP(h.t.Context(), Client{MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: fw, IPXE: ipxe, Discover: true})
 }
@@ -161,16 +169,16 @@ func initiatorOf(user string) Initiator {
 func TestLoaderByFirmware(t *testing.T) {
 	h := newHouse(t)
 	for _, tt := range []struct {
-		fw   Firmware
+		fw   loaders.Firmware
 		ipxe bool
 		want Answer
 	}{
-		{BIOS, false, Answer{Filename: "undionly.kpxe"}},
-		{EFI64, false, Answer{Filename: "snponly.efi"}},
-		{HTTP64, false, Answer{Filename: "http://10.77.0.1/loader/snponly.efi"}},
-		{EFIARM64, false, Answer{Reason: "no loader for its firmware (UEFI arm64): put iPXE's snponly.efi for arm64 as arm64/snponly.efi into a folder of loaders: in the config; there is none in /usr/lib/ipxe"}},
-		{EFI64, true, Answer{Filename: "http://10.77.0.1/ipxe/52-54-00-00-00-01"}},
-		{NoFirmware, false, Answer{}},
+		{loaders.BIOS, false, Answer{Filename: "undionly.kpxe"}},
+		{loaders.EFI64, false, Answer{Filename: "snponly.efi"}},
+		{loaders.HTTP64, false, Answer{Filename: "http://10.77.0.1/loader/snponly.efi"}},
+		{loaders.EFIARM64, false, Answer{Reason: "no loader for its firmware (UEFI arm64): put iPXE's snponly.efi for arm64 as arm64/snponly.efi into a folder of loaders: in the config; there is none in /usr/lib/ipxe"}},
+		{loaders.EFI64, true, Answer{Filename: "http://10.77.0.1/ipxe/52-54-00-00-00-01"}},
+		{loaders.NoFirmware, false, Answer{}},
 	} {
 		tt.want.Machine, tt.want.Hostname, tt.want.Known = "pc1", "pc1", true
 		if got := h.discover(mac1, tt.fw, tt.ipxe); got != tt.want {
@@ -186,10 +194,10 @@ func TestAddressesOfAnInterface(t *testing.T) {
 	h.Addresses = map[string]Addresses{"br0": {
 		HTTP: netip.MustParseAddr("10.1.0.1"), Portal: netip.MustParseAddr("10.2.0.1"),
 	}}
-	if got := h.discover(mac1, HTTP64, false).Filename; got != "http://10.1.0.1:8080/loader/snponly.efi" {
+	if got := h.discover(mac1, loaders.HTTP64, false).Filename; got != "http://10.1.0.1:8080/loader/snponly.efi" {
 		t.Errorf("loader at %s", got)
 	}
-	if got := h.discover(mac1, BIOS, true).Filename; got != "http://10.1.0.1:8080/ipxe/52-54-00-00-00-01" {
+	if got := h.discover(mac1, loaders.BIOS, true).Filename; got != "http://10.1.0.1:8080/ipxe/52-54-00-00-00-01" {
 		t.Errorf("script at %s", got)
 	}
 	if _, text := h.script(mac1, addr1); !strings.Contains(text, "sanboot iscsi:10.2.0.1::13260:0:"+prefix+":pc1 ||") {
@@ -201,7 +209,7 @@ func TestStrangerIsToldHowToBeAdded(t *testing.T) {
 	h := newHouse(t)
 	const mac = "52:54:00:00:00:99"
 	for range 3 {
-		if a := h.discover(mac, BIOS, false); a.Known || a.Filename != "" {
+		if a := h.discover(mac, loaders.BIOS, false); a.Known || a.Filename != "" {
 			t.Errorf("a stranger is told to boot: %+v", a)
 		}
 	}
@@ -223,12 +231,12 @@ func TestStrangerIsToldHowToBeAdded(t *testing.T) {
 
 func TestScriptIsIdempotentWithinABoot(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac2, BIOS, true)
+	h.discover(mac2, loaders.BIOS, true)
 	_, first := h.script(mac2, addr2)
 	if _, again := h.script(mac2, addr2); again != first {
 		t.Errorf("asked twice:\n%s\nthen:\n%s", first, again)
 	}
-	h.discover(mac2, BIOS, true)
+	h.discover(mac2, loaders.BIOS, true)
 	if _, next := h.script(mac2, addr2); next == first {
 		t.Error("the next boot got the same disk and credentials")
 	}
@@ -253,7 +261,7 @@ func TestScriptOnlyForItsMachine(t *testing.T) {
 func TestTroubleIsSaidOnTheScreen(t *testing.T) {
 	h := newHouse(t)
 	h.Disks = brokenDisks{}
-	h.discover(mac2, BIOS, true)
+	h.discover(mac2, loaders.BIOS, true)
 	_, text := h.script(mac2, addr2)
 	if !strings.Contains(text, "cannot boot pc2") || !strings.Contains(text, "disk on fire") || strings.Contains(text, "sanboot") {
 		t.Errorf("script:\n%s", text)
@@ -271,7 +279,7 @@ func (brokenDisks) Discard(context.Context, inventory.Superseded) error { return
 // refused, and nothing unauthenticated changes anything.
 func TestWhoMayHoldTheDisk(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac2, BIOS, true)
+	h.discover(mac2, loaders.BIOS, true)
 	user1, _ := h.script(mac2, addr2)
 	in := Initiator{Name: prefix + ":init:pc2", Target: prefix + ":pc2", Remote: addr2}
 	ad1, err := h.admit(user1)
@@ -284,8 +292,8 @@ func TestWhoMayHoldTheDisk(t *testing.T) {
 	if _, text := h.script(mac2, addr2); strings.Contains(text, "password") {
 		t.Errorf("a running machine is given a script with credentials:\n%s", text)
 	}
-	h.discover(mac2, EFI64, false)
-	h.discover(mac2, BIOS, true)
+	h.discover(mac2, loaders.EFI64, false)
+	h.discover(mac2, loaders.BIOS, true)
 	user2, _ := h.script(mac2, addr2)
 	if user2 == user1 {
 		t.Fatal("the new boot has the running boot's credentials")
@@ -332,7 +340,7 @@ func TestPersistentDiskIsKept(t *testing.T) {
 	h := newHouse(t)
 	var volumes []string
 	for range 2 {
-		h.discover(mac1, BIOS, true)
+		h.discover(mac1, loaders.BIOS, true)
 		user, _ := h.script(mac1, addr1)
 		ad, err := h.admit(user)
 		if err != nil {
@@ -381,9 +389,9 @@ func TestInIPXE(t *testing.T) {
 		}
 	}
 	check("before all", false)
-	h.discover(mac1, BIOS, false)
+	h.discover(mac1, loaders.BIOS, false)
 	check("in the ROM", false)
-	h.discover(mac1, BIOS, true)
+	h.discover(mac1, loaders.BIOS, true)
 	check("in iPXE", true)
 	h.script(mac1, addr1)
 	check("with its script", false)
@@ -391,7 +399,7 @@ func TestInIPXE(t *testing.T) {
 
 func TestStagesOfLogins(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, BIOS, true)
+	h.discover(mac1, loaders.BIOS, true)
 	user, _ := h.script(mac1, addr1)
 	ad, err := h.admit(user)
 	if err != nil {
@@ -453,7 +461,7 @@ func TestIdentityDisk(t *testing.T) {
 // record once it may have one.
 func TestRepeatsAndSystems(t *testing.T) {
 	h := newHouse(t)
-	c := Client{MAC: parseMAC(mac1), Interface: "br0", Server: server, Firmware: BIOS, Discover: true}
+	c := Client{MAC: parseMAC(mac1), Interface: "br0", Server: server, Firmware: loaders.BIOS, Discover: true}
 	system := Client{MAC: parseMAC(mac1), Interface: "br0", Server: server}
 	for range 4 {
 		h.DHCP(t.Context(), c)

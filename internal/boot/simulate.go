@@ -9,6 +9,7 @@ import (
 
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/ipxe"
+	"bootes.dev/internal/loaders"
 )
 
 // simulatePrefix and a colon begin the CHAP names of simulated machines. Names of
@@ -26,7 +27,7 @@ func (s *Service) simulateDHCP(ctx context.Context, c Client) Answer {
 	s.tickets.asks(at, c.Interface)
 	m := v.machine
 	ans := Answer{Machine: m.Name, Hostname: m.Name, Known: v.known(), Address: m.Address}
-	system := !c.IPXE && c.Firmware == NoFirmware
+	system := !c.IPXE && c.Firmware == loaders.NoFirmware
 	switch {
 	case !v.known() && system:
 		ans.Reason = "unknown machine"

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 )
 
 func (h *house) simulate(image string, macs ...string) Simulation {
@@ -25,7 +26,7 @@ func (h *house) simulate(image string, macs ...string) Simulation {
 	return sim
 }
 
-func (h *house) simulatedAsk(mac, id string, fw Firmware, ipxe bool) Answer {
+func (h *house) simulatedAsk(mac, id string, fw loaders.Firmware, ipxe bool) Answer {
 	return h.DHCP(h.t.Context(), Client{
 		MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: fw, IPXE: ipxe, Discover: true, Simulated: true, Simulation: id,
 	})
@@ -48,17 +49,17 @@ func TestSimulatedMachineIsAnsweredAndLeavesNoTrace(t *testing.T) {
 	if len(sim.Seats) != 2 || sim.Seats[0].Machine.Name != "pc1" || !sim.Expires.Equal(h.clock.Add(ticketTime)) {
 		t.Errorf("%+v", sim)
 	}
-	c := h.simulatedAsk(mac1, sim.ID, EFI64, false)
+	c := h.simulatedAsk(mac1, sim.ID, loaders.EFI64, false)
 	if c != (Answer{Machine: "pc1", Hostname: "pc1", Known: true, Filename: "snponly.efi"}) {
 		t.Errorf("as firmware: %+v", c)
 	}
-	if a := h.simulatedAsk(mac1, "", BIOS, true); a.Filename != "http://10.77.0.1/ipxe/52-54-00-00-00-01" {
+	if a := h.simulatedAsk(mac1, "", loaders.BIOS, true); a.Filename != "http://10.77.0.1/ipxe/52-54-00-00-00-01" {
 		t.Errorf("as iPXE, without a ticket: %+v", a)
 	}
-	if a := h.simulatedAsk(mac1, "", EFIARM64, false); !strings.HasPrefix(a.Reason, "no loader for its firmware") {
+	if a := h.simulatedAsk(mac1, "", loaders.EFIARM64, false); !strings.HasPrefix(a.Reason, "no loader for its firmware") {
 		t.Errorf("%+v", a)
 	}
-	if a := h.simulatedAsk("52:54:00:00:00:99", "", BIOS, false); a.Known || a.Reason != "unknown machine: it gets no boot. To add it: bootes machine add NAME --mac 52:54:00:00:00:99 --image debian:12" {
+	if a := h.simulatedAsk("52:54:00:00:00:99", "", loaders.BIOS, false); a.Known || a.Reason != "unknown machine: it gets no boot. To add it: bootes machine add NAME --mac 52:54:00:00:00:99 --image debian:12" {
 		t.Errorf("a stranger: %+v", a)
 	}
 	for mac, label := range map[string]string{mac1: "debian:12, persistent", mac2: "debian:12, ephemeral"} {
@@ -110,8 +111,8 @@ func TestSimulationEndsMeanwhile(t *testing.T) {
 // nothing of how that boot fares.
 func TestOthersAreNoSignOfLife(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, EFI64, false)
-	h.discover(mac1, EFI64, true)
+	h.discover(mac1, loaders.EFI64, false)
+	h.discover(mac1, loaders.EFI64, true)
 	a := h.attempts.current("pc1")
 	life := a.watch.life
 	sim := h.simulate("", mac1)
@@ -289,7 +290,7 @@ func TestSimulatedStrangers(t *testing.T) {
 		"br1": "echo it would be enrolled, and boot debian:12\n",
 		"br2": "echo Bootes does not know this machine, 52:54:00:00:00:99\n",
 	} {
-		h.DHCP(t.Context(), Client{MAC: parseMAC(mac), Interface: iface, Server: server, Firmware: BIOS, IPXE: true, Simulated: true, Simulation: sim.ID})
+		h.DHCP(t.Context(), Client{MAC: parseMAC(mac), Interface: iface, Server: server, Firmware: loaders.BIOS, IPXE: true, Simulated: true, Simulation: sim.ID})
 		if text, err := h.simulatedScript(mac, sim.Ticket); err != nil || !strings.Contains(text, want) {
 			t.Errorf("%s: %v\n%s", iface, err, text)
 		}
@@ -308,7 +309,7 @@ func TestSimulatedRoom(t *testing.T) {
 	if m := sim.Seats[1].Machine; m.Name != "simulated-2" || m.Image != "debian:12" {
 		t.Errorf("%+v", m)
 	}
-	if a := h.simulatedAsk("52:54:00:00:00:99", sim.ID, BIOS, true); !a.Known || a.Machine != "simulated-2" || a.Filename == "" {
+	if a := h.simulatedAsk("52:54:00:00:00:99", sim.ID, loaders.BIOS, true); !a.Known || a.Machine != "simulated-2" || a.Filename == "" {
 		t.Errorf("%+v", a)
 	}
 	text, err := h.simulatedScript("52:54:00:00:00:99", sim.Ticket)

@@ -17,13 +17,14 @@ import (
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
 var rival = netip.MustParseAddr("10.77.0.2")
 
 // client is pc1 or pc2 as DHCP shows it.
-func client(mac string, fw Firmware, ipxe bool) Client {
+func client(mac string, fw loaders.Firmware, ipxe bool) Client {
 	return Client{MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: fw, IPXE: ipxe, Discover: true}
 }
 
@@ -31,12 +32,12 @@ func client(mac string, fw Firmware, ipxe bool) Client {
 // servers report, and looks at what its boot is said to have stopped of.
 func TestDiagnoses(t *testing.T) {
 	asks := func(h *house, ipxe bool) {
-		h.discover(mac1, EFI64, ipxe)
-		h.Exchanged(client(mac1, EFI64, ipxe), "pc1", Exchange{Offer: true, Addr: addr1, File: "what it says"})
+		h.discover(mac1, loaders.EFI64, ipxe)
+		h.Exchanged(client(mac1, loaders.EFI64, ipxe), "pc1", Exchange{Offer: true, Addr: addr1, File: "what it says"})
 	}
 	leased := func(h *house, ipxe bool) {
 		asks(h, ipxe)
-		h.Exchanged(client(mac1, EFI64, ipxe), "pc1", Exchange{ACK: true, Addr: addr1, File: "what it says"})
+		h.Exchanged(client(mac1, loaders.EFI64, ipxe), "pc1", Exchange{ACK: true, Addr: addr1, File: "what it says"})
 	}
 	inIPXE := func(h *house) {
 		leased(h, false)
@@ -65,23 +66,23 @@ func TestDiagnoses(t *testing.T) {
 	}{
 		{diagnose.NoAddress, recorder.StageFirmware, func(h *house) { asks(h, false) }},
 		{diagnose.NoLoader, recorder.StageFirmware, func(h *house) {
-			h.discover(mac1, EFIARM64, false)
-			h.Exchanged(client(mac1, EFIARM64, false), "pc1", Exchange{Offer: true, Addr: addr1, NoBoot: "no loader for its firmware (UEFI arm64): put it there"})
+			h.discover(mac1, loaders.EFIARM64, false)
+			h.Exchanged(client(mac1, loaders.EFIARM64, false), "pc1", Exchange{Offer: true, Addr: addr1, NoBoot: "no loader for its firmware (UEFI arm64): put it there"})
 		}},
 		{diagnose.PoolExhausted, recorder.StageFirmware, func(h *house) {
-			h.discover(mac1, EFI64, false)
-			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{Refused: "no address left in the pool", Full: true, Pool: Pool{Network: netip.MustParsePrefix("10.77.0.0/24"), Range: "10.77.0.100", Addresses: 1}})
+			h.discover(mac1, loaders.EFI64, false)
+			h.Exchanged(client(mac1, loaders.EFI64, false), "pc1", Exchange{Refused: "no address left in the pool", Full: true, Pool: Pool{Network: netip.MustParsePrefix("10.77.0.0/24"), Range: "10.77.0.100", Addresses: 1}})
 		}},
 		{diagnose.OfferIgnored, recorder.StageFirmware, func(h *house) {
 			asks(h, false)
-			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{Addr: addr1, From: rival})
+			h.Exchanged(client(mac1, loaders.EFI64, false), "pc1", Exchange{Addr: addr1, From: rival})
 		}},
 		{diagnose.LoaderNotFetched, recorder.StageFirmware, func(h *house) { leased(h, false) }},
 		{diagnose.LoaderNotFetched, recorder.StageFirmware, func(h *house) {
-			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{Addr: addr1, From: rival}) // of nobody yet
+			h.Exchanged(client(mac1, loaders.EFI64, false), "pc1", Exchange{Addr: addr1, From: rival}) // of nobody yet
 			asks(h, false)
-			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{Addr: addr1, From: rival})
-			h.Exchanged(client(mac1, EFI64, false), "pc1", Exchange{ACK: true, Proxied: true, File: "snponly.efi"})
+			h.Exchanged(client(mac1, loaders.EFI64, false), "pc1", Exchange{Addr: addr1, From: rival})
+			h.Exchanged(client(mac1, loaders.EFI64, false), "pc1", Exchange{ACK: true, Proxied: true, File: "snponly.efi"})
 		}},
 		{diagnose.WrongBootFile, recorder.StageFirmware, func(h *house) {
 			leased(h, false)
@@ -107,7 +108,7 @@ func TestDiagnoses(t *testing.T) {
 				leased(h, false)
 				h.fetches("snponly.efi")
 			}
-			h.discover(mac1, EFI64, false)
+			h.discover(mac1, loaders.EFI64, false)
 		}},
 		{diagnose.WrongArchitecture, recorder.StageLoader, func(h *house) { leased(h, false); h.fetches("undionly.kpxe") }},
 		{diagnose.IPXENoAddress, recorder.StageIPXE, func(h *house) { asks(h, true) }},
@@ -173,14 +174,14 @@ func (h *house) stopped(subject string) (b recorder.Boot) {
 func TestUnknownMachineIsRefused(t *testing.T) {
 	h := newHouse(t)
 	const mac = "52:54:00:00:00:09"
-	h.discover(mac, EFI64, false)
-	h.Exchanged(client(mac, EFI64, false), "", Exchange{Offer: true, NoBoot: "unknown machine"})
+	h.discover(mac, loaders.EFI64, false)
+	h.Exchanged(client(mac, loaders.EFI64, false), "", Exchange{Offer: true, NoBoot: "unknown machine"})
 	if b := h.stopped(mac); b.Outcome != recorder.OutcomeRefused || b.Diagnosis.Kind != diagnose.UnknownMachine {
 		t.Errorf("%s: %+v", b.Outcome, b.Diagnosis)
 	} else if near := b.Diagnosis.Causes[0]; near.Remedy != "bootes machine set pc1 --mac "+mac {
 		t.Errorf("that pc1's MAC may be mistyped: %+v", near)
 	}
-	h.discover(mac1, EFI64, false) // it is there: its MAC is right
+	h.discover(mac1, loaders.EFI64, false) // it is there: its MAC is right
 	if d := h.near(t.Context(), mac); d.Machine != "pc2" {
 		t.Errorf("near %s is %+v", mac, d)
 	}
@@ -194,7 +195,7 @@ func TestRepeatingIsNoProgress(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("it may ask for ever")
 		}
-		h.DHCP(t.Context(), client(mac1, EFI64, false))
+		h.DHCP(t.Context(), client(mac1, loaders.EFI64, false))
 		time.Sleep(10 * time.Millisecond)
 	}
 }
@@ -205,8 +206,8 @@ func TestRepeatingIsNoProgress(t *testing.T) {
 func TestGoneInTheMiddleOfItsLoader(t *testing.T) {
 	h := newHouse(t)
 	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return 40 * time.Millisecond }
-	h.DHCP(t.Context(), client(mac1, BIOS, false))
-	h.Exchanged(client(mac1, BIOS, false), "pc1", Exchange{ACK: true, Addr: addr1, File: "undionly.kpxe"})
+	h.DHCP(t.Context(), client(mac1, loaders.BIOS, false))
+	h.Exchanged(client(mac1, loaders.BIOS, false), "pc1", Exchange{ACK: true, Addr: addr1, File: "undionly.kpxe"})
 	h.File(t.Context(), "undionly.kpxe", addr1, server)
 	h.Locate = func(context.Context, netip.Addr) (net.HardwareAddr, bool) { return nil, false }
 	time.Sleep(200 * time.Millisecond)
@@ -231,7 +232,7 @@ func TestReadsAreSignsOfLife(t *testing.T) {
 		}
 		return Moved{Reads: reads, Firmware: true}
 	}
-	h.discover(mac1, EFI64, true)
+	h.discover(mac1, loaders.EFI64, true)
 	user, _ := h.script(mac1, addr1)
 	ad, err := h.admit(user)
 	if err != nil {
@@ -257,7 +258,7 @@ func TestHeldMachinesMayWait(t *testing.T) {
 	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Second }
 	const mac = "52:54:00:00:00:09"
 	h.Locate = func(context.Context, netip.Addr) (net.HardwareAddr, bool) { return parseMAC(mac), true }
-	h.discover(mac, EFI64, true)
+	h.discover(mac, loaders.EFI64, true)
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if _, err := h.Script(t.Context(), Asker{MAC: parseMAC(mac), Remote: addr1, Local: server, Facts: url.Values{"facts": {"1"}}}); err != nil {
 			t.Fatal(err)
@@ -294,7 +295,7 @@ func crashes(t *testing.T, last recorder.Stage) {
 	for _, id := range []string{"a", "b", "c"} {
 		boot(id, "debian:12", last)
 	}
-	h.discover(mac1, EFI64, false)
+	h.discover(mac1, loaders.EFI64, false)
 	b := h.Recorder.Boots("pc1")[0]
 	if b.Diagnosis == nil || b.Diagnosis.Kind != diagnose.CrashLoop || b.Outcome != "" {
 		t.Fatalf("%q, %+v", b.Outcome, b.Diagnosis)
@@ -308,7 +309,7 @@ func crashes(t *testing.T, last recorder.Stage) {
 func TestFailingDisk(t *testing.T) {
 	h := newHouse(t)
 	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
-	h.discover(mac1, EFI64, true)
+	h.discover(mac1, loaders.EFI64, true)
 	user, _ := h.script(mac1, addr1)
 	ad, err := h.admit(user)
 	if err != nil {
@@ -353,7 +354,7 @@ func TestConclusiveEvidence(t *testing.T) {
 		h := newHouse(t)
 		h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
 		h.between = 20 * time.Millisecond
-		h.discover(mac1, EFI64, true)
+		h.discover(mac1, loaders.EFI64, true)
 		user, _ := h.script(mac1, addr1)
 		ad, err := h.admit(user)
 		if err != nil {
@@ -373,7 +374,7 @@ func TestIPXEOpensItsDiskTwice(t *testing.T) {
 	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
 	h.between = 100 * time.Millisecond
 	h.Moved = func(string) Moved { return Moved{Reads: 5, Read: 158 << 10} }
-	h.discover(mac1, EFI64, true)
+	h.discover(mac1, loaders.EFI64, true)
 	user, _ := h.script(mac1, addr1)
 	ad, err := h.admit(user)
 	if err != nil {
@@ -398,7 +399,7 @@ func TestIPXEOpensItsDiskTwice(t *testing.T) {
 // disk up.
 func TestUntakenIsNotGivenUp(t *testing.T) {
 	h := newHouse(t)
-	h.discover(mac1, EFI64, true)
+	h.discover(mac1, loaders.EFI64, true)
 	user, _ := h.script(mac1, addr1)
 	ad, err := h.admit(user)
 	if err != nil {
@@ -421,7 +422,7 @@ func TestReplacedBootTellsWhy(t *testing.T) {
 	h := newHouse(t)
 	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
 	read := func() *Admitted {
-		h.discover(mac1, EFI64, true)
+		h.discover(mac1, loaders.EFI64, true)
 		user, _ := h.script(mac1, addr1)
 		ad, err := h.admit(user)
 		if err != nil {
@@ -562,7 +563,7 @@ func TestLoopOfAKnownCause(t *testing.T) {
 		h.Recorder.Add(recorder.Event{Boot: id, Machine: "pc1", Stage: recorder.StageRead, Text: "read"})
 		h.Recorder.Add(recorder.Event{Boot: id, Machine: "pc1", Outcome: recorder.OutcomeStalled, Diagnosis: d, Text: "stopped"})
 	}
-	h.discover(mac1, EFI64, false)
+	h.discover(mac1, loaders.EFI64, false)
 	b := h.Recorder.Boots("pc1")[0]
 	if want := "the 3 boots before it came as far as read; the last: no boot sector"; b.Outcome != "" || b.Diagnosis != nil || b.Events[1].Text != want {
 		t.Errorf("%q, %+v, %q; want %q", b.Outcome, b.Diagnosis, b.Events[1].Text, want)

@@ -10,6 +10,7 @@ import (
 
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -68,7 +69,7 @@ func TestStaticAccount(t *testing.T) {
 	if got := h.Visible(t.Context(), hba, st.User); got != nil {
 		t.Errorf("visible from another's address: %v", got)
 	}
-	h.discover(mac1, BIOS, true)
+	h.discover(mac1, loaders.BIOS, true)
 	user, _ := h.script(mac1, addr1)
 	in := hba
 	in.Remote = addr1
@@ -141,20 +142,20 @@ func TestStaticHolds(t *testing.T) {
 func TestRootPath(t *testing.T) {
 	h := newHouse(t)
 	h.Addresses = map[string]Addresses{"br1": {Portal: addr2}}
-	root := func(mac, iface string, fw Firmware) string {
+	root := func(mac, iface string, fw loaders.Firmware) string {
 		return h.DHCP(t.Context(), Client{MAC: parseMAC(mac), Interface: iface, Server: server, Firmware: fw, Discover: true}).RootPath
 	}
-	if got := root(mac1, "br0", NoFirmware); got != "" {
+	if got := root(mac1, "br0", loaders.NoFirmware); got != "" {
 		t.Errorf("without static credentials: %s", got)
 	}
 	h.static()
-	if got, want := root(mac1, "br0", NoFirmware), "iscsi:10.77.0.1:::0:"+prefix+":pc1"; got != want {
+	if got, want := root(mac1, "br0", loaders.NoFirmware), "iscsi:10.77.0.1:::0:"+prefix+":pc1"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got, want := root(mac1, "br1", NoFirmware), "iscsi:10.77.0.102:::0:"+prefix+":pc1"; got != want {
+	if got, want := root(mac1, "br1", loaders.NoFirmware), "iscsi:10.77.0.102:::0:"+prefix+":pc1"; got != want {
 		t.Errorf("with a portal elsewhere: %q, want %q", got, want)
 	}
-	if got := root(mac1, "br0", BIOS) + root(mac2, "br0", NoFirmware); got != "" {
+	if got := root(mac1, "br0", loaders.BIOS) + root(mac2, "br0", loaders.NoFirmware); got != "" {
 		t.Errorf("PXE, and another machine: %s", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 )
 
 // stable adds debian:13, makes debian:stable point to debian:12, and has both
@@ -34,7 +35,7 @@ func (h *house) point(image string) {
 // boots boots the machine with a MAC once and returns what it holds.
 func (h *house) boots(mac string) inventory.Volume {
 	h.t.Helper()
-	h.discover(mac, BIOS, true)
+	h.discover(mac, loaders.BIOS, true)
 	from := addr1
 	if mac == mac2 {
 		from = addr2
@@ -183,7 +184,7 @@ func TestUpdateVolumeGone(t *testing.T) {
 func TestUpdateBeginsDuringLogin(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
-	h.discover(mac1, BIOS, true)
+	h.discover(mac1, loaders.BIOS, true)
 	user, _ := h.script(mac1, addr1)
 	ad, err := h.admit(user)
 	if err != nil {

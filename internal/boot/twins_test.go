@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/loaders"
 )
 
 func TestTwins(t *testing.T) {
@@ -36,7 +37,7 @@ func TestTwins(t *testing.T) {
 		var all twins
 		now, got := time.Now(), ""
 		for _, s := range tt.said {
-			c := client(mac1, BIOS, s.ipxe)
+			c := client(mac1, loaders.BIOS, s.ipxe)
 			c.Xid, c.UUID = s.xid, s.uuid
 			got = all.hear(c, now.Add(s.after*time.Second))
 		}
@@ -49,7 +50,7 @@ func TestTwins(t *testing.T) {
 func TestTwinsAreBounded(t *testing.T) {
 	var all twins
 	for i := range maxVoices + 10 {
-		c := client(mac1, BIOS, false)
+		c := client(mac1, loaders.BIOS, false)
 		c.MAC = []byte{2, 0, 0, 0, byte(i >> 8), byte(i)}
 		all.hear(c, time.Now())
 	}
@@ -62,7 +63,7 @@ func TestTwinsAreBounded(t *testing.T) {
 func TestTwinIsTold(t *testing.T) {
 	h := newHouse(t)
 	asks := func(xid uint32, discover bool) {
-		c := client(mac1, BIOS, false)
+		c := client(mac1, loaders.BIOS, false)
 		c.Xid, c.Discover = xid, discover
 		h.DHCP(t.Context(), c)
 		h.Exchanged(c, "pc1", Exchange{ACK: !discover, Offer: discover, Addr: addr1, File: "undionly.kpxe"})

@@ -13,6 +13,7 @@ import (
 
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/ipxe"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -43,7 +44,7 @@ const renewAfter = 4 * time.Minute
 // how to add it, or with what leads to the script that makes it wait or adds it.
 func (s *Service) stranger(ctx context.Context, c Client, v verdict) Answer {
 	ans := Answer{Reason: "unknown machine"}
-	if !c.IPXE && c.Firmware == NoFirmware {
+	if !c.IPXE && c.Firmware == loaders.NoFirmware {
 		return ans
 	}
 	if s.attempts.current(c.MAC.String()) == nil && c.Discover && !s.met.take(newcomers, s.now()) {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"bootes.dev/internal/inventory"
+	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
 
@@ -43,7 +44,7 @@ func newPolicy(t *testing.T, u Unknown) *house {
 // discovers is discover of a computer with a UUID.
 func (h *house) discovers(mac, id string, ipxe bool) Answer {
 	h.later(2 * time.Second)
-	c := Client{MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: EFI64, IPXE: ipxe, Discover: true}
+	c := Client{MAC: parseMAC(mac), Interface: "br0", Server: server, Firmware: loaders.EFI64, IPXE: ipxe, Discover: true}
 	if id != "" {
 		c.UUID = uuid.MustParse(id)
 	}
@@ -300,7 +301,7 @@ func TestFloodOfStrangers(t *testing.T) {
 		h.discovers(mac1, "", true)
 		for n := range 1500 {
 			mac := net.HardwareAddr{0x52, 0x54, 0, 1, byte(n >> 8), byte(n)}
-			a := h.DHCP(t.Context(), Client{MAC: mac, Interface: "br0", Server: server, Firmware: BIOS, Discover: true})
+			a := h.DHCP(t.Context(), Client{MAC: mac, Interface: "br0", Server: server, Firmware: loaders.BIOS, Discover: true})
 			if late := n >= int(newcomers.atOnce); (a.Filename == "") != (policy == Ignore || late) {
 				t.Fatalf("%s, stranger %d is told %+v", policy, n, a)
 			}

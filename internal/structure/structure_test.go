@@ -25,12 +25,12 @@ var floors = [][]string{
 	{"internal/storage", "internal/diagnose", "internal/scsi", "internal/iscsi/pdu", "internal/golden"},
 	{"internal/guestfs"},
 	{"internal/inventory", "internal/recorder", "internal/cow", "internal/ipxe", "internal/diskimage", "internal/backup"},
-	{"internal/store", "internal/block", "internal/cow/vfs", "internal/config", "internal/netif", "internal/trace"},
+	{"internal/store", "internal/block", "internal/cow/vfs", "internal/config", "internal/netif", "internal/trace", "internal/loaders"},
 	{"internal/bytesize", "internal/bootfile", "internal/diskspace", "internal/dhcpsnippet", "internal/goals", "internal/quantile", "internal/crowd"},
 }
 
 // testOnly packages serve tests; no program imports them.
-var testOnly = []string{"internal/block/blocktest", "internal/cow/crashfs", "internal/needs", "internal/netif/nettest", "internal/testrun"}
+var testOnly = []string{"internal/block/blocktest", "internal/cow/crashfs", "internal/needs", "internal/loaders/loaderstest", "internal/netif/nettest", "internal/testrun"}
 
 type pkg struct {
 	ImportPath, Doc string

@@ -1,4 +1,4 @@
-package boot
+package loaders
 
 import (
 	"errors"
@@ -11,36 +11,13 @@ import (
 	"testing/fstest"
 
 	"bootes.dev/internal/bootfile"
+	"bootes.dev/internal/loaders/loaderstest"
 )
 
-// pe is the beginning of a PE file for a machine type.
-func pe(machine uint16) *fstest.MapFile {
-	b := make([]byte, 0x86)
-	copy(b, "MZ")
-	b[0x3c] = 0x80
-	copy(b[0x80:], "PE\x00\x00")
-	b[0x84], b[0x85] = byte(machine), byte(machine>>8)
-	return &fstest.MapFile{Data: b}
-}
-
-const x64, ia32, arm64 = 0x8664, 0x014c, 0xaa64
-
-var kpxe = &fstest.MapFile{Data: []byte("\xea\x05\x00\xc0\x07 a boot sector's kind of program")}
-
-// debianLoaders are those of Debian 12's package ipxe.
-func debianLoaders() *Folders {
-	return NewFolders(Folder{"/usr/lib/ipxe", fstest.MapFS{"undionly.kpxe": kpxe, "snponly.efi": pe(x64)}})
-}
-
-// release is the tree of an iPXE release.
-func release() Folder {
-	return Folder{"/srv/ipxe", fstest.MapFS{
-		"undionly.kpxe": kpxe, "snponly.efi": pe(x64), "ipxe.efi": pe(x64),
-		"x86_64/snponly.efi": pe(x64), "i386/snponly.efi": pe(ia32), "arm64/snponly.efi": pe(arm64),
-		"x86_64-sb/snponly-shim.efi": pe(x64), "x86_64-sb/snponly.efi": pe(x64), "x86_64-sb/ipxe.efi": pe(x64),
-		"arm64-sb/ipxe-shim.efi": pe(arm64), // and nothing for it to load
-	}}
-}
+var (
+	debian  = Folder{"/usr/lib/ipxe", loaderstest.Debian}
+	release = Folder{"/srv/ipxe", loaderstest.Release}
+)
 
 // Clients ask for what no file can be called, such as what would lie beside a
 // loader if that were a folder.
@@ -63,10 +40,9 @@ func TestNamesThatNoFileCanHave(t *testing.T) {
 }
 
 func TestLoaderSearch(t *testing.T) {
-	debian := debianLoaders().all[0]
-	flat := Folder{"/srv/arm", fstest.MapFS{"snponly.efi": pe(arm64)}}
+	flat := Folder{"/srv/arm", fstest.MapFS{"snponly.efi": loaderstest.PE(bootfile.ARM64)}}
 	fedora := Folder{"/usr/share/ipxe", fstest.MapFS{
-		"ipxe-snponly-x86_64.efi": pe(x64), "ipxe-i386.efi": pe(ia32), "arm64-efi/snponly.efi": pe(arm64),
+		"ipxe-snponly-x86_64.efi": loaderstest.PE(bootfile.X64), "ipxe-i386.efi": loaderstest.PE(bootfile.I386), "arm64-efi/snponly.efi": loaderstest.PE(bootfile.ARM64),
 	}}
 	pi := Folder{"/srv/pi", fstest.MapFS{"rpi/config.txt": {Data: []byte("arm_64bit=1\n")}}}
 	for _, tt := range []struct {
@@ -79,13 +55,13 @@ func TestLoaderSearch(t *testing.T) {
 		{"Debian", []Folder{debian}, EFI64, "/usr/lib/ipxe snponly.efi"},
 		{"Debian", []Folder{debian}, HTTP64, "/usr/lib/ipxe snponly.efi"},
 		{"Debian", []Folder{debian}, EFI32, "no loader for its firmware (UEFI IA32): put iPXE's snponly.efi for i386 as i386/snponly.efi into a folder of loaders: in the config; there is none in /usr/lib/ipxe"},
-		{"a release", []Folder{release()}, EFI64, "/srv/ipxe x86_64-sb/snponly-shim.efi"},
-		{"a release", []Folder{release()}, HTTP32, "/srv/ipxe i386/snponly.efi"},
-		{"a release", []Folder{release()}, EFIARM64, "/srv/ipxe arm64/snponly.efi"},
-		{"a release", []Folder{release()}, UBootARM64, "/srv/ipxe arm64/snponly.efi"},
-		{"a release", []Folder{release()}, BIOS, "/srv/ipxe undionly.kpxe"},
-		{"the first folder counts", []Folder{debian, release()}, EFI64, "/usr/lib/ipxe snponly.efi"},
-		{"a later one has more", []Folder{debian, release()}, EFIARM64, "/srv/ipxe arm64/snponly.efi"},
+		{"a release", []Folder{release}, EFI64, "/srv/ipxe x86_64-sb/snponly-shim.efi"},
+		{"a release", []Folder{release}, HTTP32, "/srv/ipxe i386/snponly.efi"},
+		{"a release", []Folder{release}, EFIARM64, "/srv/ipxe arm64/snponly.efi"},
+		{"a release", []Folder{release}, UBootARM64, "/srv/ipxe arm64/snponly.efi"},
+		{"a release", []Folder{release}, BIOS, "/srv/ipxe undionly.kpxe"},
+		{"the first folder counts", []Folder{debian, release}, EFI64, "/usr/lib/ipxe snponly.efi"},
+		{"a later one has more", []Folder{debian, release}, EFIARM64, "/srv/ipxe arm64/snponly.efi"},
 		{"by the file, not its name", []Folder{flat}, EFIARM64, "/srv/arm snponly.efi"},
 		{"by the file, not its name", []Folder{flat}, EFI64, "no loader for its firmware (UEFI x86-64): install the package ipxe, or put snponly.efi into a folder of loaders: in the config; there is none in /srv/arm"},
 		{"one name, two files", []Folder{debian, flat}, EFIARM64, "no loader for its firmware (UEFI arm64): put iPXE's snponly.efi for arm64 as arm64/snponly.efi into a folder of loaders: in the config; " +
@@ -93,11 +69,11 @@ func TestLoaderSearch(t *testing.T) {
 		{"Fedora", []Folder{fedora}, EFI64, "/usr/share/ipxe ipxe-snponly-x86_64.efi"},
 		{"Fedora", []Folder{fedora}, EFI32, "/usr/share/ipxe ipxe-i386.efi"},
 		{"Fedora", []Folder{fedora}, HTTPARM64, "/usr/share/ipxe arm64-efi/snponly.efi"},
-		{"a shim alone", []Folder{{"/srv/sb", fstest.MapFS{"ipxe-shim.efi": pe(x64)}}}, EFI64,
+		{"a shim alone", []Folder{{"/srv/sb", fstest.MapFS{"ipxe-shim.efi": loaderstest.PE(bootfile.X64)}}}, EFI64,
 			"no loader for its firmware (UEFI x86-64): install the package ipxe, or put snponly.efi into a folder of loaders: in the config; in /srv/sb, ipxe-shim.efi does not count: beside it is no ipxe.efi for it to load"},
 		{"none", nil, BIOS, "no loader for its firmware (BIOS): install the package ipxe, or put undionly.kpxe into a folder of loaders: in the config"},
 		{"none", nil, RaspberryPi, "no loader for its firmware (Raspberry Pi): put the Raspberry Pi's boot files (config.txt and those that it names, such as UEFI firmware's) as rpi/ into a folder of loaders: in the config"},
-		{"none", []Folder{release()}, OtherROM, "no loader for its firmware (unknown firmware): Boötes does not know it; if iPXE can run there, pin a file of the folders of loaders: with `bootes machine set NAME --loader FILE`; there is none in /srv/ipxe"},
+		{"none", []Folder{release}, OtherROM, "no loader for its firmware (unknown firmware): Boötes does not know it; if iPXE can run there, pin a file of the folders of loaders: with `bootes machine set NAME --loader FILE`; there is none in /srv/ipxe"},
 		{"a copy that failed", []Folder{{"/srv/full", fstest.MapFS{"undionly.kpxe": {}}}}, BIOS,
 			"no loader for its firmware (BIOS): install the package ipxe, or put undionly.kpxe into a folder of loaders: in the config; in /srv/full, undionly.kpxe does not count: it is empty; copy it anew"},
 		{"a Pi's", []Folder{debian, pi}, RaspberryPi, "/srv/pi rpi/config.txt"},
@@ -125,13 +101,13 @@ func TestEveryFirmwareHasNames(t *testing.T) {
 }
 
 func TestFoldersAreOneFileSystem(t *testing.T) {
-	f := NewFolders(debianLoaders().all[0], release())
+	f := NewFolders(debian, release)
 	file, err := f.Open("i386/snponly.efi")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if b, err := io.ReadAll(file); err != nil || bootfile.Machine(b) != ia32 {
+	if b, err := io.ReadAll(file); err != nil || bootfile.Machine(b) != bootfile.I386 {
 		t.Errorf("read %d bytes, %v", len(b), err)
 	}
 	if _, err := f.Open("none.efi"); !errors.Is(err, fs.ErrNotExist) || err.Error() != `open "none.efi" in the folders of loaders: file does not exist` {
@@ -152,7 +128,7 @@ func TestSearchIsRemembered(t *testing.T) {
 	if _, err := f.Loader(BIOS); err == nil {
 		t.Fatal("a loader in an empty folder")
 	}
-	files["undionly.kpxe"] = kpxe
+	files["undionly.kpxe"] = loaderstest.KPXE
 	if _, err := f.Loader(BIOS); err == nil {
 		t.Error("searched again at once")
 	}

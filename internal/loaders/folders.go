@@ -1,4 +1,4 @@
-package boot
+package loaders
 
 import (
 	"cmp"
@@ -122,7 +122,7 @@ func (f *Folders) Find(fw Firmware) (Loader, error) {
 				err = fmt.Errorf("%s %w: another one in %s goes before it; put it into the folder %s there", name, errUnfit, first, builds[fw].arch)
 			}
 			if err == nil {
-				return Loader{Name: name, Folder: dir.Path, Signed: isShim(name)}, nil
+				return Loader{Name: name, Folder: dir.Path, Signed: IsShim(name)}, nil
 			}
 			if errors.Is(err, errUnfit) || errors.Is(err, fs.ErrPermission) {
 				lack.Note = cmp.Or(lack.Note, fmt.Sprintf("in %s, %v", dir.Path, err))

@@ -1,4 +1,4 @@
-package boot
+package loaders
 
 import (
 	"errors"
@@ -26,6 +26,12 @@ var builds = map[Firmware]build{
 	EFIRISCV64: {"riscv64", bootfile.RISCV64}, HTTPRISCV64: {"riscv64", bootfile.RISCV64},
 	EFILoong64: {"loong64", bootfile.Loong64}, HTTPLoong64: {"loong64", bootfile.Loong64},
 }
+
+// Arch is f's processor, as iPXE names it in its releases' folders.
+func (f Firmware) Arch() string { return builds[f].arch }
+
+// RunsOn is what has to be there to run a loader for f.
+func (f Firmware) RunsOn() string { return builds[f].runsOn() }
 
 // runsOn is what has to be there to run such a file.
 func (b build) runsOn() string {
@@ -67,8 +73,8 @@ func names(fw Firmware) []string {
 	return append(all, "ipxe-snponly-"+b.arch+".efi")
 }
 
-// isShim reports whether a loader is one that loads a second, signed one.
-func isShim(name string) bool { return strings.HasSuffix(name, "-shim.efi") }
+// IsShim reports whether a loader is one that loads a second, signed one.
+func IsShim(name string) bool { return strings.HasSuffix(name, "-shim.efi") }
 
 // secondStages are what a shim loads from its own folder. iPXE's takes "-shim"
 // out of its own name where the firmware tells that, and else ipxe.efi
@@ -94,7 +100,7 @@ func fits(fsys fs.FS, name string, fw Firmware) error {
 	if fw != RaspberryPi && machine != b.machine {
 		return errOtherKind
 	}
-	if !isShim(name) {
+	if !IsShim(name) {
 		return nil
 	}
 	for _, second := range secondStages(name) {
@@ -105,9 +111,9 @@ func fits(fsys fs.FS, name string, fw Firmware) error {
 	return fmt.Errorf("%s %w: beside it is no %s for it to load", name, errUnfit, path.Base(secondStages(name)[0]))
 }
 
-// runsOn is what has to be there to run a file of the folders; "" if that cannot
+// RunsOn is what has to be there to run a file of the folders; "" if that cannot
 // be told from it.
-func (f *Folders) runsOn(name string) string {
+func (f *Folders) RunsOn(name string) string {
 	for _, dir := range f.all {
 		machine, err := machineOf(dir.FS, name)
 		switch ext := path.Ext(name); {

@@ -1,4 +1,4 @@
-package boot
+package loaders
 
 // Firmware is the kind of program that asks, as far as it decides which
 // loader it can run.
@@ -33,8 +33,8 @@ var Firmwares = []Firmware{
 	UBootARM64, UBootARM32, RaspberryPi, EFIRISCV64, HTTPRISCV64, EFILoong64, HTTPLoong64,
 }
 
-// uefi reports whether Secure Boot may stand between f and an unsigned loader.
-func (f Firmware) uefi() bool {
+// UEFI reports whether Secure Boot may stand between f and an unsigned loader.
+func (f Firmware) UEFI() bool {
 	switch f {
 	case NoFirmware, BIOS, OtherROM, UBootARM32, UBootARM64, RaspberryPi:
 		return false
@@ -42,8 +42,8 @@ func (f Firmware) uefi() bool {
 	return true
 }
 
-// http reports whether f wants a URL where others want a TFTP file name.
-func (f Firmware) http() bool {
+// HTTP reports whether f wants a URL where others want a TFTP file name.
+func (f Firmware) HTTP() bool {
 	switch f {
 	case HTTP32, HTTP64, HTTPARM32, HTTPARM64, HTTPRISCV64, HTTPLoong64:
 		return true
@@ -51,5 +51,5 @@ func (f Firmware) http() bool {
 	return false
 }
 
-// uboot reports whether f is U-Boot, which knows no Secure Boot.
-func (f Firmware) uboot() bool { return f == UBootARM32 || f == UBootARM64 }
+// UBoot reports whether f is U-Boot, which knows no Secure Boot.
+func (f Firmware) UBoot() bool { return f == UBootARM32 || f == UBootARM64 }
