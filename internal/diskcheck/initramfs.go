@@ -186,6 +186,7 @@ func (l *look) reach(k kernel, a *archive) {
 		l.recipe(k, a)
 	}
 	l.driver(k, a)
+	l.mounter(k, a)
 }
 
 // recipe looks for the way in which Debian's initramfs is told its disk.

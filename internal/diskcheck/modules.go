@@ -55,11 +55,10 @@ func (l *look) rootOrEtc(k kernel) (guestfs.System, bool) {
 
 // drivers compares the modules that drive the card with those that there are.
 func (l *look) drivers(k kernel, a *archive, want []string) {
-	has := func(m string) bool { return a.modules[m] || a.builtin(m) }
-	if strings.HasPrefix(l.machine.Card, virtioVendor) && slices.ContainsFunc(want, has) {
+	if strings.HasPrefix(l.machine.Card, virtioVendor) && slices.ContainsFunc(want, a.has) {
 		want = []string{"virtio_net"}
 	}
-	if i := slices.IndexFunc(want, has); i >= 0 {
+	if i := slices.IndexFunc(want, a.has); i >= 0 {
 		l.found.Driver = want[i]
 		return
 	}
@@ -71,6 +70,33 @@ func (l *look) drivers(k kernel, a *archive, want []string) {
 	}
 	f.Remedy = fmt.Sprintf("echo %s >> /etc/initramfs-tools/modules, or MODULES=most in /etc/initramfs-tools/initramfs.conf; then update-initramfs -u -k all (dracut: --add-drivers %s)", want[0], want[0])
 	l.add(f, "the initramfs %s lacks the driver of its network card %s, %s", strings.Join(k.initrds, " "), l.machine.Card, strings.Join(want, " or "))
+}
+
+// fileSystems are the modules that mount a kind of file system.
+var fileSystems = map[string][]string{"ext2": {"ext4", "ext2"}, "ext3": {"ext4", "ext3"}, "ext4": {"ext4"}, "XFS": {"xfs"}, "btrfs": {"btrfs"}}
+
+// mounter looks for what mounts the root file system. Only an initramfs that tells
+// what is part of the kernel tells what is not.
+func (l *look) mounter(k kernel, a *archive) {
+	s, told := l.bySpec(k.option("root"))
+	want := fileSystems[s.Kind]
+	if !told || want == nil || !a.tellsBuiltin() || slices.ContainsFunc(want, a.has) {
+		return
+	}
+	l.add(diagnose.Finding{Name: "no-file-system-driver", Stops: diagnose.Run, Sure: k.sure,
+		Remedy: fmt.Sprintf("echo %s >> /etc/initramfs-tools/modules, or MODULES=most in /etc/initramfs-tools/initramfs.conf; then update-initramfs -u -k all (dracut: --filesystems %s)", want[0], want[0])},
+		"the initramfs %s cannot mount the root file system, partition %d: it lacks the module %s", strings.Join(k.initrds, " "), s.Number, want[0])
+}
+
+func (a *archive) has(module string) bool { return a.modules[module] || a.builtin(module) }
+
+func (a *archive) tellsBuiltin() bool {
+	for name := range a.texts {
+		if path.Base(name) == builtinList {
+			return true
+		}
+	}
+	return false
 }
 
 // builtin reports whether a module is part of the kernel.

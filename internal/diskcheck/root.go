@@ -142,6 +142,7 @@ func (l *look) init(root guestfs.System, k kernel) {
 			empty := f.Info.Size == 0
 			f.Close()
 			if !empty {
+				l.needs(root, p)
 				return
 			}
 			missing = "is empty"
