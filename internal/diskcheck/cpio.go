@@ -118,7 +118,7 @@ func (a *archive) file(r *bufio.Reader, name string, size int64) error {
 			a.modules[moduleName(module)] = true
 		}
 	}
-	if !wanted[name] && !wanted[base] || size > maxFile || a.kept+size > maxFiles || len(a.texts) >= maxTexts {
+	if !wanted[name] && !wanted[base] && !modprobed(name) || size > maxFile || a.kept+size > maxFiles || len(a.texts) >= maxTexts {
 		return skip(r, size)
 	}
 	b := make([]byte, size)
@@ -130,6 +130,9 @@ func (a *archive) file(r *bufio.Reader, name string, size int64) error {
 
 // wanted are the files whose text is kept, by path or by name.
 var wanted = map[string]bool{iscsiScript: true, iscsiConfig: true, builtinList: true, builtinInfo: true}
+
+// modprobed reports whether a file tells modprobe what not to load.
+func modprobed(name string) bool { return path.Base(path.Dir(name)) == "modprobe.d" }
 
 // moduleName is a module's as the kernel writes it.
 func moduleName(file string) string { return strings.ReplaceAll(file, "-", "_") }

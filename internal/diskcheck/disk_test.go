@@ -80,6 +80,7 @@ func initramfs() []entry {
 	return []entry{
 		{"init", "#!/bin/sh\n"}, {"usr/sbin/iscsistart", "\x7fELF"}, {iscsiScript, "iscsistart -b\n"}, {iscsiConfig, "ISCSI_AUTO=true\n"},
 		{"usr/lib/modules/" + ver + "/kernel/drivers/net/ethernet/intel/e1000/e1000.ko", "\x7fELF"},
+		{"usr/lib/modules/" + ver + "/kernel/drivers/scsi/iscsi_tcp.ko", "\x7fELF"},
 		{"usr/lib/modules/" + ver + "/kernel/drivers/virtio/virtio_pci.ko.xz", "\xfd7zXZ"},
 		{"usr/lib/modules/" + ver + "/modules.builtin", "kernel/drivers/net/loopback.ko\nkernel/fs/ext4/ext4.ko\n"},
 	}

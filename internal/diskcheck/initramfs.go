@@ -171,17 +171,25 @@ const (
 	iscsiConfig = "etc/iscsi.initramfs"
 )
 
+// iscsiModule carries iSCSI over TCP.
+const iscsiModule = "iscsi_tcp"
+
 // reach looks for what opens the disk in an initramfs that was read.
 func (l *look) reach(k kernel, a *archive) {
 	script, ok := a.texts[iscsiScript]
-	l.found.ISCSI = a.iscsi && (!ok || strings.Contains(script, "iscsistart"))
+	program := a.iscsi && (!ok || strings.Contains(script, "iscsistart"))
+	lacks := a.lacks(iscsiModule, true)
+	l.found.ISCSI = program && lacks == ""
 	f := diagnose.Finding{Name: "no-iscsi", Stops: diagnose.Reach, Sure: k.sure,
 		Remedy: "apt-get install open-iscsi; echo ISCSI_AUTO=true > /etc/iscsi/iscsi.initramfs; update-initramfs -u -k all (dracut: --add iscsi, and rd.iscsi.firmware on the kernel's command line)"}
 	switch name := strings.Join(k.initrds, " "); {
 	case !a.iscsi:
 		l.add(f, "the initramfs %s does not look for the disk by iSCSI: it has no program for that (iscsistart)", printable(name))
-	case !l.found.ISCSI:
+	case !program:
 		l.add(f, "the initramfs %s does not look for the disk by iSCSI: %s in it does not call iscsistart", printable(name), iscsiScript)
+	case lacks != "":
+		f.Name, f.Remedy = "no-iscsi-module", mendModule(iscsiModule)
+		l.add(f, "the initramfs %s cannot open the disk by iSCSI: %s", printable(name), lacks)
 	default:
 		l.recipe(k, a)
 	}

@@ -81,6 +81,12 @@ var faults = map[string]struct {
 		want: diagnose.Finding{Name: "fixed-target", Stops: diagnose.Reach, Sure: true, Text: "opens a fixed disk, iqn.2010-01.lab:debian at 10.0.0.1"}},
 	"no ISCSI_AUTO": {files: system().with(initrd9, zipped(append(initramfs(), entry{iscsiConfig, "# nothing\n"}))),
 		want: diagnose.Finding{Name: "no-iscsi-auto", Stops: diagnose.Reach, Sure: true, Text: "has no ISCSI_AUTO=true"}},
+	"no iSCSI module": {files: system().with(initrd9, zipped(slices.DeleteFunc(initramfs(), func(e entry) bool { return strings.HasSuffix(e.name, "/iscsi_tcp.ko") }))),
+		want: diagnose.Finding{Name: "no-iscsi-module", Stops: diagnose.Reach, Sure: true, Text: "the initramfs /initrd.img cannot open the disk by iSCSI: it lacks the module iscsi_tcp"}},
+	"forbidden iSCSI": {files: system().with(initrd9, zipped(forbid("blacklist iscsi_tcp\ninstall iscsi_tcp /bin/false\n"))),
+		want: diagnose.Finding{Name: "no-iscsi-module", Stops: diagnose.Reach, Sure: true, Text: "cannot open the disk by iSCSI: etc/modprobe.d/local.conf in it forbids the module iscsi_tcp"}},
+	"forbidden driver": {files: system().with(initrd9, zipped(forbid("# old\nblacklist e1000\n"))),
+		want: diagnose.Finding{Name: "no-driver", Stops: diagnose.Reach, Sure: true, Text: "the initramfs /initrd.img does not drive its network card 8086:100e: etc/modprobe.d/local.conf in it forbids the module e1000"}},
 	"driver only in the system": {files: system(), card: "10ec:8168",
 		want: diagnose.Finding{Name: "no-driver", Stops: diagnose.Reach, Sure: true, Text: "the initramfs /initrd.img lacks the driver of its network card 10ec:8168, r8169"}},
 	"driver of half a card": {files: system(), card: "1af4:1000",
@@ -111,6 +117,11 @@ var faults = map[string]struct {
 		want: diagnose.Finding{Name: "fstab-net", Stops: diagnose.Run, Text: "line 1 of p1:/etc/fstab mounts /home from 10.0.0.9:/home, and the system has no program for that (/sbin/mount.nfs)"}},
 	"swap": {files: system().with("etc/fstab", "UUID="+otherUUID+" none swap sw 0 0\n"),
 		want: diagnose.Finding{Name: "fstab-swap", Stops: diagnose.Run, Text: "names UUID=" + otherUUID + " for swap space"}},
+}
+
+// forbid is an initramfs with that for modprobe.
+func forbid(text string) []entry {
+	return append(initramfs(), entry{"etc/modprobe.d/local.conf", text})
 }
 
 // empty is a file without content; "" takes one out.
@@ -146,6 +157,7 @@ func TestSound(t *testing.T) {
 		"zstd":           system().with(initrd9, zstandard(initramfs())),
 		"lz4":            system().with(initrd9, lz4Legacy(initramfs(), 100)+strings.Repeat("\x00", 512)),
 		"lz4, twice":     system().with(initrd9, string(cpioOf([]entry{{"early", "x"}}))+lz4Legacy(initramfs(), 1<<20)+lz4Legacy([]entry{{"late", "x"}}, 10)),
+		"blacklisted":    system().with(initrd9, zipped(forbid("blacklist iscsi_tcp\nblacklist nouveau\ninstall e1000 /sbin/modprobe --ignore-install e1000\n"))),
 		"as it is":       system().with(initrd9, string(cpioOf(initramfs()))),
 		"with microcode": system().with(initrd9, early+strings.Repeat("\x00", 300)+zstandard(initramfs())),
 		"other disks":    system().with("etc/fstab", "UUID="+otherUUID+" /home ext4 nofail 0 2\n/dev/sdb1 /x ext4 defaults 0 0\nLABEL=scratch /s ext4 defaults 0 0\n/dev/mapper/y /y ext4 defaults 0 0\ntmpfs /tmp tmpfs nosuid 0 0\n"),

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -58,18 +59,62 @@ func (l *look) drivers(k kernel, a *archive, want []string) {
 	if strings.HasPrefix(l.machine.Card, virtioVendor) && slices.ContainsFunc(want, a.has) {
 		want = []string{"virtio_net"}
 	}
-	if i := slices.IndexFunc(want, a.has); i >= 0 {
-		l.found.Driver = want[i]
-		return
+	i := slices.IndexFunc(want, a.has)
+	lacks := ""
+	if i >= 0 {
+		if lacks = a.lacks(want[i], false); lacks == "" {
+			l.found.Driver = want[i]
+			return
+		}
 	}
 	f := diagnose.Finding{Name: "no-driver", Stops: diagnose.Reach, Sure: k.sure}
+	if lacks != "" {
+		f.Remedy = mendModule(want[i])
+		l.add(f, "the initramfs %s does not drive its network card %s: %s", strings.Join(k.initrds, " "), l.machine.Card, lacks)
+		return
+	}
 	if len(want) == 0 {
 		f.Remedy = "install a kernel that has one (Debian: linux-image-amd64 in place of linux-image-cloud-amd64, and firmware-linux), then update-initramfs -u -k all"
 		l.add(f, "the kernel %s has no driver for its network card %s, neither in the initramfs nor in /lib/modules", printable(a.version), l.machine.Card)
 		return
 	}
-	f.Remedy = fmt.Sprintf("echo %s >> /etc/initramfs-tools/modules, or MODULES=most in /etc/initramfs-tools/initramfs.conf; then update-initramfs -u -k all (dracut: --add-drivers %s)", want[0], want[0])
+	f.Remedy = mendModule(want[0])
 	l.add(f, "the initramfs %s lacks the driver of its network card %s, %s", strings.Join(k.initrds, " "), l.machine.Card, strings.Join(want, " or "))
+}
+
+func mendModule(name string) string {
+	return fmt.Sprintf("echo %s >> /etc/initramfs-tools/modules, or MODULES=most in /etc/initramfs-tools/initramfs.conf, and see that no file of /etc/modprobe.d forbids it; then update-initramfs -u -k all (dracut: --add-drivers %s)", name, name)
+}
+
+// lacks says why a module cannot be loaded, by its name or by what it drives; "": it
+// can, or that is not known.
+func (a *archive) lacks(module string, byName bool) string {
+	switch file := a.forbids(module, byName); {
+	case file != "" && !a.builtin(module):
+		return fmt.Sprintf("%s in it forbids the module %s", printable(file), module)
+	case a.tellsBuiltin() && !a.has(module):
+		return "it lacks the module " + module
+	}
+	return ""
+}
+
+// forbids is the file that keeps a module from being loaded (modprobe.d(5)): an
+// install line that does nothing or, if not by its name, a blacklist.
+func (a *archive) forbids(module string, byName bool) string {
+	for _, file := range slices.Sorted(maps.Keys(a.texts)) {
+		if !modprobed(file) {
+			continue
+		}
+		for line := range strings.Lines(a.texts[file]) {
+			f := strings.Fields(line)
+			switch {
+			case len(f) < 2 || moduleName(f[1]) != module:
+			case f[0] == "blacklist" && !byName, f[0] == "install" && len(f) > 2 && (path.Base(f[2]) == "false" || path.Base(f[2]) == "true"):
+				return file
+			}
+		}
+	}
+	return ""
 }
 
 // fileSystems are the modules that mount a kind of file system.
