@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"bootes.dev/internal/block"
 	"bootes.dev/internal/cow"
@@ -375,5 +377,57 @@ func TestCopiesThatStayLeaveRoom(t *testing.T) {
 	ok(t, e.Settle(t.Context()))
 	if d := must(e.Layer(images[8])).Depth; d != 9 || !strings.Contains(log.String(), "of the disk free") {
 		t.Errorf("%d layers, log %s", d, log.String())
+	}
+}
+
+// TestCopyEndsWithItsImage: once the image is gone for which a chain is copied,
+// the copy ends, and nothing of it stays.
+func TestCopyEndsWithItsImage(t *testing.T) {
+	fs := crashfs.New(1, "/")
+	var log bytes.Buffer
+	o := windowOptions(fs, 1)
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	e := must(cow.Open("/d", o))
+	defer func() { e.Close() }()
+	images := deepImages(t, e, 7)
+	const pieces = 200
+	strewn := newLayer(t, e, images[6], 4<<20, func(b *cow.LayerBuilder) { // so that it is copied piece by piece
+		p := make([]byte, 4096)
+		fillStamp(p, 7)
+		for i := range int64(pieces) {
+			must(b.WriteAt(p, 2*i*4096))
+		}
+	})
+	top := newLayer(t, e, strewn.ID, 4<<20, nil)
+	var copied atomic.Int32
+	began := make(chan struct{})
+	fs.SetFault(func(op, name string) error {
+		if op == "write" && strings.Contains(name, "/tmp/layer-") && strings.HasSuffix(name, "/data") {
+			if copied.Add(1) == 2 {
+				close(began)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+	settled := make(chan error, 1)
+	go func() { settled <- e.Settle(t.Context()) }()
+	<-began
+	ok(t, e.RemoveLayer(top.ID), <-settled)
+	if n := copied.Load(); n > pieces/2 {
+		t.Errorf("%d writes, though nobody wanted it any more", n)
+	}
+	if n := len(e.Layers()); n != 8 || log.Len() > 0 {
+		t.Errorf("%d layers, log %s", n, log.String())
+	}
+	left := must(fs.List("/d/tmp"))
+	if len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	fs.SetFault(nil)
+	top = newLayer(t, e, strewn.ID, 4<<20, nil)
+	ok(t, e.Settle(t.Context()))
+	if d := must(e.Layer(top.ID)).Depth; d != 2 {
+		t.Errorf("the next one on the chain has %d layers, want 2", d)
 	}
 }
