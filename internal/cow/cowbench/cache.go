@@ -22,7 +22,7 @@ func (b *bench) pageCache(r *room) error {
 			return err
 		}
 	}
-	if err := evict(r.data()); err != nil {
+	if err := b.evict(r); err != nil {
 		return err
 	}
 	before, err := cached(r.data())

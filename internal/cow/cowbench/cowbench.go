@@ -39,23 +39,25 @@ type sizes struct {
 	doomed  int   // scattered blocks of a volume that is removed
 	source  int64 // of a raw image to import, half of it holes
 
-	turns  int // of a comparison
-	rounds int // of something long
-	clones int // "1,000 clones"
-	depth  int // layers of a long chain
-	guests int // that read the same at once
+	turns              int // of a comparison
+	hotTurns, hotReads int // of one of hot reads, and in each
+	rounds             int // of something long
+	fillings           int // of the page cache
+	clones             int // "1,000 clones"
+	depth              int // layers of a long chain
+	guests             int // that read the same at once
 }
 
 var full = sizes{
 	image: 1 << 30, wide: 64 << 30, hot: 1 << 18, written: 1 << 30, shared: 200 << 20,
 	changed: 1 << 30, doomed: 1 << 18, source: 4 << 30,
-	turns: 1500, rounds: 5, clones: 1000, depth: 20, guests: 64,
+	turns: 1500, hotTurns: 40, hotReads: 1 << 14, rounds: 5, fillings: 3, clones: 1000, depth: 20, guests: 64,
 }
 
 var quick = sizes{
 	image: 4 << 20, wide: 256 << 20, hot: 64, written: 4 << 20, shared: 1 << 20,
 	changed: 4 << 20, doomed: 64, source: 4 << 20,
-	turns: 1, rounds: 1, clones: 5, depth: 3, guests: 4,
+	turns: 1, hotTurns: 2, hotReads: 64, rounds: 1, fillings: 2, clones: 5, depth: 3, guests: 4,
 }
 
 const blockSize = cow.BlockSize

@@ -20,7 +20,7 @@ func TestQuick(t *testing.T) {
 	for _, want := range []string{
 		"clone of a 256 MiB image |", "through 3 layers |", "their snapshots removed", "every second block in the overlay |", "flush every 32 |",
 		"page cache after 4 clones", "snapshot of a", "rollback of a", "p99 of another's", "half holes",
-		"| flush after 1 first touch |", "| 4 GiB |", "| layers |", "| layers of upgrades |", "| 3, flattened |", "3 named versions, before the background", "… as the background leaves them, in 3 layers",
+		"| flush after 1 first touch |", "| 4 GiB |", "| layers |", "| layers of upgrades |", "another image of the same", "… the last of 3 named versions, in 3 layers", "longest chain, of 3",
 	} {
 		if !strings.Contains(out.String(), strings.TrimSuffix(want, " |")) {
 			t.Errorf("no %q in what was printed", want)

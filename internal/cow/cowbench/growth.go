@@ -53,14 +53,14 @@ func (b *bench) hotClone(r *room, id, base string, size int64, blocks []int64) (
 	if err != nil {
 		return 0, err
 	}
-	if err := errors.Join(put(p, blocks), evict(r.dir), touch(b.ctx, blocks, p, v)); err != nil {
+	if err := errors.Join(put(p, blocks), b.evict(r), b.fill(blocks, p, v)); err != nil {
 		return 0, err
 	}
 	t, err := b.hot(blocks, p, v)
 	if err != nil {
 		return 0, err
 	}
-	return float64(t[0]) / float64(t[1]), errors.Join(v.Close(), p.remove())
+	return t.ratio, errors.Join(v.Close(), p.remove())
 }
 
 func (b *bench) byDepth(r *room) error {
@@ -83,14 +83,14 @@ func (b *bench) byDepth(r *room) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(evict(r.dir), touch(b.ctx, blocks, p, c.v)); err != nil {
+		if err := errors.Join(b.evict(r), b.fill(blocks, p, c.v)); err != nil {
 			return err
 		}
 		t, err := b.hot(blocks, p, c.v)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(b.out, "| %d | %s | %s | %.2f |\n", depth, short(c.made), short(c.opened), float64(t[0])/float64(t[1]))
+		fmt.Fprintf(b.out, "| %d | %s | %s | %.2f |\n", depth, short(c.made), short(c.opened), t.ratio)
 		if err := c.v.Close(); err != nil {
 			return err
 		}

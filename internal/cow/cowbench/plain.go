@@ -120,6 +120,10 @@ func files(dir string, fn func(f *os.File) error) error {
 	})
 }
 
+// evict has the background come to rest, whose digests read whole images, and
+// empties the page cache of all that is in a room.
+func (b *bench) evict(r *room) error { return errors.Join(r.eng.Settle(b.ctx), evict(r.dir)) }
+
 // evict drops what the page cache holds of the files below dir.
 func evict(dir string) error {
 	return files(dir, func(f *os.File) error {

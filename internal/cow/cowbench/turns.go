@@ -1,6 +1,7 @@
 package cowbench
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -13,18 +14,9 @@ type contender func() error
 // turns has each contender do a batch, n times over, and returns the median
 // time of each one's batch.
 func turns(ctx context.Context, n int, all ...contender) ([]time.Duration, error) {
-	took := make([][]time.Duration, len(all))
-	for range n {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		for i, batch := range all {
-			start := time.Now()
-			if err := batch(); err != nil {
-				return nil, err
-			}
-			took[i] = append(took[i], time.Since(start))
-		}
+	took, err := takeTurns(ctx, n, all...)
+	if err != nil {
+		return nil, err
 	}
 	medians := make([]time.Duration, len(all))
 	for i := range took {
@@ -33,7 +25,27 @@ func turns(ctx context.Context, n int, all ...contender) ([]time.Duration, error
 	return medians, nil
 }
 
-func quantile(d []time.Duration, q float64) time.Duration {
+// takeTurns returns the time of each batch of each contender. Who begins
+// changes, as what the other leaves in the processor's caches does.
+func takeTurns(ctx context.Context, n int, all ...contender) ([][]time.Duration, error) {
+	took := make([][]time.Duration, len(all))
+	for turn := range n {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		for k := range all {
+			i := (turn + k) % len(all)
+			start := time.Now()
+			if err := all[i](); err != nil {
+				return nil, err
+			}
+			took[i] = append(took[i], time.Since(start))
+		}
+	}
+	return took, nil
+}
+
+func quantile[T cmp.Ordered](d []T, q float64) T {
 	s := slices.Sorted(slices.Values(d))
 	return s[min(len(s)-1, int(float64(len(s))*q))]
 }
