@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 )
 
 // difference of two chains, block by block, by their maps alone: the same
@@ -11,6 +12,7 @@ import (
 type difference struct {
 	c, since *chain
 	match    [maxDepth + 1]int // by source of c: that of since which is the same layer; -1: none
+	shared   uint8             // c is built on since: sources of c up to this one show since's content
 	buf      []byte            // a chunk of each, once contents are compared
 }
 
@@ -20,6 +22,9 @@ func compare(c, since *chain) *difference {
 		d.match[k] = -1
 	}
 	d.match[0] = 0 // zeros
+	if since != nil {
+		d.shared = uint8(slices.Index(c.layers, since.top()) + 1)
+	}
 	for k, l := range c.layers {
 		for s := 0; since != nil && s < len(since.layers); s++ {
 			if since.layers[s] == l {
@@ -36,6 +41,9 @@ func (d *difference) run(b, limit int64) (differs bool, is, was uint8, n int64) 
 	is, n = d.c.run(b, limit, blocksFor(d.c.size))
 	if d.since != nil {
 		was, n = d.since.run(b, n, blocksFor(d.since.size))
+	}
+	if is > 0 && is <= d.shared { // though what lies below may have been copied since
+		return false, is, was, n
 	}
 	return d.match[is] != int(was), is, was, n
 }
@@ -77,7 +85,7 @@ func (l *Layer) Changes(ctx context.Context, since *Layer, fn func(off, n int64,
 		var err error
 		switch {
 		case !differs:
-		case is == 0 || was == 0 || l.chain.has(old.top()):
+		case is == 0 || was == 0 || d.shared > 0:
 			err = r.add(b, n, is == 0)
 		default:
 			n = min(n, chunkSize>>blockShift)

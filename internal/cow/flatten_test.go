@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -429,5 +430,34 @@ func TestCopyEndsWithItsImage(t *testing.T) {
 	ok(t, e.Settle(t.Context()))
 	if d := must(e.Layer(top.ID)).Depth; d != 2 {
 		t.Errorf("the next one on the chain has %d layers, want 2", d)
+	}
+}
+
+// TestChangesWhileTheGroundMoves: what the background copies after the earlier
+// state was opened, and before the later one is, is no change.
+func TestChangesWhileTheGroundMoves(t *testing.T) {
+	e := open(t, t.TempDir(), cow.Options{Manual: true, MergeDepth: 4, FlattenDepth: 8})
+	images := deepImages(t, e, 9)
+	v := newVolume(t, e, cow.VolumeSpec{Base: images[8]})
+	put(t, v, 512<<10, 4096, 99)
+	must(e.Snapshot("v", "a"))
+	put(t, v, 4096, 4096, 98)
+	ok(t, v.Unmap(8192, 4096))
+	must(e.Snapshot("v", "b"))
+	old := must(e.OpenSnapshot("v", "a"))
+	defer old.Close()
+	ok(t, e.Settle(t.Context()))
+	if d := must(e.Volume("v")).Depth; d != 4 {
+		t.Fatalf("%d layers, want 4", d)
+	}
+	l := must(e.OpenSnapshot("v", "b"))
+	defer l.Close()
+	var got []change
+	ok(t, l.Changes(t.Context(), old, func(off, n int64, zero bool) error {
+		got = append(got, change{off, n, zero})
+		return nil
+	}))
+	if want := []change{{4096, 4096, false}, {8192, 4096, true}}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
