@@ -96,6 +96,12 @@ func (s *Service) known(ctx context.Context, c *diagnose.Case) {
 		if c.Disk.Ref == "" {
 			c.Disk.Ref = m.Image
 		}
+		if c.Begins { // its script, which would say, is not made yet
+			c.Disk.Image = cmp.Or(c.Disk.Image, m.Image)
+			if v, err := s.Inventory.FindVolume(ctx, m.Name, m.Image, m.Mode, ""); err == nil && m.Mode == inventory.Persistent {
+				c.Disk.Volume = v.ID
+			}
+		}
 		return
 	}
 	mac, err := net.ParseMAC(c.MAC)

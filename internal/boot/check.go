@@ -108,7 +108,7 @@ func (s *Service) tellChecked(layer, damage string) {
 		}
 		image := ""
 		s.attempts.with(a, func() { image = a.seen.Disk.Image })
-		s.say(a, recorder.Event{Text: fmt.Sprintf("image %s was compared with its hashes: it is as it was made", image)})
+		s.say(a, recorder.Event{Text: fmt.Sprintf("image %s was compared with its hashes: nothing has changed since it was made; a mistake that was in it then is not excluded", image)})
 	}
 }
 

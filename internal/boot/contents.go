@@ -132,10 +132,10 @@ func (s *Service) inside(ctx context.Context, a *attempt) {
 	if len(m.Disks) > 0 {
 		c.Disk.Contents.Findings = slices.DeleteFunc(slices.Clone(c.Disk.Contents.Findings), func(f diagnose.Finding) bool { return f.Name != diagnose.FindingShare })
 	}
-	if !c.Disk.Contents.Mounts() {
+	c.Barred, c.Mounts = c.Disk.Contents.Bars(), c.Disk.Contents.Mounts()
+	if !c.Barred && !c.Mounts {
 		return
 	}
-	c.Mounts = true
 	d := diagnose.Diagnose(c)
 	s.say(a, recorder.Event{Level: recorder.Warn, Text: diagnose.Sentence(d), Diagnosis: &d})
 }

@@ -150,6 +150,25 @@ func TestMountsWhatIsNotThere(t *testing.T) {
 	}
 }
 
+// TestRunsWithoutInit: an initramfs writes before it finds that it has nothing to start,
+// and keeps its session while it waits for a person.
+func TestRunsWithoutInit(t *testing.T) {
+	h := newHouse(t)
+	h.looking(diagnose.Finding{Name: "no-init", Stops: diagnose.Run, Sure: true, Text: "the system's first program, p3:/sbin/init, is not there", Remedy: "install it again"})
+	ad := h.reading()
+	h.Reach(ad.Boot, recorder.StageRunning, "first write")
+	if !eventually(func() bool {
+		d := h.Recorder.Boots("pc1")[0].Diagnosis
+		return d != nil && d.Kind == diagnose.SystemGone
+	}) {
+		t.Fatalf("%+v", h.Recorder.Boots("pc1")[0])
+	}
+	d := h.Recorder.Boots("pc1")[0].Diagnosis
+	if len(d.Causes) != 1 || !strings.HasPrefix(d.Summary, "the system's first program, p3:/sbin/init, is not there") {
+		t.Errorf("%+v", d)
+	}
+}
+
 // TestMountsAnotherDisk: what a machine has on disks of its own may be there.
 func TestMountsAnotherDisk(t *testing.T) {
 	h := newHouse(t)

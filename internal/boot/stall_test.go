@@ -305,6 +305,20 @@ func crashes(t *testing.T, last recorder.Stage) {
 	}
 }
 
+// TestCrashLoopNamesVolume: at the beginning of a boot its script, which would name the
+// disk, is not made yet.
+func TestCrashLoopNamesVolume(t *testing.T) {
+	h := newHouse(t)
+	c := diagnose.Case{Subject: "pc1", Known: true, Begins: true}
+	if h.known(t.Context(), &c); c.Disk.Image != "debian:12" || c.Disk.Volume != "" {
+		t.Errorf("before its first boot: %+v", c.Disk)
+	}
+	v := h.boots(mac1)
+	if h.known(t.Context(), &c); c.Disk.Volume != v.ID {
+		t.Errorf("its disk is %s: %+v", v.ID, c.Disk)
+	}
+}
+
 // TestFailingDisk: it is told of at once, and once, and the boot goes on.
 func TestFailingDisk(t *testing.T) {
 	h := newHouse(t)

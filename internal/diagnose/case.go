@@ -26,6 +26,7 @@ type Case struct {
 	Away      time.Duration  // if so: from the last that is on record of the boot to that start
 
 	Begins bool // it has just begun: what is said is of the boots before it
+	Barred bool // its system has written to its disk, and cannot run, by what is on it
 	Mounts bool // its system has begun to run, and mounts what its disk does not have
 
 	Loop Loop // those boots, if they broke off alike

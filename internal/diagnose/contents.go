@@ -28,6 +28,8 @@ type Contents struct {
 	Driver   string // of the machine's network card, which it has, too; "" if that is not known
 	Unread   string // by what its initramfs is compressed, if it was not looked into for that; "xz"
 	Shares   []Share
+
+	CommandLine string // of the kernel, as GRUB's configuration has it; "" if that is not known
 }
 
 // Names of findings that are more than text.
@@ -58,6 +60,8 @@ func (c Case) steps(kind string) []Step {
 		return []Step{Reach}
 	case kind == MountMissing:
 		return []Step{Run}
+	case kind == SystemSilent && c.System.Lasted < recorder.ShortRun:
+		return []Step{Run}
 	case kind == SystemGone, kind == CrashLoop && c.Stage.After(recorder.StageRead):
 		return []Step{Run}
 	case kind == NoSystemLogin, kind == CrashLoop:
@@ -70,9 +74,9 @@ func (c Case) steps(kind string) []Step {
 }
 
 // fits reports whether a finding may be the cause. A system that waits for a person
-// keeps its session.
+// keeps its session, and answers.
 func (c Case) fits(kind string, f Finding) bool {
-	return slices.Contains(c.steps(kind), f.Stops) && (f.Sure || kind != SystemGone || c.System.Open)
+	return slices.Contains(c.steps(kind), f.Stops) && (f.Sure || kind != SystemSilent && (kind != SystemGone || c.System.Open))
 }
 
 // looked adds to a report what was found on the disk: what is sure is the first
@@ -84,6 +88,9 @@ func (c Case) looked(kind string, r report) report {
 	r.evidence = append(r.evidence, d.facts()...)
 	if slices.Contains(c.steps(kind), Run) {
 		r.evidence = append(r.evidence, d.shares()...)
+	}
+	if s := c.steps(kind); d.CommandLine != "" && (slices.Contains(s, Reach) || slices.Contains(s, Run)) {
+		r.evidence = append(r.evidence, "GRUB's configuration has for the kernel's command line: "+d.CommandLine)
 	}
 	if d.Unread != "" && slices.Contains(c.steps(kind), Reach) {
 		r.evidence = append(r.evidence, d.unread())
@@ -144,6 +151,11 @@ func (d Contents) unread() string {
 
 // Mounts reports whether a system that begins to run is to mount what it cannot have.
 func (d Contents) Mounts() bool { return d.has(FindingMount, FindingSwap, FindingShare) }
+
+// Bars reports whether a system cannot run, by what its disk lacks for certain.
+func (d Contents) Bars() bool {
+	return slices.ContainsFunc(d.Findings, func(f Finding) bool { return f.Sure && f.Stops == Run })
+}
 
 // mountMissing is a system that runs, as far as it comes.
 func mountMissing(c Case) report {

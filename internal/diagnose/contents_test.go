@@ -18,6 +18,7 @@ func found(all ...Finding) func(*Case) {
 var (
 	noKernel = Finding{Name: "kernel-missing", Stops: Load, Sure: true, Text: "the kernel p3:/vmlinuz, which line 12 of p3:/boot/grub/grub.cfg names, is not there", Remedy: "install the kernel again"}
 	noDriver = Finding{Name: "no-driver", Stops: Reach, Sure: true, Text: "the initramfs /initrd.img lacks the driver of its network card 10ec:8168, r8169", Remedy: "MODULES=most"}
+	noInit   = Finding{Name: "no-init", Stops: Run, Sure: true, Text: "the system's first program, p3:/sbin/init, is not there", Remedy: "install it again"}
 	noSwap   = Finding{Name: FindingSwap, Stops: Run, Text: "line 3 of p3:/etc/fstab names UUID=2 for swap space, which is not on its disk", Remedy: "take the line out"}
 	noHome   = Finding{Name: FindingMount, Stops: Run, Text: "line 2 of p3:/etc/fstab mounts UUID=1 on /home, which is not on its disk", Remedy: "take the line out, or give it the option nofail"}
 )
@@ -59,6 +60,11 @@ func contentsCases() map[string]Case {
 		"mount-missing_serves": at(recorder.StageRunning, up, sharing(nas(Refuses), Share{Line: "line 4 of p3:/etc/fstab", Spec: "//10.0.0.8/pool", At: "/pool", Server: netip.MustParseAddr("10.0.0.8"), Port: PortSMB, Answer: Silent}), with(func(c *Case) { c.Mounts = true })),
 		"system-gone_share":    at(kernel, up, sharing(nas(Silent), Share{Line: "line 4 of p3:/etc/fstab", Spec: "nas:/srv", At: "/srv", Waits: true}), with(func(c *Case) { c.System = System{Open: true} })),
 		"system-gone_shared":   at(kernel, up, sharing(nas(Answers)), with(func(c *Case) { c.System = System{Open: true} })),
+		"system-silent_init": at(recorder.StageRunning, up, mute(Heard{Known: true}), found(noHome, noInit), with(func(c *Case) {
+			c.System.Lasted, c.Disk.Contents.CommandLine = 30*time.Second, "root=UUID=1 ro quiet"
+		})),
+		"system-silent_later": at(recorder.StageRunning, up, mute(Heard{Known: true}), found(noInit), with(func(c *Case) { c.System.Lasted = time.Hour })),
+		"system-gone_barred":  at(recorder.StageRunning, up, found(noInit), with(func(c *Case) { c.Barred, c.Mounts, c.System, c.Disk.Written = true, true, System{Open: true}, 8<<10 })),
 		"crash-loop_nodriver": at(read, loaded, found(noDriver), with(func(c *Case) {
 			c.Past.Failed, c.Past.LastRan, c.Past.LastAt = 3, "debian:12", time.Date(2026, 1, 2, 3, 4, 0, 0, time.Local)
 		})),
@@ -87,7 +93,7 @@ func sharing(all ...Share) func(*Case) {
 func TestCertain(t *testing.T) {
 	for name, c := range cases() {
 		want := strings.HasPrefix(name, "not-bootable_") || name == "no-system-login_nokernel" || name == "no-system-login_nokernelown" ||
-			name == "no-system-login_nodriver" || name == "crash-loop_nodriver"
+			name == "no-system-login_nodriver" || name == "crash-loop_nodriver" || name == "system-silent_init" || name == "system-gone_barred"
 		if got := Certain(c); got != want {
 			t.Errorf("%s: %v", name, got)
 		}

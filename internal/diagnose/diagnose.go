@@ -56,6 +56,8 @@ func kindOf(c Case) string {
 		return SystemSilent
 	case c.Goes:
 		return Slow
+	case c.Barred:
+		return SystemGone
 	case c.Mounts:
 		return MountMissing
 	case c.Restarted:

@@ -25,9 +25,9 @@ func diskFull(c Case) report {
 // be as it was made.
 func (c Case) damaged() bool { return c.Disk.Damaged != "" && c.Stage.After(recorder.StageLogin) }
 
-// soundness says of an image that damage is no reason.
+// soundness says of an image that nothing changed it here.
 func (d Disk) soundness() (f facts) {
-	f.add(d.Sound, "the image %s was compared with its hashes: it is as it was made", d.Image)
+	f.add(d.Sound, "the image %s was compared with its hashes: nothing has changed since it was made; a mistake that was in it then is not excluded", d.Image)
 	return f
 }
 

@@ -31,6 +31,10 @@ func (c Case) ended() (f facts) {
 func systemGone(c Case) report {
 	s := c.System
 	r := report{evidence: c.ended()}
+	if c.Barred {
+		r.summary = "the operating system opened the disk and has written to it, and cannot come to run"
+		return r
+	}
 	if s.Open {
 		r.summary = fmt.Sprintf("the operating system opened the disk, has written nothing, and for %s does nothing", since(c.Silent))
 		return r.and(

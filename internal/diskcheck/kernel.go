@@ -31,6 +31,13 @@ func (l *look) kernel(k *kernel) (whole bool) {
 		if f.Info.Size < z.size {
 			return fmt.Sprintf("is cut off: it has %s, and its header says %s", bytesize.Format(f.Info.Size), bytesize.Format(z.size)), false
 		}
+		if z.summed() && !l.machine.Brief {
+			if right, err := z.sumRight(head[:n], f); err == nil && !right {
+				l.add(diagnose.Finding{Name: "kernel-sum", Stops: diagnose.Load, Remedy: mendKernel},
+					"the kernel %v seems to be damaged: it does not have the CRC-32 that Linux gives it, unless something has changed it on purpose", place{k.from, k.path})
+				return "", false
+			}
+		}
 		return "", true
 	})
 }
@@ -97,13 +104,15 @@ const (
 	bzSetupSects = 0x1f1 // 1 byte; 0 means 4
 	bzSysSize    = 0x1f4 // 4 bytes: what is behind the set-up, in 16 bytes
 	bzMagic      = 0x202 // "HdrS"
+	bzProtocol   = 0x206 // 2 bytes: of its header
 	bzVersion    = 0x20e // 2 bytes: where its version's text is, less 512
 	bzHead       = 32 << 10
 )
 
 type bzImage struct {
-	size    int64  // that its file must have
-	version string // "6.1.0-56-amd64"
+	size     int64  // that its file must have
+	version  string // "6.1.0-56-amd64"
+	protocol uint16 // of the header
 }
 
 // parseBzImage reads what a kernel begins with.
@@ -115,6 +124,7 @@ func parseBzImage(head []byte) (z bzImage, ok bool) {
 	if sects == 0 {
 		sects = 4
 	}
+	z.protocol = binary.LittleEndian.Uint16(head[bzProtocol:])
 	z.size = (sects+1)*512 + 16*int64(binary.LittleEndian.Uint32(head[bzSysSize:]))
 	if at := 512 + int(binary.LittleEndian.Uint16(head[bzVersion:])); at > 512 && at < len(head) {
 		text, _, _ := strings.Cut(string(head[at:]), " ")

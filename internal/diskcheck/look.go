@@ -61,6 +61,7 @@ type look struct {
 	machine Machine
 	systems []guestfs.System
 	found   diagnose.Contents
+	guessed bool // which file system is the root
 }
 
 // follow goes the way of a boot, as far as it can be followed.

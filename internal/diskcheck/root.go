@@ -13,6 +13,7 @@ import (
 
 // commandLine looks at what the kernel is told.
 func (l *look) commandLine(k kernel) {
+	l.found.CommandLine = printable(strings.Join(k.args, " "))
 	for _, a := range k.args {
 		if value, ok := strings.CutPrefix(a, "ip="); ok {
 			l.fixedAddress(k, value)
@@ -80,6 +81,7 @@ func (l *look) root(k kernel) (guestfs.System, bool) {
 	f := diagnose.Finding{Stops: diagnose.Run, Sure: k.sure}
 	switch {
 	case !told:
+		l.guessed = true
 		s, ok := l.withEtc()
 		if n := kernelName.FindStringSubmatch(spec); ok && n != nil && spec != fmt.Sprintf("/dev/sda%d", s.Number) {
 			f.Name, f.Sure, f.Remedy = "root-name", false, "name the root by what is the same everywhere, root=UUID="+printable(s.UUID)
@@ -158,6 +160,6 @@ func (l *look) init(root guestfs.System, k kernel) {
 	if l.separate(root, "/usr") {
 		return
 	}
-	l.add(diagnose.Finding{Name: "no-init", Stops: diagnose.Run, Sure: true, Remedy: "install it again in the system (Debian: apt-get install --reinstall systemd systemd-sysv)"},
+	l.add(diagnose.Finding{Name: "no-init", Stops: diagnose.Run, Sure: !l.guessed, Remedy: "install it again in the system (Debian: apt-get install --reinstall systemd systemd-sysv)"},
 		"the system's first program, %v, %s", place{root.Number, names[0]}, missing)
 }
