@@ -148,8 +148,8 @@ pc01               b2    60 s ago  running  running    0 ms   -
 `},
 		{"boot log kiosk", `
 kiosk has not been seen yet: no DHCP message of a boot has come from its MAC address, 52:54:00:00:00:02; this server has listened for 0 s
-  1. is its MAC address mistyped? 52:54:00:00:00:99, which nobody has added and which differs in a digit or two, asked to boot just now
-     -> if that is it: bootes machine set kiosk --mac 52:54:00:00:00:99
+  1. is its MAC address mistyped, or that of another of its network cards? 52:54:00:00:00:99, which nobody has added and which differs in a digit or two, asked to boot just now
+     -> if that is it: bootes machine set kiosk --mac 52:54:00:00:00:99; if it has both cards: bootes machine set kiosk --mac 52:54:00:00:00:02,52:54:00:00:00:99
   2. is it switched on, and is the network first in its firmware's boot order?
      -> look at its screen: it says PXE, or network boot, if it tries
   3. does its cable end in this network?

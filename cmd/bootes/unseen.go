@@ -79,22 +79,25 @@ func (u unseen) hints(now time.Time) (all []hint) {
 	near, others := u.mistyped()
 	for _, s := range near {
 		all = append(all, hint{
-			fmt.Sprintf("is its MAC address mistyped? %s, which nobody has added and which differs in a digit or two, asked to boot %s", clean(s.MAC), ago(now, s.Last)),
-			fmt.Sprintf("if that is it: bootes machine set %s --mac %s", u.name, clean(s.MAC)),
+			fmt.Sprintf("is its MAC address mistyped, or that of another of its network cards? %s, which nobody has added and which differs in a digit or two, asked to boot %s", clean(s.MAC), ago(now, s.Last)),
+			fmt.Sprintf("if that is it: bootes machine set %s --mac %s; if it has both cards: bootes machine set %s --mac %s,%s",
+				u.name, clean(s.MAC), u.name, clean(strings.Join(u.macs, ",")), clean(s.MAC)),
+		})
+	}
+	if len(near) == 0 && len(others) > 0 {
+		all = append(all, hint{
+			fmt.Sprintf("does it boot by another of its network cards, or is its MAC address another one? Who asked to boot and was not added, the last %s: %s", ago(now, u.strangers[0].Last), strings.Join(others, ", ")),
+			fmt.Sprintf("compare with its screen, or a label on it; if one of these is its own: bootes machine set %s --mac %s,%s", u.name, clean(strings.Join(u.macs, ",")), others[0]),
 		})
 	}
 	all = append(all,
 		hint{"is it switched on, and is the network first in its firmware's boot order?", "look at its screen: it says PXE, or network boot, if it tries"},
 		hint{"does its cable end in this network?", "the lights of both ends; the port of the switch, its VLAN, and whether it wants a login (802.1X)"},
 	)
-	if len(near) > 0 {
+	if len(u.strangers) > 0 {
 		return all
 	}
-	how := "its screen, or a label on it, has the true one; nobody has asked to boot who was not added"
-	if len(others) > 0 {
-		how = fmt.Sprintf("its screen, or a label on it, has the true one; who asked to boot and was not added: %s", strings.Join(others, ", "))
-	}
-	return append(all, hint{"is that its MAC address?", how})
+	return append(all, hint{"is that its MAC address?", "its screen, or a label on it, has the true one; nobody has asked to boot who was not added"})
 }
 
 // maxStrangers is how many of those that nobody has added are named.

@@ -27,10 +27,12 @@ func TestUnseen(t *testing.T) {
      -> its screen, or a label on it, has the true one; nobody has asked to boot who was not added
 `},
 		{"strangers", unseen{strangers: []api.LatestBoot{stranger("02:00:00:00:00:01", 0), stranger("02:00:00:00:00:02", 0), stranger("02:00:00:00:00:03", 0), stranger("02:00:00:00:00:04", 0)}},
-			"who asked to boot and was not added: 02:00:00:00:00:01, 02:00:00:00:00:02, 02:00:00:00:00:03\n"},
+			"  1. does it boot by another of its network cards, or is its MAC address another one? Who asked to boot and was not added, the last just now: " +
+				"02:00:00:00:00:01, 02:00:00:00:00:02, 02:00:00:00:00:03\n" +
+				"     -> compare with its screen, or a label on it; if one of these is its own: bootes machine set pc7 --mac 52:54:00:6b:20:21,02:00:00:00:00:01\n  2. is it switched on"},
 		{"one that is nearly it", unseen{strangers: []api.LatestBoot{stranger("02:00:00:00:00:01", 0), stranger("52:54:00:6b:20:12", 5*time.Minute)}},
-			"  1. is its MAC address mistyped? 52:54:00:6b:20:12, which nobody has added and which differs in a digit or two, asked to boot 5 min ago\n" +
-				"     -> if that is it: bootes machine set pc7 --mac 52:54:00:6b:20:12\n  2. is it switched on"},
+			"  1. is its MAC address mistyped, or that of another of its network cards? 52:54:00:6b:20:12, which nobody has added and which differs in a digit or two, asked to boot 5 min ago\n" +
+				"     -> if that is it: bootes machine set pc7 --mac 52:54:00:6b:20:12; if it has both cards: bootes machine set pc7 --mac 52:54:00:6b:20:21,52:54:00:6b:20:12\n  2. is it switched on"},
 		{"by IPv6", unseen{heard: &api.PacketLine{Time: now.Add(-time.Minute), Text: "DHCPv6 Solicit"}},
 			"  1. it asks by IPv6 alone, the last 60 s ago (DHCPv6 Solicit), and this server boots by IPv4\n     -> in its firmware's set-up, switch network boot by IPv4 on"},
 		{"its system is there", unseen{heard: &api.PacketLine{Time: now.Add(-time.Minute), Text: "DHCP Request"}},

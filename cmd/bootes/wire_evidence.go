@@ -67,7 +67,7 @@ func (h *house) knocks(mac string, since time.Time) (k diagnose.Knocks, accepted
 		return k, 0
 	}
 	seen := h.packets.Knocks(capture.Span{MAC: hw, From: since})
-	return diagnose.Knocks{Known: true, TFTP: seen.TFTP, HTTP: seen.HTTP, ISCSI: seen.ISCSI, Proxy: seen.Proxy}, seen.Accepted
+	return diagnose.Knocks{Known: true, TFTP: seen.TFTP, HTTP: seen.HTTP, ISCSI: seen.ISCSI, Proxy: seen.Proxy, Answered: seen.Answered}, seen.Accepted
 }
 
 // sentTo is the largest file that is on its way to an address.

@@ -61,8 +61,29 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 func (s *Service) configured(c *diagnose.Case) {
 	c.Ports = diagnose.Ports{HTTP: s.HTTPPort, TFTP: s.TFTPPort, ISCSI: s.ISCSIPort}
 	c.Script.URL, c.Script.HTTPed = c.IPXE.File, s.Addresses[c.Interface].HTTP.IsValid()
+	if i, err := netif.ByName(c.Interface); err == nil {
+		c.DHCP.Outside = outside(i.Addrs, c.Server, c.DHCP)
+		c.IPXE.Outside = outside(i.Addrs, c.Server, c.IPXE)
+	}
 	c.Script.Ours = c.Script.Portal.IsValid() && ours(c.Script.Portal.Addr())
 	c.Disk.Folder = s.Data
+}
+
+// outside is which of the networks of an interface server is of, if another DHCP
+// server has given an address that is of none of them.
+func outside(all []netip.Prefix, server netip.Addr, d diagnose.DHCP) (own netip.Prefix) {
+	if !d.From.IsValid() || !d.Has.IsValid() || d.Relay.IsValid() {
+		return own
+	}
+	for _, p := range all {
+		if p.Contains(d.Has) {
+			return netip.Prefix{}
+		}
+		if p.Contains(server) {
+			own = p.Masked()
+		}
+	}
+	return own
 }
 
 // around adds what the servers know beside a: other machines, other servers,

@@ -99,7 +99,7 @@ func (s *Service) sendOn(a *attempt, name string, local netip.Addr) string {
 	if ext := path.Ext(name); c.Interface == "" || ext != ".efi" && ext != ".kpxe" && ext != ".pxe" {
 		return ""
 	}
-	s.sayOnce(a, recorder.Event{Text: fmt.Sprintf("iPXE asks for %s, which another DHCP server names to it as to firmware: it is sent on to its script instead", name)})
+	s.sayOnce(a, recorder.Event{Text: fmt.Sprintf("iPXE asks for %s, which is what firmware is told (by another DHCP server, or by an OFFER of ours to its firmware): it is sent on to its script instead", name)})
 	return ipxe.Chain("http://" + s.httpAddr(c) + "/ipxe/")
 }
 

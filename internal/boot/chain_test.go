@@ -126,7 +126,7 @@ func TestLoopByAnotherServer(t *testing.T) {
 		}
 		h.fetches("undionly.kpxe")
 	}
-	if !h.told("iPXE asks for undionly.kpxe, which another DHCP server names to it as to firmware: it is sent on to its script instead") {
+	if !h.told("iPXE asks for undionly.kpxe, which is what firmware is told (by another DHCP server, or by an OFFER of ours to its firmware): it is sent on to its script instead") {
 		t.Errorf("not recorded: %+v", h.Recorder.Boots("pc1")[0].Events)
 	}
 	if f := h.File(t.Context(), "wimboot", addr1, server); f.Text != "" {

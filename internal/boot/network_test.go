@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/recorder"
 )
@@ -149,5 +150,31 @@ func TestFetchesAreBounded(t *testing.T) {
 	n, more := h.on("pc1", "asks by TFTP for "), h.on("pc1", "asks for more files")
 	if n != maxTransfers || more != 1 {
 		t.Errorf("%d on record, and %d times more", n, more)
+	}
+}
+
+func TestOutside(t *testing.T) {
+	own, second := netip.MustParsePrefix("10.77.0.1/24"), netip.MustParsePrefix("10.88.0.1/24")
+	gave := func(has string) diagnose.DHCP {
+		return diagnose.DHCP{From: netip.MustParseAddr("10.88.0.2"), Has: netip.MustParseAddr(has)}
+	}
+	relayed, ours := gave("10.88.0.57"), gave("10.88.0.57")
+	relayed.Relay, ours.From = netip.MustParseAddr("10.88.0.9"), netip.Addr{}
+	for name, tt := range map[string]struct {
+		all  []netip.Prefix
+		d    diagnose.DHCP
+		want netip.Prefix
+	}{
+		"of another network":       {[]netip.Prefix{own}, gave("10.88.0.57"), own.Masked()},
+		"of ours":                  {[]netip.Prefix{own}, gave("10.77.0.57"), netip.Prefix{}},
+		"of our second":            {[]netip.Prefix{own, second}, gave("10.88.0.57"), netip.Prefix{}},
+		"behind a relay":           {[]netip.Prefix{own}, relayed, netip.Prefix{}},
+		"an address of our own":    {[]netip.Prefix{own}, ours, netip.Prefix{}},
+		"our own network is gone":  {nil, gave("10.88.0.57"), netip.Prefix{}},
+		"no address has been seen": {[]netip.Prefix{own}, diagnose.DHCP{From: netip.MustParseAddr("10.88.0.2")}, netip.Prefix{}},
+	} {
+		if got := outside(tt.all, own.Addr(), tt.d); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
 	}
 }

@@ -5,6 +5,7 @@ package bootfile
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 )
 
 // Machine types (PE format, "Machine Types").
@@ -46,6 +47,30 @@ func Machine(head []byte) uint16 {
 		return 0
 	}
 	return binary.LittleEndian.Uint16(head[at+4:])
+}
+
+// Text reports whether a file begins as a text does: an error page that was saved in
+// the place of a program.
+func Text(head []byte) bool {
+	const least = 16
+	return len(head) >= least && !slices.ContainsFunc(head, func(b byte) bool { return b < ' ' && b != '\t' && b != '\n' && b != '\r' || b >= 0x7f })
+}
+
+// Size is what a PE file has at least, by the sections that its beginning names; 0:
+// it is no PE file (PE format, "Section Table").
+func Size(head []byte) (size int64) {
+	const sectionLen = 40
+	at, ok := pe(head)
+	if !ok || at+coffLen > int64(len(head)) {
+		return 0
+	}
+	n, optional := int64(binary.LittleEndian.Uint16(head[at+6:])), int64(binary.LittleEndian.Uint16(head[at+20:]))
+	for s := at + coffLen + optional; n > 0 && s+sectionLen <= int64(len(head)); n, s = n-1, s+sectionLen {
+		if from := int64(binary.LittleEndian.Uint32(head[s+20:])); from > 0 {
+			size = max(size, from+int64(binary.LittleEndian.Uint32(head[s+16:])))
+		}
+	}
+	return size
 }
 
 // Offsets in the optional header (PE format, "Optional Header Data Directories").

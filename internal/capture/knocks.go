@@ -6,6 +6,7 @@ type Knocks struct {
 	TFTP, HTTP, ISCSI int // requests, or connections that were asked for
 	Proxy             int // requests to port 4011
 	Accepted          int // connections to iSCSI's port that this computer answered
+	Answered          int // likewise to HTTP's
 }
 
 // Knocks counts the packets of spans that ask for anything.
@@ -32,5 +33,7 @@ func (k *Knocks) count(f *frame, p Ports) {
 		k.ISCSI++
 	case f.kind == kindISCSI && f.flags&(syn|ack) == syn|ack && f.src.Port() == p.ISCSI:
 		k.Accepted++
+	case f.kind == kindHTTP && f.flags&(syn|ack) == syn|ack && f.src.Port() == p.HTTP:
+		k.Answered++
 	}
 }

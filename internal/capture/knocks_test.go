@@ -12,6 +12,7 @@ func TestKnocks(t *testing.T) {
 		in(protoUDP, udp(68, portPXE, dhcp(pc, 7, 53, 1, 3))), in(protoUDP, udp(68, 67, dhcp(pc, 7, 53, 1, 3))),
 		in(protoTCP, tcp(1025, http, syn, "")), in(protoTCP, tcp(1025, http, syn, "")), in(protoTCP, tcp(1025, http, ack|fin, "")),
 		in(protoTCP, tcp(1025, iscsi, syn, "")), out(protoTCP, tcp(iscsi, 1025, syn|ack, "")), out(protoTCP, tcp(iscsi, 1025, rst, "")),
+		out(protoTCP, tcp(http, 1025, syn|ack, "")),
 	} {
 		f, ok := parse(b, ports)
 		if !ok {
@@ -19,7 +20,7 @@ func TestKnocks(t *testing.T) {
 		}
 		got.count(&f, ports)
 	}
-	if want := (Knocks{TFTP: 1, HTTP: 2, ISCSI: 1, Proxy: 1, Accepted: 1}); got != want {
+	if want := (Knocks{TFTP: 1, HTTP: 2, ISCSI: 1, Proxy: 1, Accepted: 1, Answered: 1}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

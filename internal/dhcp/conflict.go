@@ -105,7 +105,7 @@ func (x *exchange) offer(ctx context.Context) outcome {
 		x.l.full.warn(x, time.Now())
 	}
 	if err != nil {
-		out := failure(fmt.Errorf("offer an address of %s: %w", x.seg, err))
+		out := failure(fmt.Errorf("offer an address out of the range %s: %w", x.seg, err))
 		if errors.Is(err, ErrPoolFull) {
 			out.reply.Full = FullPool{Network: x.seg.subnets[0], Range: x.seg.String(), Addresses: x.seg.size(), Pools: x.seg.pools}
 		}

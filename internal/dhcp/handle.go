@@ -151,7 +151,7 @@ func (x *exchange) locate() (err error) {
 		x.q.Network = x.net.prefix
 	}
 	if !x.reachedAt() {
-		return fmt.Errorf("answer on interface %q: it has no IPv4 address", x.l.config.Name)
+		return fmt.Errorf("this server's interface %s has no IPv4 address any more: `ip addr add ADDRESS/LENGTH dev %s` gives it back, ADDRESS/LENGTH being what it had; see what took it away (journalctl, its network settings)", x.l.config.Name, x.l.config.Name)
 	}
 	return nil
 }

@@ -92,13 +92,16 @@ type DHCP struct {
 	// Routerless is the network behind a relay whose machines we tell no router; zero:
 	// they are told one.
 	Routerless netip.Prefix
-	Offered    netip.Addr   // the address in our OFFER
-	Proxied    bool         // it asked on port 4011, too, and was answered
-	Has        netip.Addr   // the address that it has
-	From       netip.Addr   // the other server that it took that from; zero: us
-	Relay      netip.Addr   // through which it asks
-	Network    netip.Prefix // behind it; zero: we serve none there
-	Others     []Server     // other DHCP servers on that network
+	Offered    netip.Addr // the address in our OFFER
+	Proxied    bool       // it asked on port 4011, too, and was answered
+	Has        netip.Addr // the address that it has
+	From       netip.Addr // the other server that it took that from; zero: us
+	// Outside is our network there, where the address that it took of another server is
+	// of none of ours; zero: it is of one, or nobody can tell.
+	Outside netip.Prefix
+	Relay   netip.Addr   // through which it asks
+	Network netip.Prefix // behind it; zero: we serve none there
+	Others  []Server     // other DHCP servers on that network
 	// Heard are other machines there that came for what they were told to boot.
 	Heard int
 }

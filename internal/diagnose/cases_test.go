@@ -14,6 +14,8 @@ var (
 	itself = netip.MustParseAddr("10.77.0.101")
 	router = netip.MustParseAddr("10.78.0.1")
 	gate   = netip.MustParseAddr("10.77.0.8")
+	abroad = netip.MustParseAddr("10.88.0.57")
+	home   = netip.MustParsePrefix("10.77.0.0/24")
 
 	bios = Firmware{Name: "BIOS", Arch: "i386", Runs: "BIOS", Flag: "bios"}
 	uefi = Firmware{Name: "UEFI x86-64", Arch: "x86_64", Runs: "UEFI x86-64", UEFI: true, Flag: "efi"}
@@ -123,11 +125,11 @@ func firmwareCases() map[string]Case {
 			c.DHCP.Full, c.DHCP.Answered, c.DHCP.Refused = true, 0, "no address left in the pool"
 		})),
 		"pool-exhausted_one": at(st, with(func(c *Case) {
-			c.DHCP.Full, c.DHCP.Answered, c.DHCP.Refused = true, 0, "offer an address of 10.77.0.100: no address left in the pool"
+			c.DHCP.Full, c.DHCP.Answered, c.DHCP.Refused = true, 0, "offer an address out of the range 10.77.0.100: no address left in the pool"
 			c.Pool = Pool{Range: "10.77.0.100", Addresses: 1, Held: 1, Holders: []string{"pc7"}, Machines: 2}
 		})),
 		"pool-exhausted_many": at(st, with(func(c *Case) {
-			c.DHCP.Full, c.DHCP.Answered, c.DHCP.Refused = true, 0, "offer an address of 10.77.0.100 to 10.77.0.119: no address left in the pool"
+			c.DHCP.Full, c.DHCP.Answered, c.DHCP.Refused = true, 0, "offer an address out of the range 10.77.0.100 to 10.77.0.119: no address left in the pool"
 			c.Pool = Pool{Range: "10.77.0.100 to 10.77.0.119", Addresses: 20, Held: 20, Holders: []string{"pc7", "pc8", "phone", "02:00:00:00:00:99", "tv"}, Machines: 12}
 		})),
 		"no-address_no-server":    at(st, proxy),
@@ -157,13 +159,17 @@ func firmwareCases() map[string]Case {
 		"no-address_refused-alone": at(st, proxy, with(func(c *Case) {
 			c.DHCP.Answered, c.DHCP.Refused = 0, "no DHCP server answers on this network: switch it on"
 		})),
+		"no-address_lost-its-address": at(st, with(func(c *Case) {
+			c.DHCP.Answered, c.DHCP.Refused = 0, "this server's interface eth0 has no IPv4 address any more: `ip addr add ADDRESS/LENGTH dev eth0` gives it back"
+		})),
 		"no-address_unreachable": at(st, relayed, with(func(c *Case) {
 			c.DHCP.Answered, c.DHCP.Refused, c.Way = 0, "send OFFER to 10.78.0.1:67: network is unreachable", Way{Known: true, Missing: true}
 		})),
-		"offer-ignored":        at(st, elsewhere),
-		"offer-ignored_others": at(st, elsewhere, with(func(c *Case) { c.DHCP.Heard = 7 })),
-		"offer-ignored_knocks": at(st, elsewhere, with(func(c *Case) { c.Knocks = Knocks{Known: true, Proxy: 4} })),
-		"offer-ignored_named":  at(st, elsewhere, with(func(c *Case) { c.DHCP.Others[0].File = "pxelinux.0" })),
+		"offer-ignored":         at(st, elsewhere),
+		"offer-ignored_others":  at(st, elsewhere, with(func(c *Case) { c.DHCP.Heard = 7 })),
+		"offer-ignored_knocks":  at(st, elsewhere, with(func(c *Case) { c.Knocks = Knocks{Known: true, Proxy: 4} })),
+		"offer-ignored_named":   at(st, elsewhere, with(func(c *Case) { c.DHCP.Others[0].File = "pxelinux.0" })),
+		"offer-ignored_outside": at(st, elsewhere, with(func(c *Case) { c.DHCP.Has, c.DHCP.Outside = abroad, home })),
 		"offer-ignored_server": at(st, with(func(c *Case) {
 			c.DHCP.Offered, c.DHCP.From, c.DHCP.Others = itself, rival, []Server{{Addr: rival, MAC: "00:1b:a9:40:11:0d"}}
 		})),
@@ -266,9 +272,10 @@ func ipxeCases() map[string]Case {
 		"ipxe-no-address_proxy": at(st, asks, proxy, with(func(c *Case) {
 			c.IPXE.Offered = netip.Addr{}
 		})),
-		"pool-exhausted_ipxe":       at(st, asks, with(func(c *Case) { c.IPXE.Full, c.IPXE.Answered = true, 0 })),
-		"script-not-fetched":        at(st, has),
-		"script-not-fetched_knocks": at(st, has, with(func(c *Case) { c.Knocks = Knocks{Known: true, HTTP: 3} })),
+		"pool-exhausted_ipxe":         at(st, asks, with(func(c *Case) { c.IPXE.Full, c.IPXE.Answered = true, 0 })),
+		"script-not-fetched":          at(st, has),
+		"script-not-fetched_knocks":   at(st, has, with(func(c *Case) { c.Knocks = Knocks{Known: true, HTTP: 3} })),
+		"script-not-fetched_answered": at(st, has, with(func(c *Case) { c.Knocks = Knocks{Known: true, HTTP: 6, Answered: 9} })),
 		"script-not-fetched_http": at(st, has, with(func(c *Case) {
 			c.Script.HTTPed, c.Script.URL, c.IPXE.From, c.IPXE.Relay = true, "http://10.99.0.1/ipxe/52-54-00-00-00-01", rival, router
 		})),
@@ -311,6 +318,9 @@ func diskCases() map[string]Case {
 		"login-refused_mutual":   at(script, refused(1, "initiator wants the target to prove itself by mutual CHAP, which is not set up")),
 		"login-refused_impostor": at(script, refused(1, "initiator left when the target had proved itself by mutual CHAP: it has another secret for that")),
 		"no-login_broken":        at(script, scripted, with(func(c *Case) { c.Login.Broken, c.Script.Connected = "login took too long", 1 })),
+		"no-login_lossy": at(script, scripted, with(func(c *Case) {
+			c.Login.Broken, c.Script.Connected, c.Loader.Took, c.Loader.Resent = "login took too long", 1, 12*time.Second, 31
+		})),
 		"login-refused_nochap":   at(script, refused(1, "initiator did not offer CHAP")),
 		"login-refused_nodisk":   at(script, refused(1, "boot pc1-7 has no disk: it never asked for its script, or its volume was removed, reset or rolled back meanwhile")),
 		"login-refused_protocol": at(script, refused(1, "CHAP out of order")),
@@ -324,6 +334,7 @@ func diskCases() map[string]Case {
 		"not-bootable_left":      at(read, layout(bios, Layout{}), with(func(c *Case) { c.System.Left = true })),
 		"login-refused_system":   at(read, loaded, refusals(2, "iqn.x is not the initiator name of pc1: `bootes machine set pc1 --initiator iqn.x` lets it in")),
 		"no-read":                at(login, scripted, with(func(c *Case) { c.Disk.Layout = good })),
+		"no-read_lossy":          at(login, scripted, with(func(c *Case) { c.Disk.Layout, c.Loader.Took, c.Loader.Resent = good, 12*time.Second, 31 })),
 		"disk-full_limit": at(recorder.StageRunning, up, with(func(c *Case) {
 			c.Disk.Full, c.Disk.AtLimit, c.Disk.Limit, c.Disk.Written = "volume \"pc1-abcd\" is at its limit of 1048576 bytes: no space for new blocks", true, 1<<20, 1<<20
 		})),

@@ -51,6 +51,7 @@ func (c Case) asked(d DHCP, who string) (f facts) {
 	switch {
 	case d.From.IsValid() && d.Has.IsValid():
 		f.add(true, "it took the address %s of the DHCP server %s", d.Has, d.From)
+		f.add(d.Outside.IsValid(), "%s is not of this server's network on %s, %s", d.Has, c.Interface, d.Outside)
 	case d.From.IsValid():
 		f.add(true, "it took the address of the DHCP server %s", d.From)
 	case d.Has.IsValid():
@@ -92,6 +93,10 @@ func noAddress(c Case) report {
 		summary:  fmt.Sprintf("%s asks for an address, and has not taken one for %s", c.firmware(), since(c.Silent)),
 		evidence: c.asked(c.DHCP, c.firmware()),
 	}
+	if d := c.DHCP; d.Answered == 0 && d.Refused != "" {
+		text, _ := split(d.Refused)
+		r.summary = fmt.Sprintf("%s asks for an address, and this server has not answered it for %s: %s", c.firmware(), since(c.Silent), text)
+	}
 	r.causes = c.noAddressCauses(c.DHCP)
 	return r
 }
@@ -119,9 +124,13 @@ func (c Case) noAddressCauses(d DHCP) []recorder.Cause {
 
 // unanswered is why this server did not answer.
 func (c Case) unanswered(d DHCP) recorder.Cause {
-	text := "this server did not answer it: " + d.Refused
+	reason, remedy := split(d.Refused)
+	text := "this server did not answer it: " + reason
 	if d.Relay.IsValid() && !d.Network.IsValid() && !c.Way.Missing {
-		return cause(text, "write `- {prefix: NETWORK, range: FIRST-LAST, router: %s}` under subnets: of %s in the config, NETWORK being that of %s (beside another DHCP server: the prefix alone); restart the server", d.Relay, c.Interface, d.Relay)
+		return cause(text, "write `- {prefix: NETWORK, range: FIRST-LAST, router: %s}` under subnets: of %s in the config, NETWORK being that of %s, the relay, which as a rule is the router there (beside another DHCP server: the prefix alone); restart the server", d.Relay, c.Interface, d.Relay)
+	}
+	if remedy != "" {
+		return recorder.Cause{Text: text, Remedy: remedy}
 	}
 	return cause(text, "do what that says, or see `bootes doctor`")
 }
@@ -179,7 +188,7 @@ func offerIgnored(c Case) report {
 		}
 	}
 	if c.Knocks.Proxy > 0 {
-		seen, firewall, _ := c.closed(door{"udp", proxyPort, c.Knocks.Proxy, 0})
+		seen, firewall, _ := c.closed(door{"udp", proxyPort, c.Knocks.Proxy, 0, 0})
 		return report{
 			summary:  fmt.Sprintf("it took an address of the DHCP server %s, and asks this one what to boot, without an answer", d.From),
 			evidence: append(f, seen), causes: firewall,
@@ -199,17 +208,33 @@ func offerIgnored(c Case) report {
 		evidence: f,
 		causes:   []recorder.Cause{snooping, firmware},
 	}
+	r.causes = append(c.outside(d), r.causes...)
+	if d.Outside.IsValid() {
+		r.summary = fmt.Sprintf("it took the address %s of the DHCP server %s, which is of another network than this server's, %s, and for %s has not come for the boot file that it was told of", d.Has, d.From, d.Outside, since(c.Silent))
+		return r
+	}
 	if d.Heard > 0 || d.named() != "" { // the offers get through to others, or there is something else to go by
 		r.causes = []recorder.Cause{firmware, snooping}
 	}
 	return r
 }
 
+// outside is the cause where another server has given an address from which the
+// machine does not reach us.
+func (c Case) outside(d DHCP) []recorder.Cause {
+	if !d.Outside.IsValid() {
+		return nil
+	}
+	return []recorder.Cause{cause(fmt.Sprintf("the DHCP server %s gives addresses of another network than this server's, %s: from %s the machine does not reach %s", d.From, d.Outside, d.Has, c.Server),
+		"have the DHCP server %s give addresses of %s, or switch it off if it does not belong there (`bootes dhcp-status` shows its network card); where both networks are on that wire on purpose, "+
+			"its router must lead from %s to %s", d.From, d.Outside, d.Has, c.Server)}
+}
+
 func loaderNotFetched(c Case) report {
 	f := c.asked(c.DHCP, c.firmware())
-	d := door{"udp", c.Ports.TFTP, c.Knocks.TFTP, c.DHCP.Heard}
+	d := door{"udp", c.Ports.TFTP, c.Knocks.TFTP, c.DHCP.Heard, 0}
 	if c.Firmware.HTTP {
-		d = door{"tcp", c.Ports.HTTP, c.Knocks.HTTP, 0}
+		d = door{"tcp", c.Ports.HTTP, c.Knocks.HTTP, 0, c.Knocks.Answered}
 	}
 	seen, firewall, sure := c.closed(d)
 	f.add(c.Loader.Asked == "", "%s", seen)

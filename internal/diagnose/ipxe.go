@@ -47,7 +47,7 @@ func ipxeNoAddress(c Case) report {
 
 func scriptNotFetched(c Case) report {
 	f := c.asked(c.IPXE, "iPXE")
-	seen, firewall, sure := c.closed(door{"tcp", c.Ports.HTTP, c.Knocks.HTTP, 0})
+	seen, firewall, sure := c.closed(door{"tcp", c.Ports.HTTP, c.Knocks.HTTP, 0, c.Knocks.Answered})
 	f.add(true, "%s", seen)
 	f.add(c.Script.HTTPed, "http: of %s in the config says where scripts are: %s", c.Interface, c.Script.URL)
 	r := report{
@@ -57,6 +57,7 @@ func scriptNotFetched(c Case) report {
 	if c.Script.HTTPed {
 		r.causes = append(r.causes, cause("machines do not reach the address that http: names", "write one of this server's addresses on their network there, or take http: out, and restart the server"))
 	}
+	r.causes = append(r.causes, c.outside(c.IPXE)...)
 	r.causes = append(r.causes, c.routerless(c.IPXE)...)
 	if r = r.and(firewall...); sure {
 		return r
@@ -66,7 +67,7 @@ func scriptNotFetched(c Case) report {
 			"have that server name %s to clients with option 175 or user class iPXE; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints how", c.Script.URL))
 	}
 	if c.IPXE.Relay.IsValid() && !c.IPXE.Routerless.IsValid() {
-		r.causes = append(r.causes, c.noWay(door{"tcp", c.Ports.HTTP, 0, 0}))
+		r.causes = append(r.causes, c.noWay(door{"tcp", c.Ports.HTTP, 0, 0, 0}))
 	}
 	r.causes = append(r.causes, cause("somebody pressed a key on its keyboard, and iPXE waits at its prompt", "look at its screen; `%s` tries the same way", c.simulate()))
 	return r

@@ -56,13 +56,17 @@ func notBootable(c Case) report {
 func noRead(c Case) report {
 	f := c.startable()
 	f.add(true, "iPXE opened the disk, and asked for no block of it")
+	f.add(c.Loader.lossy(), "%s", c.wasLossy())
+	var link []recorder.Cause
+	if c.Loader.lossy() {
+		link = append(link, c.badLink())
+	}
 	return report{
 		summary:  fmt.Sprintf("iPXE opened the disk, and for %s has read nothing", since(c.Silent)),
 		evidence: f,
-		causes: []recorder.Cause{
+		causes: append(link,
 			cause("it was switched off or restarted just then", "let it try again"),
 			cause("large packets do not get through: its questions are small, and the answers are not", "ping -M do -s 1472 %s from here; find the link whose MTU is smaller than that of %s", c.address(), c.Interface),
-			cause("its firmware does not take the disk from iPXE", "try another build: `bootes machine set %s --loader FILE`, FILE from `bootes loaders`; its screen says what iPXE met", c.Subject),
-		},
+			cause("its firmware does not take the disk from iPXE", "try another build: `bootes machine set %s --loader FILE`, FILE from `bootes loaders`; its screen says what iPXE met", c.Subject)),
 	}
 }

@@ -47,7 +47,7 @@ func noSystemLogin(c Case) report {
 	f.add(s.Left && d.Read >= kernelRead, "iPXE closed its session: under UEFI that is when a kernel starts")
 	f.add(s.Left && d.Read < kernelRead, "iPXE closed its session: what it had started came back to it")
 	cut := c.cut()
-	f.add(c.Loader.lossy(), "to send it %s took %s, with %d repeats: its link loses packets, or is far too slow", c.Loader.Name, since(c.Loader.Took), c.Loader.Resent)
+	f.add(c.Loader.lossy(), "%s", c.wasLossy())
 	f.add(c.Pace.lossy(), "of %d packets to it by TCP %d were sent again: its link loses packets", c.Pace.Sent, c.Pace.Resent)
 	f.add(s.Untaken, "a session of iPXE was ended, since it took nothing of what was sent to it")
 	f.add(d.Unacknowledged > unread, "%s that it asked for are on their way, and it acknowledges nothing: it did not stop by itself", size(int64(d.Unacknowledged)))
@@ -88,14 +88,26 @@ func (c Case) linkGone() recorder.Cause {
 // cutOff is why a machine is gone while it waits for what it asked for.
 func (c Case) cutOff() []recorder.Cause {
 	if c.Loader.lossy() || c.Pace.lossy() {
-		return []recorder.Cause{cause("its link loses packets, or is far too slow: it was so before it stopped",
-			"another cable, another port of the switch; look at that port's errors, and at the speed that both ends have agreed on; ping -c 100 -i 0.2 -s 1400 %s from here counts what is lost", c.address())}
+		return []recorder.Cause{c.badLink()}
 	}
-	return []recorder.Cause{
-		c.linkGone(),
-		cause("it was switched off or restarted meanwhile", "let it try again"),
-		cause("large packets do not get through", "ping -M do -s 1472 %s from here; find the link whose MTU is smaller than that of %s", c.address(), c.Interface),
+	gone := []recorder.Cause{c.linkGone(), cause("it was switched off or restarted meanwhile", "let it try again")}
+	if c.large() {
+		return gone
 	}
+	return append(gone, cause("large packets do not get through", "ping -M do -s 1472 %s from here; find the link whose MTU is smaller than that of %s", c.address(), c.Interface))
+}
+
+// large reports whether so much came through to the machine that full packets did.
+func (c Case) large() bool { return c.Disk.Read-int64(c.Disk.Unacknowledged) >= 256<<10 }
+
+// wasLossy is how it was seen.
+func (c Case) wasLossy() string {
+	return fmt.Sprintf("to send it %s took %s, with %d repeats: its link loses packets, or is far too slow", c.Loader.Name, since(c.Loader.Took), c.Loader.Resent)
+}
+
+func (c Case) badLink() recorder.Cause {
+	return cause("its link loses packets, or is far too slow: it was so before it stopped",
+		"another cable, another port of the switch; look at that port's errors, and at the speed that both ends have agreed on; ping -c 100 -i 0.2 -s 1400 %s from here counts what is lost", c.address())
 }
 
 // reads counts them.
@@ -122,7 +134,11 @@ func (c Case) loaderCauses() []recorder.Cause {
 	case c.Disk.Read < 64<<10:
 		all = []recorder.Cause{mtu, broken, menu}
 	}
-	return slices.DeleteFunc(all, func(r recorder.Cause) bool { return c.Disk.Contents.Loads && r == broken })
+	all = slices.DeleteFunc(all, func(r recorder.Cause) bool { return c.Disk.Contents.Loads && r == broken || c.large() && r == mtu })
+	if len(all) == 0 {
+		return []recorder.Cause{menu}
+	}
+	return all
 }
 
 // systemCauses are why a kernel that was loaded does not open its disk.

@@ -27,7 +27,7 @@ func noLogin(c Case) report {
 	f.add(true, "its script names the disk at %s", s.Portal)
 	f.add(s.Portaled, "that is what portal: of %s in the config says", c.Interface)
 	f.add(s.Portaled && !s.Ours, "%s is no address of this server", s.Portal.Addr())
-	seen, firewall, sure := c.closed(door{"tcp", c.Ports.ISCSI, c.Knocks.ISCSI, 0})
+	seen, firewall, sure := c.closed(door{"tcp", c.Ports.ISCSI, c.Knocks.ISCSI, 0, 0})
 	f.add(s.Connected == 0 && (s.Ours || !s.Portaled), "%s", seen)
 	f.add(c.Login.Broken != "", "it began to log in, and did not end that: %s", c.Login.Broken)
 	f.add(s.Connected > 0 && c.Login.Broken == "", "it connected %s and never asked to log in", times(s.Connected))
@@ -44,6 +44,11 @@ func noLogin(c Case) report {
 		if !s.Ours {
 			return r.and(cause("that address is passed on to this server by something that drops it", "let tcp/%d through there, to an address of this server", s.Portal.Port()))
 		}
+	}
+	f.add(c.Loader.lossy(), "%s", c.wasLossy())
+	r.evidence = f
+	if c.Loader.lossy() {
+		r = r.and(c.badLink())
 	}
 	if s.Connected > 0 || c.Login.Broken != "" {
 		return r.and(cause("large packets do not get through, or something between speaks in the server's place", "ping -M do -s 1472 %s from here; `bootes boot pcap %s` shows the connection", c.address(), c.Subject))

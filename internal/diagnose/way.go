@@ -55,6 +55,8 @@ func (c Case) wayBack(d DHCP) []recorder.Cause {
 	remedy := fmt.Sprintf("ip route add %s via %s dev %s; and the same in this server's network configuration, so that it is there after a restart", d.behind(), via, c.Interface)
 	if via == "ROUTER" {
 		remedy = "with ROUTER, that which is on this server's wire and leads there: " + remedy
+	} else {
+		remedy += fmt.Sprintf(" (%s is where the relay's messages come from on %s)", via, c.Interface)
 	}
 	return []recorder.Cause{{Text: text, Remedy: remedy}}
 }

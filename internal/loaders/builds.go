@@ -100,6 +100,11 @@ func fits(fsys fs.FS, name string, fw Firmware) error {
 	if fw != RaspberryPi && machine != b.machine {
 		return errOtherKind
 	}
+	if fw != RaspberryPi {
+		if err := whole(fsys, name); err != nil {
+			return err
+		}
+	}
 	if !IsShim(name) {
 		return nil
 	}
@@ -130,6 +135,32 @@ func (f *Folders) RunsOn(name string) string {
 		return ""
 	}
 	return ""
+}
+
+// whole says why a file that has the right name is no program, or not all of one.
+func whole(fsys fs.FS, name string) error {
+	f, err := openRegular(fsys, name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	head := make([]byte, 1024)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.ErrUnexpectedEOF {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if head = head[:n]; bootfile.Text(head) {
+		line, _, _ := strings.Cut(strings.TrimSpace(string(head)), "\n")
+		return fmt.Errorf("%s %w: it is a text and no program, it begins with %q; copy it anew", name, errUnfit, line[:min(len(line), 40)])
+	}
+	if want := bootfile.Size(head); info.Size() < want {
+		return fmt.Errorf("%s %w: it is cut off, %d bytes are there of at least %d; copy it anew", name, errUnfit, info.Size(), want)
+	}
+	return nil
 }
 
 // machineOf is the machine type in a file's PE header, 0 if it has none.

@@ -76,6 +76,12 @@ func TestLoaderSearch(t *testing.T) {
 		{"none", []Folder{release}, OtherROM, "no loader for its firmware (unknown firmware): Boötes does not know it; if iPXE can run there, pin a file of the folders of loaders: with `bootes machine set NAME --loader FILE`; there is none in /srv/ipxe"},
 		{"a copy that failed", []Folder{{"/srv/full", fstest.MapFS{"undionly.kpxe": {}}}}, BIOS,
 			"no loader for its firmware (BIOS): install the package ipxe, or put undionly.kpxe into a folder of loaders: in the config; in /srv/full, undionly.kpxe does not count: it is empty; copy it anew"},
+		{"an error page", []Folder{{"/srv/page", fstest.MapFS{"undionly.kpxe": {Data: []byte("<!DOCTYPE html>\n<html>404 Not Found</html>\n")}}}}, BIOS,
+			"no loader for its firmware (BIOS): install the package ipxe, or put undionly.kpxe into a folder of loaders: in the config; " +
+				"in /srv/page, undionly.kpxe does not count: it is a text and no program, it begins with \"<!DOCTYPE html>\"; copy it anew"},
+		{"cut off", []Folder{{"/srv/half", fstest.MapFS{"snponly.efi": cutOff()}}}, EFI64,
+			"no loader for its firmware (UEFI x86-64): install the package ipxe, or put snponly.efi into a folder of loaders: in the config; " +
+				"in /srv/half, snponly.efi does not count: it is cut off, 512 bytes are there of at least 1536; copy it anew"},
 		{"a Pi's", []Folder{debian, pi}, RaspberryPi, "/srv/pi rpi/config.txt"},
 	} {
 		l, err := NewFolders(tt.folders...).Loader(tt.fw)
@@ -90,6 +96,15 @@ func TestLoaderSearch(t *testing.T) {
 			t.Errorf("%s, %s: signed: %v", tt.name, tt.fw, l.Signed)
 		}
 	}
+}
+
+// cutOff is a PE file of one section, of whose 1024 bytes none are there.
+func cutOff() *fstest.MapFile {
+	b := make([]byte, 512)
+	copy(b, loaderstest.PE(bootfile.X64).Data)
+	b[0x86] = 1                                                      // section
+	copy(b[0x80+24+16:], []byte{0x00, 0x04, 0, 0, 0x00, 0x02, 0, 0}) // its length, and where it is
+	return &fstest.MapFile{Data: b}
 }
 
 func TestEveryFirmwareHasNames(t *testing.T) {
