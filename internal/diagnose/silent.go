@@ -33,5 +33,8 @@ func (c Case) unheardCauses() []recorder.Cause {
 	case c.alive() || c.Conflict.Alive:
 		return []recorder.Cause{c.forgotten(), c.ownFirewall(), hangs}
 	}
+	if c.System.Lasted < recorder.ShortRun { // as it began: few cables are pulled just then
+		return []recorder.Cause{hangs, c.linkGone(), off, c.forgotten()}
+	}
 	return []recorder.Cause{c.linkGone(), hangs, off, c.forgotten()}
 }

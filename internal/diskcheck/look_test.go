@@ -111,6 +111,8 @@ var faults = map[string]struct {
 		want: diagnose.Finding{Name: "no-init", Stops: diagnose.Run, Sure: true, Text: `the system's first program, p1:/sbin/init, is not there: it is a link to "../lib/systemd/systemd", which leads nowhere`}},
 	"no driver for the root": {files: system().with(initrd9, zipped(append(initramfs(), entry{"usr/lib/modules/" + ver + "/modules.builtin", "kernel/fs/xfs/xfs.ko\n"}))),
 		want: diagnose.Finding{Name: "no-file-system-driver", Stops: diagnose.Run, Sure: true, Text: "the initramfs /initrd.img cannot mount the root file system, partition 1: it lacks the module ext4"}},
+	"init is a script": {files: system().with("lib/systemd/systemd", "#!/bin/sh\nexit 0\n"),
+		want: diagnose.Finding{Name: "init-script", Stops: diagnose.Run, Text: "the system's first program, p1:/sbin/init, is a script (#!/bin/sh): when it ends, the kernel stops"}},
 	"fstab": {files: system().with("etc/fstab", "UUID="+rootUUID+" / ext4 defaults 0 1\nUUID="+otherUUID+" /home ext4 defaults 0 2\n"),
 		want: diagnose.Finding{Name: "fstab", Stops: diagnose.Run, Text: "line 2 of p1:/etc/fstab mounts UUID=" + otherUUID + " on /home, which is not on its disk"}},
 	"no mount.nfs": {files: system().with("etc/fstab", "10.0.0.9:/home /home nfs defaults 0 0\n"),
