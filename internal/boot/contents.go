@@ -120,7 +120,7 @@ func (s *Service) inside(ctx context.Context, a *attempt) {
 	}
 	c := s.caseOf(ctx, a, time.Now())
 	if !runs {
-		if len(c.Disk.Contents.Findings) > 0 {
+		if c.Disk.Contents.Seen {
 			s.circles(ctx, a, s.Recorder.Before(a.subject, a.id))
 		}
 		return

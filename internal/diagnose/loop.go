@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"bootes.dev/internal/recorder"
@@ -31,6 +32,12 @@ func (c Case) circles() report {
 	f.add(l.System == 0 && l.Read < kernelRead, "it had read too little for a kernel")
 	f.add(l.System == 0 && l.Quiet > 0, "its last read was %s before", since(l.Quiet))
 	f.add(true, "its system did not log out, as it does when it is shut down")
+	switch restarts, known := c.Disk.Contents.restarts(); {
+	case restarts:
+		f.add(true, "its kernel is told to restart the machine when it stops (panic= on its command line)")
+	case known:
+		f.add(true, "its kernel is not told to restart the machine when it stops (panic= on its command line)")
+	}
 	f.add(c.Disk.Image != "", "they booted %s", c.Disk.image())
 	f.add(p.LastRan != "", "the last image that ran on it was %s, %s", p.LastRan, p.LastAt.Local().Format("2006-01-02 15:04"))
 	f.add(p.Elsewhere > 0, "the same image runs on %s", others(p.Elsewhere))
@@ -41,11 +48,27 @@ func (c Case) circles() report {
 	return r.and(c.circleCauses()...)
 }
 
+// restarts reports whether the kernel is told to restart the machine when it stops
+// (Linux, Documentation/admin-guide/kernel-parameters.txt, panic=).
+func (d Contents) restarts() (restarts, known bool) {
+	for option := range strings.FieldsSeq(d.CommandLine) {
+		if value, ok := strings.CutPrefix(option, "panic="); ok {
+			restarts = value != "0"
+		}
+	}
+	return restarts, d.CommandLine != ""
+}
+
+func (c Case) staysStopped() bool {
+	restarts, known := c.Disk.Contents.restarts()
+	return known && !restarts
+}
+
 // point is where the boots of a loop break off.
 func (l Loop) point() string {
 	switch {
 	case l.System > 0:
-		return "soon after its system has opened the disk"
+		return since(l.System) + " after its system has opened the disk"
 	case l.Read >= kernelRead:
 		return "when its kernel starts"
 	}
@@ -63,7 +86,7 @@ func (c Case) circleCauses() (all []recorder.Cause) {
 	switch {
 	case c.Loop.System == 0 && c.Loop.Read < kernelRead:
 		all = append(all, watchdog)
-	case c.Past.Elsewhere > 0, c.Past.LastRan == c.Disk.Image:
+	case c.Past.Elsewhere > 0, c.Past.LastRan == c.Disk.Image, c.staysStopped():
 		all = append(all, watchdog, panics)
 	default:
 		all = append(all, panics, watchdog)

@@ -20,6 +20,12 @@ func loopCases() map[string]Case {
 			c.System.Open, c.Reopened, c.Going, c.LostBy = true, 3, 4*time.Minute, "reinstated: the initiator logged in again"
 			c.System.Ended = ""
 		})),
+		"crash-loop_circle-stays": circling(recorder.StageRead, Loop{Quiet: 24 * s, Read: 22 << 20}, with(func(c *Case) {
+			c.Disk.Contents = Contents{Seen: true, Loads: true, ISCSI: true, CommandLine: "root=UUID=1 ro quiet panic=0"}
+		})),
+		"crash-loop_circle-restarts": circling(recorder.StageRead, Loop{Quiet: 24 * s, Read: 22 << 20}, with(func(c *Case) {
+			c.Disk.Contents = Contents{Seen: true, Loads: true, ISCSI: true, CommandLine: "root=UUID=1 ro panic=10"}
+		})),
 		"crash-loop_circle-here": circling(recorder.StageRead, Loop{Quiet: 24 * s, Read: 22 << 20}, with(func(c *Case) {
 			c.Past.Elsewhere, c.Past.LastRan, c.Past.LastAt = 7, "debian:13", time.Date(2026, 1, 2, 11, 0, 0, 0, time.Local)
 		})),
