@@ -31,8 +31,9 @@ func (a *app) imageTrace() *cobra.Command {
 	return &cobra.Command{
 		Use: "trace IMAGE", Short: "Show what a machine read of an image while it booted, also as a picture", Args: exactly("IMAGE"),
 		Long: "Show what a machine read of an image while it booted. When a machine boots from a disk that is new, as an\n" +
-			"ephemeral one's is each time, its reads are recorded until it has run for half a minute; of each image the last\n" +
-			"such boot is kept. -o png and -o svg draw it: offset on the disk over time. `bootes simulate --room` reads it again.",
+			"ephemeral one's is each time, its reads are recorded until it has run for half a minute and comes to rest; of\n" +
+			"each image the last such boot is kept. -o png and -o svg draw it: offset on the disk over time. `bootes simulate\n" +
+			"--room` reads it again.",
 		Example: "  bootes image trace debian:12\n  bootes image trace debian:12 -o png > debian-12.png\n" +
 			"  bootes image trace debian:12 -o json | jq '.reads | length'",
 		Annotations: map[string]string{picturesKey: "png svg"},

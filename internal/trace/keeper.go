@@ -70,8 +70,17 @@ func (k *Keeper) Begin(boot string, about Trace) *Recording {
 func (k *Keeper) begin(boot string, about Trace) *Recording {
 	r := &Recording{boot: boot, about: about}
 	k.layers[about.Layer], k.boots[boot] = r, r
-	r.timer = time.AfterFunc(maxTime, func() { k.finish(r) })
+	r.timer = time.AfterFunc(maxTime, func() { k.due(r) })
 	return r
+}
+
+// due ends r, unless its system is still at it.
+func (k *Keeper) due(r *Recording) {
+	if d := r.rest(); d > 0 {
+		r.timer.Reset(d)
+		return
+	}
+	k.finish(r)
 }
 
 // Mark notes a step of a boot, if that is recorded.

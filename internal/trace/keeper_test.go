@@ -75,6 +75,8 @@ func TestRecorded(t *testing.T) {
 		if !r.Read(4096, 1<<20) {
 			t.Error("it ended early")
 		}
+		time.Sleep(calm - time.Second)
+		k.want(t, "l-1", "")
 		time.Sleep(2 * time.Second)
 		if r.Read(0, 512) {
 			t.Error("it goes on")
@@ -85,6 +87,25 @@ func TestRecorded(t *testing.T) {
 		}
 		k.Runs("b1")
 		k.DiskClosed("b1")
+	})
+}
+
+// A system that reads all the time is not recorded for ever.
+func TestReadsOn(t *testing.T) {
+	within(t, func(t *testing.T, k *Keeper) {
+		r := k.Begin("b1", of("pc01", "l-1"))
+		r.Read(0, 512)
+		k.Runs("b1")
+		began := time.Now()
+		for r.Read(0, 512) {
+			time.Sleep(time.Second)
+		}
+		if d := time.Since(began); d < late || d > late+time.Second {
+			t.Errorf("recorded for %s, want %s", d, late)
+		}
+		if x, err := k.Load("l-1"); err != nil || x.Cut {
+			t.Errorf("%+v, %v", x, err)
+		}
 	})
 }
 

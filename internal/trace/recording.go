@@ -10,8 +10,11 @@ const (
 	maxReads = 1 << 17
 	maxTime  = 15 * time.Minute // since the first READ
 	maxMarks = 16
-	// after is how long a boot that runs is still recorded.
+	// A boot that runs, since its first write, is still recorded for after and
+	// until nothing was read for calm, but no longer than late.
 	after = 30 * time.Second
+	calm  = 10 * time.Second
+	late  = 2 * time.Minute
 )
 
 // perChunk READs have room in what is allocated at once.
@@ -32,7 +35,9 @@ type Recording struct {
 	about  Trace // without Reads
 	chunks [][]packed
 	count  int
-	ran    bool
+	ran    time.Time // zero until then
+	last   time.Time // READ
+	full   bool
 	open   bool // its disk is
 	over   bool
 	timer  *time.Timer
@@ -52,10 +57,12 @@ func (r *Recording) Read(offset, length int64) (more bool) {
 	}
 	at := now.Sub(r.about.Began)
 	if r.count == maxReads || at > maxTime {
-		r.about.Cut = !r.ran
+		r.about.Cut = r.ran.IsZero()
+		r.full = true
 		r.timer.Reset(0)
 		return false
 	}
+	r.last = now
 	if r.count%perChunk == 0 {
 		r.chunks = append(r.chunks, make([]packed, 0, perChunk))
 	}
@@ -85,10 +92,20 @@ func (r *Recording) runs() {
 	r.mark("runs")
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.ran && !r.over {
-		r.ran = true
+	if r.ran.IsZero() && !r.over {
+		r.ran = time.Now()
 		r.timer.Reset(after)
 	}
+}
+
+// rest is how long a recording whose timer has fired still goes on.
+func (r *Recording) rest() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over || r.full || r.ran.IsZero() {
+		return 0
+	}
+	return min(calm-time.Since(r.last), late-time.Since(r.ran))
 }
 
 func (r *Recording) opened() bool {
@@ -101,7 +118,7 @@ func (r *Recording) setOpen(open bool) (ran bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open = open
-	return r.ran
+	return !r.ran.IsZero()
 }
 
 // end ends the recording and returns it, nil if the boot never ran.
@@ -112,7 +129,7 @@ func (r *Recording) end() *Trace {
 	r.timer.Stop()
 	chunks := r.chunks
 	r.chunks = nil
-	if r.count == 0 || !r.ran && !r.about.Cut {
+	if r.count == 0 || r.ran.IsZero() && !r.about.Cut {
 		return nil
 	}
 	t := r.about

@@ -2,9 +2,9 @@
 // version the READs of one boot, where, how much and when. A picture of them
 // shows what a boot is made of; `bootes simulate --room` does them again.
 //
-// A boot is recorded from its first READ until it has run for half a minute,
-// and only one that began on a fresh clone of its image: what it read is then
-// the image's. Of several machines that boot an image at once, the first one
+// A boot is recorded from its first READ until it has run for half a minute and
+// comes to rest, and only one that began on a fresh clone of its image: what it
+// read is then the image's. Of several machines that boot an image at once, the first one
 // is recorded. What is kept is the newest recording, in one file a version.
 package trace
 
