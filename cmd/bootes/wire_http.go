@@ -51,7 +51,7 @@ func (h *house) fetchedTFTP(t tftp.Transfer) {
 	}
 	h.boot.LoaderFetched(context.Background(), boot.Fetched{
 		Name: t.Name, Proto: "TFTP", Remote: t.Client.Addr(), Bytes: t.Bytes, Took: t.Duration, Aborted: t.Aborted, Err: t.Err,
-		Answered: t.Answered, Restarted: errors.Is(t.Err, tftp.ErrRestarted), Block: t.Block, Resent: t.Resent,
+		Answered: t.Answered, Restarted: errors.Is(t.Err, tftp.ErrRestarted), Block: t.Block, Resent: t.Resent, Repeated: t.Repeated,
 	})
 }
 

@@ -121,7 +121,7 @@ func (s *Service) inside(ctx context.Context, a *attempt) {
 	c := s.caseOf(ctx, a, time.Now())
 	if !runs {
 		if c.Disk.Contents.Seen {
-			s.circles(ctx, a, s.Recorder.Before(a.subject, a.id))
+			s.loops(ctx, a)
 		}
 		return
 	}

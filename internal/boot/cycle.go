@@ -26,7 +26,8 @@ type cycle struct {
 	quiet     time.Duration // since it was last heard of by its session; 0: not known
 	system    time.Duration // since its system opened the disk; 0: it had not
 	read      int64         // bytes
-	explained bool          // its system had logged out, or it was told why it stopped
+	loggedOut bool          // its system had, as it does when it is shut down
+	explained bool          // so, or it was told why it stopped
 }
 
 // cycled notes how a has gone, which another boot is about to follow, and whether
@@ -39,7 +40,7 @@ func (s *Service) cycled(a *attempt, told bool) {
 	}
 	s.attempts.with(a, func() {
 		a.end = cycle{stage: a.stage, began: a.opened, lasted: now.Sub(a.opened), quiet: p.Quiet, read: m.Read,
-			explained: told || a.seen.System.LoggedOut}
+			loggedOut: a.seen.System.LoggedOut, explained: told || a.seen.System.LoggedOut}
 		if !a.systemAt.IsZero() {
 			a.end.system = now.Sub(a.systemAt)
 		}
@@ -56,7 +57,16 @@ func (a *attempt) after() []cycle {
 func (c cycle) like(o cycle) bool {
 	inSystem := c.stage.After(recorder.StageRead)
 	return !c.explained && !o.explained && c.stage.After(recorder.StageLogin) && inSystem == o.stage.After(recorder.StageRead) &&
-		c.lasted < longestCycle && near(c.lasted, o.lasted, 3*time.Second) && near(c.read, o.read, 1<<20)
+		c.lasted < longestCycle && c.near(o) && near(c.read, o.read, 1<<20)
+}
+
+// near reports whether two boots lasted as long, since their systems came if they
+// had: what counts then begins there, and loaders take their time.
+func (c cycle) near(o cycle) bool {
+	if c.system > 0 && o.system > 0 && near(c.system, o.system, 3*time.Second) {
+		return true
+	}
+	return near(c.lasted, o.lasted, 3*time.Second)
 }
 
 // near reports whether two amounts differ by a tenth at most, or by little.
@@ -97,6 +107,7 @@ func (s *Service) circles(ctx context.Context, a *attempt, earlier []recorder.Bo
 }
 
 func (s *Service) looping(a *attempt, c diagnose.Case, d recorder.Diagnosis) {
+	s.attempts.with(a, func() { a.loops = true })
 	s.say(a, recorder.Event{Level: recorder.Warn, Text: diagnose.Sentence(d), Diagnosis: &d})
 	s.Log.Warn("machine is in a loop", "machine", a.subject, "stage", string(c.Stage), "kind", d.Kind, "reason", diagnose.Sentence(d))
 }

@@ -17,6 +17,9 @@ func TestLoop(t *testing.T) {
 		return cycle{stage: recorder.StageRead, lasted: lasted, read: bytes}
 	}
 	at := func(c cycle, st recorder.Stage) cycle { c.stage = st; return c }
+	since := func(lasted, system time.Duration) cycle {
+		return cycle{stage: recorder.StageRunning, lasted: lasted, system: system, read: 76 << 20}
+	}
 	explained := read(40*s, 22<<20)
 	explained.explained = true
 	for name, tt := range map[string]struct {
@@ -28,6 +31,8 @@ func TestLoop(t *testing.T) {
 		"a watchdog":            {[]cycle{read(40*s, 22<<20), read(43*s, 22<<20)}, 3},
 		"after something else":  {[]cycle{read(400*s, 22<<20), read(40*s, 22<<20), read(41*s, 22<<20), read(42*s, 22<<20)}, 4},
 		"in its system":         {[]cycle{at(read(60*s, 80<<20), recorder.StageKernel), at(read(64*s, 83<<20), recorder.StageRunning)}, 3},
+		"slow loaders":          {[]cycle{since(97*s, 64*s), since(85*s, 59*s)}, 3},
+		"slow systems":          {[]cycle{since(97*s, 64*s), since(85*s, 50*s)}, 2},
 		"an impatient person":   {[]cycle{read(40*s, 22<<20), read(70*s, 22<<20)}, 2},
 		"one who has read more": {[]cycle{read(40*s, 12<<20), read(41*s, 22<<20)}, 2},
 		"elsewhere":             {[]cycle{read(40*s, 22<<20), at(read(40*s, 22<<20), recorder.StageKernel)}, 2},

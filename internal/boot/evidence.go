@@ -33,6 +33,7 @@ type evidence struct {
 	reopened int           // times that it did so again, having lost it
 	lostBy   string        // how, the last time
 	cycles   []cycle       // the boots before it
+	loops    bool          // it was told that it is in a loop
 	end      cycle         // how it went itself, once another follows it
 }
 
@@ -182,7 +183,8 @@ func (a *attempt) sent(f Fetched, runsOn string, now time.Time) {
 	default:
 		l.Failed = diagnose.Transfer{
 			Name: f.Name, Proto: f.Proto, Bytes: f.Bytes, Why: f.Err.Error(), Times: l.Failed.Times + 1,
-			Answered: f.Answered, Packet: f.packet(), Resent: f.Resent, Restarted: f.Restarted,
+			Answered: f.Answered, Packet: f.packet(), Resent: f.Resent, Repeated: f.Repeated, Restarted: f.Restarted,
+			Alike: l.Failed.Times > 0 && l.Failed.Bytes == f.Bytes && (l.Failed.Alike || l.Failed.Times == 1),
 		}
 		if l.Failed.Stuck() {
 			l.Stuck = f.packet()

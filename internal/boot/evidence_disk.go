@@ -152,7 +152,7 @@ func (s *Service) Opened(b inventory.Boot, l diagnose.Layout, err error) {
 		}
 	})
 	again := false
-	s.attempts.with(a, func() { again = loop(a.cycles, s.now()).Starts >= diagnose.LoopStarts })
+	s.attempts.with(a, func() { again = a.loops })
 	switch {
 	case err != nil:
 		s.settle(a, &a.watch.due.settle)

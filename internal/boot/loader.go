@@ -32,6 +32,7 @@ type Fetched struct {
 	Block     int  // bytes in a packet of TFTP; 0: not known
 	Packet    int  // of HTTP: length of a full IP packet; 0: not known
 	Resent    int  // how often a packet, or a window of them, was sent again
+	Repeated  int  // how often the client repeated its last answer of TFTP
 }
 
 // packet is the length of the full IP packets by which a file goes; 0: not known.

@@ -28,12 +28,15 @@ func (s *Service) past(c *diagnose.Case, earlier []recorder.Boot) {
 	}
 	inARow, next := true, this.Started
 	for _, b := range earlier {
-		short := b.Outcome == recorder.OutcomeRunning && next.Sub(b.Ended) < recorder.ShortRun
+		ran := next.Sub(b.Ended)
+		short := b.Outcome == recorder.OutcomeRunning && ran < recorder.ShortRun
 		next = b.Started
 		if inARow = inARow && alike(b, c.Stage, short); inARow {
 			p.Failed++
-			if short {
-				p.Short++
+		}
+		if inARow && short {
+			if p.Short++; p.Short == 1 {
+				p.Ran = ran
 			}
 		}
 	}
@@ -63,6 +66,12 @@ func (s *Service) loops(ctx context.Context, a *attempt) {
 	}
 	c := diagnose.Case{Subject: a.subject, Known: true, Begins: true, Stage: earlier[0].Stage}
 	c.Disk.Image = earlier[0].Image
+	s.attempts.with(a, func() {
+		c.Disk.Contents = a.seen.Disk.Contents
+		if n := len(a.cycles); n > 0 {
+			c.Past.LoggedOut = a.cycles[n-1].loggedOut
+		}
+	})
 	s.known(ctx, &c)
 	s.past(&c, earlier)
 	if c.Past.Failed < diagnose.LoopBoots {

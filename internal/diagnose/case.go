@@ -146,7 +146,9 @@ type Transfer struct {
 	Answered  bool // the client answered at least once
 	Packet    int  // length of a full IP packet of it; 0: not known
 	Resent    int  // packets, or windows of them
+	Repeated  int  // times that the client repeated its last answer, by TFTP
 	Times     int  // that it broke off
+	Alike     bool // each time after as many bytes
 	Restarted bool // the client asked anew while it was under way
 }
 
@@ -225,9 +227,11 @@ type System struct {
 
 // Past is what earlier boots tell.
 type Past struct {
-	Failed    int    // boots in a row, this one included, that came as far and never ran, or not for long
-	Short     int    // of those, the ones that ran for a moment
-	LastRan   string // image of the last boot that ran
+	Failed    int           // boots in a row, this one included, that came as far and never ran, or not for long
+	Short     int           // of those, the ones that ran for a moment
+	Ran       time.Duration // the last of those, until the next began
+	LoggedOut bool          // the system of the boot before had logged out, as when it is shut down
+	LastRan   string        // image of the last boot that ran
 	LastAt    time.Time
 	Elsewhere int // other machines that run this image
 	Ephemeral bool

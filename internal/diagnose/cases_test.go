@@ -217,7 +217,9 @@ func transferCases() map[string]Case {
 		"tftp-timeout_middle":   at(st, failed(Transfer{Times: 1, Answered: true, Packet: 1500, Resent: 6, Bytes: 123456})),
 		"tftp-restarted": at(st, failed(Transfer{Times: 3, Answered: true, Packet: 1500, Bytes: 2936, Resent: 2, Restarted: true,
 			Why: "client began anew"})),
-		"tftp-restarted_watchdog": at(st, failed(Transfer{Times: 2, Answered: true, Packet: 1500, Bytes: 123456, Resent: 5})),
+		"tftp-restarted_watchdog":   at(st, failed(Transfer{Times: 2, Answered: true, Packet: 1500, Bytes: 123456, Resent: 5})),
+		"tftp-restarted_same-place": at(st, failed(Transfer{Times: 3, Answered: true, Packet: 1500, Bytes: 27208, Resent: 5, Alike: true})),
+		"tftp-restarted_filter":     at(st, failed(Transfer{Times: 3, Answered: true, Packet: 1500, Bytes: 27208, Resent: 5, Repeated: 4, Alike: true})),
 	}
 }
 
@@ -399,6 +401,12 @@ func systemCases() map[string]Case {
 		"crash-loop_image":          at(kernel, up, looped("debian:12"), with(func(c *Case) { c.Past.Tag, c.Disk.Ref = false, "debian:13" })),
 		"crash-loop_written":        at(kernel, up, looped("debian:13"), with(func(c *Case) { c.Past.Snapshots = []string{"friday"} })),
 		"crash-loop_short":          at(recorder.StageRunning, up, looped("debian:12"), with(func(c *Case) { c.Past.Short = 2 })),
+		"crash-loop_ran": at(recorder.StageRunning, looped(""), with(func(c *Case) {
+			c.Begins, c.Disk, c.Past.Short, c.Past.Ran = true, Disk{Image: "debian:13", Ref: "debian:13", Contents: Contents{CommandLine: "ro quiet"}}, 3, 57*time.Second
+		})),
+		"crash-loop_reboots": at(recorder.StageRunning, looped(""), with(func(c *Case) {
+			c.Begins, c.Disk, c.Past.Short, c.Past.Ran, c.Past.LoggedOut = true, Disk{Image: "debian:13", Ref: "debian:13"}, 3, 57*time.Second, true
+		})),
 		"crash-loop_begins": at(read, looped("debian:12"), with(func(c *Case) {
 			c.Begins, c.Disk = true, Disk{Image: "debian:13", Ref: "debian:13"}
 		})),

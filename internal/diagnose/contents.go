@@ -46,6 +46,7 @@ type Finding struct {
 	Sure   bool   // no boot gets over it; else others may be the cause, too
 	Text   string // what is wrong, in which file
 	Remedy string // what to change on the disk
+	Ends   bool   // the system ends by it, and waits for nobody
 	Own    bool   // the disk's image does not have it: it came with what the machine wrote
 
 	Elsewhere bool // it is not on the disk that something must be mended
@@ -76,7 +77,7 @@ func (c Case) steps(kind string) []Step {
 // fits reports whether a finding may be the cause. A system that waits for a person
 // keeps its session, and answers.
 func (c Case) fits(kind string, f Finding) bool {
-	return slices.Contains(c.steps(kind), f.Stops) && (f.Sure || kind != SystemSilent && (kind != SystemGone || c.System.Open))
+	return slices.Contains(c.steps(kind), f.Stops) && (f.Sure || f.Ends || kind != SystemSilent && (kind != SystemGone || c.System.Open))
 }
 
 // looked adds to a report what was found on the disk: what is sure is the first

@@ -75,6 +75,12 @@ func crashLoop(c Case) report {
 	f.add(p.LastRan != "", "the last image that ran on it was %s, %s", p.LastRan, p.LastAt.Local().Format("2006-01-02 15:04"))
 	f.add(p.LastRan == "", "no boot of this machine has run before, as far as is on record")
 	f.add(p.Elsewhere > 0, "the same image runs on %s", others(p.Elsewhere))
+	if c.Begins && p.Short > 0 {
+		f.add(true, "the last ran for %s, and then the machine began anew", since(p.Ran))
+		f.add(p.LoggedOut, "its system had logged out, as it does when it is shut down")
+		f.add(!p.LoggedOut, "its system had not logged out, as it does when it is shut down")
+		f = append(f, c.Disk.Contents.whenStopped()...)
+	}
 	long := ""
 	if p.Short > 0 {
 		long = " for longer than " + since(recorder.ShortRun)
@@ -96,6 +102,10 @@ func (d Disk) image() string {
 func (c Case) loopCauses() (all []recorder.Cause) {
 	p, d := c.Past, c.Disk
 	switch {
+	case c.Begins && p.Short > 0 && p.LoggedOut:
+		return append(all, cause("its system restarts itself, or somebody does: a timer, an update, a script", "look into its journal; bootes machine set %s --persistent keeps it over a restart", c.Subject))
+	case c.Begins && p.Short > 0:
+		return c.restartCauses()
 	case p.LastRan != "" && p.LastRan != d.Image:
 		all = append(all, c.backTo(p.LastRan))
 	case !p.Ephemeral && p.LastRan == d.Image:

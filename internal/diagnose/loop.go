@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,12 +33,7 @@ func (c Case) circles() report {
 	f.add(l.System == 0 && l.Read < kernelRead, "it had read too little for a kernel")
 	f.add(l.System == 0 && l.Quiet > 0, "its last read was %s before", since(l.Quiet))
 	f.add(true, "its system did not log out, as it does when it is shut down")
-	switch restarts, known := c.Disk.Contents.restarts(); {
-	case restarts:
-		f.add(true, "its kernel is told to restart the machine when it stops (panic= on its command line)")
-	case known:
-		f.add(true, "its kernel is not told to restart the machine when it stops (panic= on its command line)")
-	}
+	f = append(f, c.Disk.Contents.whenStopped()...)
 	f.add(c.Disk.Image != "", "they booted %s", c.Disk.image())
 	f.add(p.LastRan != "", "the last image that ran on it was %s, %s", p.LastRan, p.LastAt.Local().Format("2006-01-02 15:04"))
 	f.add(p.Elsewhere > 0, "the same image runs on %s", others(p.Elsewhere))
@@ -46,6 +42,14 @@ func (c Case) circles() report {
 		evidence: f,
 	}
 	return r.and(c.circleCauses()...)
+}
+
+// whenStopped is what the kernel does when it stops.
+func (d Contents) whenStopped() (f facts) {
+	restarts, known := d.restarts()
+	f.add(restarts, "its kernel is told to restart the machine when it stops (panic= on its command line)")
+	f.add(known && !restarts, "its kernel is not told to restart the machine when it stops (panic= on its command line)")
+	return f
 }
 
 // restarts reports whether the kernel is told to restart the machine when it stops
@@ -75,7 +79,17 @@ func (l Loop) point() string {
 	return "in its boot loader"
 }
 
-func (c Case) circleCauses() (all []recorder.Cause) {
+func (c Case) circleCauses() []recorder.Cause {
+	all := c.restartCauses()
+	if c.Past.LastRan == "" {
+		dead := cause(fmt.Sprintf("the image %s does not run on it", c.Disk.Image), "boot another image: bootes machine set %s --image NAME:TAG", c.Subject)
+		all = slices.Insert(all, len(all)-1, dead)
+	}
+	return all
+}
+
+// restartCauses are why a machine begins anew by itself, and last that it does not.
+func (c Case) restartCauses() (all []recorder.Cause) {
 	const screen = "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)"
 	panics := cause("its kernel stops, and restarts the machine (panic=)", screen+"; panic=0 there lets the message stay")
 	watchdog := cause("a watchdog resets it, or its hardware does: power supply, memory, heat",
@@ -83,16 +97,14 @@ func (c Case) circleCauses() (all []recorder.Cause) {
 	if c.Past.LastRan != "" && c.Past.LastRan != c.Disk.Image {
 		all = append(all, c.backTo(c.Past.LastRan))
 	}
+	restarts, _ := c.Disk.Contents.restarts()
 	switch {
-	case c.Loop.System == 0 && c.Loop.Read < kernelRead:
+	case c.Loop.Starts > 0 && c.Loop.System == 0 && c.Loop.Read < kernelRead:
 		all = append(all, watchdog)
-	case c.Past.Elsewhere > 0, c.Past.LastRan == c.Disk.Image, c.staysStopped():
+	case c.Past.Elsewhere > 0, c.Past.LastRan == c.Disk.Image, c.staysStopped(), c.Past.Short > 0 && !restarts:
 		all = append(all, watchdog, panics)
 	default:
 		all = append(all, panics, watchdog)
-	}
-	if c.Past.LastRan == "" {
-		all = append(all, cause(fmt.Sprintf("the image %s does not run on it", c.Disk.Image), "boot another image: bootes machine set %s --image NAME:TAG", c.Subject))
 	}
 	return append(all, cause("somebody restarts it", "then nothing is wrong"))
 }

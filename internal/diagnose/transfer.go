@@ -16,12 +16,24 @@ const pingHeaders = 28
 
 func (c Case) transferred() (f facts) {
 	t := c.Loader.Failed
-	f.add(true, "%s of %s broke off after %d bytes, %s: %s", t.Proto, t.Name, t.Bytes, times(t.Times), t.Why)
+	at := ""
+	if t.Alike {
+		at = ", at the same place"
+	}
+	f.add(true, "%s of %s broke off after %d bytes, %s%s: %s", t.Proto, t.Name, t.Bytes, times(t.Times), at, t.Why)
 	f.add(!t.Answered && t.Bytes == 0, "the machine asked, and answered nothing that was sent to it")
 	f.add(c.Loader.Stuck > 0, "it answered small packets, and none of %d bytes", c.Loader.Stuck)
 	f = append(f, c.way(c.DHCP.Relay)...)
 	f.add(t.Resent > 0, "%d packets were sent again", t.Resent)
+	f.add(t.vanished(), "it did not ask for them again, as a machine does that lacks a packet: it was gone")
+	f.add(t.Repeated > 0, "it asked for the next packet %s more: it was there, and that packet did not reach it", times(t.Repeated))
 	return f
+}
+
+// vanished reports whether the machine, and not a packet, was lost: by TFTP it would
+// have repeated its last ACK.
+func (t Transfer) vanished() bool {
+	return t.Proto == "TFTP" && t.Bytes > 0 && t.Resent > 0 && t.Repeated == 0 && !t.Restarted
 }
 
 // Stuck reports whether small packets got through, and no full one.
@@ -75,8 +87,15 @@ func httpTimeout(c Case) report {
 
 func tftpRestarted(c Case) report {
 	t := c.Loader.Failed
+	end := "fell silent"
+	switch {
+	case t.Repeated > 0:
+		end = "waited in vain for its next packet"
+	case t.vanished():
+		end = "was gone in the middle of it"
+	}
 	return report{
-		summary:  fmt.Sprintf("it has begun to fetch %s %s, and each time fell silent", t.Name, times(t.Times)),
+		summary:  fmt.Sprintf("it has begun to fetch %s %s, and each time %s", t.Name, times(t.Times), end),
 		evidence: c.transferred(),
 		causes:   c.transferCauses(),
 	}
@@ -85,18 +104,27 @@ func tftpRestarted(c Case) report {
 func (c Case) transferCauses() []recorder.Cause {
 	t := c.Loader.Failed
 	away := cause("it was switched off or restarted meanwhile", "let it try again")
-	restarts := cause("the machine restarts while it loads: a watchdog, a time-out of its firmware, or a hand", "look at its screen; let it wait for longer in its firmware set-up")
+	restarts := cause("the machine restarts while it loads: a watchdog, its power supply, a time-out of its firmware, or a hand",
+		"look at its screen; let it wait for longer in its firmware set-up; try another loader: bootes machine set %s --loader FILE", c.Subject)
 	back := cause("a firewall lets port 69 in, and not the port from which the file is sent (RFC 1350 wants another one)",
 		"write `tftp: {single_port: true}` into the config and restart the server, or let all UDP to and from the machines through")
 	route := cause("what is sent to the machine does not reach it", "ping %s from here; where a relay is between, see that the router there knows the way", c.address())
+	filter := cause(fmt.Sprintf("something on the way does not let through what is at byte %d of %s: a firewall or an intrusion detection that looks into packets, or a faulty port", t.Bytes, t.Name),
+		"take that out of the way, or let UDP between %s and the machines through as it is; try the machine at another port of the switch", c.Server)
 	lossy := cause("the link loses packets", "look at the errors of the port of the switch; change its cable; take auto-negotiation at both ends")
 	switch {
 	case !t.Answered && t.Bytes == 0:
 		return append(c.wayBack(c.DHCP), back, route, away)
 	case c.Loader.Stuck > 0:
 		return []recorder.Cause{c.stuck(), away}
+	case t.Repeated > 0 && t.Alike:
+		return []recorder.Cause{filter, lossy}
+	case t.again() && t.Repeated > 0:
+		return []recorder.Cause{lossy, restarts}
 	case t.again():
 		return []recorder.Cause{restarts, lossy}
+	case t.Repeated > 0:
+		return []recorder.Cause{lossy, away}
 	}
 	return []recorder.Cause{away, lossy}
 }

@@ -38,7 +38,7 @@ func (l *look) needs(root guestfs.System, program place) {
 	}
 	if bytes.HasPrefix(b, []byte("#!")) {
 		line, _, _ := bytes.Cut(b, []byte("\n"))
-		l.add(diagnose.Finding{Name: "init-script", Stops: diagnose.Run, Remedy: "see on its screen what it says; Debian's /sbin/init is a link to /lib/systemd/systemd"},
+		l.add(diagnose.Finding{Name: "init-script", Stops: diagnose.Run, Ends: true, Remedy: "see on its screen what it says; Debian's /sbin/init is a link to /lib/systemd/systemd"},
 			"the system's first program, %v, is a script (%s): when it ends, the kernel stops", program, printable(string(line)))
 		return
 	}
@@ -46,7 +46,7 @@ func (l *look) needs(root guestfs.System, program place) {
 	if err != nil {
 		return // nothing that is known
 	}
-	f := diagnose.Finding{Name: "init-needs", Stops: diagnose.Run, Sure: true, Remedy: "install its packages again in the system, from a system that runs (Debian: chroot, then dpkg --configure -a and apt-get install --reinstall libc6)"}
+	f := diagnose.Finding{Name: "init-needs", Stops: diagnose.Run, Sure: true, Ends: true, Remedy: "install its packages again in the system, from a system that runs (Debian: chroot, then dpkg --configure -a and apt-get install --reinstall libc6)"}
 	for _, p := range e.Progs {
 		if p.Type != elf.PT_INTERP || p.Filesz > maxWord {
 			continue

@@ -213,6 +213,9 @@ func (p *port) packet(b []byte, client netip.AddrPort, local netip.Addr) {
 	}
 	block, ok := t.acknowledges(a.number)
 	if !ok {
+		if a.number == uint16(t.base-1) {
+			t.Repeated++
+		}
 		return
 	}
 	if t.try == 0 {

@@ -108,6 +108,9 @@ type Transfer struct {
 	Answered bool
 	Block    int // bytes of data in a packet, as agreed
 	Resent   int // windows that were sent again
+	// Repeated: so often the client has acknowledged its last block again, and so
+	// asked for the next, which did not reach it.
+	Repeated int
 }
 
 // Errors that Transfer.Err wraps.

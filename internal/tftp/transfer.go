@@ -69,6 +69,7 @@ func (t *transfer) start() {
 func (t *transfer) advance(acked int64) {
 	t.Bytes = min(acked*int64(t.terms.block), t.file.Size())
 	t.acked.Store(t.Bytes)
+	t.Repeated = 0
 	t.base = acked + 1
 	t.end = min(acked+int64(t.terms.window), t.last)
 }

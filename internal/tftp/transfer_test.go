@@ -162,6 +162,28 @@ func TestRetransmissionBacksOff(t *testing.T) {
 	}
 }
 
+// A client that is there asks for the block that it lacks, by its last ACK.
+func TestRepeatedACK(t *testing.T) {
+	for _, repeats := range []int{0, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, serveBytes(noise(2000)))
+			b.ask("f")
+			b.next(time.Second)
+			b.ack(1)
+			b.ack(1)
+			b.next(time.Second)
+			b.ack(2)
+			for range repeats {
+				b.next(time.Second)
+				b.ack(2)
+			}
+			if x := <-b.done; x.Repeated != repeats || x.Bytes != 1024 {
+				t.Errorf("%d bytes, last ACK repeated %d times, want %d", x.Bytes, x.Repeated, repeats)
+			}
+		})
+	}
+}
+
 func TestLastACKLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, serveBytes(noise(700)))
