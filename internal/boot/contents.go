@@ -111,11 +111,11 @@ func (s *Service) lookInto(ctx context.Context, a *attempt, brief bool) {
 
 // inside looks into the disk of a boot that has not stopped: of a machine that is in
 // a loop, and of a system that begins to run, which may wait for what its disk does
-// not have.
-func (s *Service) inside(ctx context.Context, a *attempt) {
+// not have. That look is brief but for a system that reads nothing.
+func (s *Service) inside(ctx context.Context, a *attempt, brief bool) {
 	runs := false
 	s.attempts.with(a, func() { runs = a.stage == recorder.StageRunning })
-	if s.lookInto(s.open, a, runs); s.open.Err() != nil {
+	if s.lookInto(s.open, a, runs && brief); s.open.Err() != nil {
 		return
 	}
 	c := s.caseOf(ctx, a, time.Now())

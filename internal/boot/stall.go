@@ -42,6 +42,7 @@ type watch struct {
 	left time.Time // iPXE closed its session; zero: it has another, or that was looked at
 
 	gait gait
+	lull lull
 }
 
 // due is why a boot is to be looked at.
@@ -52,6 +53,7 @@ type due struct {
 	silent  bool // its system has fallen silent
 	inside  bool // the disk is to be looked into
 	early   bool // likewise, because it has been quiet for a while
+	lull    bool // likewise, all of it, because its system has begun to run, and reads nothing
 	over    bool // its patience is over
 }
 
@@ -100,6 +102,10 @@ func (s *Service) arm(a *attempt, now time.Time) {
 	w := &a.watch
 	if w.due != (due{}) {
 		s.wake(a, 0)
+		return
+	}
+	if s.lulls(a) && !a.timed() {
+		s.wake(a, s.hush/2)
 		return
 	}
 	if !a.timed() || s.attempts.closed || s.attempts.m[a.subject] != a {
@@ -156,8 +162,8 @@ func (s *Service) look(a *attempt) {
 	if why.silent {
 		s.silent(ctx, a, now)
 	}
-	if why.inside {
-		s.inside(ctx, a)
+	if why.inside || why.lull {
+		s.inside(ctx, a, !why.lull)
 	}
 	if why.settle || why.failing {
 		s.settled(ctx, a, now, why.failing)
@@ -188,6 +194,7 @@ func (s *Service) reasons(a *attempt, moved Moved, now time.Time) (why due) {
 				w.life = now
 			}
 		}
+		why.lull = s.lulled(a, moved, now)
 		if why.over = a.timed() && !w.until(a.waits(now)).After(now); !why.over {
 			why.early = s.hushed(w, now)
 			s.arm(a, now)
