@@ -86,6 +86,19 @@ func (h neighbours) Serves(ctx context.Context, at netip.AddrPort) diagnose.Answ
 	return diagnose.NotAsked // it is this server that cannot
 }
 
+func (h neighbours) Lookup(ctx context.Context, iface string, machine netip.Addr, name string) (a, asked netip.Addr, err error) {
+	servers := h.cfg.NameServers(iface, machine)
+	if len(servers) == 0 {
+		return a, asked, nil
+	}
+	for _, asked = range servers { // a system goes to the next if one does not answer
+		if a, err = netif.Lookup(ctx, asked, name); err == nil {
+			break
+		}
+	}
+	return a, asked, err
+}
+
 // serves reports whether an address is in a network that this server serves: no
 // others are asked for what a disk names.
 func (h neighbours) serves(a netip.Addr) bool {

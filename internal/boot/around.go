@@ -25,6 +25,9 @@ type Neighbours interface {
 	// Serves tries once to connect to a computer, and waits for its answer. One that
 	// is outside of the networks that this server serves is not asked.
 	Serves(ctx context.Context, at netip.AddrPort) diagnose.Answer
+	// Lookup asks the DNS server that a machine on an interface is told by us, if any,
+	// for a name. Zero: it has none. The error is one that does not answer.
+	Lookup(ctx context.Context, iface string, machine netip.Addr, name string) (a, asked netip.Addr, err error)
 }
 
 // maxAsking is for how many boots that have stopped the network is asked at a

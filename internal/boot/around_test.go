@@ -25,6 +25,11 @@ type street struct {
 	mu    sync.Mutex
 	asked []netip.Addr
 	ways  int // that were looked at
+
+	dns   netip.Addr            // that machines are told
+	dead  error                 // why it does not answer
+	hosts map[string]netip.Addr // that it knows
+	names []string              // that it was asked for
 }
 
 func (s *street) Ask(_ context.Context, _ string, addrs ...netip.Addr) {
@@ -56,6 +61,16 @@ func (s *street) Serves(_ context.Context, at netip.AddrPort) diagnose.Answer {
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, at.Addr())
 	return s.serves[at]
+}
+
+func (s *street) Lookup(_ context.Context, iface string, machine netip.Addr, name string) (a, asked netip.Addr, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.dns.IsValid() {
+		return a, asked, nil
+	}
+	s.names = append(s.names, name)
+	return s.hosts[name], s.dns, s.dead
 }
 
 // TestConflict lets a boot stop with an address where others answer by ARP.

@@ -104,7 +104,7 @@ func (s *Service) lookInto(ctx context.Context, a *attempt, brief bool) {
 		return
 	}
 	if runs { // before that, nothing is mounted
-		c = s.shares(ctx, c)
+		c = s.shares(ctx, a, c)
 	}
 	s.attempts.with(a, func() { a.seen.Disk.Contents = c })
 }

@@ -275,7 +275,7 @@ func (h *house) sharing(a diagnose.Answer) *street {
 	h.Contents = func(context.Context, string, string, diskcheck.Machine) (diagnose.Contents, error) {
 		return diagnose.Contents{Seen: true, Shares: []diagnose.Share{
 			{Line: "line 3 of p3:/etc/fstab", Spec: "10.77.0.9:/home", At: "/home", Server: nas.Addr(), Port: nas.Port(), Waits: true},
-			{Line: "line 4 of p3:/etc/fstab", Spec: "box:/srv", At: "/srv", Port: diagnose.PortNFS},
+			{Line: "line 4 of p3:/etc/fstab", Spec: "box:/srv", Host: "box", At: "/srv", Port: diagnose.PortNFS},
 			{Line: "line 5 of p3:/etc/fstab", Spec: "10.77.0.8:/srv", At: "/x", Server: addr2},
 		}}, nil
 	}
@@ -319,6 +319,40 @@ func TestShareIsNotThere(t *testing.T) {
 		h.later(shareCounts)
 		if h.lookInto(t.Context(), h.attempts.current("pc1"), true); asked() != 2 {
 			t.Error("it is never asked again")
+		}
+	}
+}
+
+// TestShareByName: its server's name is looked up where the machine would; of a DNS
+// server that does not answer that is remembered for a while.
+func TestShareByName(t *testing.T) {
+	dns, box := netip.MustParseAddr("10.77.0.53"), netip.MustParseAddr("10.77.0.7")
+	for name, tt := range map[string]struct {
+		hosts map[string]netip.Addr
+		dead  error
+		want  diagnose.Answer
+		asked int // after two looks
+	}{
+		"there":         {map[string]netip.Addr{"box": box}, nil, diagnose.Answers, 2},
+		"no such name":  {nil, nil, diagnose.Nameless, 2},
+		"no DNS server": {nil, errors.New("time-out"), diagnose.DNSSilent, 1},
+	} {
+		h := newHouse(t)
+		h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
+		s := h.sharing(diagnose.Answers)
+		s.serves[netip.AddrPortFrom(box, diagnose.PortNFS)] = diagnose.Answers
+		s.dns, s.hosts, s.dead = dns, tt.hosts, tt.dead
+		ad := h.reading()
+		a := h.attempts.current(ad.Boot.Machine)
+		c, _ := h.Contents(t.Context(), "", "", diskcheck.Machine{})
+		for range 2 {
+			got := h.shares(t.Context(), a, c)
+			if x := got.Shares[1]; x.Answer != tt.want || x.Told != dns || len(got.Findings) != len(c.Findings)+min(int(tt.want-diagnose.Answers), 1) {
+				t.Errorf("%s: %+v, %+v", name, x, got.Findings)
+			}
+		}
+		if len(s.names) != tt.asked || s.names[0] != "box" {
+			t.Errorf("%s: asked for %q", name, s.names)
 		}
 	}
 }

@@ -27,6 +27,23 @@ type Subnet struct {
 	Hosts   []Host
 }
 
+// NameServers are the DNS servers that a machine with that address is told, on an
+// interface where this server gives addresses.
+func (c *Config) NameServers(iface string, machine netip.Addr) []netip.Addr {
+	for _, i := range c.Interfaces {
+		if i.Name != iface || i.DHCP != Server {
+			continue
+		}
+		for _, s := range i.Subnets {
+			if s.Prefix.IsValid() && s.Prefix.Contains(machine) {
+				return s.DNS
+			}
+		}
+		return i.DNS
+	}
+	return nil
+}
+
 // Range is addresses in a row, both ends included.
 type Range struct{ First, Last netip.Addr }
 

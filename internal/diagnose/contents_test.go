@@ -58,6 +58,8 @@ func contentsCases() map[string]Case {
 		})),
 		"mount-missing_share":  at(recorder.StageRunning, up, sharing(nas(Silent)), with(func(c *Case) { c.Mounts = true })),
 		"mount-missing_serves": at(recorder.StageRunning, up, sharing(nas(Refuses), Share{Line: "line 4 of p3:/etc/fstab", Spec: "//10.0.0.8/pool", At: "/pool", Server: netip.MustParseAddr("10.0.0.8"), Port: PortSMB, Answer: Silent}), with(func(c *Case) { c.Mounts = true })),
+		"mount-missing_name":   at(recorder.StageRunning, up, sharing(box(Nameless)), with(func(c *Case) { c.Mounts = true })),
+		"mount-missing_dns":    at(recorder.StageRunning, up, sharing(box(DNSSilent)), with(func(c *Case) { c.Mounts = true })),
 		"system-gone_share":    at(kernel, up, sharing(nas(Silent), Share{Line: "line 4 of p3:/etc/fstab", Spec: "nas:/srv", At: "/srv", Waits: true}), with(func(c *Case) { c.System = System{Open: true} })),
 		"system-gone_shared":   at(kernel, up, sharing(nas(Answers)), with(func(c *Case) { c.System = System{Open: true} })),
 		"system-silent_init": at(recorder.StageRunning, up, mute(Heard{Known: true}), found(noHome, noInit), with(func(c *Case) {
@@ -74,6 +76,11 @@ func contentsCases() map[string]Case {
 // nas is a share of a computer that has given an answer.
 func nas(a Answer) Share {
 	return Share{Line: "line 3 of p3:/etc/fstab", Spec: "10.0.0.9:/home", At: "/home", Server: netip.MustParseAddr("10.0.0.9"), Port: PortNFS, Waits: true, Answer: a}
+}
+
+// box is a server that fstab has the name of.
+func box(a Answer) Share {
+	return Share{Line: "line 3 of p3:/etc/fstab", Spec: "box.example.org:/home", At: "/home", Host: "box.example.org", Told: netip.MustParseAddr("10.0.0.53"), Port: PortNFS, Answer: a}
 }
 
 // sharing is a disk whose /etc/fstab mounts folders of others.

@@ -93,9 +93,12 @@ func noAddress(c Case) report {
 		summary:  fmt.Sprintf("%s asks for an address, and has not taken one for %s", c.firmware(), since(c.Silent)),
 		evidence: c.asked(c.DHCP, c.firmware()),
 	}
-	if d := c.DHCP; d.Answered == 0 && d.Refused != "" {
+	switch d := c.DHCP; {
+	case d.Answered == 0 && d.Refused != "":
 		text, _ := split(d.Refused)
 		r.summary = fmt.Sprintf("%s asks for an address, and this server has not answered it for %s: %s", c.firmware(), since(c.Silent), text)
+	case d.Proxy && d.givers() == "":
+		r.summary = fmt.Sprintf("%s asks for an address, and nobody on %s gives any", c.firmware(), c.Interface)
 	}
 	r.causes = c.noAddressCauses(c.DHCP)
 	return r

@@ -11,7 +11,9 @@ type Share struct {
 	Line   string     // "line 3 of p3:/etc/fstab"
 	Spec   string     // "10.0.0.9:/home", "//nas/home"
 	At     string     // "/home"
-	Server netip.Addr // zero: a name that the disk's /etc/hosts does not have
+	Host   string     // "10.0.0.9", "nas"
+	Server netip.Addr // zero: a name that neither the disk's /etc/hosts has nor a DNS server was asked for
+	Told   netip.Addr // the DNS server that the machine is told, if it was asked
 	Port   uint16     // of TCP; 0: another than the usual one
 	Waits  bool       // the start waits for it
 	Answer Answer
@@ -26,6 +28,8 @@ const (
 	Answers
 	Refuses // the computer is there, and nothing listens
 	Silent
+	Nameless // the DNS server does not know its name
+	DNSSilent
 )
 
 // PortNFS and PortSMB are where shares are served (IANA).
@@ -57,6 +61,12 @@ func (s Share) Finding() (f Finding, wrong bool) {
 	case Refuses:
 		f.Text = fmt.Sprintf("%s at %s nothing listens on tcp/%d: the computer is there, and serves no %s", text, s.Server, s.Port, s.service())
 		f.Remedy = fmt.Sprintf("start the %s server on %s, or put the right address into that line, then start this machine again", s.service(), s.Server)
+	case Nameless:
+		f.Text = fmt.Sprintf("%s the DNS server %s, which this machine is told, has no address of %s", text, s.Told, s.Host)
+		f.Remedy = fmt.Sprintf("give that name to %s, or put the address of %s into that line, then start this machine again", s.Told, s.Host)
+	case DNSSilent:
+		f.Text = fmt.Sprintf("%s the DNS server %s, which this machine is told (dns: in the config), does not answer this server: nobody can look %s up", text, s.Told, s.Host)
+		f.Remedy = fmt.Sprintf("switch %s on, or put the right DNS server into dns: in the config and restart this server; then start this machine again", s.Told)
 	default:
 		return f, false
 	}

@@ -203,11 +203,11 @@ func TestShares(t *testing.T) {
 	}
 	nine, eight := netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("10.0.0.8")
 	want := []diagnose.Share{
-		{Line: "line 1 of p1:/etc/fstab", Spec: "10.0.0.9:/home", At: "/home", Server: nine, Port: diagnose.PortNFS, Waits: true},
-		{Line: "line 2 of p1:/etc/fstab", Spec: "nas:/srv", At: "/srv", Server: eight},
-		{Line: "line 3 of p1:/etc/fstab", Spec: `"//box/pool\\040x"`, At: "/pool", Port: diagnose.PortSMB},
-		{Line: "line 4 of p1:/etc/fstab", Spec: "[fd00::9]:/v6", At: "/v6", Server: netip.MustParseAddr("fd00::9")},
-		{Line: "line 6 of p1:/etc/fstab", Spec: "other:/y", At: "/y", Port: diagnose.PortNFS, Waits: true},
+		{Line: "line 1 of p1:/etc/fstab", Spec: "10.0.0.9:/home", At: "/home", Host: "10.0.0.9", Server: nine, Port: diagnose.PortNFS, Waits: true},
+		{Line: "line 2 of p1:/etc/fstab", Spec: "nas:/srv", At: "/srv", Host: "nas", Server: eight},
+		{Line: "line 3 of p1:/etc/fstab", Spec: `"//box/pool\\040x"`, At: "/pool", Host: "box", Port: diagnose.PortSMB},
+		{Line: "line 4 of p1:/etc/fstab", Spec: "[fd00::9]:/v6", At: "/v6", Host: "fd00::9", Server: netip.MustParseAddr("fd00::9")},
+		{Line: "line 6 of p1:/etc/fstab", Spec: "other:/y", At: "/y", Host: "other", Port: diagnose.PortNFS, Waits: true},
 	}
 	if !slices.Equal(c.Shares, want) {
 		t.Errorf("%+v\nwant %+v", c.Shares, want)

@@ -36,7 +36,7 @@ func (l *look) share(root guestfs.System, p place, m mount) {
 		return
 	}
 	s := diagnose.Share{
-		Line: fmt.Sprintf("line %d of %v", m.line, p), Spec: printable(m.spec), At: printable(m.at),
+		Line: fmt.Sprintf("line %d of %v", m.line, p), Spec: printable(m.spec), At: printable(m.at), Host: printable(host),
 		Server: l.addressOf(root, host), Port: h.port,
 		Waits: !m.has("nofail", "bg", "x-systemd.automount", "comment=systemd.automount"),
 	}

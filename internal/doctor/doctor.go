@@ -3,7 +3,7 @@
 //
 // Every check is two steps: a look at the system, which gives plain facts, and a
 // judgement of them, which gives findings. It changes nothing, and sends
-// nothing but the DISCOVERs of dhcp.Probe.
+// nothing but the DISCOVERs of dhcp.Probe, and a question to DNS servers of the config.
 package doctor
 
 import (
@@ -57,6 +57,7 @@ const Listen = 5 * time.Second
 func Run(ctx context.Context, o Options) []Finding {
 	links := o.links()
 	heard := listen(ctx, links)
+	names := o.lookAtDNS(ctx)
 	all := slices.Concat(
 		judgeConfig(o.Config, o.ConfigErr),
 		judgeServer(o.Server, o.Unheard, o.Version),
@@ -68,6 +69,7 @@ func Run(ctx context.Context, o Options) []Finding {
 		judgePorts(lookAtPorts(o, links)),
 		judgeFirewall(lookAtFirewall(ctx), o.wanted(links)),
 		judgeRivals(<-heard),
+		judgeDNS(names),
 		checkLoaders(o.Config.Loaders),
 		checkDisk(o.Config),
 		judgeHost(lookAtHost()),
