@@ -74,7 +74,7 @@ func bootsText(all []api.LatestBoot, now time.Time) string {
 	}
 	text := t.String()
 	if n := diagnosed(all); n > 0 {
-		text += fmt.Sprintf("something is wrong with %s: `bootes boot log NAME` says what\n", counted(n, "boot"))
+		text += fmt.Sprintf("something is wrong with %s: `bootes boot log NAME` says what\n", count(n, "boot"))
 	}
 	return text
 }
@@ -86,11 +86,4 @@ func diagnosed(all []api.LatestBoot) (n int) {
 		}
 	}
 	return n
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

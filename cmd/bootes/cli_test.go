@@ -150,10 +150,10 @@ pc01               b2    60 s ago  running  running    0 ms   -
 kiosk has not been seen yet: no DHCP message of a boot has come from its MAC address, 52:54:00:00:00:02; this server has listened for 0 s
   1. is its MAC address mistyped, or that of another of its network cards? 52:54:00:00:00:99, which nobody has added and which differs in a digit or two, asked to boot just now
      -> if that is it: bootes machine set kiosk --mac 52:54:00:00:00:99; if it has both cards: bootes machine set kiosk --mac 52:54:00:00:00:02,52:54:00:00:00:99
-  2. is it switched on, and is the network first in its firmware's boot order?
-     -> look at its screen: it says PXE, or network boot, if it tries
-  3. does its cable end in this network?
-     -> the lights of both ends; the port of the switch, its VLAN, and whether it wants a login (802.1X)
+  2. its screen says PXE, DHCP or network boot: then it asks, and its packets do not come here: the port of its switch is in another VLAN, or wants a login (802.1X), or its cable ends elsewhere
+     -> give that port the VLAN of one where a machine boots, or plug it in there; this server hears 2 other machines there
+  3. its screen says nothing of that: then it is off, or does not boot from the network
+     -> switch it on; put the network first in its firmware's boot order
 `},
 		{"image rm debian:12 win:11", "\nremoved image debian:12\nremoved image win:11\n"},
 		{"machine rm pc01", "\nremoved machine pc01\n"},

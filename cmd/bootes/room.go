@@ -135,7 +135,7 @@ func (r room) headline() string {
 	if len(r.lines) == 0 {
 		return "no machines yet: `bootes machine add --help` shows how to add one"
 	}
-	return fmt.Sprintf("%s: %s", counted(len(r.lines), "machine"), r.counts())
+	return fmt.Sprintf("%s: %s", count(len(r.lines), "machine"), r.counts())
 }
 
 // counts tells how many machines stand how.

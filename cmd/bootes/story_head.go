@@ -79,7 +79,7 @@ func (s *story) goes() {
 	if n == nil {
 		return
 	}
-	text := fmt.Sprintf("%s read, by %s, and %s written", bytesize.Format(n.ReadBytes), counted(int(n.Reads), "command"), bytesize.Format(n.WrittenBytes))
+	text := fmt.Sprintf("%s read, by %s, and %s written", bytesize.Format(n.ReadBytes), count(int(n.Reads), "command"), bytesize.Format(n.WrittenBytes))
 	switch {
 	case n.Transfer != nil:
 		x := n.Transfer

@@ -18,6 +18,7 @@ type unseen struct {
 	listening time.Time        // since when the server runs; zero: not known
 	heard     *api.PacketLine  // the last packet of its network cards, if any is kept
 	strangers []api.LatestBoot // lately, the newest first
+	others    int              // machines, and strangers, that were heard lately
 }
 
 // unseen asks the server what may be told of a machine that has never booted. What
@@ -38,6 +39,9 @@ func (a *app) unseen(ctx context.Context, name string) (u unseen) {
 	}
 	boots, _ := a.client().LatestBoots(ctx)
 	for _, b := range recent(boots, a.now()) {
+		if a.now().Sub(b.Last) < lately {
+			u.others++
+		}
 		if b.Machine == "" && b.MAC != "" {
 			u.strangers = append(u.strangers, b)
 		}
@@ -91,13 +95,22 @@ func (u unseen) hints(now time.Time) (all []hint) {
 		})
 	}
 	all = append(all,
-		hint{"is it switched on, and is the network first in its firmware's boot order?", "look at its screen: it says PXE, or network boot, if it tries"},
-		hint{"does its cable end in this network?", "the lights of both ends; the port of the switch, its VLAN, and whether it wants a login (802.1X)"},
+		hint{"its screen says PXE, DHCP or network boot: then it asks, and its packets do not come here: the port of its switch is in another VLAN, or wants a login (802.1X), or its cable ends elsewhere",
+			"give that port the VLAN of one where a machine boots, or plug it in there; " + u.hears()},
+		hint{"its screen says nothing of that: then it is off, or does not boot from the network", "switch it on; put the network first in its firmware's boot order"},
 	)
 	if len(u.strangers) > 0 {
 		return all
 	}
 	return append(all, hint{"is that its MAC address?", "its screen, or a label on it, has the true one; nobody has asked to boot who was not added"})
+}
+
+// hears is whether this server hears anybody.
+func (u unseen) hears() string {
+	if u.others == 0 {
+		return "no other machine has been heard by this server either: see that its own port is in that network (bootes doctor)"
+	}
+	return fmt.Sprintf("this server hears %s there", count(u.others, "other machine"))
 }
 
 // maxStrangers is how many of those that nobody has added are named.
