@@ -235,6 +235,19 @@ func TestPartitionImage(t *testing.T) {
 	}
 }
 
+// TestDisc: one that starts from a hard disk, too, has code in its first sector.
+func TestDisc(t *testing.T) {
+	b := make([]byte, 1<<20)
+	copy(b[0x8001:], "CD001")
+	if c := look1(t, b, pc); !slices.Equal(names(c), []string{"disc-image"}) || !strings.Contains(c.Findings[0].Text, "the image of a disc (CD-ROM or DVD, ISO 9660)") {
+		t.Errorf("%+v", c.Findings)
+	}
+	b[0] = 0xeb
+	if c := look1(t, b, pc); slices.Contains(names(c), "disc-image") {
+		t.Errorf("%+v", c.Findings)
+	}
+}
+
 func TestNoCore(t *testing.T) {
 	b := disk(t, system())
 	copy(b[0x180:], grubMark)

@@ -33,8 +33,14 @@ func (l *look) bootable() bool {
 		return false
 	}
 	code := len(bytes.Trim(head[:440], "\x00")) > 0
-	if s := l.systems[0]; s.Number == 0 && s.Kind != "" && !code {
-		l.add(diagnose.Finding{Name: "partition-image", Stops: diagnose.Start, Sure: true, Remedy: "import an image of the whole disk (/dev/sda, and not /dev/sda1), with its partition table and its boot loader"},
+	switch s := l.systems[0]; {
+	case s.Number != 0 || s.Kind == "" || code:
+	case s.Kind == "ISO 9660":
+		l.add(diagnose.Finding{Name: "disc-image", Stops: diagnose.Start, Sure: true, Elsewhere: true, Remedy: "import a disk on which a system is installed; a disc is for a drive: bootes image import NAME:TAG FILE.iso --cdrom, then bootes machine attach MACHINE --image NAME:TAG"},
+			"it is the image of a disc (CD-ROM or DVD, ISO 9660), such as one to install a system from, and not of a disk")
+		return false
+	default:
+		l.add(diagnose.Finding{Name: "partition-image", Stops: diagnose.Start, Sure: true, Elsewhere: true, Remedy: "import an image of the whole disk (/dev/sda, and not /dev/sda1), with its partition table and its boot loader"},
 			"it is the image of a partition, not of a disk: %s begins at its first byte, without a partition table and a boot loader", s.Kind)
 		return false
 	}
