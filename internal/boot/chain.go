@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/ipxe"
 	"bootes.dev/internal/recorder"
 )
@@ -74,11 +75,14 @@ func (s *Service) loop(a *attempt, name string) string {
 	if n < maxReloads {
 		return ""
 	}
-	why := fmt.Sprintf("it is told its script and loads %s all the same: another DHCP server names that file to iPXE, too. "+
-		"Remedy: have that server name it only to clients that are not iPXE", name)
+	why := fmt.Sprintf("it is told its script and loads %s all the same: another DHCP server names that file to iPXE, too", name)
+	remedy := "have that server name it only to clients that are not iPXE"
 	if lacks != "" {
-		why = fmt.Sprintf("%s is iPXE without %s. Remedy: put a build of iPXE that has it into the first folder of loaders: in the config", name, lacks)
+		why, remedy = fmt.Sprintf("%s is iPXE without %s", name, lacks), "put a build of iPXE that has it into the first folder of loaders: in the config"
 	}
+	s.attempts.with(a, func() { a.seen.Loader.Chained = diagnose.Chained{Name: name, Times: n, Why: why, Remedy: remedy} })
+	s.settle(a, &a.watch.due.settle)
+	why += ". Remedy: " + remedy
 	text := fmt.Sprintf("a loop is broken: iPXE has loaded %s %d times, and would for ever: %s", name, n, why)
 	if s.sayOnce(a, recorder.Event{Level: recorder.Warn, Text: text}) {
 		s.Log.Warn("chainload loop broken", "machine", a.subject, "loader", name, "reason", why)

@@ -9,6 +9,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/loaders"
 	"bootes.dev/internal/loaders/loaderstest"
@@ -101,6 +102,9 @@ func TestLoopOfPoorLoaders(t *testing.T) {
 	}
 	if !h.told("a loop is broken: iPXE has loaded undionly.kpxe 2 times, and would for ever: undionly.kpxe is iPXE without iSCSI. Remedy: ") {
 		t.Errorf("not recorded: %+v", h.Recorder.Boots("pc1")[0].Events)
+	}
+	if d := h.diagnosed("pc1"); d.Kind != diagnose.LoaderLoop || d.Causes[0].Text != "undionly.kpxe is iPXE without iSCSI" {
+		t.Errorf("%+v", d)
 	}
 	if f := h.File(t.Context(), "snponly.efi", addr1, server); f.Text != "" {
 		t.Errorf("another file is a message, too: %s", f.Text)

@@ -130,11 +130,20 @@ type Loader struct {
 	Returns int           // how often its firmware asked for an address again thereafter
 	Back    time.Duration // the shortest time until it did
 	Second  string        // what a shim asked for and did not get
+	Chained Chained       // a chain of loaders that would never end, and was ended
 
 	Failed Transfer // the last that failed; zero: none, or one succeeded since
 	// Stuck is the length of the IP packets of which not one got through, where
 	// small ones did; 0: there were none.
 	Stuck int
+}
+
+// Chained is a loader that iPXE loads again and again. The zero value is none.
+type Chained struct {
+	Name   string
+	Times  int
+	Why    string
+	Remedy string
 }
 
 // Transfer is one that broke off.

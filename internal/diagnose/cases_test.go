@@ -252,7 +252,10 @@ func loaderCases() map[string]Case {
 		"wrong-architecture_other": at(st, elsewhere, fetched, with(func(c *Case) { c.Loader.For = "BIOS" })),
 		"loader-loop":              at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Returns, c.Loader.Back = 3, 2, 14*time.Second })),
 		"loader-silent_mtu":        at(st, fetched, with(func(c *Case) { c.Loader.Proto, c.Loader.Stuck = "HTTP", 1500 })),
-		"loader-loop_refused":      at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Returns, c.Loader.Back = 5, 4, 40*time.Millisecond })),
+		"loader-loop_chain": at(recorder.StageIPXE, fetched, with(func(c *Case) {
+			c.Loader.Chained = Chained{"undionly.kpxe", 2, "undionly.kpxe is iPXE without iSCSI", "put a build of iPXE that has it into the first folder of loaders: in the config"}
+		})),
+		"loader-loop_refused": at(st, fetched, with(func(c *Case) { c.Loader.Times, c.Loader.Returns, c.Loader.Back = 5, 4, 40*time.Millisecond })),
 		"tftp-timeout_second": at(st, shim, with(func(c *Case) {
 			c.Loader.Failed = Transfer{Name: "x86_64-sb/snponly.efi", Proto: "TFTP", Times: 1, Answered: true, Packet: 544, Bytes: 10240, Why: "client stopped answering"}
 		})),

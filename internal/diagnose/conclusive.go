@@ -17,6 +17,8 @@ func Conclusive(c Case) bool {
 		return !c.Script.Waiting
 	case NoLoader, PoolExhausted:
 		return true
+	case LoaderLoop:
+		return c.Loader.Chained.Times > 0
 	case ScriptRefused:
 		return c.Script.Final
 	case LoginRefused:

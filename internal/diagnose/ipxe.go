@@ -12,6 +12,8 @@ func atIPXE(c Case) string {
 	switch {
 	case !c.Known && c.HowTo != "":
 		return UnknownMachine
+	case c.Loader.Chained.Times > 0:
+		return LoaderLoop
 	case c.Script.Refusals > 0:
 		return ScriptRefused
 	case c.IPXE.Full:

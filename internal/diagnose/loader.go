@@ -66,6 +66,13 @@ func wrongArchitecture(c Case) report {
 
 func loaderLoop(c Case) report {
 	l := c.Loader
+	if x := l.Chained; x.Times > 0 {
+		return report{
+			summary:  fmt.Sprintf("iPXE loads %s again and again, and never its script", x.Name),
+			evidence: append(c.asked(c.IPXE, "iPXE"), fmt.Sprintf("it had loaded it %s when it was sent a text for its screen in its place", times(x.Times))),
+			causes:   []recorder.Cause{{Text: x.Why, Remedy: x.Remedy}},
+		}
+	}
 	r := report{
 		summary:  fmt.Sprintf("it has fetched %s %s, and iPXE never asked for an address", l.Name, times(l.Times)),
 		evidence: c.fetched(),
