@@ -67,7 +67,8 @@ func Telling(c Case) bool {
 	case recorder.StageLogin:
 		return c.System.Left || c.Login.Refusals > 0 || c.Silent >= still
 	case recorder.StageRead:
-		return c.System.Left || c.Login.Refusals > 0
+		// A system that was reset a moment after it was heard says nothing by that.
+		return c.System.Left && (!c.System.Asked || c.Silent >= still) || c.Login.Refusals > 0
 	}
 	return false
 }

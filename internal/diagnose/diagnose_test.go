@@ -112,6 +112,14 @@ func TestTelling(t *testing.T) {
 	if quick.Silent = time.Second; Telling(quick) {
 		t.Error("switched off within a second of its script")
 	}
+	kernel := cases()["no-system-login"]
+	kernel.System.Left, kernel.System.Asked = true, true
+	if kernel.Silent = 3 * time.Second; Telling(kernel) {
+		t.Error("reset three seconds after its system had asked for an address")
+	}
+	if kernel.Silent = still; !Telling(kernel) {
+		t.Error("it had stood still")
+	}
 }
 
 func TestKinds(t *testing.T) {
