@@ -64,7 +64,7 @@ var faultsOfServer = []fault{
 	{name: "tftp-firewall", plainROM: true, filters: []lab.Filter{lab.KnownPorts()},
 		kind: "tftp-timeout", cause: "firewall", remedy: []string{"single_port: true"}},
 	{name: "broken-tftp", plainROM: true, filters: []lab.Filter{lab.BrokenTFTP(20)},
-		kind: "tftp-timeout", says: []string{"undionly.kpxe", "27208 bytes", "the link loses packets"}},
+		kind: "tftp-timeout", cause: "lets nothing more through from byte 27208", says: []string{"undionly.kpxe", "it asked for the next packet"}},
 	{name: "watchdog", plainROM: true, resetsAt: 20,
 		kind: "tftp-restarted", cause: "restarts while it loads", says: []string{"undionly.kpxe"}},
 	{name: "switched-off", plainROM: true, offAt: 20,

@@ -219,6 +219,8 @@ func transferCases() map[string]Case {
 			Why: "client began anew"})),
 		"tftp-restarted_watchdog":   at(st, failed(Transfer{Times: 2, Answered: true, Packet: 1500, Bytes: 123456, Resent: 5})),
 		"tftp-restarted_same-place": at(st, failed(Transfer{Times: 3, Answered: true, Packet: 1500, Bytes: 27208, Resent: 5, Alike: true})),
+		"tftp-timeout_filter":       at(st, failed(Transfer{Times: 1, Answered: true, Packet: 1500, Bytes: 27208, Resent: 5, Repeated: 5})),
+		"tftp-timeout_lossy":        at(st, failed(Transfer{Times: 1, Answered: true, Packet: 1500, Bytes: 27208, Resent: 2, Repeated: 1})),
 		"tftp-restarted_filter":     at(st, failed(Transfer{Times: 3, Answered: true, Packet: 1500, Bytes: 27208, Resent: 5, Repeated: 4, Alike: true})),
 	}
 }

@@ -20,7 +20,11 @@ func (c Case) transferred() (f facts) {
 	if t.Alike {
 		at = ", at the same place"
 	}
-	f.add(true, "%s of %s broke off after %d bytes, %s%s: %s", t.Proto, t.Name, t.Bytes, times(t.Times), at, t.Why)
+	why := ": " + t.Why
+	if t.Repeated > 0 { // "stopped answering" would be no more than that its answers were always the same
+		why = ""
+	}
+	f.add(true, "%s of %s broke off after %d bytes, %s%s%s", t.Proto, t.Name, t.Bytes, times(t.Times), at, why)
 	f.add(!t.Answered && t.Bytes == 0, "the machine asked, and answered nothing that was sent to it")
 	f.add(c.Loader.Stuck > 0, "it answered small packets, and none of %d bytes", c.Loader.Stuck)
 	f = append(f, c.way(c.DHCP.Relay)...)
@@ -29,6 +33,10 @@ func (c Case) transferred() (f facts) {
 	f.add(t.Repeated > 0, "it asked for the next packet %s more: it was there, and that packet did not reach it", times(t.Repeated))
 	return f
 }
+
+// inVain is how often a machine must have asked for a packet that was sent each time,
+// and never came, before that is no chance.
+const inVain = 3
 
 // vanished reports whether the machine, and not a packet, was lost: by TFTP it would
 // have repeated its last ACK.
@@ -69,11 +77,15 @@ func (t Transfer) kind() string {
 
 func tftpTimeout(c Case) report {
 	t := c.Loader.Failed
-	return report{
+	r := report{
 		summary:  fmt.Sprintf("it began to fetch %s and stopped answering after %d bytes", t.Name, t.Bytes),
 		evidence: c.transferred(),
 		causes:   c.transferCauses(),
 	}
+	if t.Repeated > 0 {
+		r.summary = fmt.Sprintf("it began to fetch %s, and after %d bytes waited in vain for its next packet", t.Name, t.Bytes)
+	}
+	return r
 }
 
 func httpTimeout(c Case) report {
@@ -109,7 +121,7 @@ func (c Case) transferCauses() []recorder.Cause {
 	back := cause("a firewall lets port 69 in, and not the port from which the file is sent (RFC 1350 wants another one)",
 		"write `tftp: {single_port: true}` into the config and restart the server, or let all UDP to and from the machines through")
 	route := cause("what is sent to the machine does not reach it", "ping %s from here; where a relay is between, see that the router there knows the way", c.address())
-	filter := cause(fmt.Sprintf("something on the way does not let through what is at byte %d of %s: a firewall or an intrusion detection that looks into packets, or a faulty port", t.Bytes, t.Name),
+	filter := cause(fmt.Sprintf("something on the way lets nothing more through from byte %d of %s on: a firewall or an intrusion detection that ends what it does not know, or a limit of packets", t.Bytes, t.Name),
 		"take that out of the way, or let UDP between %s and the machines through as it is; try the machine at another port of the switch", c.Server)
 	lossy := cause("the link loses packets", "look at the errors of the port of the switch; change its cable; take auto-negotiation at both ends")
 	switch {
@@ -117,7 +129,7 @@ func (c Case) transferCauses() []recorder.Cause {
 		return append(c.wayBack(c.DHCP), back, route, away)
 	case c.Loader.Stuck > 0:
 		return []recorder.Cause{c.stuck(), away}
-	case t.Repeated > 0 && t.Alike:
+	case t.Repeated >= inVain, t.Repeated > 0 && t.Alike:
 		return []recorder.Cause{filter, lossy}
 	case t.again() && t.Repeated > 0:
 		return []recorder.Cause{lossy, restarts}
