@@ -20,6 +20,9 @@ func (s *Service) scriptRefused(by Asker, err error) {
 	s.attempts.with(a, func() {
 		a.seen.Script.Refusals++
 		a.seen.Script.Refused, a.seen.Script.Final = err.Error(), final
+		if errors.Is(err, block.ErrNoSpace) {
+			a.seen.Disk.Full = err.Error()
+		}
 	})
 	if final {
 		s.settle(a, &a.watch.due.settle)
@@ -31,6 +34,7 @@ func (a *attempt) scriptIs(v inventory.Volume, remote netip.Addr) {
 	a.addr, a.layer = remote, v.Layer
 	a.seen.Script.Refusals, a.seen.Script.Waiting = 0, false
 	d := &a.seen.Disk
+	d.Full = ""
 	d.Volume, d.Image, d.Ref, d.Ready, d.Limit = v.ID, v.Image, v.Ref, v.Identity, v.Limit
 }
 

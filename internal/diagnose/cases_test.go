@@ -345,6 +345,10 @@ func diskCases() map[string]Case {
 		"disk-full_limit": at(recorder.StageRunning, up, with(func(c *Case) {
 			c.Disk.Full, c.Disk.AtLimit, c.Disk.Limit, c.Disk.Written = "volume \"pc1-abcd\" is at its limit of 1048576 bytes: no space for new blocks", true, 1<<20, 1<<20
 		})),
+		"disk-full_clone": at(recorder.StageIPXE, with(func(c *Case) {
+			c.Script = Script{Refusals: 1, Final: true, Refused: "no space"}
+			c.Disk.Full, c.Disk.Folder = `clone image "debian:12" for machine "pc1": no space for new blocks`, "/var/lib/bootes"
+		})),
 		"disk-full_host": at(recorder.StageKernel, up, with(func(c *Case) {
 			c.Disk.Full, c.Disk.Folder = "no space for new blocks: no space left on device", "/var/lib/bootes"
 		})),

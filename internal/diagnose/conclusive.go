@@ -21,6 +21,8 @@ func Conclusive(c Case) bool {
 		return c.Loader.Chained.Times > 0
 	case ScriptRefused:
 		return c.Script.Final
+	case DiskFull:
+		return c.Script.Refusals > 0
 	case LoginRefused:
 		return c.Login.Open != "" || !strings.Contains(c.Login.Refused, newerBoot)
 	case ImageCorrupt:

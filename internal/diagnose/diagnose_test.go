@@ -90,7 +90,7 @@ func TestConclusive(t *testing.T) {
 		"login-refused_rule": true, "login-refused_secret": true, "login-refused_account": true, "login-refused_mutual": true,
 		"login-refused_nochap": true, "login-refused_impostor": true, "login-refused_nodisk": true, "login-refused_protocol": true, "login-refused_open": true,
 		"login-refused_system": true, "not-bootable_left": true, "no-system-login_left": true, "script-refused_remedy": true,
-		"system-gone_ping": true, "system-gone_fstab-off": true, "system-gone_off": true, "system-gone_network": true, "system-gone_down": true, "system-gone_firewall": true, "loader-loop_chain": true,
+		"system-gone_ping": true, "system-gone_fstab-off": true, "system-gone_off": true, "system-gone_network": true, "system-gone_down": true, "system-gone_firewall": true, "loader-loop_chain": true, "disk-full_clone": true,
 	}
 	for name, c := range cases() {
 		if got := Conclusive(c); got != want[name] {

@@ -17,6 +17,9 @@ func diskFull(c Case) report {
 		return r.and(cause("it has written all that it may", "bootes volume set %s --limit %s, then switch it off and on: Linux made its disk read-only. `bootes df` shows who has how much", d.Volume, size(max(2*d.Limit, 1<<30))))
 	}
 	r.summary = fmt.Sprintf("its writes fail, and those of all machines: the disk of this server is full under %s", d.Folder)
+	if c.Script.Refusals > 0 {
+		r.summary = fmt.Sprintf("no disk can be made for it: the disk of this server is full under %s", d.Folder)
+	}
 	return r.and(cause("the file system of the data folder has no more than its reserve left",
 		"`bootes df` shows what takes the space; remove what is not needed (bootes volume rm, bootes image rm), or make the file system larger, then switch the machine off and on. df -h %s", d.Folder))
 }
