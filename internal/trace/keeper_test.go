@@ -100,6 +100,7 @@ func TestReadsOn(t *testing.T) {
 		for r.Read(0, 512) {
 			time.Sleep(time.Second)
 		}
+		synctest.Wait() // until it is kept
 		if d := time.Since(began); d < late || d > late+time.Second {
 			t.Errorf("recorded for %s, want %s", d, late)
 		}
