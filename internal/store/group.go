@@ -13,9 +13,9 @@ import (
 const (
 	groupQueue = 256       // transactions that wait for the group before theirs
 	groupBytes = 512 << 10 // that a group writes: etcd takes requests of 1.5 MiB
-	// flushBytes may be committed before the database is written: within what it
-	// has allocated ahead, and seen by the quota in time.
-	flushBytes = 2 << 20
+	// flushBytes may be committed before the database is written, a thousand
+	// leases: the more it is, the longer everybody waits for that.
+	flushBytes = 256 << 10
 )
 
 // group commits the transactions of many callers as one of etcd's, so that they
