@@ -185,6 +185,7 @@ func (p *port) look() {
 			p.timers.later(t)
 			continue
 		}
+		t.backoff = min(t.backoff+1, maxRetries)
 		if t.try++; t.try == maxRetries {
 			p.end(t, t.silent(ErrTimeout))
 			continue

@@ -31,15 +31,16 @@ type transfer struct {
 	refusal []byte // an ERROR packet, if there is no file
 	terms   terms
 
-	heard     atomic.Int64 // when the client last answered, Unix nanoseconds; 0: never
-	size      atomic.Int64 // of the file, in bytes; 0: not begun
-	acked     atomic.Int64 // bytes
-	resent    atomic.Int64 // Transfer.Resent, for others
-	base, end int64        // blocks sent and not acknowledged
-	last      int64        // the short block, maybe empty
-	try       int
+	heard     atomic.Int64  // when the client last answered, Unix nanoseconds; 0: never
+	size      atomic.Int64  // of the file, in bytes; 0: not begun
+	acked     atomic.Int64  // bytes
+	resent    atomic.Int64  // Transfer.Resent, for others
+	base, end int64         // blocks sent and not acknowledged
+	last      int64         // the short block, maybe empty
+	try       int           // how often the window was sent again
+	backoff   int           // doublings of the time-out since a round trip was measured
 	sent, due time.Time     // the window; when it is sent again
-	rtt       time.Duration // smoothed round trip, 0: not measured
+	rtt       time.Duration // the longest round trip of late, 0: not measured
 	gone      error         // why it must not begin
 	over      bool
 
@@ -84,7 +85,8 @@ func (t *transfer) acknowledges(number uint16) (block int64, ok bool) {
 }
 
 // timeout is how long to wait for an ACK: what the client asked for, or four
-// round trips, doubled with every retry.
+// round trips, doubled with every retry. It stays doubled until a round trip was
+// measured (Karn), or over a narrow link each window would be sent several times.
 func (t *transfer) timeout() time.Duration {
 	d := firstTimeout
 	switch {
@@ -93,16 +95,14 @@ func (t *transfer) timeout() time.Duration {
 	case t.rtt > 0:
 		d = min(max(4*t.rtt, minTimeout), maxTimeout)
 	}
-	return min(d<<t.try, max(maxTimeout, t.terms.timeout))
+	return min(d<<t.backoff, max(maxTimeout, t.terms.timeout))
 }
 
-// measure takes the round trip of a window that was sent once (Karn: the ACK of
-// a repeated block measures nothing).
+// measure takes the round trip of a window that was sent once (the ACK of a
+// repeated block measures nothing). An OACK comes sooner than a window.
 func (t *transfer) measure(rtt time.Duration) {
-	if t.rtt == 0 {
-		t.rtt = rtt
-	}
-	t.rtt += (rtt - t.rtt) / 8
+	t.backoff = 0
+	t.rtt = max(rtt, t.rtt+(rtt-t.rtt)/8)
 }
 
 // silent is the error of a client of which nothing more is to be expected.

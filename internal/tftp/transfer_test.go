@@ -162,6 +162,27 @@ func TestRetransmissionBacksOff(t *testing.T) {
 	}
 }
 
+// Over a link on which a block takes longer than our shortest time-out, blocks
+// are not sent again for ever.
+func TestNarrowLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const blocks = 50
+		b := newBench(t, serveBytes(noise(512*blocks-1)))
+		b.ask("f", option{"tsize", "0"})
+		b.next(time.Second)
+		b.ack(0)
+		for n := range uint16(blocks) {
+			for binary.BigEndian.Uint16(b.next(time.Minute)[2:]) != n+1 {
+			}
+			time.Sleep(600 * time.Millisecond)
+			b.ack(n + 1)
+		}
+		if x := <-b.done; x.Err != nil || x.Resent > 4 {
+			t.Errorf("%d windows of %d were sent again, %v", x.Resent, blocks, x.Err)
+		}
+	})
+}
+
 // A client that is there asks for the block that it lacks, by its last ACK.
 func TestRepeatedACK(t *testing.T) {
 	for _, repeats := range []int{0, 3} {
