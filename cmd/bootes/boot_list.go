@@ -18,9 +18,9 @@ func (a *app) bootList() *cobra.Command {
 	var all bool
 	c := &cobra.Command{
 		Use: "ls", Aliases: []string{"list"}, Short: "List the newest boot of every machine", Args: exactly(),
-		Long: "List the newest boot of every machine: how it went, how far it came, and why it stopped, as one word; `bootes\n" +
-			"boot log` tells the rest. Computers that nobody has added are at the end, if they were heard of in the last\n" +
-			"24 hours.",
+		Long: "List the newest boot of every machine: how it went, how far it came, and why it stopped, as one word (of a\n" +
+			"boot under way: the boot before it); `bootes boot log` tells the rest. Computers that nobody has added are at the\n" +
+			"end, if they were heard of in the last 24 hours.",
 		Example: "  bootes boot ls\n  bootes boot ls -o json | jq -r '.[] | select(.outcome == \"stalled\") | .machine'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			boots, err := a.client().LatestBoots(cmd.Context())
@@ -62,6 +62,8 @@ func bootsText(all []api.LatestBoot, now time.Time) string {
 		}
 		if b.Diagnosis != nil {
 			why = b.Diagnosis.Kind
+		} else if b.Before != "" {
+			why = b.Before + " (boot before)"
 		}
 		if b.Outcome == recorder.OutcomeRunning && why == diagnose.SystemSilent {
 			outcome = "silent"
@@ -81,7 +83,7 @@ func bootsText(all []api.LatestBoot, now time.Time) string {
 
 func diagnosed(all []api.LatestBoot) (n int) {
 	for _, b := range all {
-		if b.Diagnosis != nil || b.Outcome == recorder.OutcomeStalled {
+		if b.Diagnosis != nil || b.Before != "" || b.Outcome == recorder.OutcomeStalled {
 			n++
 		}
 	}

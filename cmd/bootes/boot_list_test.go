@@ -29,6 +29,11 @@ func TestBootsText(t *testing.T) {
 	if got, want := bootsText([]api.LatestBoot{silent}, now), "something is wrong with 1 boot: "; !strings.Contains(got, "  running  silent ") || !strings.Contains(got, want) {
 		t.Errorf("of a system that does not answer:\n%s", got)
 	}
+	again := latest("pc", time.Second, recorder.StageLoader)
+	again.Before = "loader-silent"
+	if got, want := bootsText([]api.LatestBoot{again}, now), "something is wrong with 1 boot: "; !strings.Contains(got, "loader-silent (boot before)") || !strings.Contains(got, want) {
+		t.Errorf("of a machine that tries again:\n%s", got)
+	}
 	if strings.Contains(got, ":98") {
 		t.Errorf("a stranger of yesterday is shown:\n%s", got)
 	}

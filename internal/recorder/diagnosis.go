@@ -47,6 +47,18 @@ func (b *Boot) lastRan(begins time.Time) *Ran {
 	return b.LastRan
 }
 
+// failed is the kind of b's diagnosis, if the machine then began anew by itself or
+// by a person who waits for it.
+func (b *Boot) failed(anew time.Time) string {
+	if b.Diagnosis == nil || b.Outcome == OutcomeRunning || anew.Sub(b.Last) > retried {
+		return ""
+	}
+	return b.Diagnosis.Kind
+}
+
+// retried is how soon a boot that follows another is the next try.
+const retried = 10 * time.Minute
+
 // conclude gives b the outcome that e brings, and reports whether it brings one.
 func (b *Boot) conclude(e Event) bool {
 	switch {

@@ -86,6 +86,9 @@ type Boot struct {
 	Ended     time.Time   `json:"ended,omitzero"`      // when it had its outcome
 	Diagnosis *Diagnosis  `json:"diagnosis,omitempty"` // the last, unless it went on after all
 	Stages    []StageTime `json:"stages,omitempty"`    // those that it came to, in order
+	// Before is the kind of the diagnosis of the machine's boot before, in a glance
+	// at one that is under way and has none yet.
+	Before string `json:"before,omitempty"`
 
 	Last    time.Time `json:"last"`   // when it was last heard of
 	Events  []Event   `json:"events"` // oldest first

@@ -283,7 +283,11 @@ func (r *Recorder) Latest() []Boot {
 func (s *subject) glance(now time.Time) Boot {
 	b := s.newest().Boot
 	b.Events = append([]Event{}, b.Events[max(len(b.Events)-1, 0):]...)
-	b.Stages = b.timed(s.boots[:len(s.boots)-1], now)
+	before := s.boots[:len(s.boots)-1]
+	b.Stages = b.timed(before, now)
+	if len(before) > 0 && b.Outcome == "" && b.Diagnosis == nil {
+		b.Before = before[len(before)-1].failed(b.Started)
+	}
 	return b
 }
 
