@@ -54,7 +54,7 @@ func (h *house) rivals(iface string) (all []diagnose.Server) {
 	}
 	for _, o := range h.dhcpd.Others() {
 		if o.Interface == iface && !o.Gone {
-			all = append(all, diagnose.Server{Addr: o.ServerID, MAC: o.MAC, File: o.BootFile, Proxy: o.Proxy()})
+			all = append(all, diagnose.Server{Addr: o.ServerID, MAC: o.MAC, File: o.BootFile, Next: o.NextServer, Proxy: o.Proxy()})
 		}
 	}
 	return all

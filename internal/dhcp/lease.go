@@ -91,7 +91,7 @@ func (x *exchange) noSegment() string {
 	case !at.IsValid():
 		return fmt.Sprintf("the wire of interface %q itself is not served: write a range: for it", x.l.config.Name)
 	case at == x.q.Relay:
-		return fmt.Sprintf("came through relay %s, and no network of interface %q has that address: write one under its subnets:", at, x.l.config.Name)
+		return fmt.Sprintf("came through relay %s, and no network of interface %q has that address", at, x.l.config.Name)
 	}
 	return fmt.Sprintf("came from network %s, which interface %q does not serve: write it under its subnets:", at, x.l.config.Name)
 }

@@ -109,9 +109,10 @@ type DHCP struct {
 // Server is another DHCP server.
 type Server struct {
 	Addr  netip.Addr
-	MAC   string // "": not known
-	File  string // the boot file that it names; "": none
-	Proxy bool   // it gives no addresses
+	MAC   string     // "": not known
+	File  string     // the boot file that it names; "": none
+	Next  netip.Addr // from where: siaddr; not valid: it says nothing
+	Proxy bool       // it gives no addresses
 }
 
 // Loader is what its firmware was told to fetch, and what it fetched.

@@ -154,7 +154,7 @@ func firmwareCases() map[string]Case {
 			c.Knocks, c.Way = Knocks{Known: true}, Way{Known: true, Interface: "eth0", Gateway: gate, Answers: true}
 		})),
 		"no-address_refused": at(st, with(func(c *Case) {
-			c.DHCP.Answered, c.DHCP.Refused, c.DHCP.Relay = 0, "came through relay 10.78.0.1, and no network of interface \"eth0\" has that address: write one under its subnets:", router
+			c.DHCP.Answered, c.DHCP.Refused, c.DHCP.Relay = 0, "came through relay 10.78.0.1, and no network of interface \"eth0\" has that address", router
 		})),
 		"no-address_refused-alone": at(st, proxy, with(func(c *Case) {
 			c.DHCP.Answered, c.DHCP.Refused = 0, "no DHCP server answers on this network: switch it on"
@@ -168,7 +168,7 @@ func firmwareCases() map[string]Case {
 		"offer-ignored":         at(st, elsewhere),
 		"offer-ignored_others":  at(st, elsewhere, with(func(c *Case) { c.DHCP.Heard = 7 })),
 		"offer-ignored_knocks":  at(st, elsewhere, with(func(c *Case) { c.Knocks = Knocks{Known: true, Proxy: 4} })),
-		"offer-ignored_named":   at(st, elsewhere, with(func(c *Case) { c.DHCP.Others[0].File = "pxelinux.0" })),
+		"offer-ignored_named":   at(st, elsewhere, with(func(c *Case) { c.DHCP.Others[0].File, c.DHCP.Others[0].Next = "pxelinux.0", abroad })),
 		"offer-ignored_outside": at(st, elsewhere, with(func(c *Case) { c.DHCP.Has, c.DHCP.Outside = abroad, home })),
 		"offer-ignored_server": at(st, with(func(c *Case) {
 			c.DHCP.Offered, c.DHCP.From, c.DHCP.Others = itself, rival, []Server{{Addr: rival, MAC: "00:1b:a9:40:11:0d"}}
@@ -187,6 +187,9 @@ func firmwareCases() map[string]Case {
 		"loader-not-fetched_port": at(st, leased, with(func(c *Case) { c.Ports.TFTP, c.DHCP.Relay = 6969, router })),
 		"wrong-boot-file": at(st, elsewhere, with(func(c *Case) {
 			c.Loader.Missing = "pxelinux.0"
+		})),
+		"wrong-boot-file_named": at(st, elsewhere, with(func(c *Case) {
+			c.Loader.Missing, c.DHCP.Others[0].File, c.DHCP.Others[0].Next = "pxelinux.0", "pxelinux.0", c.Server
 		})),
 		"wrong-boot-file_own": at(st, leased, with(func(c *Case) { c.Loader.Told, c.Loader.Missing = "my.efi", "my.efi" })),
 	}

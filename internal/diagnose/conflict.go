@@ -82,6 +82,9 @@ func (c Case) inConflict(stop report) report {
 			"give it another one; or keep another for this machine, bootes machine set %s --address ADDRESS, and write %s under exclude: in the config", c.Subject, c.Address()))
 	}
 	r.evidence = append(append(r.evidence, stop.summary), stop.evidence...)
+	if len(c.Conflict.Server) > 0 { // then nothing else is known
+		return r
+	}
 	return r.and(stop.causes[:min(1, len(stop.causes))]...)
 }
 

@@ -47,7 +47,7 @@ func (c Case) asked(d DHCP, who string) (f facts) {
 	f.add(d.Answered > 0 && d.File != "", "it was told %s to boot %s", times(d.Answered), d.File)
 	f.add(d.Proxied, "it asked on port 4011, too, and was answered")
 	f.add(d.Routerless.IsValid(), "it was told no router")
-	f.add(d.Refused != "", "its last message was not answered: %s", d.Refused)
+	f.add(d.Refused != "" && d.Answered > 0, "its last message was not answered: %s", d.Refused)
 	switch {
 	case d.From.IsValid() && d.Has.IsValid():
 		f.add(true, "it took the address %s of the DHCP server %s", d.Has, d.From)
@@ -172,8 +172,15 @@ func (d DHCP) rival() (o Server) {
 	return o
 }
 
-// named is the boot file that the server names whose address it took.
-func (d DHCP) named() string { return d.rival().File }
+// named is the boot file that the server names whose address it took, and from
+// where; "": none, as far as that is known.
+func (d DHCP) named() string {
+	o := d.rival()
+	if o.File != "" && o.Next.IsValid() {
+		return fmt.Sprintf("%s, from %s", o.File, o.Next)
+	}
+	return o.File
+}
 
 func offerIgnored(c Case) report {
 	d := c.DHCP
@@ -201,8 +208,11 @@ func offerIgnored(c Case) report {
 	f.add(d.Heard > 0, "%s on %s came for what was to be booted", others(d.Heard), c.Interface)
 	f.add(d.Heard == 0, "no other machine on %s has come for what it was told since this server was started", c.Interface)
 	f.add(d.named() != "", "%s names the boot file %s to those who ask", d.From, d.named())
-	firmware := cause("its firmware ignores the offers of proxies, or goes by a boot file that "+d.From.String()+" names",
-		"have the DHCP server %s say it: option 66 (next-server) %s, option 67 (boot file) %s; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints all of it",
+	why := "its firmware ignores the offers of proxies, or goes by a boot file that " + d.From.String() + " names"
+	if d.named() != "" {
+		why = fmt.Sprintf("it goes by the boot file that %s names, and not by ours: %s", d.From, d.named())
+	}
+	firmware := cause(why, "have the DHCP server %s say it: option 66 (next-server) %s, option 67 (boot file) %s; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints all of it",
 		d.From, c.Server, d.File)
 	snooping := cause("a switch drops our offers (DHCP snooping)",
 		"on the switch, trust the port that this server is at (Cisco: ip dhcp snooping trust); `bootes boot pcap %s` shows that they were sent; a capture at the machine's port would show whether they arrive", c.Subject)
@@ -266,14 +276,18 @@ func loaderNotFetched(c Case) report {
 func wrongBootFile(c Case) report {
 	f := c.asked(c.DHCP, c.firmware())
 	f.add(true, "it asked for %s, which no folder of loaders has", c.Loader.Missing)
+	f.add(c.DHCP.named() != "", "%s names the boot file %s to those who ask", c.DHCP.From, c.DHCP.named())
 	other := cause("another DHCP server names that file to it (option 67)", "have that server name %s there, or nothing; `bootes dhcp-snippet dnsmasq` (kea, isc, windows, mikrotik, pfsense) prints what it must be told", c.DHCP.File)
 	if c.DHCP.From.IsValid() {
 		other.Text = fmt.Sprintf("the DHCP server %s names that file to it (option 67)", c.DHCP.From)
 	}
 	gone := cause("the file was taken away", "put %s into a folder of loaders: in the config; `bootes loaders` shows them", c.Loader.Missing)
 	causes := []recorder.Cause{other, gone}
-	if c.Loader.Missing == c.Loader.Told {
+	switch c.Loader.Missing {
+	case c.Loader.Told:
 		causes = []recorder.Cause{gone}
+	case c.DHCP.rival().File:
+		causes = []recorder.Cause{other}
 	}
 	return report{summary: fmt.Sprintf("it asks for the boot file %s, which is not there", c.Loader.Missing), evidence: f, causes: causes}
 }

@@ -55,7 +55,13 @@ func (p Pace) Since(earlier Pace, over time.Duration) (Pace, bool) {
 
 // Moved reports whether p's boot has got on since earlier.
 func (p Pace) Moved(earlier Pace) bool {
-	return p.Commands != earlier.Commands || !p.Session.Equal(earlier.Session) || p.File != earlier.File
+	return p.Commands != earlier.Commands || !p.Session.Equal(earlier.Session) || p.File.moved(earlier.File)
+}
+
+// moved: that it is sent again is no progress.
+func (f File) moved(earlier File) bool {
+	f.Resent, earlier.Resent = 0, 0
+	return f != earlier
 }
 
 // where is what a boot mostly waits for.
