@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"bootes.dev/internal/recorder"
@@ -108,6 +109,8 @@ func noAddress(c Case) report {
 // address.
 func (c Case) noAddressCauses(d DHCP) []recorder.Cause {
 	switch {
+	case d.Answered == 0 && c.Way.Missing && strings.HasSuffix(d.Refused, syscall.ENETUNREACH.Error()):
+		return c.wayBack(d)
 	case d.Answered == 0 && d.Refused != "":
 		return append(c.wayBack(d), c.unanswered(d))
 	case d.Proxy:
