@@ -19,10 +19,10 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	var c diagnose.Case
 	var fw loaders.Firmware
 	var server netip.Addr
-	var reached, deaf time.Time
+	var reached, deaf, left time.Time
 	var of checked
 	s.attempts.with(a, func() {
-		reached, deaf, of = a.watch.reached, a.deaf, s.checks.get(a.layer)
+		reached, deaf, left, of = a.watch.reached, a.deaf, a.left, s.checks.get(a.layer)
 		c, fw, server = a.seen, cmp.Or(a.firmware, a.platform), a.server
 		c.Stage, c.MAC, c.Interface, c.Loader.Told = a.stage, a.mac, a.iface, a.loader
 		c.Silent = now.Sub(a.watch.life)
@@ -43,10 +43,13 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 		c.Pace = s.Pace(a.id)
 	}
 	c.System.Deaf = c.System.Deaf || !c.System.Silent.IsZero()
-	if c.Stage == recorder.StageRead {
+	switch {
+	case c.Stage == recorder.StageRead:
 		deaf = now.Add(-c.Silent)
+	case !c.System.Deaf && c.System.Lost():
+		deaf = left.Add(farewell)
 	}
-	if (c.System.Deaf || c.Stage == recorder.StageRead) && s.Heard != nil {
+	if (c.System.Deaf || c.System.Lost() || c.Stage == recorder.StageRead) && s.Heard != nil {
 		c.Heard = s.Heard(c.MAC, deaf)
 	}
 	c.Conflict = s.conflict(ctx, a)
@@ -56,6 +59,9 @@ func (s *Service) caseOf(ctx context.Context, a *attempt, now time.Time) diagnos
 	s.past(&c, s.before(a))
 	return c
 }
+
+// farewell is how long packets of a connection that has ended may come.
+const farewell = 2 * time.Second
 
 // configured adds how this server serves c's machine.
 func (s *Service) configured(c *diagnose.Case) {

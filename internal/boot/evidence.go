@@ -27,6 +27,7 @@ type evidence struct {
 	from     netip.Addr    // where its last DISCOVER came from: its relay, if it has one
 	askedAt  time.Time     // when the network was asked about it, after it had stopped
 	deaf     time.Time     // when its system did not answer a ping; zero: it always has
+	left     time.Time     // when its system's last session ended
 	silent   bool          // that its system is silent was told, and holds
 	layer    string        // of the image that its disk stands on
 	systemAt time.Time     // when its system opened its disk; zero: it has not

@@ -99,6 +99,7 @@ func (s *Service) SessionEnded(b inventory.Boot, by Session, reason string, last
 		default:
 			y.Silent = time.Time{}
 			y.Ended, y.Lasted, y.LoggedOut, y.Deaf = reason, lasted, by.LoggedOut, by.Unanswered > 0
+			a.left = time.Now()
 		}
 	})
 	s.alive(a)

@@ -524,6 +524,32 @@ func TestSystemThatAnswersNoPing(t *testing.T) {
 	}
 }
 
+// TestSystemThatClosesItsConnection has not been switched off: it is listened for what
+// it does now.
+func TestSystemThatClosesItsConnection(t *testing.T) {
+	h := newHouse(t)
+	other := netip.MustParseAddr("192.168.1.50")
+	var since atomic.Int64
+	h.Heard = func(_ string, at time.Time) diagnose.Heard {
+		since.Store(at.UnixNano())
+		return diagnose.Heard{Known: true, Anything: true, From: []netip.Addr{other}}
+	}
+	var open atomic.Bool
+	open.Store(true)
+	h.Moved = func(string) Moved { return Moved{Reads: 1, Read: 1 << 20, System: open.Load()} }
+	ad := h.running()
+	open.Store(false)
+	ended := time.Now()
+	h.SessionEnded(ad.Boot, Session{Remote: addr1}, "initiator closed the connection", 31*time.Second)
+	d := h.diagnosed("pc1")
+	if d.Kind != diagnose.SystemGone || !strings.Contains(d.Causes[0].Text, other.String()) {
+		t.Errorf("%+v", d)
+	}
+	if d := time.Unix(0, since.Load()).Sub(ended); d < farewell || d > farewell+time.Second {
+		t.Errorf("the card was listened for since %s after the end", d)
+	}
+}
+
 func kindOf(b recorder.Boot) string {
 	if b.Diagnosis == nil {
 		return ""

@@ -91,6 +91,11 @@ func deaf(h Heard) func(*Case) {
 	return func(c *Case) { c.System.Ended, c.System.Deaf, c.Heard = "the initiator answers no ping", true, h }
 }
 
+// closed: the system itself has closed its session's connection.
+func closed(h Heard) func(*Case) {
+	return func(c *Case) { c.System.Ended, c.Heard = "initiator closed the connection", h }
+}
+
 func with(f func(*Case)) func(*Case) { return f }
 
 // cases are named after their kind and what is particular of them.
@@ -401,6 +406,8 @@ func systemCases() map[string]Case {
 		"system-gone_off":         at(kernel, up, deaf(Heard{Known: true})),
 		"system-gone_network": at(recorder.StageRunning, up, deaf(Heard{Known: true, Anything: true, From: []netip.Addr{netip.MustParseAddr("192.168.1.50")}}),
 			looped("debian:12")),
+		"system-gone_closed":        at(recorder.StageRunning, up, closed(Heard{Known: true})),
+		"system-gone_moved":         at(recorder.StageRunning, up, closed(Heard{Known: true, Anything: true, From: []netip.Addr{netip.MustParseAddr("192.168.1.50")}})),
 		"system-gone_down":          at(recorder.StageRunning, up, deaf(Heard{Known: true, Anything: true})),
 		"system-gone_firewall":      at(recorder.StageRunning, up, deaf(Heard{Known: true, Anything: true, From: []netip.Addr{itself}})),
 		"system-gone_silent":        at(kernel, up, with(func(c *Case) { c.System = System{Open: true} })),

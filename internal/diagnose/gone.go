@@ -9,8 +9,16 @@ import (
 	"bootes.dev/internal/recorder"
 )
 
-// alive reports whether a system that answers no ping is there after all.
-func (c Case) alive() bool { return c.System.Deaf && c.Heard.Anything }
+// alive reports whether a system that answers no ping, or has no session any more,
+// is there after all.
+func (c Case) alive() bool { return (c.System.Deaf || c.System.Lost()) && c.Heard.Anything }
+
+// Lost reports whether the system has no session any more, and has not said that it
+// ends it.
+func (s System) Lost() bool { return !s.Open && s.Ended != "" && !s.LoggedOut }
+
+// closes is why a session ended whose initiator has closed its connection in order.
+const closes = "initiator closed"
 
 // others are the addresses that its network card was heard to use, less that by
 // which it had opened its disk.
@@ -35,7 +43,7 @@ func (c Case) Address() netip.Addr {
 // heard is what its network card tells of a system that answers no ping.
 func (c Case) heard() (f facts) {
 	h := c.Heard
-	if !c.System.Deaf || !h.Known {
+	if !c.System.Deaf && !c.System.Lost() || !h.Known {
 		return nil
 	}
 	others := c.others()
@@ -70,6 +78,8 @@ func (c Case) goneCauses() []recorder.Cause {
 			network}
 	case c.alive():
 		return []recorder.Cause{network}
+	case strings.Contains(ended, closes): // its kernel lived, and had heard nothing from here
+		return []recorder.Cause{network, off, panicked}
 	case c.System.Deaf && c.Heard.Known:
 		return []recorder.Cause{panicked, off, c.linkGone(), network}
 	case c.System.Deaf, strings.Contains(ended, "timed out"), strings.Contains(ended, "timeout"):
