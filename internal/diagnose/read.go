@@ -171,6 +171,8 @@ func (c Case) systemCauses() []recorder.Cause {
 	switch {
 	case len(all) == 0 && c.onlyHere():
 		return []recorder.Cause{tree, c.linkGone(), panicked, card}
+	case len(all) == 0 && c.dead():
+		all = []recorder.Cause{cause("its kernel has stopped, or it was switched off: its network card is dead", "%s; switch it on", panicked.Remedy), card}
 	case len(all) == 0:
 		all = []recorder.Cause{panicked, card}
 	default:
@@ -189,5 +191,8 @@ func (c Case) ran() bool { return c.Past.LastRan != "" && c.Past.LastRan == c.Di
 // nothing comes from its network card: what is left is the way to it.
 func (c Case) onlyHere() bool {
 	d := c.Disk.Contents
-	return !c.System.Asked && d.Loads && d.Driver != "" && c.Past.Elsewhere > 0 && c.Heard.Known && !c.Heard.Anything && !c.Conflict.Alive
+	return !c.System.Asked && d.Loads && d.Driver != "" && c.Past.Elsewhere > 0 && c.dead()
 }
+
+// dead reports whether nothing comes from its network card, although it was asked.
+func (c Case) dead() bool { return c.Heard.Known && !c.Heard.Anything && !c.Conflict.Alive }
