@@ -70,6 +70,9 @@ func (l *look) follow() {
 		return
 	}
 	l.damaged()
+	if l.machine.UEFI && !l.finds() {
+		return
+	}
 	c, ok := l.config()
 	if !ok {
 		return

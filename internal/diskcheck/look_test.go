@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"bootes.dev/internal/diagnose"
 	"bootes.dev/internal/diskimage"
 	"bootes.dev/internal/guestfs"
+	"bootes.dev/internal/needs"
 )
 
 func look1(t *testing.T, b []byte, m Machine) diagnose.Contents {
@@ -259,6 +261,46 @@ func TestNoCore(t *testing.T) {
 	if c := look1(t, b, pc); len(c.Findings) != 0 {
 		t.Errorf("%+v", c.Findings)
 	}
+}
+
+// TestGRUBLooksElsewhere: the file system has had another UUID since GRUB was installed.
+func TestGRUBLooksElsewhere(t *testing.T) {
+	needs.Program(t, "mformat", "mtools")
+	for name, tt := range map[string]struct {
+		file, text string
+		finds      bool
+	}{
+		"built in":       {"BOOTX64.EFI", "MZ\x00search.fs_uuid " + otherUUID + " root \nset prefix=($root)'/boot/grub'\n\x00", false},
+		"beside it":      {"grub.cfg", "search --no-floppy --fs-uuid --set=dev " + otherUUID + "\nset prefix=($dev)/grub2\n", false},
+		"its own":        {"BOOTX64.EFI", "MZ\x00search.fs_uuid " + rootUUID + " root \n", true},
+		"another loader": {"BOOTX64.EFI", "MZ\x00" + otherUUID, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := look1(t, withESP(t, disk(t, system()), tt.file, tt.text), Machine{UEFI: true, Card: pc.Card, Server: pc.Server})
+			if tt.finds && len(c.Findings) > 0 || !tt.finds && !slices.Equal(names(c), []string{"grub-elsewhere"}) {
+				t.Fatalf("%+v", c.Findings)
+			}
+			if want := "UUID=" + otherUUID + ", as p2:/EFI/BOOT/" + tt.file + " says; on its disk partition 1 is UUID=" + rootUUID + " (ext4)"; !tt.finds && !strings.Contains(c.Findings[0].Text, want) {
+				t.Errorf("%s, want %s", c.Findings[0].Text, want)
+			}
+		})
+	}
+}
+
+// withESP adds an EFI system partition with one file in /EFI/BOOT.
+func withESP(t *testing.T, b []byte, file, text string) []byte {
+	t.Helper()
+	const size = 4 << 20
+	name := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(name, append(b, make([]byte, size)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, fmt.Sprintf("start=%d,type=ef\n", len(b)/512), "sfdisk", "-q", "--append", name)
+	at := fmt.Sprintf("%s@@%d", name, len(b))
+	run(t, "", "mformat", "-i", at, "-T", fmt.Sprint(size/512), "::")
+	run(t, "", "mmd", "-i", at, "::/EFI", "::/EFI/BOOT")
+	run(t, text, "mcopy", "-i", at, "-", "::/EFI/BOOT/"+file)
+	return bytesOf(t, name)
 }
 
 // TestDamagedRoot: a superblock that was copied while it was written, or is gone.
