@@ -134,6 +134,34 @@ func (s *Service) goesSlowly(ctx context.Context, a *attempt, now time.Time, p d
 	}
 }
 
+// Waits notes that a command of b's system has waited long for the machine or the
+// network.
+func (s *Service) Waits(b inventory.Boot) {
+	if a := s.attempts.current(b.Machine); a != nil && a.id == b.ID {
+		s.settle(a, &a.watch.due.lossy)
+	}
+}
+
+// lossy tells of a system whose link loses packets, once.
+func (s *Service) lossy(ctx context.Context, a *attempt, now time.Time) {
+	if s.Pace == nil || !s.Pace(a.id).Lossy() {
+		return
+	}
+	news := false
+	s.attempts.with(a, func() {
+		news = a.stage == recorder.StageRunning && !a.watch.lossy
+		a.watch.lossy = a.watch.lossy || news
+	})
+	if !news {
+		return
+	}
+	c := s.caseOf(ctx, a, now)
+	c.Goes = true
+	d := diagnose.Diagnose(c)
+	s.say(a, recorder.Event{Level: recorder.Warn, Text: diagnose.Sentence(d), Diagnosis: &d})
+	s.Log.Warn("link loses packets", "machine", c.Subject, "kind", d.Kind, "reason", diagnose.Sentence(d))
+}
+
 // reading is how many other machines read their disks to boot now.
 func (as *attempts) reading(a *attempt) (n int) {
 	as.mu.Lock()

@@ -12,6 +12,30 @@ import (
 	"bootes.dev/internal/recorder"
 )
 
+// TestLossyLink: a system whose commands wait, and to which much is sent again, is told
+// of once.
+func TestLossyLink(t *testing.T) {
+	h := newHouse(t)
+	h.Patience = func(recorder.Stage, recorder.Usual) time.Duration { return time.Hour }
+	var resent atomic.Uint64
+	h.Pace = func(string) diagnose.Pace { return diagnose.Pace{Sent: 2000, Resent: resent.Load()} }
+	ad := h.running()
+	const says = "its system runs, and its disk is slow: "
+	h.Waits(ad.Boot)
+	time.Sleep(50 * time.Millisecond)
+	resent.Store(300)
+	if n := h.on("pc1", says); n != 0 {
+		t.Errorf("of a sound link it is told %d times", n)
+	}
+	for range 3 {
+		h.Waits(ad.Boot)
+		time.Sleep(50 * time.Millisecond)
+	}
+	if d := h.diagnosed("pc1"); d.Kind != diagnose.Slow || h.on("pc1", says) != 1 || !strings.Contains(d.Causes[0].Text, "loses packets") {
+		t.Errorf("told %d times: %+v", h.on("pc1", says), d)
+	}
+}
+
 // TestGait: what a boot does before it pauses does not count as slow.
 func TestGait(t *testing.T) {
 	const s = time.Second

@@ -41,8 +41,9 @@ type watch struct {
 	due  due
 	left time.Time // iPXE closed its session; zero: it has another, or that was looked at
 
-	gait gait
-	lull lull
+	gait  gait
+	lossy bool // that was told
+	lull  lull
 }
 
 // due is why a boot is to be looked at.
@@ -50,6 +51,7 @@ type due struct {
 	settle  bool // what was seen may explain a stop by itself
 	failing bool // the disk has failed
 	losing  bool // the system has lost its disk several times
+	lossy   bool // a command of its system's waited long for the network
 	silent  bool // its system has fallen silent
 	inside  bool // the disk is to be looked into
 	early   bool // likewise, because it has been quiet for a while
@@ -158,6 +160,9 @@ func (s *Service) look(a *attempt) {
 	s.slow(ctx, a, now)
 	if why.losing {
 		s.loses(ctx, a, now)
+	}
+	if why.lossy {
+		s.lossy(ctx, a, now)
 	}
 	if why.silent {
 		s.silent(ctx, a, now)

@@ -106,9 +106,9 @@ func (p Pace) mostly() where {
 	return byLink
 }
 
-// lossy reports whether no sound network has so much sent again. A link that is
+// Lossy reports whether no sound network has so much sent again. A link that is
 // gone takes some dozen.
-func (p Pace) lossy() bool { return p.Resent >= 20 && p.Resent*20 >= p.Sent }
+func (p Pace) Lossy() bool { return p.Resent >= 20 && p.Resent*20 >= p.Sent }
 
 // crawling is how long a boot may go on at a stage as long as nothing is known of
 // how long it usually takes. At the firmware's stage it is sent its loader.

@@ -48,7 +48,7 @@ func noSystemLogin(c Case) report {
 	f.add(s.Left && d.Read < kernelRead, "iPXE closed its session: what it had started came back to it")
 	cut := c.cut()
 	f.add(c.Loader.lossy(), "%s", c.wasLossy())
-	f.add(c.Pace.lossy(), "of %d packets to it by TCP %d were sent again: its link loses packets", c.Pace.Sent, c.Pace.Resent)
+	f.add(c.Pace.Lossy(), "of %d packets to it by TCP %d were sent again: its link loses packets", c.Pace.Sent, c.Pace.Resent)
 	f.add(s.Untaken, "a session of iPXE was ended, since it took nothing of what was sent to it")
 	f.add(d.Unacknowledged > unread, "%s that it asked for are on their way, and it acknowledges nothing: it did not stop by itself", size(int64(d.Unacknowledged)))
 	f.add(c.Firmware.NoLongMode, "its processor has no 64-bit mode, says iPXE")
@@ -87,7 +87,7 @@ func (c Case) linkGone() recorder.Cause {
 
 // cutOff is why a machine is gone while it waits for what it asked for.
 func (c Case) cutOff() []recorder.Cause {
-	if c.Loader.lossy() || c.Pace.lossy() {
+	if c.Loader.lossy() || c.Pace.Lossy() {
 		return []recorder.Cause{c.badLink()}
 	}
 	gone := []recorder.Cause{c.linkGone(), cause("it was switched off or restarted meanwhile", "let it try again")}

@@ -12,6 +12,9 @@ func slow(c Case) report {
 	if c.Pace.File.Name != "" {
 		return c.slowFile()
 	}
+	if c.Stage == recorder.StageRunning {
+		return c.lossySystem()
+	}
 	c.Pace.unbind()
 	p := c.Pace
 	var f facts
@@ -29,6 +32,19 @@ func slow(c Case) report {
 		summary:  fmt.Sprintf("it takes far too long: at stage %s for %s, and %s read by then", c.Stage, since(c.Going), size(c.Disk.Read)),
 		evidence: f,
 		causes:   c.slowCauses(),
+	}
+}
+
+// lossySystem is one whose disk is slow for the sake of its link.
+func (c Case) lossySystem() report {
+	p := c.Pace
+	var f facts
+	f.add(true, "commands of its disk take long, and wait for the machine or the network")
+	f.add(p.RTT > 0, "a packet to it and back takes %s", short(p.RTT))
+	return report{
+		summary:  fmt.Sprintf("its system runs, and its disk is slow: of %d packets to it %d were sent again", p.Sent, p.Resent),
+		evidence: f,
+		causes:   []recorder.Cause{c.losesPackets()},
 	}
 }
 

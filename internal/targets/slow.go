@@ -36,6 +36,9 @@ func (s *sessions) SlowIO(o iscsi.SlowIO) {
 	}
 	if b, ok := s.owner(o.Session.Owner); ok {
 		s.boot.Progress(b.Boot, "", level, text)
+		if o.Where() == "socket" {
+			s.boot.Waits(b.Boot)
+		}
 	}
 }
 
