@@ -30,7 +30,8 @@ type evidence struct {
 	left     time.Time     // when its system's last session ended
 	silent   bool          // that its system is silent was told, and holds
 	layer    string        // of the image that its disk stands on
-	systemAt time.Time     // when its system opened its disk; zero: it has not
+	diskAt   time.Time     // when its disk was opened first
+	systemAt time.Time     // when its system opened it; zero: it has not
 	reopened int           // times that it did so again, having lost it
 	lostBy   string        // how, the last time
 	cycles   []cycle       // the boots before it

@@ -70,6 +70,9 @@ func (a *attempt) refused(reason string) {
 // loggedIn notes a login.
 func (a *attempt) loggedIn(by Session, now time.Time) {
 	a.seen.Login = diagnose.Login{}
+	if a.diskAt.IsZero() {
+		a.diskAt = now
+	}
 	if by.Firmware {
 		a.seen.System.Left, a.seen.System.GaveUp, a.seen.System.Untaken, a.watch.left = false, false, false, time.Time{}
 	} else {

@@ -171,6 +171,7 @@ func (s *Service) LoginRefused(in Initiator, user, reason string) {
 	var old *inventory.StaleBootError
 	if errors.As(err, &old) {
 		reason = fmt.Sprintf("boot %s is over, a newer one has begun", old.Boot)
+		s.haunts(old.Boot)
 	}
 	machine, ok := strings.CutPrefix(in.Target, s.IQNPrefix+":")
 	if !ok {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bootes.dev/internal/diagnose"
+	"bootes.dev/internal/inventory"
 	"bootes.dev/internal/recorder"
 )
 
@@ -94,6 +95,25 @@ func (t *twins) voice(of voice) *voiced {
 	v := &voiced{}
 	t.voices[of] = v
 	return v
+}
+
+// haunting is how long a newer boot must have had its disk until a login of an older
+// one is another computer's: one that begins anew has forgotten that secret.
+const haunting = 10 * time.Second
+
+// haunts notes a login of a boot that is over.
+func (s *Service) haunts(old string) {
+	a := s.attempts.current(inventory.MachineOf(old))
+	if a == nil {
+		return
+	}
+	how := ""
+	s.attempts.with(a, func() {
+		if since := s.now().Sub(a.diskAt); !a.diskAt.IsZero() && since >= haunting && a.seen.Twin == "" {
+			how = fmt.Sprintf("one still tries to log in by its boot %s, when another has had the disk by boot %s for %v", old, a.id, since.Round(time.Second))
+		}
+	})
+	s.twin(a, how)
 }
 
 // twin tells that two computers have the MAC address of a, which may be nil.

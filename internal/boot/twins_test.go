@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -76,5 +77,36 @@ func TestTwinIsTold(t *testing.T) {
 	}
 	if b := h.stopped("pc1"); kindOf(b) != diagnose.MACConflict || !said(h, mac1, "two computers have its MAC address: it has two exchanges") {
 		t.Errorf("%+v", b)
+	}
+}
+
+// TestOldBootLogsIn: a login by a boot that is over comes late from the network, or,
+// long after the newer one has its disk, from another computer.
+func TestOldBootLogsIn(t *testing.T) {
+	h := newHouse(t)
+	h.discover(mac1, loaders.BIOS, true)
+	old, _ := h.script(mac1, addr1)
+	if _, err := h.admit(old); err != nil {
+		t.Fatal(err)
+	}
+	h.later(time.Second)
+	h.discover(mac1, loaders.BIOS, false)
+	h.discover(mac1, loaders.BIOS, true)
+	user, _ := h.script(mac1, addr1)
+	ad, err := h.admit(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.LoggedIn(ad.Boot, Session{Remote: addr1, Firmware: true})
+	h.later(haunting / 2)
+	h.LoginRefused(initiatorOf(old), old, "authentication failed")
+	if said(h, mac1, "two computers") {
+		t.Errorf("of a late packet: %+v", h.Recorder.Boots("pc1")[0])
+	}
+	h.later(haunting / 2)
+	h.LoginRefused(initiatorOf(old), old, "authentication failed")
+	want := fmt.Sprintf("one still tries to log in by its boot %s, when another has had the disk by boot %s for ", old, user)
+	if d := h.Recorder.Boots("pc1")[0].Diagnosis; d == nil || d.Kind != diagnose.MACConflict || !strings.HasPrefix(d.Evidence[0], want) {
+		t.Errorf("%+v, want %s", d, want)
 	}
 }
