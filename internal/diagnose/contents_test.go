@@ -35,6 +35,10 @@ func contentsCases() map[string]Case {
 		"no-system-login_good": at(read, loaded, with(func(c *Case) {
 			c.Disk.Contents = Contents{Seen: true, Loads: true, ISCSI: true, Driver: "r8169"}
 		})),
+		"no-system-login_32bitwhole": at(read, loaded, with(func(c *Case) {
+			c.Firmware, c.Firmware.NoLongMode, c.Disk.Ready = bios, true, true
+			c.Disk.Contents = Contents{Seen: true, Loads: true, ISCSI: true, Driver: "r8169"}
+		})),
 		"no-system-login_dead": at(read, loaded, with(func(c *Case) {
 			c.Disk.Contents = Contents{Seen: true, Loads: true, ISCSI: true, Driver: "r8169"}
 			c.Disk.Ready, c.Heard = true, Heard{Known: true}

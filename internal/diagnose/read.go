@@ -152,10 +152,12 @@ func (c Case) systemCauses() []recorder.Cause {
 	tree := cause("spanning tree: the link goes down and up when the system takes the network card over, and the port of the switch then forwards nothing for 30 to 50 s, longer than the system waits for DHCP and its disk", "set the port to portfast (an edge port) on the switch; its screen then says that the link is up, and that no DHCP server answers")
 	panicked := cause("the kernel stopped or restarted by itself", "look at its screen, or at its serial console (console=ttyS0 on the kernel's command line)")
 	if c.Firmware.NoLongMode && !c.System.Asked {
-		return []recorder.Cause{
-			cause(fmt.Sprintf("its processor is one of 32 bits, and the image %s is for 64 bits (x86-64, amd64), as nearly all are: such a kernel halts at once", c.Disk.Image),
-				"its screen says \"This kernel requires an x86-64 CPU\" or the like; give it an image for 32 bits (Debian: i386): bootes machine set %s --image NAME:TAG", c.Subject),
-			driver, panicked}
+		all := []recorder.Cause{cause(fmt.Sprintf("its processor is one of 32 bits, and the image %s is for 64 bits (x86-64, amd64), as nearly all are: such a kernel halts at once", c.Disk.Image),
+			"its screen says \"This kernel requires an x86-64 CPU\" or the like; give it an image for 32 bits (Debian: i386): bootes machine set %s --image NAME:TAG", c.Subject)}
+		if c.Disk.Contents.Driver == "" {
+			all = append(all, driver)
+		}
+		return append(all, panicked)
 	}
 	var all []recorder.Cause
 	d, ran := c.Disk.Contents, c.ran()
