@@ -58,7 +58,7 @@ func (c Case) hasTwin(stop report) report {
 // that goes on.
 func Twins(mac, how string) recorder.Diagnosis {
 	r := twins(mac, how)
-	return recorder.Diagnosis{Kind: MACConflict, Summary: r.summary, Evidence: r.evidence, Causes: r.causes}
+	return recorder.Diagnosis{Kind: MACConflict, Summary: r.summary, Evidence: r.evidence, Causes: r.causes, Lasting: true}
 }
 
 func twins(mac, how string) report {

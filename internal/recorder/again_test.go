@@ -45,3 +45,24 @@ func TestAgain(t *testing.T) {
 	add("4", Event{Stage: StageFirmware})
 	before("")
 }
+
+// TestLasting: that a system runs takes back what stopped it, and not what is wrong
+// though it runs.
+func TestLasting(t *testing.T) {
+	for _, lasting := range []bool{false, true} {
+		r, err := Open(t.TempDir(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range []Event{{Stage: StageRead}, {Diagnosis: &Diagnosis{Kind: "k", Lasting: lasting}}, {Stage: StageRunning}} {
+			e.Boot, e.Machine = "1", "pc1"
+			r.Add(e)
+		}
+		if b, _ := r.Newest("pc1"); (b.Diagnosis != nil) != lasting || b.Outcome != OutcomeRunning {
+			t.Errorf("lasting %v: %+v", lasting, b)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -18,6 +18,8 @@ type Diagnosis struct {
 	Summary  string   `json:"summary"`  // one sentence: what stopped, where, since when
 	Evidence []string `json:"evidence"` // what was seen, each a short sentence
 	Causes   []Cause  `json:"causes"`   // the likeliest first
+	// Lasting is of what is wrong though the system runs.
+	Lasting bool `json:"lasting,omitempty"`
 }
 
 // Certain reports whether the summary is the cause, and there is no other.
@@ -83,7 +85,7 @@ func (b *Boot) conclude(e Event) bool {
 
 func (b *Boot) end(o Outcome, at time.Time) {
 	b.Outcome, b.Ended = o, at
-	if o == OutcomeRunning || o == "" {
+	if (o == OutcomeRunning || o == "") && b.Diagnosis != nil && !b.Diagnosis.Lasting {
 		b.Diagnosis = nil
 	}
 }
