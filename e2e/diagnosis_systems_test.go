@@ -36,7 +36,7 @@ var faultsOfSystems = []fault{
 		kind: "image-corrupt", later: true, cause: "it read what is damaged", says: []string{"MiB changed since it was made", "no read failed"},
 		remedy: []string{"bootes image verify rots:1", "bootes machine set rots --image"}},
 	{name: "old", image: imageRef, memory: systemMemory, plainROM: true, cpu: "pentium3",
-		kind: "no-system-login", cause: "its processor is one of 32 bits", says: []string{"no 64-bit mode, says iPXE"}, remedy: []string{"bootes machine set old --image"}},
+		kind: "no-system-login", cause: "is for processors of 64 bits (x86-64), and the machine's has no 64-bit mode, says iPXE", remedy: []string{"bootes machine set old --image"}},
 	{name: "renumbers", image: "renumbers:1", memory: systemMemory,
 		kind: "system-gone", later: true, cause: "its own network setup has", says: []string{"lives and has lost its disk"}, remedy: []string{"KeepConfiguration=yes"}},
 	{name: "full", image: imageRef, memory: systemMemory, machine: []string{"--limit", "64K"},

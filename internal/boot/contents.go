@@ -77,7 +77,7 @@ func (s *Service) lookInto(ctx context.Context, a *attempt, brief bool) {
 			fw = a.platform
 		}
 		key.machine.UEFI, key.machine.BIOS, key.machine.Server = fw.UEFI(), fw == loaders.BIOS, a.server
-		key.machine.Card = pciID(a.hardware.NIC)
+		key.machine.Card, key.machine.Bits32 = pciID(a.hardware.NIC), a.seen.Firmware.NoLongMode
 		if !a.stage.After(recorder.StageScript) {
 			d.Volume = ""
 		}

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"bootes.dev/internal/recorder"
 )
@@ -178,7 +179,7 @@ func mountMissing(c Case) report {
 func (c Case) causeOf(f Finding) recorder.Cause {
 	d := c.Disk
 	if f.Elsewhere {
-		return recorder.Cause{Text: f.Text, Remedy: f.Remedy}
+		return recorder.Cause{Text: f.Text, Remedy: strings.ReplaceAll(f.Remedy, "MACHINE", c.Subject)}
 	}
 	if f.Own {
 		return cause(f.Text+fmt.Sprintf("; it is not so in the image %s, so it came with what the machine has written", d.Image), "%s; or, in its system: %s", c.backFrom(), f.Remedy)

@@ -56,7 +56,7 @@ func noSystemLogin(c Case) report {
 	f.add(!s.Asked && d.Read >= kernelRead, "no system has asked for an address by DHCP since")
 	f.add(d.Read >= kernelRead && c.Heard.Known && !c.Heard.Anything, "nothing has come from its network card since")
 	f = append(f, d.soundness()...)
-	f.add(d.Ready, "the image %s is made to find its disk by iSCSI", d.Image)
+	f.add(d.Ready && !d.Contents.Seen, "the image %s is made to find its disk by iSCSI", d.Image)
 	f.add(c.Past.Elsewhere > 0, "the same image runs on %s", others(c.Past.Elsewhere))
 	f.add(c.ran(), "the same image has run on this machine")
 	r := report{evidence: f}

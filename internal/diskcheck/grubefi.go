@@ -45,7 +45,7 @@ func (l *look) finds() bool {
 	if missing == "" || slices.ContainsFunc(l.systems, func(s guestfs.System) bool { return s.Err != nil }) {
 		return true
 	}
-	l.add(diagnose.Finding{Name: "grub-elsewhere", Stops: diagnose.Load, Sure: true, Remedy: "give the file system its UUID back (tune2fs -U), or install GRUB for UEFI in the system again (Debian: grub-install --target=x86_64-efi --removable, then update-grub)"},
+	l.add(diagnose.Finding{Name: "grub-elsewhere", Stops: diagnose.Load, Sure: true, Remedy: "install GRUB for UEFI in the system again (Debian: grub-install --target=x86_64-efi --removable, then update-grub)"},
 		"GRUB looks for its configuration in the file system with UUID=%s, as %s says; on its disk %s: GRUB shows its prompt, grub>, and waits", missing, from, l.holds(false))
 	return false
 }

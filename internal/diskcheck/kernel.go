@@ -31,6 +31,11 @@ func (l *look) kernel(k *kernel) (whole bool) {
 		if f.Info.Size < z.size {
 			return fmt.Sprintf("is cut off: it has %s, and its header says %s", bytesize.Format(f.Info.Size), bytesize.Format(z.size)), false
 		}
+		if z.long && l.machine.Bits32 {
+			l.add(diagnose.Finding{Name: "kernel-64", Stops: diagnose.Load, Sure: k.sure, Elsewhere: true, Remedy: "give it an image for 32 bits (Debian: i386): bootes machine set MACHINE --image NAME:TAG"},
+				"the kernel %v is for processors of 64 bits (x86-64), and the machine's has no 64-bit mode, says iPXE: it halts at once", place{k.from, k.path})
+			return "", false
+		}
 		if z.summed() && !l.machine.Brief {
 			if right, err := z.sumRight(head[:n], f); err == nil && !right {
 				l.add(diagnose.Finding{Name: "kernel-sum", Stops: diagnose.Load, Remedy: mendKernel},
@@ -106,6 +111,7 @@ const (
 	bzMagic      = 0x202 // "HdrS"
 	bzProtocol   = 0x206 // 2 bytes: of its header
 	bzVersion    = 0x20e // 2 bytes: where its version's text is, less 512
+	bzLoadFlags  = 0x236 // 2 bytes, since protocol 2.12; bit 0: it has a 64-bit entry point
 	bzHead       = 32 << 10
 )
 
@@ -113,6 +119,7 @@ type bzImage struct {
 	size     int64  // that its file must have
 	version  string // "6.1.0-56-amd64"
 	protocol uint16 // of the header
+	long     bool   // it is for processors of 64 bits
 }
 
 // parseBzImage reads what a kernel begins with.
@@ -125,6 +132,7 @@ func parseBzImage(head []byte) (z bzImage, ok bool) {
 		sects = 4
 	}
 	z.protocol = binary.LittleEndian.Uint16(head[bzProtocol:])
+	z.long = z.protocol >= 0x20c && len(head) > bzLoadFlags && head[bzLoadFlags]&1 != 0
 	z.size = (sects+1)*512 + 16*int64(binary.LittleEndian.Uint32(head[bzSysSize:]))
 	if at := 512 + int(binary.LittleEndian.Uint16(head[bzVersion:])); at > 512 && at < len(head) {
 		text, _, _ := strings.Cut(string(head[at:]), " ")

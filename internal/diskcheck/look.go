@@ -19,6 +19,7 @@ type Machine struct {
 	BIOS   bool       // neither: it is not known
 	Card   string     // PCI vendor and device of its network card, "8086:100e"; "" if not known
 	Server netip.Addr // where its disk is; the zero one if not known
+	Bits32 bool       // its processor has no 64-bit mode
 	Brief  bool       // leave out what takes more than a moment: the content of the initramfs
 }
 

@@ -263,6 +263,22 @@ func TestNoCore(t *testing.T) {
 	}
 }
 
+// TestKernelFor64Bits halts on a processor that has no such mode.
+func TestKernelFor64Bits(t *testing.T) {
+	head := []byte(bzImageOf(40 << 10))
+	copy(head[bzProtocol:], "\x0f\x02")
+	head[bzLoadFlags] = 1
+	old := pc
+	old.Bits32 = true
+	c := look1(t, disk(t, system().with(kernel9, string(head))), old)
+	if len(c.Findings) != 1 || c.Loads || !c.Findings[0].Sure || !strings.Contains(c.Findings[0].Text, "the kernel p1:/vmlinuz is for processors of 64 bits (x86-64), and the machine's has no 64-bit mode") {
+		t.Errorf("%+v", c)
+	}
+	if c := look1(t, disk(t, system()), old); len(c.Findings) != 0 {
+		t.Errorf("a kernel of 32 bits: %+v", c.Findings)
+	}
+}
+
 // TestGRUBLooksElsewhere: the file system has had another UUID since GRUB was installed.
 func TestGRUBLooksElsewhere(t *testing.T) {
 	needs.Program(t, "mformat", "mtools")
