@@ -23,10 +23,10 @@ func TestLossyLink(t *testing.T) {
 	const says = "its system runs, and its disk is slow: "
 	h.Waits(ad.Boot)
 	time.Sleep(50 * time.Millisecond)
-	resent.Store(300)
 	if n := h.on("pc1", says); n != 0 {
 		t.Errorf("of a sound link it is told %d times", n)
 	}
+	resent.Store(300)
 	for range 3 {
 		h.Waits(ad.Boot)
 		time.Sleep(50 * time.Millisecond)
