@@ -104,7 +104,7 @@ var faultsBesideAnother = []fault{
 	{name: "no-offer", plainROM: true, filters: []lab.Filter{lab.SnoopDHCP(lab.DefaultServer.Addr())},
 		kind: "no-address", cause: "10.77.0.2", remedy: []string{"52:54:00:00:01:02"}},
 	{name: "other-boot-server", plainROM: true,
-		kind: "offer-ignored", says: []string{"it goes by the boot file that 10.77.0.2 names, and not by ours: pxelinux.0"}, remedy: []string{"bootes dhcp-snippet"}},
+		kind: "offer-ignored", says: []string{"a boot file that 10.77.0.2 names"}, remedy: []string{"bootes dhcp-snippet"}},
 	{name: "other-boot-file", plainROM: true,
 		kind: "wrong-boot-file", cause: "the DHCP server 10.77.0.2 names that file", says: []string{"pxelinux.0"}, remedy: []string{"undionly.kpxe"}},
 }
