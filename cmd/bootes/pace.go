@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 
@@ -20,16 +21,22 @@ const (
 	rushMost  = 512 << 20
 )
 
-// pace has Go collect garbage less often while whole rooms ask for addresses:
-// each collection delays answers for milliseconds, and one in a hundred exchanges
-// met one when they came every second. It is nil where memory is scarce, or where
-// GOGC in the environment has settled the matter.
+// pace spares answers what delays them while whole rooms ask for addresses. Go
+// collects garbage less often: each collection takes milliseconds, and one in a
+// hundred exchanges met one when they came every second. And it has one processor
+// more than the computer: of two, one was with the thread that waits for a lease's
+// sync half of the time. It is nil where memory is scarce, or where GOGC in the
+// environment has settled the matter; GOMAXPROCS there settles the other.
 func pace(ram uint64) func(rush bool) {
 	if ram < rushRAM || os.Getenv("GOGC") != "" {
 		return nil
 	}
-	percent := calmGC
+	on, percent := false, calmGC
 	return func(rush bool) {
+		if rush != on {
+			on = rush
+			spareProcessor(on)
+		}
 		want := calmGC
 		if rush {
 			want = rushPercent(ram, live())
@@ -42,6 +49,16 @@ func pace(ram uint64) func(rush bool) {
 		if !rush {
 			debug.FreeOSMemory()
 		}
+	}
+}
+
+func spareProcessor(on bool) {
+	switch {
+	case os.Getenv("GOMAXPROCS") != "":
+	case on:
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	default:
+		runtime.SetDefaultGOMAXPROCS()
 	}
 }
 

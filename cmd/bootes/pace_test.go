@@ -12,18 +12,23 @@ func TestPace(t *testing.T) {
 		t.Error("GOGC in the environment is not heeded")
 	}
 	t.Setenv("GOGC", "")
+	t.Setenv("GOMAXPROCS", "")
 	if pace(rushRAM-1) != nil {
 		t.Error("memory is traded where there is little")
 	}
 	if memory() == 0 {
 		t.Error("this computer has no memory")
 	}
+	procs := runtime.GOMAXPROCS(0)
 	before := debug.SetGCPercent(calmGC)
 	defer debug.SetGCPercent(before)
 	tell := pace(rushRAM)
 	tell(true)
 	if got := percent(); got < rushGC {
 		t.Errorf("a rush: collects at %d %%, want %d or more", got, rushGC)
+	}
+	if got := runtime.GOMAXPROCS(0); got != procs+1 {
+		t.Errorf("a rush: %d processors, want one more than %d", got, procs)
 	}
 	much := make([]byte, 32<<20) // more than the share of such a computer
 	runtime.GC()
@@ -35,6 +40,14 @@ func TestPace(t *testing.T) {
 	tell(false)
 	if got := debug.SetGCPercent(before); got != calmGC {
 		t.Errorf("no rush: collects at %d %%, want %d", got, calmGC)
+	}
+	if got := runtime.GOMAXPROCS(0); got != procs {
+		t.Errorf("no rush: %d processors, want %d", got, procs)
+	}
+	t.Setenv("GOMAXPROCS", "1")
+	spareProcessor(true)
+	if got := runtime.GOMAXPROCS(0); got != procs {
+		t.Errorf("GOMAXPROCS in the environment is not heeded: %d", got)
 	}
 }
 

@@ -83,22 +83,33 @@ func failure(err error) outcome {
 // handle takes one datagram. Every well-formed client message causes one
 // Decide and one Sent, whatever comes of it.
 func (l *link) handle(ctx context.Context, in datagram, send sender) {
+	if x := l.open(in); x != nil {
+		x.run(ctx, send)
+	}
+}
+
+// open reads a datagram; nil: there is nothing to answer.
+func (l *link) open(in datagram) *exchange {
 	x := exchanges.Get().(*exchange)
 	t, err := decode(in.data, &x.m)
+	if err == nil && in.port == ServerPort && in.from.Port() != ServerPort && in.from.Port() != ClientPort {
+		err = errUserPort
+	}
 	if err != nil {
 		exchanges.Put(x)
 		l.log.Debug("ignored", "interface", l.config.Name, "from", in.from, "reason", err)
-		return
-	}
-	if in.port == ServerPort && in.from.Port() != ServerPort && in.from.Port() != ClientPort {
-		exchanges.Put(x)
-		l.log.Debug("ignored", "interface", l.config.Name, "from", in.from, "reason", "neither a client's port nor a relay's: any user could have sent it")
-		return
+		return nil
 	}
 	*x = exchange{l: l, in: in, m: x.m, q: query(&x.m, t), made: x.made, buf: x.buf}
 	x.q.Interface, x.q.Mode, x.q.Port, x.q.From = l.config.Name, l.config.Mode, in.port, in.from.Addr()
+	return x
+}
+
+// run answers the message, and then x is another's.
+func (x *exchange) run(ctx context.Context, send sender) {
+	l := x.l
 	bad := x.locate()
-	if bad == nil && t == Discover && IsProbe(x.m.ClientHWAddr) {
+	if bad == nil && x.q.Type == Discover && IsProbe(x.m.ClientHWAddr) {
 		_ = x.send(x.greet(), send)
 		exchanges.Put(x)
 		return
@@ -117,7 +128,7 @@ func (l *link) handle(ctx context.Context, in datagram, send sender) {
 	default:
 		out = x.proxy()
 	}
-	out.reply.Rogue = t == Request && !x.q.Simulated && l.rogue(x.q.ServerID)
+	out.reply.Rogue = x.q.Type == Request && !x.q.Simulated && l.rogue(x.q.ServerID)
 	end := func(out outcome) {
 		l.policy.Sent(x.q, x.send(out, send))
 		cancel()

@@ -99,6 +99,7 @@ const (
 var (
 	errMalformed  = errors.New("malformed packet")
 	errNotRequest = errors.New("not a client's message")
+	errUserPort   = errors.New("neither a client's port nor a relay's: any user could have sent it")
 )
 
 // decode reads a client's message into m, without the fields sname and file, and

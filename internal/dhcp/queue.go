@@ -59,6 +59,24 @@ func (s *Server) newQueues() *queues {
 	return q
 }
 
+// take queues a message, unless it came alone and nobody has to be waited for: the
+// DISCOVER of a system, for an offer is in memory only. To wake a worker for that
+// delays its answer by more than the answer takes.
+func (q *queues) take(ctx context.Context, j job, alone bool, send sender) {
+	if !alone || !begins(j.in.data) {
+		q.put(j)
+		return
+	}
+	switch x := j.port.link.open(j.in); {
+	case x == nil:
+	case x.q.NetBoot || x.q.Simulated:
+		exchanges.Put(x)
+		q.put(j)
+	default:
+		x.run(ctx, send)
+	}
+}
+
 // put queues a message, or drops it.
 func (q *queues) put(j job) {
 	mac := client(j.in.data)
@@ -96,7 +114,9 @@ func (s *Server) serve(ctx context.Context, ports []*port, watchers []*watcher) 
 		}
 	}
 	for _, p := range ports {
-		group.Go(func() error { return p.read(ctx, func(in datagram) { q.put(job{p, in}) }) })
+		group.Go(func() error {
+			return p.read(ctx, func(in datagram, alone bool) { q.take(ctx, job{p, in}, alone, p.send) })
+		})
 	}
 	for _, w := range watchers {
 		group.Go(func() error { return w.run(ctx) })
@@ -152,8 +172,8 @@ func client(b []byte) []byte {
 	return b[min(chaddr, len(b)):min(chaddr+ethernetLen, len(b))]
 }
 
-// read hands each packet to take until ctx ends.
-func (p *port) read(ctx context.Context, take func(datagram)) error {
+// read hands each packet to take until ctx ends, and says whether it came alone.
+func (p *port) read(ctx context.Context, take func(in datagram, alone bool)) error {
 	stop := context.AfterFunc(ctx, func() { p.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	ms := make([]ipv4.Message, batch)
@@ -174,7 +194,7 @@ func (p *port) read(ctx context.Context, take func(datagram)) error {
 			continue
 		}
 		for i := range ms[:n] {
-			take(p.datagram(&ms[i]))
+			take(p.datagram(&ms[i]), n == 1)
 		}
 	}
 }

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
+	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 const (
-	groupQueue = 256       // transactions that wait for the group before theirs
 	groupBytes = 512 << 10 // that a group writes: etcd takes requests of 1.5 MiB
 	// flushBytes may be committed before the database is written, a thousand
 	// leases: the more it is, the longer everybody waits for that.
@@ -19,83 +20,130 @@ const (
 )
 
 // group commits the transactions of many callers as one of etcd's, so that they
-// share its work and its sync. While one group is written the next gathers; a
-// transaction that comes alone waits for nobody.
+// share its work and its sync. Nobody waits for company: who comes first writes,
+// those that come meanwhile wait, and then the first of these writes for all.
 //
 // Transactions go together if none reads or writes what another writes, but for
 // the mark that a collection has changed: then their order does not matter. If
 // one of a group has come too late, the group fails, and each is written alone.
 type group struct {
-	s    *Store
-	next chan *waiting
+	s *Store
+
+	mu      sync.Mutex
+	writing bool
+	next    []*waiting
 }
 
-// waiting is a transaction whose caller waits for it.
+// waiting is a transaction whose caller waits until it is written, or until it is
+// his turn to write.
 type waiting struct {
 	tx   *Tx
 	done chan error
 }
 
-// errAlone: another transaction of the group has come too late.
-var errAlone = errors.New("write it alone")
-
-func newGroup(s *Store) *group { return &group{s: s, next: make(chan *waiting, groupQueue)} }
+var (
+	errTurn  = errors.New("write for all that wait")
+	errAlone = errors.New("write it alone") // another transaction of the group has come too late
+)
 
 func (g *group) commit(tx *Tx) error {
+	if err := tx.ctx.Err(); err != nil {
+		return err
+	}
 	w := &waiting{tx: tx, done: make(chan error, 1)}
-	select {
-	case g.next <- w:
-	case <-tx.ctx.Done():
-		return tx.ctx.Err()
-	case <-g.s.closing.Done():
-		return ErrClosed
+	if g.join(w) {
+		return g.write(w)
 	}
 	select {
 	case err := <-w.done:
-		if errors.Is(err, errAlone) {
+		switch err {
+		case errTurn:
+			return g.write(w)
+		case errAlone:
 			return g.s.write(tx.ctx, newBundle(tx))
 		}
 		return err
 	case <-tx.ctx.Done():
+		g.leave(w)
 		return tx.ctx.Err()
 	case <-g.s.closing.Done():
+		g.leave(w)
 		return ErrClosed
 	}
 }
 
-// run writes groups until ctx ends.
-func (g *group) run(ctx context.Context) {
-	for {
-		select {
-		case w := <-g.next:
-			for w != nil {
-				w = g.write(ctx, w)
-			}
-		case <-ctx.Done():
-			return
+// join has w wait, or reports that it is its turn.
+func (g *group) join(w *waiting) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.writing {
+		g.next = append(g.next, w)
+		return false
+	}
+	g.writing = true
+	return true
+}
+
+// leave takes w back, unless it is being written.
+func (g *group) leave(w *waiting) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i := slices.Index(g.next, w); i >= 0 {
+		g.next = slices.Delete(g.next, i, i+1)
+		return
+	}
+	select {
+	case err := <-w.done:
+		if err == errTurn {
+			g.pass()
 		}
+	default:
 	}
 }
 
-// write commits first with all that wait, up to one that does not go together
-// with them, which it returns.
-func (g *group) write(ctx context.Context, first *waiting) (left *waiting) {
-	all, b := []*waiting{first}, newBundle(first.tx)
-	for left == nil && len(g.next) > 0 {
-		if w := <-g.next; b.add(w.tx) {
-			all = append(all, w)
+// pass gives the turn to who has waited longest; g.mu is held.
+func (g *group) pass() {
+	if len(g.next) == 0 {
+		g.writing = false
+		return
+	}
+	g.next[0].done <- errTurn
+	g.next = slices.Delete(g.next, 0, 1)
+}
+
+// write commits w and all that wait, up to one that does not go together with
+// them. Others' fate hangs on it, so it does not end with w's context; etcd ends
+// it after five seconds.
+func (g *group) write(w *waiting) error {
+	b := newBundle(w.tx)
+	g.mu.Lock()
+	n := 0
+	for n < len(g.next) && b.add(g.next[n].tx) {
+		n++
+	}
+	others := slices.Clone(g.next[:n])
+	g.next = slices.Delete(g.next, 0, n)
+	g.mu.Unlock()
+
+	err := g.s.write(g.s.closing, b)
+	if err != nil && g.s.closing.Err() != nil {
+		err = ErrClosed
+	}
+	g.mu.Lock()
+	g.pass()
+	g.mu.Unlock()
+	late := errors.Is(err, errRetry) && len(others) > 0
+	for _, o := range others {
+		if late {
+			o.done <- errAlone
 		} else {
-			left = w
+			o.done <- err
 		}
 	}
-	err := g.s.write(ctx, b)
-	if errors.Is(err, errRetry) && len(all) > 1 {
-		err = errAlone
+	if late {
+		return g.s.write(w.tx.ctx, newBundle(w.tx))
 	}
-	for _, w := range all {
-		w.done <- err
-	}
-	return left
+	return err
 }
 
 // bundle is what transactions that go together have read and write.
@@ -167,9 +215,25 @@ func (s *Store) write(ctx context.Context, b *bundle) error {
 	}
 	if s.unflushed.Add(int64(b.bytes)) >= flushBytes {
 		s.unflushed.Store(0)
-		s.etcd.Server.KV().Commit()
+		select {
+		case s.flush <- struct{}{}:
+		default:
+		}
 	}
 	return nil
+}
+
+// flushes writes the database when there is enough to write, until ctx ends:
+// nothing is committed meanwhile, but what was before is acknowledged.
+func (s *Store) flushes(ctx context.Context) {
+	for {
+		select {
+		case <-s.flush:
+			s.etcd.Server.KV().Commit()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // request is the bundle for etcd.

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
 )
@@ -28,28 +31,81 @@ func TestGroup(t *testing.T) {
 		want error
 	}{
 		{"together", []*waiting{tx("a", 0), tx("b", 0), tx("c", 0)}, nil},
-		{"one is late", []*waiting{tx("d", 0), tx("old", 1), tx("e", 0)}, errAlone},
+		{"one is late", []*waiting{tx("d", 0), tx("old", 1), tx("e", 0)}, errAlone}, // but who writes has done that
 		{"alone and late", []*waiting{tx("old", 1)}, errRetry},
 	} {
-		g := newGroup(s)
-		for _, w := range tt.all[1:] {
-			g.next <- w
+		g := &group{s: s, writing: true, next: slices.Clone(tt.all[1:])}
+		want := tt.want
+		if want == errAlone {
+			want = nil
 		}
-		if left := g.write(t.Context(), tt.all[0]); left != nil {
-			t.Errorf("%s: left %v", tt.name, left.tx.seen)
+		if err := g.write(tt.all[0]); !errors.Is(err, want) {
+			t.Errorf("%s: who writes: %v, want %v", tt.name, err, want)
 		}
-		for i, w := range tt.all {
+		for i, w := range tt.all[1:] {
 			if err := <-w.done; !errors.Is(err, tt.want) {
-				t.Errorf("%s: number %d: %v, want %v", tt.name, i, err, tt.want)
+				t.Errorf("%s: number %d: %v, want %v", tt.name, i+1, err, tt.want)
 			}
+		}
+		if g.writing || len(g.next) > 0 {
+			t.Errorf("%s: it is somebody's turn still: %v, %d wait", tt.name, g.writing, len(g.next))
 		}
 	}
 	a, _, _ := s.read(t.Context(), c.prefix+"a", endOf(c.prefix), mvcc.RangeOptions{})
-	if len(a) != 4 || a[0].ModRevision != a[2].ModRevision {
+	if len(a) != 5 || a[0].ModRevision != a[2].ModRevision {
 		t.Errorf("a, b, c: %v", a)
 	}
-	if err := s.group.commit(tx("d", 0).tx); err != nil {
+	if err := s.group.commit(tx("f", 0).tx); err != nil {
 		t.Errorf("alone: %v", err)
+	}
+}
+
+// TestTurn: whoever gives up while it waits is not written, and if it was its turn
+// to write, it is the next one's.
+func TestTurn(t *testing.T) {
+	g := &group{}
+	w := make([]*waiting, 4)
+	for i := range w {
+		w[i] = &waiting{tx: &Tx{}, done: make(chan error, 1)}
+		if g.join(w[i]) != (i == 0) {
+			t.Errorf("number %d: its turn at once: %v", i, i != 0)
+		}
+	}
+	g.leave(w[2])
+	g.pass()
+	if len(w[1].done) != 1 {
+		t.Error("who has waited longest has not the turn")
+	}
+	g.leave(w[1])
+	if len(w[2].done) != 0 || len(w[3].done) != 1 {
+		t.Error("the turn was not passed on to who still waits")
+	}
+	g.leave(w[3])
+	if g.writing || !g.join(w[0]) {
+		t.Error("nobody waits, and it is nobody's turn")
+	}
+}
+
+// TestGivenUp: a caller whose context ends while others write hears of it at once.
+func TestGivenUp(t *testing.T) {
+	o, _ := testOptions(t)
+	s := openStore(t, o)
+	g := s.group
+	g.join(&waiting{}) // somebody writes
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- g.commit(&Tx{ctx: ctx, s: s}) }()
+	waiting := func() int {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return len(g.next)
+	}
+	for waiting() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) || waiting() > 0 {
+		t.Errorf("%v, and %d wait", err, waiting())
 	}
 }
 

@@ -69,8 +69,9 @@ type Store struct {
 
 	revisions revisions
 
-	unflushed atomic.Int64 // bytes committed since the database was written, at least
-	quiet     atomic.Bool  // etcd is stopping: see slogCore
+	unflushed atomic.Int64  // bytes committed since the database was written, at least
+	flush     chan struct{} // it is to be written
+	quiet     atomic.Bool   // etcd is stopping: see slogCore
 
 	closing context.Context // ends when Close begins
 	close   context.CancelFunc
@@ -86,7 +87,7 @@ type Store struct {
 // A folder that another server holds fails with *InUseError at once.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.setDefaults()
-	s := &Store{o: o, log: o.Log, revisions: revisions{of: map[string]int64{}}}
+	s := &Store{o: o, log: o.Log, revisions: revisions{of: map[string]int64{}}, flush: make(chan struct{}, 1)}
 	s.closing, s.close = context.WithCancel(context.Background())
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -139,8 +140,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.client, s.kv = v3client.New(s.etcd.Server), v3rpc.NewQuotaKVServer(s.etcd.Server)
-	s.group = newGroup(s)
-	s.wg.Go(func() { s.group.run(s.closing) })
+	s.group = &group{s: s}
+	s.wg.Go(func() { s.flushes(s.closing) })
 	s.wg.Go(func() { s.watchHealth(s.closing) })
 	return nil
 }
