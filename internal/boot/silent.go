@@ -55,7 +55,7 @@ func (s *Service) silent(ctx context.Context, a *attempt, now time.Time) {
 	c.Silent = now.Sub(c.System.Silent)
 	d := diagnose.Diagnose(c)
 	s.attempts.with(a, func() { a.silent = true })
-	s.suspect(a, c)
 	s.say(a, recorder.Event{Level: recorder.Warn, Text: diagnose.Sentence(d), Diagnosis: &d})
+	s.suspect(a, c) // then: what it finds is said after this
 	s.Log.Warn("system does not answer", "machine", c.Subject, "kind", d.Kind, "reason", diagnose.Sentence(d))
 }
