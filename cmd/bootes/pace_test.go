@@ -19,6 +19,7 @@ func TestPace(t *testing.T) {
 	if memory() == 0 {
 		t.Error("this computer has no memory")
 	}
+	runtime.SetDefaultGOMAXPROCS()
 	procs := runtime.GOMAXPROCS(0)
 	before := debug.SetGCPercent(calmGC)
 	defer debug.SetGCPercent(before)

@@ -29,7 +29,7 @@ func TestFlood(t *testing.T) {
 	q, l := s.newQueues(), &link{config: InterfaceConfig{Name: "eth1"}}
 	p := &port{link: l}
 	send := func(mac net.HardwareAddr, t MessageType) {
-		q.put(job{p, datagram{data: packetOf(mac, t)}})
+		q.put(job{port: p, in: datagram{data: packetOf(mac, t)}})
 	}
 	waiting := func() (n int) {
 		for _, c := range q.all {
@@ -98,7 +98,7 @@ func TestClientsMessagesStayInOrder(t *testing.T) {
 	for i := range queued {
 		b := packetOf(mac, Request)
 		b[4] = byte(i)
-		q.put(job{p, datagram{data: b}})
+		q.put(job{port: p, in: datagram{data: b}})
 	}
 	var wg sync.WaitGroup
 	for _, c := range q.all {
@@ -111,5 +111,5 @@ func TestClientsMessagesStayInOrder(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	q.put(job{p, datagram{data: []byte{1, 2, 3}}}) // too short to have a sender
+	q.put(job{port: p, in: datagram{data: []byte{1, 2, 3}}}) // too short to have a sender
 }

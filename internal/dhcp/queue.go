@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -33,6 +34,7 @@ const (
 type job struct {
 	port *port
 	in   datagram
+	busy *atomic.Int32 // its worker's, once it is queued
 }
 
 // queues are in front of the workers. A client's messages all go to one worker,
@@ -44,6 +46,7 @@ type job struct {
 type queues struct {
 	all   [workers]chan job
 	known [reserve]chan job
+	busy  [workers]atomic.Int32 // messages of each worker's clients that wait or are being answered
 	seed  maphash.Seed
 	isOne func(net.HardwareAddr) bool // reports whether it is a known machine's; nil: nobody's
 }
@@ -59,17 +62,17 @@ func (s *Server) newQueues() *queues {
 	return q
 }
 
-// take queues a message, unless it came alone and nobody has to be waited for: the
-// DISCOVER of a system, for an offer is in memory only. To wake a worker for that
-// delays its answer by more than the answer takes.
+// take queues a message, unless it is the DISCOVER of a system, came alone, and finds
+// its client's worker idle. It waits for no sync, for an offer is in memory only, and to
+// wake a worker for that delays its answer by more than the answer takes.
 func (q *queues) take(ctx context.Context, j job, alone bool, send sender) {
-	if !alone || !begins(j.in.data) {
+	if !alone || !begins(j.in.data) || q.busy[q.at(j)%workers].Load() > 0 {
 		q.put(j)
 		return
 	}
 	switch x := j.port.link.open(j.in); {
 	case x == nil:
-	case x.q.NetBoot || x.q.Simulated:
+	case x.q.Type != Discover || x.q.NetBoot || x.q.Simulated:
 		exchanges.Put(x)
 		q.put(j)
 	default:
@@ -77,10 +80,14 @@ func (q *queues) take(ctx context.Context, j job, alone bool, send sender) {
 	}
 }
 
+// at tells a client's messages from others'.
+func (q *queues) at(j job) uint64 { return maphash.Bytes(q.seed, client(j.in.data)) }
+
 // put queues a message, or drops it.
 func (q *queues) put(j job) {
-	mac := client(j.in.data)
-	at := maphash.Bytes(q.seed, mac)
+	at := q.at(j)
+	j.busy = &q.busy[at%workers]
+	j.busy.Add(1)
 	if queue := q.all[at%workers]; len(queue) < crowded || !begins(j.in.data) {
 		select {
 		case queue <- j:
@@ -88,15 +95,15 @@ func (q *queues) put(j job) {
 		default:
 		}
 	}
-	if q.isOne == nil || len(mac) < ethernetLen || !q.isOne(mac) {
-		j.port.link.flood.dropped(j.in.data)
-		return
+	if mac := client(j.in.data); q.isOne != nil && len(mac) == ethernetLen && q.isOne(mac) {
+		select {
+		case q.known[at%reserve] <- j:
+			return
+		default:
+		}
 	}
-	select {
-	case q.known[at%reserve] <- j:
-	default:
-		j.port.link.flood.dropped(j.in.data)
-	}
+	j.busy.Add(-1)
+	j.port.link.flood.dropped(j.in.data)
 }
 
 // serve reads every socket and hands the messages to the workers.
@@ -115,7 +122,7 @@ func (s *Server) serve(ctx context.Context, ports []*port, watchers []*watcher) 
 	}
 	for _, p := range ports {
 		group.Go(func() error {
-			return p.read(ctx, func(in datagram, alone bool) { q.take(ctx, job{p, in}, alone, p.send) })
+			return p.read(ctx, func(in datagram, alone bool) { q.take(ctx, job{port: p, in: in}, alone, p.send) })
 		})
 	}
 	for _, w := range watchers {
@@ -155,6 +162,7 @@ func work(ctx context.Context, queue <-chan job) {
 			return
 		case j := <-queue:
 			j.port.link.handle(ctx, j.in, j.port.send)
+			j.busy.Add(-1)
 		}
 	}
 }
@@ -163,7 +171,7 @@ func work(ctx context.Context, queue <-chan job) {
 // usual place: the first option.
 func begins(b []byte) bool {
 	const options = headerLen + 4
-	return len(b) > options+2 && b[options] == optMessageType && MessageType(b[options+2]) == Discover
+	return len(b) > options+2 && b[options] == optMessageType && b[options+1] == 1 && MessageType(b[options+2]) == Discover
 }
 
 // client cuts chaddr out of a packet that may yet prove malformed.

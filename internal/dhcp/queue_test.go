@@ -19,19 +19,29 @@ func TestTake(t *testing.T) {
 		name     string
 		say      say
 		together bool
+		before   bool // it has sent something else, which a worker has
 		answered bool
 	}{
-		{"a system", say{t: Discover, mac: unknownMAC}, false, true},
-		{"a system, with others", say{t: Discover, mac: unknownMAC}, true, false},
-		{"a system's REQUEST", say{t: Request, mac: unknownMAC, requested: "10.77.0.100"}, false, false},
-		{"firmware", say{t: Discover, class: classEFI}, false, false},
-		{"iPXE", say{t: Discover, options: ipxe}, false, false},
+		{"a system", say{t: Discover, mac: unknownMAC}, false, false, true},
+		{"a system, with others", say{t: Discover, mac: unknownMAC}, true, false, false},
+		{"a system that has just declined", say{t: Discover, mac: unknownMAC}, false, true, false},
+		{"a system's REQUEST", say{t: Request, mac: unknownMAC, requested: "10.77.0.100"}, false, false, false},
+		{"a REQUEST that begins like a DISCOVER", say{t: Request, mac: unknownMAC}, false, false, false},
+		{"firmware", say{t: Discover, class: classEFI}, false, false, false},
+		{"iPXE", say{t: Discover, options: ipxe}, false, false, false},
 	} {
-		q := New(Options{}).newQueues()
+		q, in := New(Options{}).newQueues(), tt.say.datagram()
+		if tt.before {
+			q.put(job{port: &port{link: &link{}}, in: say{t: Decline, mac: tt.say.mac}.datagram()})
+		}
+		if tt.name == "a REQUEST that begins like a DISCOVER" {
+			options := []byte{optMessageType, 0, 1, 4, 255, 255, 255, 0, optMessageType, 1, byte(Request), optEnd}
+			in.data = append(in.data[:headerLen+4:headerLen+4], options...)
+		}
 		l := testLink(c, known(), newPool())
 		answered := false
 		send := func([]byte, netip.Addr, netip.AddrPort, net.HardwareAddr) error { answered = true; return nil }
-		q.take(context.Background(), job{&port{link: l}, tt.say.datagram()}, !tt.together, send)
+		q.take(context.Background(), job{port: &port{link: l}, in: in}, !tt.together, send)
 		waiting := 0
 		for _, c := range q.all {
 			waiting += len(c)
@@ -42,5 +52,10 @@ func TestTake(t *testing.T) {
 	}
 	q := New(Options{}).newQueues() // no client's: nobody has to look at it
 	in := say{t: Discover, from: "10.77.0.7:999"}.datagram()
-	q.take(context.Background(), job{&port{link: testLink(c, known(), newPool())}, in}, true, nil)
+	q.take(context.Background(), job{port: &port{link: testLink(c, known(), newPool())}, in: in}, true, nil)
+	for _, c := range q.all {
+		if len(c) > 0 {
+			t.Error("what no client sends is queued")
+		}
+	}
 }

@@ -50,6 +50,9 @@ func (g *group) commit(tx *Tx) error {
 	if err := tx.ctx.Err(); err != nil {
 		return err
 	}
+	if g.s.closing.Err() != nil {
+		return ErrClosed
+	}
 	w := &waiting{tx: tx, done: make(chan error, 1)}
 	if g.join(w) {
 		return g.write(w)

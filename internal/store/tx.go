@@ -38,8 +38,9 @@ type Tx struct {
 // other effects. After many tries it gives up with ErrConflict. An error of fn
 // is returned as it is, and nothing is written.
 //
-// When ctx ends while a commit is under way, Update returns an error though
-// the commit may still happen.
+// When ctx or the store ends while a commit is under way, Update returns an error
+// though the commit may still happen; or, where others' commit with it, waits for
+// it, five seconds at most.
 func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	for try := range maxTries {
 		if err := pause(ctx, try); err != nil {
