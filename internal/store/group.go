@@ -54,25 +54,25 @@ func (g *group) commit(tx *Tx) error {
 		return ErrClosed
 	}
 	w := &waiting{tx: tx, done: make(chan error, 1)}
-	if g.join(w) {
-		return g.write(w)
-	}
-	select {
-	case err := <-w.done:
-		switch err {
-		case errTurn:
-			return g.write(w)
-		case errAlone:
-			return g.s.write(tx.ctx, newBundle(tx))
+	err := errTurn
+	if !g.join(w) {
+		select {
+		case err = <-w.done:
+		case <-tx.ctx.Done():
+			g.leave(w)
+			return tx.ctx.Err()
+		case <-g.s.closing.Done():
+			g.leave(w)
+			return ErrClosed
 		}
-		return err
-	case <-tx.ctx.Done():
-		g.leave(w)
-		return tx.ctx.Err()
-	case <-g.s.closing.Done():
-		g.leave(w)
-		return ErrClosed
 	}
+	if err == errTurn {
+		err = g.write(w)
+	}
+	if err == errAlone {
+		return g.s.write(tx.ctx, newBundle(tx))
+	}
+	return err
 }
 
 // join has w wait, or reports that it is its turn.
@@ -135,16 +135,11 @@ func (g *group) write(w *waiting) error {
 	g.mu.Lock()
 	g.pass()
 	g.mu.Unlock()
-	late := errors.Is(err, errRetry) && len(others) > 0
-	for _, o := range others {
-		if late {
-			o.done <- errAlone
-		} else {
-			o.done <- err
-		}
+	if errors.Is(err, errRetry) && len(others) > 0 {
+		err = errAlone
 	}
-	if late {
-		return g.s.write(w.tx.ctx, newBundle(w.tx))
+	for _, o := range others {
+		o.done <- err
 	}
 	return err
 }
