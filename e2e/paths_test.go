@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +26,8 @@ var (
 	}
 )
 
-// multipathConfig leaves the root disk alone, and identities.
+// multipathConfig is about two disks alone: which name the kernel gives to the root
+// disk depends on which is found first.
 const multipathConfig = `cat > /etc/multipath.conf <<'EOF'
 defaults {
 	find_multipaths no
@@ -35,31 +37,31 @@ defaults {
 	user_friendly_names yes
 }
 blacklist {
-	devnode "^sda$"
-	device {
-		vendor BOOTES
-		product IDENTITY
-	}
+	devnode ".*"
+}
+blacklist_exceptions {
+	devnode "^(%s|%s)$"
 }
 EOF
-`
+systemctl restart multipathd`
 
 // testMultipath cuts one of two paths under a load.
 func testMultipath(t *testing.T, f *fixture, one, two node) {
 	during(t, f, one.g)
 	g := one.g
+	var disks []any
 	for _, n := range []node{one, two} {
 		n.set(quick...)
-		n.open()
+		disks = append(disks, strings.TrimPrefix(n.open(), "/dev/"))
 	}
-	g.run(multipathConfig + "systemctl restart multipathd")
+	g.run(fmt.Sprintf(multipathConfig, disks...))
 	paths := func(state string) string { return "multipath -ll | grep -c '" + state + "'" }
 	g.until(paths("active ready running"), "2", time.Minute)
 	g.startFio("/dev/mapper/mpatha", 25)
 
 	f.unplugSecond()
 	g.until(paths("failed faulty"), "1", time.Minute)
-	const written = "awk '{print $7}' /sys/block/dm-0/stat"
+	const written = "awk '{print $7}' /sys/block/$(basename $(readlink -f /dev/mapper/mpatha))/stat"
 	at := g.run(written)
 	g.until(fmt.Sprintf("test $(%s) -gt $((%s + 1000)) && echo more", written, at), "more", time.Minute)
 	f.plugSecond()
