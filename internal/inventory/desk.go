@@ -23,8 +23,9 @@ const (
 // the REQUEST is then decided by the record alone.
 //
 // An address is held by one client: by its lease until that expires, else by
-// its offer. Whoever binds one holds it by an offer meanwhile. mu is not held
-// while the store writes.
+// its offer. Nobody else writes leases, so what is decided here needs no look at
+// the store; but nobody is told of a lease before it is on disk. mu is held while
+// one is appended, so that the order is the same there, and not while it is written.
 type desk struct {
 	mu     sync.Mutex
 	loaded bool
@@ -75,9 +76,6 @@ func (in *Inventory) open(ctx context.Context) (*desk, error) {
 	if err != nil {
 		d.mu.Unlock()
 		return nil, err
-	}
-	for addr := range d.leases {
-		d.erase(addr)
 	}
 	for _, r := range recs {
 		d.record(r.Value)

@@ -53,7 +53,7 @@ type Inventory struct {
 	removals *store.Collection[Removal]  // what is still to be removed from disk
 	// volume ID → its persistent reservations, as package scsi writes them
 	reservations *store.Collection[[]byte]
-	leases       *store.Collection[Lease] // address in hex
+	leases       *store.Ledger[Lease] // address in hex; the desk's
 	desk         *desk
 }
 
@@ -76,7 +76,7 @@ func New(s *store.Store) *Inventory {
 
 		reservations: store.Of[[]byte](s, "reservations"),
 
-		leases: store.Of[Lease](s, "leases").Unmarked(),
+		leases: store.LedgerOf[Lease](s, "leases"),
 		desk:   newDesk(),
 	}
 }

@@ -3,7 +3,6 @@ package inventory
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -96,59 +95,29 @@ func (in *Inventory) Commit(ctx context.Context, q LeaseRequest) (Lease, error) 
 	if err != nil {
 		return Lease{}, err
 	}
-	before, err := p.claim()
-	p.close()
-	if err != nil {
+	if err := p.claim(); err != nil {
+		p.close()
 		return Lease{}, err
 	}
-	var got Lease
-	err = in.s.Update(ctx, func(tx *store.Tx) error {
-		got, err = p.bind(tx, before)
-		return err
-	})
-	if err != nil {
-		return got, in.settle(ctx, err, before, q.Wanted)
-	}
-	in.desk.bound(p.me, before, got)
-	return got, nil
+	l := Lease{Addr: q.Wanted, MAC: p.me.mac, Interface: q.Interface, Network: q.network(), Hostname: q.Hostname, State: Bound, Expires: p.now.Add(q.TTL).UTC()}
+	written := in.bind(p.me, l)
+	p.close()
+	return l, written.Wait()
 }
 
-// bound notes that a client has a lease, and has left the address that it had
-// before. Whoever wrote since about either has another client.
-func (d *desk) bound(me seat, before netip.Addr, l Lease) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.leases[before].seat() == me {
+// bind records a client's lease, in place of the one that it had on this link.
+func (in *Inventory) bind(me seat, l Lease) store.Appended {
+	d := in.desk
+	changes := []store.Change[Lease]{{Key: addrKey(l.Addr), Value: &l}}
+	if before := d.seats[me].lease; before.IsValid() && before != l.Addr {
 		d.erase(before)
+		changes = append(changes, store.Change[Lease]{Key: addrKey(before)})
 	}
 	d.record(l)
 	if o := d.offers[l.Addr]; o.to == me {
 		d.drop(o)
 	}
-}
-
-// settle has the desk follow what was written of some addresses, or may have
-// been, and returns err.
-func (in *Inventory) settle(ctx context.Context, err error, addrs ...netip.Addr) error {
-	d := in.desk
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, a := range addrs {
-		if !a.IsValid() {
-			continue
-		}
-		r, rerr := in.leases.Get(context.WithoutCancel(ctx), addrKey(a))
-		switch {
-		case errors.Is(rerr, store.ErrNotFound):
-			d.erase(a)
-		case rerr != nil:
-			d.loaded = false // what it knows of this address may be wrong
-			return errors.Join(err, rerr)
-		default:
-			d.record(r.Value)
-		}
-	}
-	return err
+	return in.leases.Append(changes...)
 }
 
 // Release ends a lease before its time, if it is that client's. The address
@@ -176,33 +145,25 @@ func (in *Inventory) endLease(ctx context.Context, mac net.HardwareAddr, addr ne
 	if err != nil {
 		return err
 	}
-	o := d.offers[addr]
+	l, o := d.leases[addr], d.offers[addr]
 	offered := o.live(in.now()) && o.to.mac == mac.String()
-	mine := offered || d.leases[addr].MAC == mac.String()
 	if offered {
 		d.drop(o)
 	}
-	if mine {
+	switch {
+	case offered && l.expired(in.now()):
+		l = Lease{Addr: addr, MAC: mac.String(), Network: o.to.network, State: Offered}
+	case l.MAC != mac.String():
 		d.freed()
-	}
-	d.mu.Unlock()
-	if !mine {
+		d.mu.Unlock()
 		return nil
 	}
-	err = in.s.Update(ctx, func(tx *store.Tx) error {
-		l, err := absentIsZero(in.leases.In(tx).Get(addrKey(addr)))
-		switch {
-		case err != nil:
-			return err
-		case offered && l.expired(in.now()):
-			l = Lease{Addr: addr, MAC: mac.String(), Network: o.to.network, State: Offered}
-		case l.MAC != mac.String():
-			return nil
-		}
-		end(&l)
-		return in.leases.In(tx).Put(addrKey(addr), l)
-	})
-	return in.settle(ctx, err, addr)
+	end(&l)
+	d.record(l)
+	d.freed()
+	written := in.leases.Append(store.Change[Lease]{Key: addrKey(addr), Value: &l})
+	d.mu.Unlock()
+	return written.Wait()
 }
 
 // Leases are all leases in the order of their addresses, expired ones and what
@@ -254,11 +215,16 @@ func (in *Inventory) CountLeases(ctx context.Context, networks [][]Pool) ([]int,
 // LeaseAt is the lease of an address that is bound now. *NotFoundError when
 // there is none.
 func (in *Inventory) LeaseAt(ctx context.Context, addr netip.Addr) (Lease, error) {
-	l, err := absentIsZero(in.leases.Get(ctx, addrKey(addr)))
-	if err == nil && (l.Value.State != Bound || l.Value.expired(in.now())) {
-		err = &NotFoundError{Kind: "lease of", Name: addr.String()}
+	d, err := in.open(ctx)
+	if err != nil {
+		return Lease{}, err
 	}
-	return l.Value, err
+	defer d.mu.Unlock()
+	l, ok := d.leases[addr]
+	if !ok || l.State != Bound || l.expired(in.now()) {
+		return l, &NotFoundError{Kind: "lease of", Name: addr.String()}
+	}
+	return l, nil
 }
 
 // addrKey sorts as the addresses do.

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"bootes.dev/internal/store"
 )
 
 func ip(s string) netip.Addr {
@@ -174,19 +172,17 @@ func TestCommitErrors(t *testing.T) {
 	}
 }
 
-// TestLeaseNobodyTold: a lease on record that the desk does not know of stays its client's.
-func TestLeaseNobodyTold(t *testing.T) {
+func TestLeaseAt(t *testing.T) {
 	x := newSite(t)
-	x.offer(ask(1, "10.0.0.15"))
-	l := Lease{Addr: ip("10.0.0.15"), MAC: mac(2).String(), Network: subnets("10.0.0.0/24")[0], State: Bound, Expires: x.Inventory.now().Add(time.Hour)}
-	if err := x.s.Update(t.Context(), func(tx *store.Tx) error { return x.leases.In(tx).Put(addrKey(l.Addr), l) }); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := x.Commit(t.Context(), ask(1, "10.0.0.15")); !errors.Is(err, ErrLeaseTaken) {
-		t.Errorf("%v, want %v", err, ErrLeaseTaken)
-	}
+	l := x.bind(ask(1, "10.0.0.15"))
 	if at, err := x.LeaseAt(t.Context(), l.Addr); err != nil || at.MAC != l.MAC {
 		t.Errorf("%+v, %v", at, err)
+	}
+	x.offer(ask(2, "10.0.0.16"))
+	x.later(2 * time.Hour)
+	for _, a := range []string{"10.0.0.15", "10.0.0.16"} { // ended, offered
+		_, err := x.LeaseAt(t.Context(), ip(a))
+		wantErr[*NotFoundError](t, err, `no lease of "`+a+`"`)
 	}
 }
 

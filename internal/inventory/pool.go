@@ -6,8 +6,6 @@ import (
 	"hash/fnv"
 	"net/netip"
 	"time"
-
-	"bootes.dev/internal/store"
 )
 
 // picker chooses an address for one client. It has the desk.
@@ -22,8 +20,6 @@ type picker struct {
 	// stranger: nobody has heard of the client, neither as a machine nor as one
 	// that the config gives an address.
 	stranger bool
-	// vacant: the desk knows of no lease of the wanted address.
-	vacant bool
 }
 
 // picker opens the desk; whoever gets one closes it.
@@ -176,29 +172,24 @@ func (p *picker) allowed(addr netip.Addr) error {
 	return nil
 }
 
-// claim holds the wanted address for the client, and says what it has had.
-func (p *picker) claim() (before netip.Addr, err error) {
+// claim says whether the client may have the wanted address, and holds it.
+func (p *picker) claim() error {
 	if err := p.allowed(p.q.Wanted); err != nil {
-		return before, err
+		return err
 	}
 	if !p.d.freeFor(p.me, p.q.Wanted, p.now) {
-		return before, ErrLeaseTaken
+		return ErrLeaseTaken
 	}
 	if h, held := p.d.holder(p.q.Wanted, p.now); !(held && h.mac == p.me.mac) && p.stranger && !p.d.admits(p.q, p.now) {
-		return before, ErrPoolFull
+		return ErrPoolFull
 	}
 	if p.d.full() && !p.d.used.has(number(p.q.Wanted)) {
-		return before, ErrPoolFull
+		return ErrPoolFull
 	}
 	if l := p.d.leases[p.q.Wanted]; l.seat() != p.me || !l.Expires.After(p.now.Add(offerTime)) {
 		p.hold(p.q.Wanted)
 	}
-	_, leased := p.d.leases[p.q.Wanted]
-	p.vacant = !leased
-	if before = p.d.seats[p.me].lease; before == p.q.Wanted {
-		before = netip.Addr{}
-	}
-	return before, nil
+	return nil
 }
 
 func (p *picker) hold(addr netip.Addr) {
@@ -208,48 +199,6 @@ func (p *picker) hold(addr netip.Addr) {
 		}
 	}
 	p.d.hold(offer{addr: addr, to: p.me, known: !p.stranger, made: p.now})
-}
-
-// bind writes the lease of the wanted address. before is the one that the client
-// has left for it.
-func (p *picker) bind(tx *store.Tx, before netip.Addr) (Lease, error) {
-	leases := p.in.leases.In(tx)
-	if p.vacant {
-		leases.Absent(addrKey(p.q.Wanted))
-		p.vacant = false // if it fails: somebody else knew more
-	} else if old, err := absentIsZero(leases.Get(addrKey(p.q.Wanted))); err != nil {
-		return Lease{}, err
-	} else if old.MAC != p.me.mac && !old.expired(p.now) {
-		return Lease{}, ErrLeaseTaken
-	}
-	if err := p.stillMine(tx); err != nil {
-		return Lease{}, err
-	}
-	if before.IsValid() {
-		l, err := absentIsZero(leases.Get(addrKey(before)))
-		if err != nil {
-			return Lease{}, err
-		}
-		if l.seat() == p.me {
-			leases.Delete(addrKey(before))
-		}
-	}
-	l := Lease{Addr: p.q.Wanted, MAC: p.me.mac, Interface: p.q.Interface, Network: p.q.network(), Hostname: p.q.Hostname, State: Bound, Expires: p.now.Add(p.q.TTL).UTC()}
-	return l, leases.Put(addrKey(l.Addr), l)
-}
-
-// stillMine makes sure that the wanted address has not been reserved meanwhile.
-// Usually that costs one look for all that are written together.
-func (p *picker) stillMine(tx *store.Tx) error {
-	reserved := p.in.reserved.In(tx)
-	if reserved.Revision() == p.c.reservedAt {
-		return nil
-	}
-	owner, err := absentIsZero(reserved.Get(addrKey(p.q.Wanted)))
-	if err == nil && owner != p.c.reserved[p.q.Wanted] {
-		err = ErrLeaseTaken
-	}
-	return err
 }
 
 func number(a netip.Addr) uint32 {

@@ -22,7 +22,7 @@ type Collection[T any] struct {
 	s      *Store
 	name   string
 	prefix string // of the records' keys in etcd
-	gen    string // the key touched by every change; "": none
+	gen    string // the key touched by every change
 }
 
 // Record is a value with its key and the revision of its last change. A
@@ -36,15 +36,6 @@ type Record[T any] struct {
 // Of is the collection of that name. The name is part of the stored format.
 func Of[T any](s *Store, name string) *Collection[T] {
 	return &Collection[T]{s: s, name: name, prefix: keyRoot + name + "/", gen: genRoot + name}
-}
-
-// Unmarked is the collection without the key that each of its changes touches, which
-// costs every transaction a record. It is then neither listed inside a transaction
-// nor asked for its revision.
-func (c *Collection[T]) Unmarked() *Collection[T] {
-	u := *c
-	u.gen = ""
-	return &u
 }
 
 // Get reads one record; ErrNotFound when there is none.
@@ -85,14 +76,7 @@ func (c *Collection[T]) Count(ctx context.Context) (int, error) {
 
 // Revision is that of the collection's last change; 0 if there was none. It
 // costs next to nothing.
-func (c *Collection[T]) Revision() int64 { return c.s.revisions.get(c.mark()) }
-
-func (c *Collection[T]) mark() string {
-	if c.gen == "" {
-		panic("store: collection " + c.name + " is unmarked")
-	}
-	return c.gen
-}
+func (c *Collection[T]) Revision() int64 { return c.s.revisions.get(c.gen) }
 
 func (c *Collection[T]) list(ctx context.Context) ([]Record[T], int64, error) {
 	kvs, rev, err := c.s.read(ctx, c.prefix, endOf(c.prefix), mvcc.RangeOptions{})

@@ -77,10 +77,6 @@ func etcdConfig(o Options, quiet *atomic.Bool) *embed.Config {
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
 	c.EnableGRPCGateway = false
 
-	// While the database is written nothing is committed, for milliseconds; what
-	// was committed is in the log anyhow. Every 100 ms, etcd's default, that was
-	// a lease in fifty. See flushBytes.
-	c.BackendBatchInterval = 5 * time.Second
 	c.QuotaBackendBytes = o.QuotaBytes
 	c.AutoCompactionMode, c.AutoCompactionRetention = "revision", "10000"
 	c.MaxTxnOps = maxTxnOps

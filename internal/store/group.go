@@ -12,12 +12,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-const (
-	groupBytes = 512 << 10 // that a group writes: etcd takes requests of 1.5 MiB
-	// flushBytes may be committed before the database is written, a thousand
-	// leases: the more it is, the longer everybody waits for that.
-	flushBytes = 256 << 10
-)
+// groupBytes is what a group writes at most: etcd takes requests of 1.5 MiB.
+const groupBytes = 512 << 10
 
 // group commits the transactions of many callers as one of etcd's, so that they
 // share its work and its sync. Nobody waits for company: who comes first writes,
@@ -211,27 +207,7 @@ func (s *Store) write(ctx context.Context, b *bundle) error {
 			s.revisions.changed(key, resp.Header.Revision)
 		}
 	}
-	if s.unflushed.Add(int64(b.bytes)) >= flushBytes {
-		s.unflushed.Store(0)
-		select {
-		case s.flush <- struct{}{}:
-		default:
-		}
-	}
 	return nil
-}
-
-// flushes writes the database when there is enough to write, until ctx ends:
-// nothing is committed meanwhile, but what was before is acknowledged.
-func (s *Store) flushes(ctx context.Context) {
-	for {
-		select {
-		case <-s.flush:
-			s.etcd.Server.KV().Commit()
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // request is the bundle for etcd.

@@ -49,23 +49,3 @@ func TestRevisionOfForeignChange(t *testing.T) {
 	}
 	eventually(t, "the revision is known", func() bool { return c.Revision() == r.Header.Revision })
 }
-
-// TestUnmarked: changes of such a collection leave the record and nothing else.
-func TestUnmarked(t *testing.T) {
-	o, _ := testOptions(t)
-	s := openStore(t, o)
-	c := Of[thing](s, "things").Unmarked()
-	put(t, c, "k", 1)
-	if r, err := c.Get(t.Context(), "k"); err != nil || r.Value.N != 1 {
-		t.Errorf("read %v, %v", r, err)
-	}
-	if got := Of[thing](s, "things").Revision(); got != 0 {
-		t.Errorf("revision %d of a collection without a mark, want 0", got)
-	}
-	defer func() {
-		if got, want := recover(), "store: collection things is unmarked"; got != want {
-			t.Errorf("panic %v, want %q", got, want)
-		}
-	}()
-	_ = s.Update(t.Context(), func(tx *Tx) error { _, err := c.In(tx).List(); return err })
-}

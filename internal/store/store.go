@@ -10,9 +10,9 @@
 //
 // The second key is what makes a list inside a transaction sound: etcd can
 // compare the revision of a key but cannot say that nothing was deleted from
-// a range. A collection that is never listed so does without (Unmarked). So all
-// writing goes through Update. What many write at once is one
-// transaction of etcd's, with one sync (see group.go).
+// a range. So all writing goes through Update, but for ledgers, which one writer
+// keeps (see ledger.go). What many write at once is one transaction of etcd's, with
+// one sync (see group.go).
 //
 // Nothing listens on a network address. etcd's client endpoint is a unix
 // socket in the data folder, for etcdctl in the hands of root; the store
@@ -66,12 +66,11 @@ type Store struct {
 	kv      pb.KVServer
 	reserve *reserve
 	group   *group
+	journal *journal
 
 	revisions revisions
 
-	unflushed atomic.Int64  // bytes committed since the database was written, at least
-	flush     chan struct{} // it is to be written
-	quiet     atomic.Bool   // etcd is stopping: see slogCore
+	quiet atomic.Bool // etcd is stopping: see slogCore
 
 	closing context.Context // ends when Close begins
 	close   context.CancelFunc
@@ -87,7 +86,7 @@ type Store struct {
 // A folder that another server holds fails with *InUseError at once.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.setDefaults()
-	s := &Store{o: o, log: o.Log, revisions: revisions{of: map[string]int64{}}, flush: make(chan struct{}, 1)}
+	s := &Store{o: o, log: o.Log, revisions: revisions{of: map[string]int64{}}}
 	s.closing, s.close = context.WithCancel(context.Background())
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -122,7 +121,7 @@ func orDefault[N int64 | time.Duration](v, def N) N {
 }
 
 // open takes each thing in the order in which Close gives it back, reversed:
-// folder lock, reserve, etcd, client, groups, watcher.
+// folder lock, reserve, etcd, client, journal, watcher.
 func (s *Store) open(ctx context.Context) (err error) {
 	if err := checkSocketPath(s.o.Socket); err != nil {
 		return err
@@ -141,7 +140,10 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	s.client, s.kv = v3client.New(s.etcd.Server), v3rpc.NewQuotaKVServer(s.etcd.Server)
 	s.group = &group{s: s}
-	s.wg.Go(func() { s.flushes(s.closing) })
+	if err := s.openJournal(); err != nil {
+		return err
+	}
+	s.wg.Go(func() { s.writeBehind(s.closing) })
 	s.wg.Go(func() { s.watchHealth(s.closing) })
 	return nil
 }
@@ -152,6 +154,9 @@ func (s *Store) Close() error {
 	s.close()
 	s.wg.Wait()
 	var errs []error
+	if s.journal != nil {
+		errs = append(errs, s.closeJournal())
+	}
 	if s.client != nil {
 		errs = append(errs, ignoreCanceled(s.client.Close()))
 	}

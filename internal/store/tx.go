@@ -119,17 +119,22 @@ func (tx *Tx) list(prefix, gen string) ([]*mvccpb.KeyValue, error) {
 	if err != nil {
 		return nil, err
 	}
+	return overlay(kvs, tx.writes, prefix), nil
+}
+
+// overlay lays writes over records, all of which have a prefix.
+func overlay(kvs []*mvccpb.KeyValue, writes map[string][]byte, prefix string) []*mvccpb.KeyValue {
 	kvs = slices.DeleteFunc(kvs, func(kv *mvccpb.KeyValue) bool {
-		_, ok := tx.writes[string(kv.Key)]
+		_, ok := writes[string(kv.Key)]
 		return ok
 	})
-	for key, v := range tx.writes {
+	for key, v := range writes {
 		if v != nil && strings.HasPrefix(key, prefix) {
 			kvs = append(kvs, pending(key, v))
 		}
 	}
 	slices.SortFunc(kvs, func(a, b *mvccpb.KeyValue) int { return strings.Compare(string(a.Key), string(b.Key)) })
-	return kvs, nil
+	return kvs
 }
 
 // commit writes everything or nothing. A transaction that only read needs no

@@ -42,26 +42,6 @@ func TestUpdateSeesItself(t *testing.T) {
 	}
 }
 
-// What was taken for absent, and is not, is seen at the second try.
-func TestAbsent(t *testing.T) {
-	o, _ := testOptions(t)
-	s := openStore(t, o)
-	c := Of[thing](s, "things")
-	put(t, c, "there", 1)
-	for key, want := range map[string]int{"there": 2, "new": 1} {
-		tries := 0
-		err := s.Update(t.Context(), func(tx *Tx) error {
-			if tries++; tries == 1 {
-				c.In(tx).Absent(key)
-			}
-			return c.In(tx).Put(key, thing{2})
-		})
-		if err != nil || tries != want {
-			t.Errorf("%q: %d tries, want %d: %v", key, tries, want, err)
-		}
-	}
-}
-
 func TestUpdateErrorWritesNothing(t *testing.T) {
 	o, _ := testOptions(t)
 	s := openStore(t, o)

@@ -29,14 +29,10 @@ func (v View[T]) Get(key string) (T, error) {
 	return r.Value, err
 }
 
-// Absent takes a record for absent without a look: the transaction fails to commit,
-// and is tried again, if it is not.
-func (v View[T]) Absent(key string) { v.tx.seen[v.c.prefix+key] = 0 }
-
 // List reads all records in the order of their keys. The transaction is tried
 // again if any record of the collection changes meanwhile.
 func (v View[T]) List() ([]Record[T], error) {
-	kvs, err := v.tx.list(v.c.prefix, v.c.mark())
+	kvs, err := v.tx.list(v.c.prefix, v.c.gen)
 	if err != nil {
 		return nil, err
 	}
@@ -46,12 +42,11 @@ func (v View[T]) List() ([]Record[T], error) {
 // Revision is that of the collection's last change, 0 if there was none. The
 // transaction is tried again if any record of the collection changes meanwhile.
 func (v View[T]) Revision() int64 {
-	gen := v.c.mark()
-	if _, ours := v.tx.writes[gen]; ours {
+	if _, ours := v.tx.writes[v.c.gen]; ours {
 		return 0
 	}
 	rev := v.c.Revision()
-	v.tx.seen[gen] = rev
+	v.tx.seen[v.c.gen] = rev
 	return rev
 }
 
@@ -73,7 +68,5 @@ func (v View[T]) Delete(key string) { v.write(key, nil) }
 
 func (v View[T]) write(key string, value []byte) {
 	v.tx.writes[v.c.prefix+key] = value
-	if v.c.gen != "" {
-		v.tx.writes[v.c.gen] = []byte{} // the revision is what counts
-	}
+	v.tx.writes[v.c.gen] = []byte{} // the revision is what counts
 }

@@ -38,9 +38,14 @@ func isNoise(msg string) bool {
 type fatalHook struct{ o Options }
 
 func (h fatalHook) OnWrite(e *zapcore.CheckedEntry, _ []zapcore.Field) {
-	h.o.Log.Error("the store cannot write its log and ends the server: make room on the disk or repair it, then start the server again; nothing acknowledged is lost",
-		"dir", h.o.Dir, "cause", e.Message)
-	h.o.exit(exitStoreFailed)
+	h.o.fatal(e.Message)
+}
+
+// fatal ends the process: after a failed write or sync nobody knows what is on disk.
+func (o Options) fatal(cause string) {
+	o.Log.Error("the store cannot write its log and ends the server: make room on the disk or repair it, then start the server again; nothing acknowledged is lost",
+		"dir", o.Dir, "cause", cause)
+	o.exit(exitStoreFailed)
 }
 
 // slogCore is a zapcore.Core that hands entries to slog.
