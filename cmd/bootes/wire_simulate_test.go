@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -17,6 +18,22 @@ import (
 	"bootes.dev/internal/dhcp"
 	peer "bootes.dev/internal/initiator"
 )
+
+// settled are all files of a folder, once the store has written its database.
+func settled(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	all := stored(t, dir)
+	for range 50 {
+		time.Sleep(200 * time.Millisecond) // etcd writes it every 100 ms
+		now := stored(t, dir)
+		if maps.EqualFunc(all, now, bytes.Equal) {
+			return now
+		}
+		all = now
+	}
+	t.Fatal("the store does not come to rest")
+	return nil
+}
 
 // stored are all files of a folder.
 func stored(t *testing.T, dir string) map[string][]byte {
@@ -78,7 +95,7 @@ func TestSimulationLeavesNoTrace(t *testing.T) {
 		i, err := s.Image(ctx, "debian:12")
 		return err == nil && i.Hashed
 	})
-	before := stored(t, s.cfg.Data)
+	before := settled(t, s.cfg.Data)
 	policy := dhcpPolicy{s.boot, s.locator, s.counters}
 	var macs []string
 	for _, name := range []string{"01", "02", "03"} {
@@ -134,7 +151,7 @@ func TestSimulationLeavesNoTrace(t *testing.T) {
 		t.Error("a session outlives its simulation")
 	}
 
-	after := stored(t, s.cfg.Data)
+	after := settled(t, s.cfg.Data)
 	for path, b := range before {
 		if !bytes.Equal(b, after[path]) {
 			t.Errorf("%s has changed", path)
