@@ -225,12 +225,28 @@ func (j *journal) load() error {
 			return fmt.Errorf("read the store's journal: %w", err)
 		}
 		whole, at := j.replay(b)
-		if !whole && i < len(entries)-1 {
+		switch {
+		case whole:
+		case i < len(entries)-1:
 			return fmt.Errorf("read the store's journal: %q is damaged at byte %d: bring it back from a backup, or move it away, and what was acknowledged in its last seconds with it", name, at)
+		default: // it will not be the last for long
+			if err := cutJournal(name, int64(at)); err != nil {
+				return fmt.Errorf("cut the end of the store's journal: %w", err)
+			}
 		}
 		j.full = append(j.full, name)
 	}
 	return nil
+}
+
+// cutJournal ends a file where its last record ends.
+func cutJournal(name string, at int64) error {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return errors.Join(f.Truncate(at), f.Sync())
 }
 
 // replay takes over the changes of a file up to its end, and says where that is
@@ -272,16 +288,19 @@ func (j *journal) giveBack(late map[string][]byte, trouble error) {
 }
 
 // forget removes files whose changes are all in etcd, each before those after it:
-// what they hold is older.
-func (j *journal) forget(full []string) error {
-	var errs []error
+// what it holds is older.
+func (j *journal) forget(full []string) (err error) {
+	gone := 0
 	for _, name := range full {
-		errs = append(errs, os.Remove(name), syncDir(j.dir))
+		if err = errors.Join(os.Remove(name), syncDir(j.dir)); err != nil {
+			break
+		}
+		gone++
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.full, j.trouble = j.full[len(full):], nil
-	return errors.Join(errs...)
+	j.full, j.trouble = j.full[gone:], err
+	return err
 }
 
 // close ends the last file, and removes it if etcd has all that it holds.

@@ -115,8 +115,16 @@ func TestJournalCut(t *testing.T) {
 			if err := os.WriteFile(name, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if late, err := j.reload(); string(late["a"]) != "1" || late["b"] != nil || err != nil {
-				t.Errorf("%s at %d: %q, %v", what, at, late, err)
+			for range 2 { // the second time others are behind it
+				if late, err := j.reload(); string(late["a"]) != "1" || late["b"] != nil || err != nil {
+					t.Errorf("%s at %d: %q, %v", what, at, late, err)
+				}
+				if err := os.WriteFile(j.name(2), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Remove(j.name(2)); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}
@@ -176,6 +184,33 @@ func TestJournalTurns(t *testing.T) {
 	}
 	if files := j.files(t); len(files) != 0 {
 		t.Errorf("left: %q", files)
+	}
+}
+
+// TestJournalThatStays: a file that cannot be removed keeps those after it, or what
+// they have put right would be wrong again after a restart.
+func TestJournalThatStays(t *testing.T) {
+	j := testJournal(t)
+	half := strings.Repeat("x", journalBytes/2)
+	for i := range 4 {
+		j.must(t, set("a", half+fmt.Sprint(i)))
+	}
+	_, full := j.take()
+	aside := full[0] + ".aside"
+	if err := errors.Join(os.Rename(full[0], aside), os.MkdirAll(full[0]+"/in the way", 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.forget(full); err == nil || len(j.full) != 3 {
+		t.Errorf("%v, %q", err, j.full)
+	}
+	if err := errors.Join(os.RemoveAll(full[0]), os.Rename(aside, full[0])); err != nil {
+		t.Fatal(err)
+	}
+	if late, err := j.reload(); string(late["a"]) != half+"3" || err != nil {
+		t.Errorf("found %d bytes, %v", len(late["a"]), err)
+	}
+	if err := j.forget(full); err != nil || len(j.full) != 0 {
+		t.Errorf("%v, %q", err, j.full)
 	}
 }
 

@@ -93,7 +93,7 @@ func (s *Store) writeBehind(ctx context.Context) {
 			wait = behindTime
 		case ctx.Err() == nil:
 			if wait == behindTime {
-				s.log.Warn("etcd does not take what the journal holds, so that stays there", "dir", s.o.Dir, "err", err)
+				s.log.Warn("the store's journal cannot be emptied; nothing is lost", "dir", s.o.Dir, "err", err)
 			}
 			wait = behindAgain
 			s.journal.signal()
@@ -119,7 +119,7 @@ func (s *Store) closeJournal() error {
 	defer cancel()
 	err := s.drain(ctx)
 	if err != nil {
-		s.log.Warn("etcd does not take what the journal holds, so that stays there", "dir", s.o.Dir, "err", err)
+		s.log.Warn("the store's journal cannot be emptied; nothing is lost", "dir", s.o.Dir, "err", err)
 	}
 	return s.journal.close(err == nil)
 }

@@ -91,7 +91,7 @@ func TestLedgerOfFullStore(t *testing.T) {
 	record(t, l, Change[thing]{"a", &thing{1}})
 	wantLedger(t, l, "a=1")
 	eventually(t, "it is told", func() bool {
-		return strings.Contains(log.String(), "etcd does not take what the journal holds, so that stays there")
+		return strings.Contains(log.String(), "the store's journal cannot be emptied; nothing is lost")
 	})
 	closeStore(t, s)
 	s = openStore(t, o)
