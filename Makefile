@@ -2,7 +2,7 @@
 # As root; everything else that they need they set up themselves.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-FUZZTIME ?= 2s
+FUZZCOUNT ?= 5000
 GO = go
 TEST = $(GO) run ./internal/testrun# go test that ends with what failed
 # Tests boot machines under software emulation: their time limits are made for it, and
@@ -36,7 +36,7 @@ test-full: setup lint unit ## all of that, and the long ones
 	$(GO) test -race -tags full -timeout 15m ./internal/iscsi
 	$(TEST) -tags e2e,full -timeout 120m -count 1 -v -p 1 ./e2e/... ./internal/lab/...
 	BOOTES_COW_SEEDS=240 BOOTES_COW_KILLS=500 $(GO) test -timeout 60m -count 1 ./internal/cow
-	@scripts/fuzz 60s
+	@scripts/fuzz 100000
 
 lint: ## gofmt, vet, staticcheck, go.mod
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on these" >&2; exit 1; }
@@ -50,8 +50,8 @@ unit: ## unit and integration tests, under the race detector
 	$(GO) test -run '^Test(Crashes|CutInEachWindow|EachOperationFails|KillThenPowerCut)$$' ./internal/cow
 	$(GO) test -run '^$$' -bench . -benchtime 1x $$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u) >/dev/null
 
-fuzz: ## every fuzz target for FUZZTIME
-	@scripts/fuzz $(FUZZTIME)
+fuzz: ## every fuzz target with FUZZCOUNT inputs
+	@scripts/fuzz $(FUZZCOUNT)
 
 e2e: ## real machines, booted for real
 	$(TEST) -tags e2e -timeout 60m -count 1 -v ./e2e/...
