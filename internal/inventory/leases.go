@@ -147,16 +147,15 @@ func (in *Inventory) endLease(ctx context.Context, mac net.HardwareAddr, addr ne
 	}
 	l, o := d.leases[addr], d.offers[addr]
 	offered := o.live(in.now()) && o.to.mac == mac.String()
-	if offered {
-		d.drop(o)
-	}
 	switch {
 	case offered && l.expired(in.now()):
 		l = Lease{Addr: addr, MAC: mac.String(), Network: o.to.network, State: Offered}
 	case l.MAC != mac.String():
-		d.freed()
 		d.mu.Unlock()
 		return nil
+	}
+	if offered {
+		d.drop(o)
 	}
 	end(&l)
 	d.record(l)

@@ -44,14 +44,14 @@ type journal struct {
 	number  uint64     // its name
 	broken  error      // of a write or a sync: final
 
-	mu   sync.Mutex
-	next *batch            // of those whose turn has not come; nil: nobody's
-	late map[string][]byte // on disk here and not in etcd; nil: removed
-	full []string          // files that nobody writes to any more
-	some chan struct{}     // something is late
+	mu      sync.Mutex
+	next    *batch            // of those whose turn has not come; nil: nobody's
+	late    map[string][]byte // on disk here and not in etcd; nil: removed
+	full    []string          // files that nobody writes to any more
+	trouble error             // of the last time that they were to be removed
 
-	draining sync.Mutex // held by who writes to etcd
-	trouble  error      // of the last time that this was tried
+	some     chan struct{} // something is late
+	draining sync.Mutex    // held by who writes to etcd
 }
 
 // batch is what is written at once.
@@ -156,6 +156,9 @@ func (j *journal) turn() error {
 	full, trouble := len(j.full), j.trouble
 	j.mu.Unlock()
 	if full >= journalFiles {
+		if trouble == nil {
+			trouble = errors.New("it has not come to it yet")
+		}
 		return fmt.Errorf("the store's journal is full, since etcd takes nothing of it: %w", trouble)
 	}
 	f, err := createJournal(j.name(j.number + 1))
@@ -190,7 +193,10 @@ func createJournal(name string) (f *os.File, err error) {
 			os.Remove(name)
 		}
 	}()
-	if err = unix.Fallocate(int(f.Fd()), 0, 0, journalBytes); errors.Is(err, unix.EOPNOTSUPP) {
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Fallocate(int(f.Fd()), 0, 0, journalBytes)
+	}
+	if err == unix.EOPNOTSUPP {
 		err = f.Truncate(journalBytes)
 	}
 	if err != nil {

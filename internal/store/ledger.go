@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// behindTime is how long what a ledger appends waits for more before it is
-	// written to etcd, to which a thousand records at once cost little more than one.
+	// behindTime is how long what a ledger appends waits for more, to be written to
+	// etcd with it. What comes in so long takes etcd a few milliseconds: of more at
+	// once, answers that are due meanwhile would feel it.
 	behindTime = 20 * time.Millisecond
 	// behindAgain is the pause after etcd has taken nothing.
 	behindAgain = time.Second
