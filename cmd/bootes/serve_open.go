@@ -39,7 +39,8 @@ func (h *house) openState(ctx context.Context) (err error) {
 		return err
 	}
 	h.onClose(h.engine.Close)
-	h.store, err = store.Open(ctx, store.Options{Dir: filepath.Join(h.cfg.Data, "store"), Log: h.log})
+	h.counters = metrics.NewCounters()
+	h.store, err = store.Open(ctx, store.Options{Dir: filepath.Join(h.cfg.Data, "store"), Synced: h.counters.JournalSynced, Log: h.log})
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,6 @@ func (h *house) openState(ctx context.Context) (err error) {
 		return err
 	}
 	h.onClose(h.rec.Close)
-	h.counters = metrics.NewCounters()
 	h.rec.Observe(tally{h.counters})
 	if h.traces, err = trace.Open(filepath.Join(h.cfg.Data, "traces"), h.log); err != nil {
 		return err

@@ -34,7 +34,7 @@ func TestMetricsOfARealServer(t *testing.T) {
 		"bootes_volume_size_bytes" + labels + " 1.048576e+06\n", "bootes_volume_used_bytes" + labels + " 4096\n",
 		"bootes_volume_limit_bytes" + labels + " 4096\n", "bootes_volume_open" + labels + " 0\n",
 		"bootes_volume_nearly_full" + labels + " 1\n", "bootes_volume_warnings_total" + labels + " 0\n",
-		"\nbootes_machines 1\n", "\nbootes_machines_stalled 0\n", "\netcd_disk_wal_fsync_duration_seconds_count ", "\netcd_mvcc_db_total_size_in_bytes ",
+		"\nbootes_machines 1\n", "\nbootes_machines_stalled 0\n", "\nbootes_journal_sync_seconds_count ", "\netcd_disk_wal_fsync_duration_seconds_count ", "\netcd_mvcc_db_total_size_in_bytes ",
 		"\ngo_goroutines ", "\nprocess_resident_memory_bytes ",
 	} {
 		if !strings.Contains(text, want) {

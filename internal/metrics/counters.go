@@ -15,6 +15,7 @@ type Counters struct {
 	scripts   *prometheus.CounterVec
 	boots     *prometheus.CounterVec
 	stages    *prometheus.HistogramVec
+	syncs     prometheus.Histogram
 }
 
 // seconds are the bounds of what takes a boot's time: milliseconds to minutes.
@@ -41,11 +42,14 @@ func NewCounters() *Counters {
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "bootes_boot_stage_seconds", Help: "How long boots stayed in a stage before they came to the next.", Buckets: seconds,
 		}, []string{"stage"}),
+		syncs: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "bootes_journal_sync_seconds", Help: "How long writes of the leases' journal took, synced.", Buckets: prometheus.ExponentialBuckets(.0001, 2, 15),
+		}),
 	}
 }
 
 func (c *Counters) all() []prometheus.Collector {
-	return []prometheus.Collector{c.messages, c.transfers, c.bytes, c.scripts, c.boots, c.stages}
+	return []prometheus.Collector{c.messages, c.transfers, c.bytes, c.scripts, c.boots, c.stages, c.syncs}
 }
 
 // DHCP counts a message, such as "DISCOVER", and its answer, such as "OFFER".
@@ -69,3 +73,6 @@ func (c *Counters) BootEnded(outcome, stage, kind string) {
 func (c *Counters) StageLeft(stage string, took time.Duration) {
 	c.stages.WithLabelValues(stage).Observe(took.Seconds())
 }
+
+// JournalSynced counts a write of the leases' journal, which is on disk now.
+func (c *Counters) JournalSynced(took time.Duration) { c.syncs.Observe(took.Seconds()) }

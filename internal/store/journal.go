@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,8 +36,9 @@ const (
 //
 // Lock order: draining, writing, mu.
 type journal struct {
-	dir  string
-	fail func(error) // what is written cannot be synced: ends the process
+	dir    string
+	fail   func(error)         // what is written cannot be synced: ends the process
+	synced func(time.Duration) // told of each write; may be nil
 
 	writing sync.Mutex // held by who writes
 	file    *os.File   // nil: none yet
@@ -141,12 +143,16 @@ func (j *journal) put(records []byte) error {
 			return err
 		}
 	}
+	began := time.Now()
 	if _, err := j.file.WriteAt(records, j.size); err != nil { // O_DSYNC
 		j.broken = fmt.Errorf("write the store's journal: %w", err)
 		j.fail(j.broken)
 		return j.broken
 	}
 	j.size += int64(len(records))
+	if j.synced != nil {
+		j.synced(time.Since(began))
+	}
 	return nil
 }
 

@@ -106,6 +106,7 @@ func (s *Store) writeBehind(ctx context.Context) {
 // its end.
 func (s *Store) openJournal() error {
 	j := newJournal(s.o.Dir, func(err error) { s.o.fatal(err.Error()) })
+	j.synced = s.o.Synced
 	if err := j.load(); err != nil {
 		return err
 	}

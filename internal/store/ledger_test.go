@@ -35,12 +35,21 @@ func wantLedger(t *testing.T, l *Ledger[thing], want string) {
 
 func TestLedger(t *testing.T) {
 	o, _ := testOptions(t)
+	syncs := 0
+	o.Synced = func(took time.Duration) {
+		if took > 0 {
+			syncs++
+		}
+	}
 	s := openStore(t, o)
 	l := LedgerOf[thing](s, "things")
 	wantLedger(t, l, "")
 	record(t, l, Change[thing]{"b", &thing{1}}, Change[thing]{"a", &thing{1}})
 	record(t, l, Change[thing]{"b", &thing{2}})
 	wantLedger(t, l, "a=1 b=2")
+	if syncs != 2 {
+		t.Errorf("told of %d syncs", syncs)
+	}
 	record(t, l, Change[thing]{"a", nil}, Change[thing]{"c", &thing{3}})
 	eventually(t, "etcd has it", func() bool {
 		_, err := Of[thing](s, "things").Get(t.Context(), "c")

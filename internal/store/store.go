@@ -51,6 +51,8 @@ type Options struct {
 	LowBytes     int64         // free space at which the reserve is given up; 0: 64 MiB
 	Poll         time.Duration // how often free space is looked at; 0: 500 ms
 
+	Synced func(took time.Duration) // told of each write of the journal, synced; may be nil
+
 	exit func(code int)                            // tests: instead of os.Exit
 	free func(dir string) (avail int64, err error) // tests: instead of statfs
 }
