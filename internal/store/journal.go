@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,18 +19,17 @@ const (
 	// journalBytes is the size of one of the journal's files, allocated when it is
 	// made: what is written to it later needs no new blocks, and its sync is short.
 	journalBytes = 4 << 20
-	// journalFiles may wait for etcd; then nothing is appended any more.
-	journalFiles = 16
+	// fullBytes may wait for etcd; then nothing is appended any more.
+	fullBytes = 15 * journalBytes
 )
 
 // journal holds what ledgers have appended and etcd may not have yet. It is a
 // row of files with growing numbers for names, each written once from its beginning,
 // record behind record (record.go). One that does not add up is the end of the last
-// file: nobody was told that it is there. In another file it is damage, since a
-// file is begun when all that the one before holds is on disk.
+// file: nobody was told that it is there. With a record behind it, or in another file,
+// it is damage, since a record is written when all before it is on disk.
 //
-// It is read only at a start, and then all of it, in order, so it does not matter
-// how much of it etcd has.
+// It is read only at a start, from the position that etcd has had of it.
 //
 // Nobody waits for company: who comes first writes, for himself and for those who
 // came while the record before was written.
@@ -37,28 +37,44 @@ const (
 // Lock order: draining, writing, mu.
 type journal struct {
 	dir    string
+	log    *slog.Logger
 	fail   func(error)         // what is written cannot be synced: ends the process
 	synced func(time.Duration) // told of each write; may be nil
 
-	writing sync.Mutex // held by who writes
-	file    *os.File   // nil: none yet
-	size    int64      // of what is in it
-	number  uint64     // its name
-	broken  error      // of a write or a sync: final
+	writing sync.Mutex        // held by who writes
+	file    *os.File          // nil: none yet
+	size    int64             // of what is in it
+	number  uint64            // of the last file, or of one that could not be made
+	buf     []byte            // of the record before
+	refused map[string][]byte // could not be written, and is in memory: goes with the next record
+	broken  error             // of a write or a sync: final
 
 	mu      sync.Mutex
 	next    *batch            // of those whose turn has not come; nil: nobody's
 	late    map[string][]byte // on disk here and not in etcd; nil: removed
-	full    []string          // files that nobody writes to any more
-	trouble error             // of the last time that they were to be removed
+	end     position          // of what is on disk
+	full    []closedFile
+	trouble error // of the last time that they were to be removed
 
 	some     chan struct{} // something is late
 	draining sync.Mutex    // held by who writes to etcd
 }
 
+// position is a place between two records: a file's number, and bytes from its
+// beginning.
+type position struct {
+	file uint64
+	at   int64
+}
+
+// closedFile is one that nobody writes to any more.
+type closedFile struct {
+	name  string
+	bytes int64
+}
+
 // batch is what is written at once.
 type batch struct {
-	record  []byte
 	changes []change
 	done    chan struct{}
 	err     error
@@ -78,11 +94,17 @@ type Appended struct {
 	err   error
 }
 
-func newJournal(dir string, fail func(error)) *journal {
-	return &journal{dir: filepath.Join(dir, journalFolder), fail: fail, late: map[string][]byte{}, some: make(chan struct{}, 1)}
+func newJournal(o Options) *journal {
+	return &journal{
+		dir: filepath.Join(o.Dir, journalFolder), log: o.Log, fail: func(err error) { o.fatal(err.Error()) }, synced: o.Synced,
+		refused: map[string][]byte{}, late: map[string][]byte{}, some: make(chan struct{}, 1),
+	}
 }
 
 func (j *journal) append(changes []change) Appended {
+	if len(changes) == 0 {
+		return Appended{}
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	first := j.next == nil
@@ -90,15 +112,14 @@ func (j *journal) append(changes []change) Appended {
 		j.next = &batch{done: make(chan struct{})}
 	}
 	b := j.next
-	b.record = appendRecord(b.record, changes)
 	b.changes = append(b.changes, changes...)
 	return Appended{j: j, batch: b, first: first}
 }
 
-// Wait returns once all of it is on disk, or nothing of it counts. Who has called
-// Append calls it, for others may wait for that.
+// Wait returns once all of it is on disk. If it fails, nothing is yet: it will be with
+// what is appended next. Who has called Append calls it, for others may wait for that.
 func (a Appended) Wait() error {
-	if a.err != nil {
+	if a.batch == nil {
 		return a.err
 	}
 	if a.first {
@@ -115,13 +136,26 @@ func (j *journal) write(b *batch) {
 	j.mu.Lock()
 	j.next = nil
 	j.mu.Unlock()
-	if b.err = j.put(b.record); b.err != nil {
+	changes := b.changes
+	if len(j.refused) > 0 {
+		changes = nil
+		for key, v := range j.refused {
+			changes = append(changes, change{key, v})
+		}
+		changes = append(changes, b.changes...)
+	}
+	if b.err = j.put(changes); b.err != nil {
+		for _, c := range b.changes {
+			j.refused[c.key] = c.value
+		}
 		return
 	}
+	clear(j.refused)
 	j.mu.Lock()
-	for _, c := range b.changes {
+	for _, c := range changes {
 		j.late[c.key] = c.value
 	}
+	j.end = position{j.number, j.size}
 	j.mu.Unlock()
 	j.signal()
 }
@@ -133,23 +167,24 @@ func (j *journal) signal() {
 	}
 }
 
-// put writes records behind those that are there, and syncs them.
-func (j *journal) put(records []byte) error {
+// put writes changes as one record behind those that are there, and syncs it.
+func (j *journal) put(changes []change) error {
 	if j.broken != nil {
 		return j.broken
 	}
-	if j.file == nil || j.size+int64(len(records)) > journalBytes {
+	j.buf = appendRecord(j.buf[:0], changes)
+	if j.file == nil || j.size+int64(len(j.buf)) > journalBytes {
 		if err := j.turn(); err != nil {
 			return err
 		}
 	}
 	began := time.Now()
-	if _, err := j.file.WriteAt(records, j.size); err != nil { // O_DSYNC
+	if _, err := j.file.WriteAt(j.buf, j.size); err != nil { // O_DSYNC
 		j.broken = fmt.Errorf("write the store's journal: %w", err)
 		j.fail(j.broken)
 		return j.broken
 	}
-	j.size += int64(len(records))
+	j.size += int64(len(j.buf))
 	if j.synced != nil {
 		j.synced(time.Since(began))
 	}
@@ -159,25 +194,29 @@ func (j *journal) put(records []byte) error {
 // turn begins the next file.
 func (j *journal) turn() error {
 	j.mu.Lock()
-	full, trouble := len(j.full), j.trouble
+	trouble, bytes := j.trouble, int64(0)
+	for _, f := range j.full {
+		bytes += f.bytes
+	}
 	j.mu.Unlock()
-	if full >= journalFiles {
+	if bytes >= fullBytes {
 		if trouble == nil {
 			trouble = errors.New("it has not come to it yet")
 		}
 		return fmt.Errorf("the store's journal is full, since etcd takes nothing of it: %w", trouble)
 	}
-	f, err := createJournal(j.name(j.number + 1))
+	j.number++
+	f, err := createJournal(j.name(j.number))
 	if err != nil {
 		return fmt.Errorf("make the next file of the store's journal: %w", err)
 	}
 	if j.file != nil {
 		j.file.Close()
 		j.mu.Lock()
-		j.full = append(j.full, j.name(j.number))
+		j.full = append(j.full, closedFile{j.file.Name(), j.size})
 		j.mu.Unlock()
 	}
-	j.file, j.size, j.number = f, 0, j.number+1
+	j.file, j.size = f, 0
 	return nil
 }
 
@@ -203,7 +242,7 @@ func createJournal(name string) (f *os.File, err error) {
 		err = unix.Fallocate(int(f.Fd()), 0, 0, journalBytes)
 	}
 	if err == unix.EOPNOTSUPP {
-		err = f.Truncate(journalBytes)
+		err = fill(f, journalBytes)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("allocate %q: %w", name, err)
@@ -220,39 +259,56 @@ func syncDir(name string) error {
 	return d.Sync()
 }
 
-// load reads what a server that did not come to its end has left. The files
-// remain until etcd has all of it.
-func (j *journal) load() error {
+// load reads what a server that did not come to its end has left behind a position.
+// The files remain until etcd has all of it.
+func (j *journal) load(from position) error {
 	entries, err := os.ReadDir(j.dir) // in the order of their names
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("read the store's journal: %w", err)
 	}
+	j.end = from
 	for i, e := range entries {
 		name := filepath.Join(j.dir, e.Name())
-		if j.number, err = strconv.ParseUint(e.Name(), 16, 64); err != nil || j.name(j.number) != name {
+		number, err := strconv.ParseUint(e.Name(), 16, 64)
+		if err != nil || j.name(number) != name {
 			return fmt.Errorf("read the store's journal: %q is no file of it: move it away", name)
+		}
+		if number < from.file {
+			j.full = append(j.full, closedFile{name: name})
+			continue
 		}
 		b, err := os.ReadFile(name)
 		if err != nil {
 			return fmt.Errorf("read the store's journal: %w", err)
 		}
-		whole, at := j.replay(b)
-		switch {
-		case whole:
-		case i < len(entries)-1:
-			return fmt.Errorf("read the store's journal: %q is damaged at byte %d: bring it back from a backup, or move it away, and what was acknowledged in its last seconds with it", name, at)
-		default: // it will not be the last for long
-			if err := cutJournal(name, int64(at)); err != nil {
-				return fmt.Errorf("cut the end of the store's journal: %w", err)
-			}
+		at := 0
+		if number == from.file {
+			at = min(int(from.at), len(b))
 		}
-		j.full = append(j.full, name)
+		at = j.replay(b, at)
+		torn := !allZero(b[at:])
+		if torn && (i < len(entries)-1 || anyRecord(b[at+1:])) {
+			return fmt.Errorf("read the store's journal: %q is damaged at byte %d: bring it back from a backup, or move it away, and what was acknowledged in its last seconds with it", name, at)
+		}
+		if torn {
+			j.log.Info("the end of the store's journal was never acknowledged, and is cut", "file", name, "at", at)
+		}
+		if err := trim(name, int64(at)); err != nil {
+			return fmt.Errorf("trim the store's journal: %w", err)
+		}
+		j.full = append(j.full, closedFile{name, int64(at)})
+		j.end = position{number, int64(at)}
 	}
-	return nil
+	j.number = j.end.file
+	if len(entries) == 0 {
+		return nil
+	}
+	return syncDir(j.dir)
 }
 
-// cutJournal ends a file where its last record ends.
-func cutJournal(name string, at int64) error {
+// trim ends a file where its last record ends, and syncs what its writer had perhaps
+// no time to: what follows in other files stands on it.
+func trim(name string, at int64) error {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -261,30 +317,29 @@ func cutJournal(name string, at int64) error {
 	return errors.Join(f.Truncate(at), f.Sync())
 }
 
-// replay takes over the changes of a file up to its end, and says where that is
-// and whether it is the one that its writer made.
-func (j *journal) replay(b []byte) (whole bool, at int) {
-	rest := b
-	for len(rest) > 0 {
+// replay takes over the changes of a file behind a place, and says where its last
+// record ends.
+func (j *journal) replay(b []byte, at int) (end int) {
+	for rest := b[at:]; ; {
 		changes, r, err := readRecord(rest)
 		if err != nil {
-			return errors.Is(err, errEnd), len(b) - len(rest)
+			return len(b) - len(rest)
 		}
 		for _, c := range changes {
 			j.late[c.key] = c.value
 		}
 		rest = r
 	}
-	return true, len(b)
 }
 
-// take is all that is late, and the files that hold it and are written no more.
-func (j *journal) take() (late map[string][]byte, full []string) {
+// take is all that is late, the position behind it, and the files that hold it and
+// are written no more.
+func (j *journal) take() (late map[string][]byte, end position, full []closedFile) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	late, full = j.late, slices.Clone(j.full)
+	late = j.late
 	j.late = map[string][]byte{}
-	return late, full
+	return late, j.end, slices.Clone(j.full)
 }
 
 // giveBack is for what etcd has not taken.
@@ -301,10 +356,10 @@ func (j *journal) giveBack(late map[string][]byte, trouble error) {
 
 // forget removes files whose changes are all in etcd, each before those after it:
 // what it holds is older.
-func (j *journal) forget(full []string) (err error) {
+func (j *journal) forget(full []closedFile) (err error) {
 	gone := 0
-	for _, name := range full {
-		if err = errors.Join(os.Remove(name), syncDir(j.dir)); err != nil {
+	for _, f := range full {
+		if err = j.remove(f.name); err != nil {
 			break
 		}
 		gone++
@@ -315,17 +370,28 @@ func (j *journal) forget(full []string) (err error) {
 	return err
 }
 
+// remove is content with a file that is gone: the sync may have failed the last time.
+func (j *journal) remove(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return syncDir(j.dir)
+}
+
 // close ends the last file, and removes it if etcd has all that it holds.
-func (j *journal) close(drained bool) error {
+func (j *journal) close() error {
 	j.writing.Lock()
 	defer j.writing.Unlock()
+	j.broken = ErrClosed
 	if j.file == nil {
 		return nil
 	}
 	err := j.file.Close()
-	j.file = nil
-	if !drained || err != nil {
+	j.mu.Lock()
+	late := len(j.late) > 0
+	j.mu.Unlock()
+	if late || err != nil {
 		return err
 	}
-	return errors.Join(os.Remove(j.name(j.number)), syncDir(j.dir))
+	return j.remove(j.file.Name())
 }

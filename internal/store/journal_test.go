@@ -11,13 +11,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // testJournal is a journal in a folder of its own, whose failure is a test's.
 func testJournal(t *testing.T) *journal {
 	t.Helper()
-	j := newJournal(t.TempDir(), func(err error) { t.Error(err) })
-	t.Cleanup(func() { j.close(false) })
+	j := newJournal(Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	j.fail = func(err error) { t.Error(err) }
+	t.Cleanup(func() { j.close() })
 	return j
 }
 
@@ -28,10 +31,12 @@ func (j *journal) must(t *testing.T, changes ...change) {
 	}
 }
 
-// reload is what the next server finds.
-func (j *journal) reload() (map[string][]byte, error) {
-	next := newJournal(filepath.Dir(j.dir), nil)
-	err := next.load()
+// reload is what the next server finds, which has nothing of it.
+func (j *journal) reload() (map[string][]byte, error) { return j.reloadFrom(position{}) }
+
+func (j *journal) reloadFrom(from position) (map[string][]byte, error) {
+	next := newJournal(Options{Dir: filepath.Dir(j.dir), Log: slog.New(slog.DiscardHandler)})
+	err := next.load(from)
 	return next.late, err
 }
 
@@ -58,13 +63,13 @@ func TestJournal(t *testing.T) {
 	if late, err := j.reload(); !reflect.DeepEqual(late, want) || err != nil {
 		t.Errorf("found %q, %v, want %q", late, err, want)
 	}
-	if late, _ := j.take(); !reflect.DeepEqual(late, want) {
+	if late, _, _ := j.take(); !reflect.DeepEqual(late, want) {
 		t.Errorf("for etcd there is %q, want %q", late, want)
 	}
 	j.must(t, set("a", "3"))
 	j.giveBack(want, nil)
 	want["a"] = []byte("3")
-	if late, _ := j.take(); !reflect.DeepEqual(late, want) {
+	if late, _, _ := j.take(); !reflect.DeepEqual(late, want) {
 		t.Errorf("given back and newer: %q, want %q", late, want)
 	}
 }
@@ -130,28 +135,41 @@ func TestJournalCut(t *testing.T) {
 	}
 }
 
-// TestDamagedJournal: in a file that is not the last all was acknowledged.
+// TestDamagedJournal: what has a record behind it was acknowledged.
 func TestDamagedJournal(t *testing.T) {
-	j := testJournal(t)
-	big := strings.Repeat("x", journalBytes-30)
-	j.must(t, set("a", "1"))
-	j.must(t, set("b", big))
-	j.must(t, set("c", "3"))
-	files := j.files(t)
-	if len(files) != 2 {
-		t.Fatalf("files %q", files)
-	}
-	b, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	b[1000] ^= 1
-	if err := os.WriteFile(files[0], b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	want := fmt.Sprintf("read the store's journal: %q is damaged at byte 12: bring it back from a backup, or move it away, and what was acknowledged in its last seconds with it", files[0])
-	if _, err := j.reload(); err == nil || err.Error() != want {
-		t.Errorf("%v\nwant %s", err, want)
+	for name, tt := range map[string]struct {
+		at   int // where the damage is
+		zero int // so many bytes are zeros; 0: a bit is another
+		last bool
+		want int // the place that is told
+	}{
+		"not the last file":            {at: 1000, want: 12},
+		"no record":                    {at: 12, zero: 8, want: 12},
+		"a record behind it":           {at: 9, last: true},
+		"no record, but one behind it": {at: 0, zero: 8, last: true},
+	} {
+		j := testJournal(t)
+		j.must(t, set("a", "1"))
+		j.must(t, set("b", strings.Repeat("x", journalBytes-30)))
+		if !tt.last {
+			j.must(t, set("c", "3"))
+		}
+		path := j.files(t)[0]
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[tt.at] ^= 1
+		if tt.zero > 0 {
+			clear(b[tt.at : tt.at+tt.zero])
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("read the store's journal: %q is damaged at byte %d: bring it back from a backup, or move it away, and what was acknowledged in its last seconds with it", path, tt.want)
+		if _, err := j.reload(); err == nil || err.Error() != want {
+			t.Errorf("%s: %v\nwant %s", name, err, want)
+		}
 	}
 }
 
@@ -169,17 +187,17 @@ func TestJournalTurns(t *testing.T) {
 	if late, err := j.reload(); string(late["a"]) != third+"6" || err != nil {
 		t.Errorf("found %d bytes, %v", len(late["a"]), err)
 	}
-	_, full := j.take()
+	_, _, full := j.take()
 	j.must(t, set("b", third))
 	j.must(t, set("b", third)) // this turns
 	if err := j.forget(full); err != nil {
 		t.Error(err)
 	}
 	if n := len(j.files(t)); n != 2 || len(j.full) != 1 {
-		t.Errorf("%d files, want 2, and %q", n, j.full)
+		t.Errorf("%d files, want 2, and %v", n, j.full)
 	}
-	_, full = j.take()
-	if err := errors.Join(j.forget(full), j.close(true)); err != nil {
+	_, _, full = j.take()
+	if err := errors.Join(j.forget(full), j.close()); err != nil {
 		t.Error(err)
 	}
 	if files := j.files(t); len(files) != 0 {
@@ -195,29 +213,32 @@ func TestJournalThatStays(t *testing.T) {
 	for i := range 4 {
 		j.must(t, set("a", half+fmt.Sprint(i)))
 	}
-	_, full := j.take()
-	aside := full[0] + ".aside"
-	if err := errors.Join(os.Rename(full[0], aside), os.MkdirAll(full[0]+"/in the way", 0o700)); err != nil {
+	_, _, full := j.take()
+	aside := full[0].name + ".aside"
+	if err := errors.Join(os.Rename(full[0].name, aside), os.MkdirAll(full[0].name+"/in the way", 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.forget(full); err == nil || len(j.full) != 3 {
-		t.Errorf("%v, %q", err, j.full)
+		t.Errorf("%v, %v", err, j.full)
 	}
-	if err := errors.Join(os.RemoveAll(full[0]), os.Rename(aside, full[0])); err != nil {
+	if err := errors.Join(os.RemoveAll(full[0].name), os.Rename(aside, full[0].name)); err != nil {
 		t.Fatal(err)
 	}
 	if late, err := j.reload(); string(late["a"]) != half+"3" || err != nil {
 		t.Errorf("found %d bytes, %v", len(late["a"]), err)
 	}
+	if err := os.Remove(full[0].name); err != nil { // and the sync after that failed
+		t.Fatal(err)
+	}
 	if err := j.forget(full); err != nil || len(j.full) != 0 {
-		t.Errorf("%v, %q", err, j.full)
+		t.Errorf("%v, %v", err, j.full)
 	}
 }
 
 func TestFullJournal(t *testing.T) {
 	j := testJournal(t)
 	file := strings.Repeat("x", journalBytes-100)
-	for i := range journalFiles + 1 {
+	for i := range fullBytes/journalBytes + 2 {
 		j.must(t, set("a", fmt.Sprint(file, i)))
 	}
 	for why, trouble := range map[string]error{"it has not come to it yet": nil, "the store is full": ErrFull} {
@@ -227,35 +248,114 @@ func TestFullJournal(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	_, full := j.take()
+	_, _, full := j.take()
 	if err := j.forget(full); err != nil {
 		t.Fatal(err)
 	}
 	j.must(t, set("a", file))
 }
 
-// TestJournalWithoutRoom: what has no file is refused, and the next goes on.
+// TestJournalWithoutRoom: what is refused is written with what comes next, for who
+// appends has it in memory.
 func TestJournalWithoutRoom(t *testing.T) {
 	j := testJournal(t)
 	j.must(t, set("a", "1"))
-	taken := j.name(2)
-	if err := os.Mkdir(taken, 0o700); err != nil {
+	aside := j.dir + ".aside"
+	if err := errors.Join(os.Rename(j.dir, aside), os.WriteFile(j.dir, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	big := set("b", strings.Repeat("x", journalBytes-20))
-	if err := j.append([]change{big}).Wait(); !errors.Is(err, os.ErrExist) || !strings.HasPrefix(err.Error(), "make the next file of the store's journal: ") {
+	for _, changes := range [][]change{{set("b", strings.Repeat("x", journalBytes-20)), {key: "a"}}, {set("c", "3")}, {set("c", "4")}} {
+		err := j.append(changes).Wait()
+		if !errors.Is(err, unix.ENOTDIR) || !strings.HasPrefix(err.Error(), "make the next file of the store's journal: ") {
+			t.Errorf("%v", err)
+		}
+	}
+	if len(j.late) != 1 {
+		t.Errorf("%d for etcd", len(j.late))
+	}
+	if err := errors.Join(os.Remove(j.dir), os.Rename(aside, j.dir)); err != nil {
+		t.Fatal(err)
+	}
+	j.must(t, set("b", "2"))
+	want := map[string][]byte{"a": nil, "b": []byte("2"), "c": []byte("4")}
+	if late, err := j.reload(); !reflect.DeepEqual(late, want) || !reflect.DeepEqual(j.late, want) || err != nil {
+		t.Errorf("%d found, %v", len(late), err)
+	}
+	if len(j.refused) != 0 {
+		t.Error("it will be written again")
+	}
+}
+
+// TestJournalIsSynced asks the kernel, for no kill shows what a power cut would.
+func TestJournalIsSynced(t *testing.T) {
+	j := testJournal(t)
+	j.must(t, set("a", "1"))
+	if flags, err := unix.FcntlInt(j.file.Fd(), unix.F_GETFL, 0); err != nil || flags&unix.O_DSYNC == 0 {
+		t.Errorf("flags %#x, %v", flags, err)
+	}
+}
+
+// TestJournalPosition: what etcd has is not read again, even if it is damaged.
+func TestJournalPosition(t *testing.T) {
+	j := testJournal(t)
+	j.must(t, set("a", "1"))
+	j.must(t, set("b", "1"))
+	_, from, _ := j.take()
+	j.must(t, set("c", strings.Repeat("x", journalBytes-20))) // this turns
+	j.must(t, set("d", "1"))
+	first := j.files(t)[0]
+	b, err := os.ReadFile(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[9] ^= 1
+	if err := os.WriteFile(first, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if late, err := j.reloadFrom(from); len(late) != 2 || late["d"] == nil || err != nil {
+		t.Errorf("behind %v: %d found, %v", from, len(late), err)
+	}
+	if late, err := j.reloadFrom(j.end); len(late) != 0 || err != nil {
+		t.Errorf("behind the end: %d found, %v", len(late), err)
+	}
+	if _, err := j.reload(); err == nil {
+		t.Error("damage is taken for nothing")
+	}
+}
+
+// TestJournalNumbers: a file is never older than the position by its name.
+func TestJournalNumbers(t *testing.T) {
+	j := testJournal(t)
+	if err := j.load(position{7, 100}); err != nil {
+		t.Fatal(err)
+	}
+	j.must(t, set("a", "1"))
+	if want := []string{j.name(8)}; !reflect.DeepEqual(j.files(t), want) {
+		t.Errorf("%q, want %q", j.files(t), want)
+	}
+}
+
+func TestJournalOfNothing(t *testing.T) {
+	j := testJournal(t)
+	j.must(t)
+	j.must(t, set("a", "1"))
+	if late, err := j.reload(); len(late) != 1 || err != nil {
+		t.Errorf("%q, %v", late, err)
+	}
+}
+
+// TestClosedJournal: the last file stays if something came after all.
+func TestClosedJournal(t *testing.T) {
+	j := testJournal(t)
+	j.must(t, set("a", "1"))
+	if err := j.close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.append([]change{set("b", "1")}).Wait(); !errors.Is(err, ErrClosed) {
 		t.Errorf("%v", err)
 	}
-	if _, late := j.late["b"]; late {
-		t.Error("it is for etcd all the same")
-	}
-	j.must(t, set("c", "3"))
-	if err := os.Remove(taken); err != nil {
-		t.Fatal(err)
-	}
-	j.must(t, big)
-	if late, err := j.reload(); len(late) != 3 || err != nil {
-		t.Errorf("%d found, %v", len(late), err)
+	if late, err := j.reload(); len(late) != 1 || err != nil {
+		t.Errorf("%q, %v", late, err)
 	}
 }
 

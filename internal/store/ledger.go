@@ -19,6 +19,9 @@ const (
 	// behindAgain is the pause after etcd has taken nothing.
 	behindAgain = time.Second
 	closeTime   = 5 * time.Second
+
+	positionKey    = "/bootes/v1.journal"
+	positionFormat = "%016x %d" // file, bytes
 )
 
 // A Ledger is a collection with one writer, who has all of it in memory and so
@@ -104,10 +107,13 @@ func (s *Store) writeBehind(ctx context.Context) {
 
 // openJournal takes over what the journal holds of a server that did not come to
 // its end.
-func (s *Store) openJournal() error {
-	j := newJournal(s.o.Dir, func(err error) { s.o.fatal(err.Error()) })
-	j.synced = s.o.Synced
-	if err := j.load(); err != nil {
+func (s *Store) openJournal(ctx context.Context) error {
+	from, err := s.journalPosition(ctx)
+	if err != nil {
+		return err
+	}
+	j := newJournal(s.o)
+	if err := j.load(from); err != nil {
 		return err
 	}
 	s.journal = j
@@ -123,43 +129,66 @@ func (s *Store) closeJournal() error {
 	if err != nil {
 		s.log.Warn("the store's journal cannot be emptied; nothing is lost", "dir", s.o.Dir, "err", err)
 	}
-	return s.journal.close(err == nil)
+	return s.journal.close()
 }
 
-// drain writes to etcd all that is on disk in the journal, and removes the files
-// that are no longer needed.
+// journalPosition is up to where etcd has what the journal held.
+func (s *Store) journalPosition(ctx context.Context) (p position, err error) {
+	kvs, _, err := s.read(ctx, positionKey, "", mvcc.RangeOptions{})
+	if err != nil || len(kvs) == 0 {
+		return p, err
+	}
+	if _, err := fmt.Sscanf(string(kvs[0].Value), positionFormat, &p.file, &p.at); err != nil || p.at < 0 {
+		return p, fmt.Errorf("read the store's journal: its position in etcd is %q", kvs[0].Value)
+	}
+	return p, nil
+}
+
+// drain writes to etcd all that is on disk in the journal, then its position, and
+// removes the files that are no longer needed.
 func (s *Store) drain(ctx context.Context) error {
 	j := s.journal
 	j.draining.Lock()
 	defer j.draining.Unlock()
-	late, full := j.take()
+	late, end, full := j.take()
+	if err := s.writeLate(ctx, late, end); err != nil {
+		j.giveBack(late, err)
+		return err
+	}
+	return j.forget(full)
+}
+
+// writeLate takes out of late what it has written.
+func (s *Store) writeLate(ctx context.Context, late map[string][]byte, end position) error {
+	if len(late) == 0 {
+		return nil
+	}
 	b := &bundle{writes: map[string][]byte{}}
-	flush := func() error {
-		if err := s.write(ctx, b); err != nil {
-			return err
+	put := func(key string, v []byte) error {
+		if size := len(key) + len(v); len(b.writes) == maxTxnOps || b.bytes+size > groupBytes {
+			if err := s.write(ctx, b); err != nil {
+				return err
+			}
+			for key := range b.writes {
+				delete(late, key)
+			}
+			b = &bundle{writes: map[string][]byte{}}
 		}
-		for key := range b.writes {
-			delete(late, key)
-		}
-		b = &bundle{writes: map[string][]byte{}}
+		b.writes[key] = v
+		b.bytes += len(key) + len(v)
 		return nil
 	}
 	for _, key := range slices.Sorted(maps.Keys(late)) {
-		size := len(key) + len(late[key])
-		if len(b.writes) == maxTxnOps || b.bytes+size > groupBytes {
-			if err := flush(); err != nil {
-				j.giveBack(late, err)
-				return err
-			}
-		}
-		b.writes[key] = late[key]
-		b.bytes += size
-	}
-	if len(b.writes) > 0 {
-		if err := flush(); err != nil {
-			j.giveBack(late, err)
+		if err := put(key, late[key]); err != nil {
 			return err
 		}
 	}
-	return j.forget(full)
+	if err := put(positionKey, fmt.Appendf(nil, positionFormat, end.file, end.at)); err != nil {
+		return err
+	}
+	if err := s.write(ctx, b); err != nil {
+		return err
+	}
+	clear(late)
+	return nil
 }

@@ -76,6 +76,33 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+// TestStaleJournal: a file that should have gone brings nothing back.
+func TestStaleJournal(t *testing.T) {
+	o, _ := testOptions(t)
+	s := openStore(t, o)
+	l := LedgerOf[thing](s, "things")
+	record(t, l, Change[thing]{"a", &thing{1}}, Change[thing]{"b", &thing{1}})
+	file := s.journal.files(t)[0]
+	stale, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record(t, l, Change[thing]{"a", &thing{2}}, Change[thing]{"b", nil})
+	closeStore(t, s)
+	if err := os.WriteFile(file, stale, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, o)
+	wantLedger(t, LedgerOf[thing](s, "things"), "a=2")
+	record(t, LedgerOf[thing](s, "things"), Change[thing]{"a", &thing{3}})
+	closeStore(t, s)
+	if files := s.journal.files(t); len(files) != 0 {
+		t.Errorf("left: %q", files)
+	}
+	s = openStore(t, o)
+	wantLedger(t, LedgerOf[thing](s, "things"), "a=3")
+}
+
 func TestLedgerOfWhatCannotBeWritten(t *testing.T) {
 	o, _ := testOptions(t)
 	v := math.NaN()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -16,13 +17,12 @@ import (
 //	| uvarint | key | uvarint | value |
 //
 // where the first number is the length of the key, and the second one more than
-// that of the value, or 0 if the key is removed. A length of 0 ends a file.
+// that of the value, or 0 if the key is removed. Zeros follow the last one.
 const recordHead = 8
 
 var (
-	crcTable   = crc32.MakeTable(crc32.Castagnoli)
-	errEnd     = errors.New("no more records")
-	errDamaged = errors.New("a record does not add up")
+	crcTable    = crc32.MakeTable(crc32.Castagnoli)
+	errNoRecord = errors.New("no record, or one that does not add up")
 )
 
 func appendRecord(b []byte, changes []change) []byte {
@@ -49,22 +49,12 @@ func seal(record []byte) {
 	binary.LittleEndian.PutUint32(record[4:], crc32.Checksum(body, crcTable))
 }
 
-// readRecord reads the first record of b and returns what follows it. errEnd:
-// there is none; errDamaged: it is not what was written.
+// readRecord reads the first record of b and returns what follows it. errNoRecord:
+// it does not begin with one.
 func readRecord(b []byte) (changes []change, rest []byte, err error) {
-	if len(b) < recordHead {
-		return nil, nil, endIfZero(b)
-	}
-	length, sum := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
-	if length == 0 {
-		return nil, nil, endIfZero(b[:recordHead])
-	}
-	if uint64(length) > uint64(len(b)-recordHead) {
-		return nil, nil, errDamaged
-	}
-	body := b[recordHead : recordHead+length]
-	if crc32.Checksum(body, crcTable) != sum {
-		return nil, nil, errDamaged
+	body, rest, ok := bodyOf(b)
+	if !ok {
+		return nil, nil, errNoRecord
 	}
 	for len(body) > 0 {
 		var c change
@@ -73,22 +63,41 @@ func readRecord(b []byte) (changes []change, rest []byte, err error) {
 		}
 		changes = append(changes, c)
 	}
-	return changes, b[recordHead+length:], nil
+	return changes, rest, nil
 }
 
-func endIfZero(b []byte) error {
-	for _, x := range b {
-		if x != 0 {
-			return errDamaged
+// bodyOf is what the first record of b holds, and what follows it.
+func bodyOf(b []byte) (body, rest []byte, ok bool) {
+	if len(b) <= recordHead {
+		return nil, nil, false
+	}
+	length, sum := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
+	if length == 0 || uint64(length) > uint64(len(b)-recordHead) {
+		return nil, nil, false
+	}
+	end := recordHead + int(length)
+	body = b[recordHead:end]
+	return body, b[end:], crc32.Checksum(body, crcTable) == sum
+}
+
+// anyRecord looks for a record anywhere in b.
+func anyRecord(b []byte) bool {
+	for ; len(b) > recordHead; b = b[1:] {
+		if _, _, ok := bodyOf(b); ok {
+			return true
 		}
 	}
-	return errEnd
+	return false
+}
+
+func allZero(b []byte) bool {
+	return len(bytes.TrimLeft(b, "\x00")) == 0
 }
 
 func readChange(b []byte) (c change, rest []byte, err error) {
 	key, b, ok := cut(b, 0)
 	if !ok || len(key) == 0 {
-		return c, nil, errDamaged
+		return c, nil, errNoRecord
 	}
 	c.key = string(key)
 	if len(b) > 0 && b[0] == 0 {
@@ -96,7 +105,7 @@ func readChange(b []byte) (c change, rest []byte, err error) {
 	}
 	value, b, ok := cut(b, 1)
 	if !ok {
-		return c, nil, errDamaged
+		return c, nil, errNoRecord
 	}
 	c.value = append([]byte{}, value...)
 	return c, b, nil

@@ -35,23 +35,20 @@ func TestRecord(t *testing.T) {
 
 func TestNoRecord(t *testing.T) {
 	good := appendRecord(nil, []change{{"key", []byte("value")}})
-	for name, tt := range map[string]struct {
-		b    []byte
-		want error
-	}{
-		"nothing":              {nil, errEnd},
-		"zeros":                {make([]byte, 100), errEnd},
-		"a few zeros":          {make([]byte, 3), errEnd},
-		"the rest of a record": {good[len(good)-3:], errDamaged},
-		"cut":                  {good[:len(good)-1], errDamaged},
-		"cut in its head":      {good[:6], errDamaged},
-		"a bit":                {append([]byte{good[0]}, append([]byte{good[1] ^ 1}, good[2:]...)...), errDamaged},
-		"a bit of its value":   {append(bytes.Clone(good[:len(good)-1]), good[len(good)-1]^1), errDamaged},
-		"no length, but a sum": {[]byte{0, 0, 0, 0, 1, 0, 0, 0}, errDamaged},
-		"an empty key":         {appendRecord(nil, []change{{"", nil}}), errDamaged},
+	for name, b := range map[string][]byte{
+		"nothing":              nil,
+		"zeros":                make([]byte, 100),
+		"a few zeros":          make([]byte, 3),
+		"the rest of a record": good[len(good)-3:],
+		"cut":                  good[:len(good)-1],
+		"cut in its head":      good[:6],
+		"a bit":                append([]byte{good[0]}, append([]byte{good[1] ^ 1}, good[2:]...)...),
+		"a bit of its value":   append(bytes.Clone(good[:len(good)-1]), good[len(good)-1]^1),
+		"no length, but a sum": {0, 0, 0, 0, 1, 0, 0, 0, 0},
+		"an empty key":         appendRecord(nil, []change{{"", nil}}),
 	} {
-		if _, _, err := readRecord(tt.b); !errors.Is(err, tt.want) {
-			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		if _, _, err := readRecord(b); !errors.Is(err, errNoRecord) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

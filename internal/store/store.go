@@ -142,7 +142,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	s.client, s.kv = v3client.New(s.etcd.Server), v3rpc.NewQuotaKVServer(s.etcd.Server)
 	s.group = &group{s: s}
-	if err := s.openJournal(); err != nil {
+	if err := s.openJournal(ctx); err != nil {
 		return err
 	}
 	s.wg.Go(func() { s.writeBehind(s.closing) })
