@@ -44,7 +44,7 @@ type journal struct {
 	writing sync.Mutex        // held by who writes
 	file    *os.File          // nil: none yet
 	size    int64             // of what is in it
-	number  uint64            // of the last file, or of one that could not be made
+	number  uint64            // of the last file
 	buf     []byte            // of the record before
 	refused map[string][]byte // could not be written, and is in memory: goes with the next record
 	broken  error             // of a write or a sync: final
@@ -205,8 +205,12 @@ func (j *journal) turn() error {
 		}
 		return fmt.Errorf("the store's journal is full, since etcd takes nothing of it: %w", trouble)
 	}
-	j.number++
-	f, err := createJournal(j.name(j.number))
+	number := j.number + 1
+	f, err := createJournal(j.name(number))
+	for errors.Is(err, os.ErrExist) { // it could not be made whole, nor removed
+		number++
+		f, err = createJournal(j.name(number))
+	}
 	if err != nil {
 		return fmt.Errorf("make the next file of the store's journal: %w", err)
 	}
@@ -216,7 +220,7 @@ func (j *journal) turn() error {
 		j.full = append(j.full, closedFile{j.file.Name(), j.size})
 		j.mu.Unlock()
 	}
-	j.file, j.size = f, 0
+	j.file, j.size, j.number = f, 0, number
 	return nil
 }
 

@@ -264,7 +264,7 @@ func TestJournalWithoutRoom(t *testing.T) {
 	if err := errors.Join(os.Rename(j.dir, aside), os.WriteFile(j.dir, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	for _, changes := range [][]change{{set("b", strings.Repeat("x", journalBytes-20)), {key: "a"}}, {set("c", "3")}, {set("c", "4")}} {
+	for _, changes := range [][]change{{set("b", strings.Repeat("x", journalBytes-20)), {key: "a"}}, {set("c", "3")}, {set("b", "2")}} {
 		err := j.append(changes).Wait()
 		if !errors.Is(err, unix.ENOTDIR) || !strings.HasPrefix(err.Error(), "make the next file of the store's journal: ") {
 			t.Errorf("%v", err)
@@ -276,13 +276,20 @@ func TestJournalWithoutRoom(t *testing.T) {
 	if err := errors.Join(os.Remove(j.dir), os.Rename(aside, j.dir)); err != nil {
 		t.Fatal(err)
 	}
-	j.must(t, set("b", "2"))
+	j.must(t, set("c", "4"))
 	want := map[string][]byte{"a": nil, "b": []byte("2"), "c": []byte("4")}
 	if late, err := j.reload(); !reflect.DeepEqual(late, want) || !reflect.DeepEqual(j.late, want) || err != nil {
 		t.Errorf("%d found, %v", len(late), err)
 	}
-	if len(j.refused) != 0 {
-		t.Error("it will be written again")
+	if want := (position{1, j.size}); j.end != want || len(j.refused) != 0 {
+		t.Errorf("at %v, want %v, and %d to be written again", j.end, want, len(j.refused))
+	}
+	if err := os.Mkdir(j.name(2), 0o700); err != nil { // in the way
+		t.Fatal(err)
+	}
+	j.must(t, set("d", strings.Repeat("x", journalBytes-20)))
+	if j.end.file != 3 {
+		t.Errorf("at %v", j.end)
 	}
 }
 
