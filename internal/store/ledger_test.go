@@ -76,6 +76,19 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+// TestLedgerIsWhole: what is on its way from the journal to etcd is in one of them.
+func TestLedgerIsWhole(t *testing.T) {
+	o, _ := testOptions(t)
+	l := LedgerOf[thing](openStore(t, o), "things")
+	for n := range 1000 {
+		record(t, l, Change[thing]{"a", &thing{n}})
+		wantLedger(t, l, fmt.Sprint("a=", n))
+		if t.Failed() {
+			return
+		}
+	}
+}
+
 // TestStaleJournal: a file that should have gone brings nothing back.
 func TestStaleJournal(t *testing.T) {
 	o, _ := testOptions(t)
