@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -467,6 +470,35 @@ func (in *Inventory) leaseOf(ctx context.Context, network netip.Prefix, mac stri
 		}
 	}
 	return Lease{}, &NotFoundError{Kind: "lease of", Name: mac}
+}
+
+// TestLeaseWithoutRoom: what the disk has refused and what it has are the same again
+// after the next lease.
+func TestLeaseWithoutRoom(t *testing.T) {
+	x := newSite(t)
+	x.offer(ask(1, "10.0.0.15"))
+	journal := x.dir + "/s/journal"
+	if err := os.WriteFile(journal, nil, 0o600); err != nil { // in the way
+		t.Fatal(err)
+	}
+	if l, err := x.Commit(t.Context(), ask(1, "10.0.0.15")); err == nil || !strings.HasPrefix(err.Error(), "make the next file of the store's journal: ") {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if err := os.Remove(journal); err != nil {
+		t.Fatal(err)
+	}
+	x.bind(ask(2, ""))
+	before, err := x.Leases(t.Context())
+	if err != nil || len(before) != 2 {
+		t.Errorf("%+v, %v", before, err)
+	}
+	x.restart()
+	if after, err := x.Leases(t.Context()); err != nil || !reflect.DeepEqual(after, before) {
+		t.Errorf("%+v, %v\nbefore the restart %+v", after, err, before)
+	}
+	if l := x.bind(ask(1, "")); l.Addr != ip("10.0.0.15") {
+		t.Errorf("%+v", l)
+	}
 }
 
 func TestLookHoldsNothing(t *testing.T) {
