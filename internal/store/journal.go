@@ -242,13 +242,7 @@ func createJournal(name string) (f *os.File, err error) {
 			os.Remove(name)
 		}
 	}()
-	for err = unix.EINTR; err == unix.EINTR; {
-		err = unix.Fallocate(int(f.Fd()), 0, 0, journalBytes)
-	}
-	if err == unix.EOPNOTSUPP {
-		err = fill(f, journalBytes)
-	}
-	if err != nil {
+	if err = fill(f, journalBytes); err != nil {
 		return nil, fmt.Errorf("allocate %q: %w", name, err)
 	}
 	return f, errors.Join(f.Sync(), syncDir(filepath.Dir(name)), syncDir(filepath.Dir(filepath.Dir(name))))

@@ -97,7 +97,7 @@ func (s *Store) writeBehind(ctx context.Context) {
 			wait = behindTime
 		case ctx.Err() == nil:
 			if wait == behindTime {
-				s.log.Warn("the store's journal cannot be emptied; nothing is lost", "dir", s.o.Dir, "err", err)
+				s.warnJournal(err)
 			}
 			wait = behindAgain
 			s.journal.signal()
@@ -127,9 +127,13 @@ func (s *Store) closeJournal() error {
 	defer cancel()
 	err := s.drain(ctx)
 	if err != nil {
-		s.log.Warn("the store's journal cannot be emptied; nothing is lost", "dir", s.o.Dir, "err", err)
+		s.warnJournal(err)
 	}
 	return s.journal.close()
+}
+
+func (s *Store) warnJournal(err error) {
+	s.log.Warn("the store's journal cannot be emptied; nothing is lost", "dir", s.o.Dir, "err", err)
 }
 
 // journalPosition is up to where etcd has what the journal held.

@@ -126,18 +126,22 @@ func allocate(path string, size int64) error {
 	if err != nil {
 		return err
 	}
-	err = unix.Fallocate(int(f.Fd()), 0, 0, size)
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		err = fill(f, size)
-	}
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(fill(f, size), f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
 }
 
-// fill is for file systems without fallocate.
+// fill gives an empty file all its blocks: with zeros, on a file system without
+// fallocate.
 func fill(f *os.File, size int64) error {
+	var err error = unix.EINTR
+	for err == unix.EINTR {
+		err = unix.Fallocate(int(f.Fd()), 0, 0, size)
+	}
+	if err != unix.EOPNOTSUPP {
+		return err
+	}
 	buf := make([]byte, 1<<20)
 	for off := int64(0); off < size; off += int64(len(buf)) {
 		if _, err := f.WriteAt(buf[:min(int64(len(buf)), size-off)], off); err != nil {
